@@ -1,0 +1,166 @@
+//! Alerts and what happens to them. Severity and certainty are CAP's terms.
+
+use super::ids::{AlertId, District};
+use super::time::Wall;
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant = $number),+ }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($text => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// The number it is kept by in journals and databases.
+            pub fn number(self) -> i32 {
+                self as i32
+            }
+
+            pub fn from_number(number: i32) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+named!(
+    /// Ascending: the greater, the graver.
+    Severity { Warning = 1 "warning", Minor = 2 "minor", Major = 3 "major", Critical = 4 "critical" }
+);
+named!(
+    /// How sure it is. Ascending.
+    Certainty { Possible = 1 "possible", Likely = 2 "likely", Observed = 3 "observed" }
+);
+named!(
+    AlertState { Open = 1 "open", Cleared = 2 "cleared" }
+);
+named!(
+    EventKind {
+        Opened = 1 "opened",
+        /// The same condition came back within 60 s of a clear: the same alert goes on.
+        Reopened = 2 "reopened",
+        /// Its severity or certainty rose.
+        Raised = 3 "raised",
+        Acknowledged = 4 "acknowledged",
+        Cleared = 5 "cleared",
+    }
+);
+named!(
+    /// Why a transition happened. A bounded set: it is logged, counted and shown.
+    Reason {
+        ConditionHeld = 1 "condition-held",
+        /// The hold fell due while its condition was unknown.
+        ConditionUnknown = 2 "condition-unknown",
+        /// The hold fell due while this service could not hear the devices.
+        IngestBlind = 3 "ingest-blind",
+        /// Frames of a backlog show it; what they say may be over.
+        CatchingUp = 4 "catching-up",
+        /// What was only possible is confirmed by later frames.
+        Confirmed = 5 "confirmed",
+        /// A condition of a higher severity became true.
+        Escalated = 6 "escalated",
+        Silence = 7 "silence",
+        ConditionEnded = 8 "condition-ended",
+        /// The source listed it once, but a newer frame doesn't.
+        AlreadyOver = 9 "already-over",
+        /// A stronger rule opened for the same device.
+        Superseded = 10 "superseded",
+        /// A frame came.
+        Heard = 11 "heard",
+        /// A person did it.
+        Operator = 12 "operator",
+        /// The rule is gone or has changed.
+        RuleChanged = 13 "rule-changed",
+        /// The archive has changed.
+        ArchiveChanged = 14 "archive-changed",
+        /// A civil day has turned.
+        DayTurned = 15 "day-turned",
+        /// A scan showed it.
+        Scanned = 16 "scanned",
+        /// A field that the rule needs was never reported.
+        NeverReported = 17 "never-reported",
+        /// This service found it in itself.
+        SelfCheck = 18 "self-check",
+    }
+);
+
+/// A value that made a transition true.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// As rules name it: `passenger`, `code(3)`, `extras['vibration_mg']`.
+    pub name: Box<str>,
+    /// As rules write it: `true`, `STOPPED`, `4.5`; `unknown` where it is not known.
+    pub value: Box<str>,
+    /// How long ago it was reported, at the time of the transition; `None`: never, or it has no such time.
+    pub age_ms: Option<i64>,
+}
+
+/// What a dispatcher sees of where it is; taken from the archive at the time of the event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    pub district: Option<District>,
+    pub address: Option<Box<str>>,
+}
+
+/// One transition of one alert, with the whole of the alert as it stands after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertEvent {
+    /// Gapless within `epoch`, from 1.
+    pub seq: u64,
+    pub epoch: u32,
+    pub kind: EventKind,
+    pub reason: Reason,
+    /// When it came true, in the judged time of its subject.
+    pub at: Wall,
+    /// When the core judged it.
+    pub published_at: Wall,
+    /// `at` lies more than 5 s before `published_at`.
+    pub delayed: bool,
+    /// Who did it, for what people do.
+    pub actor: Option<Box<str>>,
+    /// What that person wrote.
+    pub note: Option<Box<str>>,
+    pub alert: Alert,
+}
+
+/// An alert as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alert {
+    pub id: AlertId,
+    pub state: AlertState,
+    pub severity: Severity,
+    pub certainty: Certainty,
+    pub opened_at: Wall,
+    pub cleared_at: Option<Wall>,
+    pub acknowledged: Option<Acknowledged>,
+    /// Of its last transition that has any.
+    pub evidence: Vec<Evidence>,
+    /// The archive doesn't know its subject.
+    pub unregistered: bool,
+    pub place: Place,
+    /// Titles by language, as the rule file gives them.
+    pub title: Title,
+    /// The rescue incident it opens or joins, by the rule's word for it (`rescue`).
+    pub dispatch: Option<Box<str>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Title {
+    pub en: Box<str>,
+    pub zh: Box<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    pub by: Box<str>,
+    pub at: Wall,
+}

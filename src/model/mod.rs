@@ -1,0 +1,13 @@
+//! The nouns: what vigil talks about, without saying how it is carried or kept.
+//!
+//! **Invariant:** nothing here names serde, prost, a runtime, a database or a clock. Edges convert by hand.
+
+pub mod actor;
+pub mod alert;
+pub mod archive;
+pub mod frame;
+pub mod ids;
+pub mod record;
+pub mod row;
+pub mod scan;
+pub mod time;

@@ -1,0 +1,120 @@
+//! What enters the core: the closed list of all that can change anything.
+
+use bytes::Bytes;
+
+use super::actor::Actor;
+use super::archive::Entry;
+use super::ids::AlertId;
+use super::time::{Elapsed, Wall};
+
+/// One entry of the inbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Its position in the inbox, from 0.
+    pub pos: u64,
+    /// Never less than that of the record before it.
+    pub elapsed: Elapsed,
+    pub wall: Wall,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// The service began. What happened between the record before and this one was not heard.
+    Start {
+        version: Box<str>,
+    },
+    /// All that judging depends on. Always the whole of it.
+    Policy(PolicyText),
+    /// A message from the broker, as it came.
+    Report {
+        topic: Box<str>,
+        payload: Bytes,
+    },
+    Link(Link),
+    Command(Command),
+    /// A deadline came and nothing else did.
+    Tick,
+    Health(Health),
+}
+
+/// The way between the devices and us, as far as the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// A session with the broker is up; what it kept for us is still to come.
+    Up,
+    Down,
+    /// The marker that we sent through the broker at this time came back: all that the broker
+    /// took before it has been delivered. The first one sent after `Up` ends the backlog.
+    Heard {
+        sent: Elapsed,
+    },
+}
+
+/// The rules and settings that judging depends on, as text, so that a copy of the inbox needs no other file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PolicyText {
+    /// (file name, content), by name.
+    pub rules: Vec<(Box<str>, Box<str>)>,
+    /// The zone in which civil dates turn, as the tz database names it.
+    pub zone: Box<str>,
+    /// The version of the tz database: another one may turn days at other times.
+    pub tzdb: Box<str>,
+    /// The first levels of every topic of ours, without a slash at the end: `vigil/v1`.
+    pub topic_prefix: Box<str>,
+}
+
+/// A write that someone asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    /// Chosen by the asker, 1 to 64 characters: the same one again gets the same answer and changes nothing.
+    pub request: Box<str>,
+    pub actor: Actor,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    Acknowledge {
+        alert: AlertId,
+        note: Option<Box<str>>,
+    },
+    Clear {
+        alert: AlertId,
+        note: Option<Box<str>>,
+    },
+    /// At most `limits::COMMAND_ITEMS` entries.
+    Upsert(Vec<Entry>),
+}
+
+/// How the shell around the core is doing; recorded when it changes, at most once a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Health {
+    /// Fullness of the fuller journal, in percent of its limit.
+    pub journal_fill_percent: u8,
+    /// The store has not taken anything for this long although there is something to take.
+    pub store_stalled_ms: i64,
+    /// Messages that the broker, or we, dropped before the inbox since the start.
+    pub dropped: u64,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Done {
+        position: u64,
+        changed: u32,
+    },
+    NotFound {
+        what: Box<str>,
+    },
+    /// It doesn't fit the state of things; the text says what would.
+    Precondition {
+        why: Box<str>,
+    },
+    Denied {
+        why: Box<str>,
+    },
+    /// The same request id came with another action before.
+    RequestReused,
+}

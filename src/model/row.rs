@@ -1,0 +1,142 @@
+//! What leaves the core: rows for the store, events for the feed, the answer to a command.
+
+use bytes::Bytes;
+
+use super::alert::AlertEvent;
+use super::archive::Entry;
+use super::frame::Frame;
+use super::ids::{DeviceCode, SiteCode};
+use super::record::Outcome;
+use super::scan::Scan;
+use super::time::Wall;
+
+/// All that one record changed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Effects {
+    pub rows: Vec<Row>,
+    pub events: Vec<AlertEvent>,
+    /// Only ever released to whoever is waiting for it; a replay's is thrown away.
+    pub reply: Option<Outcome>,
+}
+
+impl Effects {
+    /// Whether there is nothing to write down.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.events.is_empty()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Row {
+    Frame(FrameRow),
+    Scan(ScanRow),
+    Reject(RejectRow),
+    Status(StatusRow),
+    Entry(Entry),
+}
+
+/// Where a frame's time in history comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeSource {
+    /// The device's own clock.
+    Claimed,
+    /// The device gave no time: it is the time received.
+    Absent,
+    /// The device's clock is more than 5 min ahead or 7 days behind: it is the time received.
+    Wrong,
+}
+
+/// How a frame stands to those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Newer,
+    /// Older than the newest, and not seen before.
+    Late,
+    /// So old that whether it was seen before is no longer known: kept apart, under a key that tells, and not judged.
+    VeryLate,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrameRow {
+    pub device: DeviceCode,
+    /// Counts the terminals of the device, from 0.
+    pub generation: u32,
+    pub frame: Frame,
+    pub received_at: Wall,
+    pub effective_at: Wall,
+    pub time_source: TimeSource,
+    pub order: Order,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScanRow {
+    pub site: SiteCode,
+    pub generation: u32,
+    pub scan: Scan,
+    pub received_at: Wall,
+    pub effective_at: Wall,
+    pub time_source: TimeSource,
+    pub order: Order,
+    /// What is wrong with it by the rules of who may say what: ascending, from a bounded set.
+    pub flags: Vec<&'static str>,
+}
+
+/// A message, or one item of it, that was set aside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RejectRow {
+    pub topic: Box<str>,
+    pub reason: RejectReason,
+    /// JSON pointer to the place; empty for the whole payload.
+    pub pointer: Box<str>,
+    /// What a person needs to mend it.
+    pub detail: Box<str>,
+    /// The bytes of what was set aside: the payload, or the item where it can be told apart.
+    pub payload: Bytes,
+    pub received_at: Wall,
+}
+
+macro_rules! reject_reasons {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal $text:literal),+ $(,)?) => {
+        /// Why something was set aside. A bounded set: it is counted by it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum RejectReason { $($(#[$doc])* $variant = $number),+ }
+
+        impl RejectReason {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            pub fn name(self) -> &'static str { match self { $(Self::$variant => $text),+ } }
+            pub fn number(self) -> i32 { self as i32 }
+            pub fn from_number(number: i32) -> Option<Self> { match number { $($number => Some(Self::$variant),)+ _ => None } }
+        }
+    };
+}
+
+reject_reasons! {
+    /// The topic is none of ours, or its code breaks its form.
+    BadTopic = 1 "bad-topic",
+    /// The payload is larger than `limits::PAYLOAD_BYTES`.
+    TooLarge = 2 "too-large",
+    /// The payload can't be read at all.
+    Unreadable = 3 "unreadable",
+    /// JSON nested deeper than `limits::JSON_DEPTH`.
+    TooDeep = 4 "too-deep",
+    /// More than `limits::REPORT_ITEMS` frames or scans.
+    TooMany = 5 "too-many",
+    /// A code in the payload differs from the topic's.
+    WrongDevice = 6 "wrong-device",
+    /// One frame or scan can't be read.
+    UnreadableItem = 7 "unreadable-item",
+    /// `boot`, `seq`, the time, or a scan's `scanner`, `cylinder` or `event` is missing or bad.
+    BadIdentity = 8 "bad-identity",
+    /// A value that no database would take.
+    Unstorable = 9 "unstorable",
+    /// The record that made the core fail: skipped, and kept here.
+    Skipped = 10 "skipped",
+}
+
+/// `online` or `offline`, as the device or its last will says: for its timeline only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusRow {
+    pub device: DeviceCode,
+    pub online: bool,
+    pub received_at: Wall,
+}
