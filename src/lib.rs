@@ -5,4 +5,7 @@
 
 pub mod limits;
 pub mod model;
+pub mod spine;
+
+pub mod clock;
 pub mod proto;

@@ -1,0 +1,3 @@
+//! The loop that ties inbox, core and outbox together.
+
+pub mod input;
