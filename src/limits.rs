@@ -37,6 +37,24 @@ pub const COMMAND_ITEMS: usize = 500;
 /// Most timers fired while one record is applied; the rest waits for the next record.
 pub const FIRES_PER_RECORD: usize = 256;
 
+/// Lifts and cylinders, each; frames and scans of further unknown ones are set aside.
+pub const SUBJECTS: usize = 2_000_000;
+/// Scanners whose order is remembered.
+pub const SCANNERS: usize = 200_000;
+/// Codes and conditions of one lift that count as active.
+pub const ACTIVE_ITEMS: usize = 2 * CODES + CONDITIONS;
+/// Codes of one lift that count for a while because they came as a moment.
+pub const LINGERING_CODES: usize = CODES;
+/// Subjects looked at while one record is applied, when a reload or a new day makes all of them due.
+pub const SWEEP_SUBJECTS: usize = 256;
+/// Answers to commands that are remembered, and for how long.
+pub const REQUESTS: usize = 100_000;
+pub const REQUEST_MS: i64 = 24 * 3_600_000;
+/// Rejects kept for one topic in an hour; the rest is only counted.
+pub const REJECTS_PER_TOPIC: u32 = 100;
+/// Topics whose rejects are counted apart in one hour; the rest shares one count.
+pub const REJECT_TOPICS: usize = 4_096;
+
 /// Largest rule file.
 pub const RULE_FILE_BYTES: usize = 256 * 1024;
 pub const RULES: usize = 256;

@@ -17,6 +17,25 @@ pub struct Effects {
     pub events: Vec<AlertEvent>,
     /// Only ever released to whoever is waiting for it; a replay's is thrown away.
     pub reply: Option<Outcome>,
+    /// For the figures of the service; not written down.
+    pub tally: Tally,
+}
+
+/// What came in with one record, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Newer frames.
+    pub frames: u32,
+    /// Frames that were late, judged or not.
+    pub late: u32,
+    pub scans: u32,
+    /// Frames and scans that had been taken before.
+    pub repeats: u32,
+    pub rejects: u32,
+    /// Fields that the wire contract doesn't know.
+    pub unknown_fields: u32,
+    /// Messages that nobody waits for.
+    pub ignored: u32,
 }
 
 impl Effects {

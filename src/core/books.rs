@@ -1,0 +1,184 @@
+//! Numbers that must never repeat or skip, the present moment, and the one place where alert events are made.
+
+use crate::core::judge::run::{Closed, Open, Phase, Run, RuleNo, Transition};
+use crate::model::alert::{Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Evidence, Place, Reason, Severity, Title};
+use crate::model::ids::{AlertId, RuleId, Subject};
+use crate::model::row::Effects;
+use crate::model::time::{Elapsed, Wall};
+
+/// A transition that lies further back than this when it is published is marked as delayed.
+const DELAYED_MS: i64 = 5_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    pub elapsed: Elapsed,
+    pub wall: Wall,
+}
+
+impl Now {
+    /// The civil time of a moment in elapsed time, as the clock stands now.
+    pub fn wall_at(&self, at: Elapsed) -> Wall {
+        self.wall - (self.elapsed - at)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Books {
+    pub epoch: u32,
+    /// Of the last event.
+    pub seq: u64,
+    pub now: Now,
+    /// Every rule there ever was, by its number.
+    pub names: Vec<RuleId>,
+}
+
+/// Who an alert is about, as events show it.
+pub struct Who {
+    pub subject: Subject,
+    pub place: Place,
+    pub unregistered: bool,
+}
+
+/// What the rule says of its alerts.
+pub struct Label<'a> {
+    pub title: &'a Title,
+    pub dispatch: Option<&'a str>,
+}
+
+/// What people add.
+#[derive(Default)]
+pub struct ByHand<'a> {
+    pub actor: Option<&'a str>,
+    pub note: Option<&'a str>,
+}
+
+impl Books {
+    pub fn new(epoch: u32) -> Self {
+        Self { epoch, seq: 0, now: Now::default(), names: Vec::new() }
+    }
+
+    /// The number of a rule; a new one gets the next.
+    pub fn number(&mut self, rule: &RuleId) -> RuleNo {
+        let at = self.names.iter().position(|name| name == rule).unwrap_or_else(|| {
+            self.names.push(rule.clone());
+            self.names.len() - 1
+        });
+        RuleNo(u16::try_from(at).unwrap_or(u16::MAX))
+    }
+
+    /// Carries out a transition: changes the run, and says so in an event.
+    pub fn carry_out(
+        &mut self,
+        out: &mut Effects,
+        who: &Who,
+        run: &mut Run,
+        label: &Label<'_>,
+        transition: Transition,
+        evidence: Vec<Evidence>,
+        by: &ByHand<'_>,
+    ) {
+        let (kind, reason, at) = match transition {
+            Transition::Open { reopens, severity, certainty, reason, at } => {
+                let kind = self.open(run, reopens, severity, certainty, at);
+                (kind, reason, at)
+            }
+            Transition::Raise { severity, certainty, reason, at } => {
+                if let Phase::Open(open) = &mut run.phase {
+                    open.severity = severity;
+                    open.certainty = certainty;
+                }
+                (EventKind::Raised, reason, at)
+            }
+            Transition::Clear { reason, at } => (EventKind::Cleared, reason, at),
+        };
+        let Phase::Open(open) = &mut run.phase else { return };
+        if !evidence.is_empty() {
+            open.evidence = evidence;
+        }
+        let alert = self.alert(who, run.rule, run.openings, open, label);
+        let cleared = kind == EventKind::Cleared;
+        let at_wall = self.now.wall_at(at);
+        let alert = if cleared { Alert { state: AlertState::Cleared, cleared_at: Some(at_wall), ..alert } } else { alert };
+        if cleared {
+            self.close(run, at, reason);
+        }
+        self.publish(out, kind, reason, at_wall, alert, by);
+    }
+
+    fn open(&self, run: &mut Run, reopens: bool, severity: Severity, certainty: Certainty, at: Elapsed) -> EventKind {
+        match run.closed.take().filter(|_| reopens) {
+            Some(closed) => {
+                let open = Open { severity: severity.max(closed.open.severity), certainty, clear_since: None, clear_done_ms: 0, ..closed.open };
+                run.phase = Phase::Open(Box::new(open));
+                EventKind::Reopened
+            }
+            None => {
+                run.openings += 1;
+                run.phase = Phase::Open(Box::new(Open {
+                    severity,
+                    certainty,
+                    opened_at: self.now.wall_at(at),
+                    acknowledged: None,
+                    evidence: Vec::new(),
+                    clear_since: None,
+                    clear_done_ms: 0,
+                }));
+                EventKind::Opened
+            }
+        }
+    }
+
+    fn close(&self, run: &mut Run, at: Elapsed, reason: Reason) {
+        if let Phase::Open(open) = std::mem::replace(&mut run.phase, Phase::Idle) {
+            let by_hand = reason == Reason::Operator;
+            // By hand it counts from when the person did it.
+            let at = if by_hand { self.now.elapsed } else { at };
+            run.closed = Some(Box::new(Closed { at, by_hand, open: *open }));
+        }
+    }
+
+    /// Notes who has seen it. `false`: it isn't open.
+    pub fn acknowledge(&mut self, out: &mut Effects, who: &Who, run: &mut Run, label: &Label<'_>, by: &ByHand<'_>) -> bool {
+        let wall = self.now.wall;
+        let (rule, openings) = (run.rule, run.openings);
+        let Phase::Open(open) = &mut run.phase else { return false };
+        open.acknowledged = Some(Acknowledged { by: by.actor.unwrap_or_default().into(), at: wall });
+        let alert = self.alert(who, rule, openings, open, label);
+        self.publish(out, EventKind::Acknowledged, Reason::Operator, wall, alert, by);
+        true
+    }
+
+    /// An open alert, as it stands.
+    pub fn alert(&self, who: &Who, rule: RuleNo, opening: u32, open: &Open, label: &Label<'_>) -> Alert {
+        Alert {
+            id: AlertId { subject: who.subject, rule: self.names[usize::from(rule.0)].clone(), opening },
+            state: AlertState::Open,
+            severity: open.severity,
+            certainty: open.certainty,
+            opened_at: open.opened_at,
+            cleared_at: None,
+            acknowledged: open.acknowledged.clone(),
+            evidence: open.evidence.clone(),
+            unregistered: who.unregistered,
+            place: who.place.clone(),
+            title: label.title.clone(),
+            dispatch: label.dispatch.map(Into::into),
+        }
+    }
+
+    fn publish(&mut self, out: &mut Effects, kind: EventKind, reason: Reason, at: Wall, alert: Alert, by: &ByHand<'_>) {
+        self.seq += 1;
+        out.events.push(AlertEvent {
+            seq: self.seq,
+            epoch: self.epoch,
+            kind,
+            reason,
+            at,
+            published_at: self.now.wall,
+            delayed: self.now.wall - at > DELAYED_MS,
+            actor: by.actor.map(Into::into),
+            note: by.note.map(Into::into),
+            alert,
+        });
+    }
+}

@@ -1,0 +1,198 @@
+//! What people and other systems ask for: acknowledge, clear, and the archive.
+
+use std::sync::Arc;
+
+use super::books::{ByHand, Label, Who};
+use super::judge::built_in;
+use super::judge::run::{Run, RuleNo, Transition};
+use super::policy::Policy;
+use super::cylinder::Cylinder;
+use super::lift::Lift;
+use super::paged::Paged;
+use super::service::{self, Service};
+use super::{Core, Effects, Index};
+use crate::limits;
+use crate::model::alert::{Alert, Reason, Title};
+use crate::model::archive::{self, Entry};
+use crate::model::ids::{AlertId, Subject};
+use crate::model::record::{Action, Command, Outcome, PolicyText};
+use crate::model::row::Row;
+
+impl Core {
+    pub(super) fn take_policy(&mut self, text: &PolicyText) -> Outcome {
+        match Policy::compile(text, &self.policy, &mut self.books) {
+            Ok(policy) => {
+                self.policy = policy;
+                self.sweep_all();
+                self.done(1)
+            }
+            Err(why) => Outcome::Precondition { why: why.into() },
+        }
+    }
+
+    pub(super) fn take_command(&mut self, out: &mut Effects, command: &Command) -> Outcome {
+        if let Some(outcome) = self.requests.find(command) {
+            return outcome;
+        }
+        let outcome = match &command.action {
+            Action::Acknowledge { alert, note } => self.on_alert(out, command, alert, note.as_deref(), false),
+            Action::Clear { alert, note } => self.on_alert(out, command, alert, note.as_deref(), true),
+            Action::Upsert(entries) => self.upsert(out, entries),
+        };
+        Arc::make_mut(&mut self.requests).remember(command, &outcome, self.books.now.elapsed);
+        outcome
+    }
+
+    fn done(&self, changed: u32) -> Outcome {
+        Outcome::Done { position: self.next - 1, changed }
+    }
+
+    fn on_alert(&mut self, out: &mut Effects, command: &Command, id: &AlertId, note: Option<&str>, clear: bool) -> Outcome {
+        let not_found = Outcome::NotFound { what: id.to_string().into() };
+        let at = self.books.now.elapsed;
+        let Some(number) = self.books.names.iter().position(|name| *name == id.rule) else { return not_found };
+        let number = RuleNo(u16::try_from(number).unwrap_or(u16::MAX));
+        let title = self.title(number);
+        let dispatch = self.policy.rule_of(number).and_then(|(_, rule)| rule.dispatch.clone());
+        let Some((who, runs)) = runs_of(id.subject, &self.index, &mut self.lifts, &mut self.cylinders, &mut self.service) else {
+            return not_found;
+        };
+        if !command.actor.sees(who.place.district.as_ref()) {
+            return not_found;
+        }
+        let Some(run) = runs.iter_mut().find(|run| run.rule == number && run.openings >= id.opening) else { return not_found };
+        if run.openings != id.opening || run.open().is_none() {
+            return Outcome::Precondition { why: format!("alert {id} is no longer open; list the open ones again").into() };
+        }
+        let label = Label { title: &title, dispatch: dispatch.as_deref() };
+        let by = ByHand { actor: Some(&command.actor.id), note };
+        if clear {
+            let transition = Transition::Clear { reason: Reason::Operator, at };
+            self.books.carry_out(out, &who, run, &label, transition, Vec::new(), &by);
+        } else {
+            self.books.acknowledge(out, &who, run, &label, &by);
+        }
+        if let Subject::Device(code) = id.subject
+            && let Some(ix) = self.index.lifts.get(&code).copied()
+        {
+            self.look_again(out, ix);
+        }
+        self.done(1)
+    }
+
+    /// Rules of a lift that depend on each other, after a person changed one.
+    fn look_again(&mut self, out: &mut Effects, ix: u32) {
+        let (mut cx, lifts, _) = self.context(out);
+        lifts.get_mut(ix).judge_absence(&mut cx);
+        self.settle(ix);
+    }
+
+    fn title(&self, number: RuleNo) -> Title {
+        let of_rule = self.policy.rule_of(number).map(|(_, rule)| rule.title.clone());
+        of_rule
+            .or_else(|| built_in::title_of(&self.books.names[usize::from(number.0)]))
+            .unwrap_or_else(built_in::title_of_changed)
+    }
+
+    pub(super) fn collect_open(&self, alerts: &mut Vec<Alert>, runs: &[Run], who: impl Fn() -> Who) {
+        for run in runs {
+            let Some(open) = run.open() else { continue };
+            let title = self.title(run.rule);
+            let dispatch = self.policy.rule_of(run.rule).and_then(|(_, rule)| rule.dispatch.as_deref());
+            alerts.push(self.books.alert(&who(), run.rule, run.openings, open, &Label { title: &title, dispatch }));
+        }
+    }
+
+    fn upsert(&mut self, out: &mut Effects, entries: &[Entry]) -> Outcome {
+        if entries.len() > limits::COMMAND_ITEMS {
+            let why = format!("{} entries; send at most {} at a time", entries.len(), limits::COMMAND_ITEMS);
+            return Outcome::Precondition { why: why.into() };
+        }
+        let mut changed = 0;
+        for entry in entries {
+            match self.upsert_one(out, entry) {
+                Some(true) => changed += 1,
+                Some(false) => {}
+                None => {
+                    let why = format!("{} would be more than the {} this service takes", entry.code(), limits::SUBJECTS);
+                    return Outcome::Precondition { why: why.into() };
+                }
+            }
+        }
+        self.done(changed)
+    }
+
+    /// Whether it changed anything; `None`: there are too many.
+    fn upsert_one(&mut self, out: &mut Effects, entry: &Entry) -> Option<bool> {
+        let changed = match entry {
+            Entry::Lift(lift) => self.upsert_lift(out, lift)?,
+            Entry::Cylinder(cylinder) => self.upsert_cylinder(out, cylinder)?,
+            Entry::Firm(firm) => {
+                let known = self.firms.get(&firm.id) == Some(firm);
+                if !known {
+                    Arc::make_mut(&mut self.firms).insert(firm.id, firm.clone());
+                }
+                !known
+            }
+            Entry::Site(site) => {
+                let known = self.sites.get(&site.code) == Some(site);
+                if !known {
+                    Arc::make_mut(&mut self.sites).insert(site.code, site.clone());
+                }
+                !known
+            }
+        };
+        if changed {
+            out.rows.push(Row::Entry(entry.clone()));
+        }
+        Some(changed)
+    }
+
+    fn upsert_lift(&mut self, out: &mut Effects, entry: &archive::Lift) -> Option<bool> {
+        let ix = self.lift(entry.code)?;
+        if self.lifts.get(ix).entry.as_deref() == Some(entry) {
+            return Some(false);
+        }
+        let today = self.day();
+        let (mut cx, lifts, _) = self.context(out);
+        let lift = lifts.get_mut(ix);
+        lift.entry = Some(Arc::new(entry.clone()));
+        lift.follow(&mut cx, today);
+        lift.judge_due_dates(&mut cx, today);
+        self.settle(ix);
+        Some(true)
+    }
+
+    fn upsert_cylinder(&mut self, out: &mut Effects, entry: &archive::Cylinder) -> Option<bool> {
+        let ix = self.cylinder(entry.code)?;
+        if self.cylinders.get(ix).entry.as_deref() == Some(entry) {
+            return Some(false);
+        }
+        let today = self.day();
+        let (mut cx, _, cylinders) = self.context(out);
+        let cylinder = cylinders.get_mut(ix);
+        cylinder.entry = Some(Arc::new(entry.clone()));
+        cylinder.follow(&mut cx, today);
+        Some(true)
+    }
+}
+
+fn runs_of<'a>(
+    subject: Subject,
+    index: &Index,
+    lifts: &'a mut Paged<Lift>,
+    cylinders: &'a mut Paged<Cylinder>,
+    service: &'a mut Service,
+) -> Option<(Who, &'a mut Vec<Run>)> {
+    match subject {
+        Subject::Device(code) => {
+            let lift = lifts.get_mut(*index.lifts.get(&code)?);
+            Some((lift.who(), &mut lift.runs))
+        }
+        Subject::Cylinder(code) => {
+            let cylinder = cylinders.get_mut(*index.cylinders.get(&code)?);
+            Some((cylinder.who(None), &mut cylinder.runs))
+        }
+        Subject::Service => Some((service::who(), &mut service.runs)),
+    }
+}

@@ -1,0 +1,135 @@
+//! One gas cylinder: its archive entry, what scans say of it, and the rules on both.
+
+use std::sync::Arc;
+
+use crate::core::books::{ByHand, Who};
+use crate::core::judge::run::{Footing, Run, Transition};
+use crate::core::judge::{self, Context, Reading};
+use crate::core::policy::Policy;
+use crate::core::rules::{CodeList, Facts, Field, RuleIx, Term, Tri, Value};
+use crate::model::alert::{Place, Reason};
+use crate::model::archive;
+use crate::model::ids::{CylinderCode, Subject};
+use crate::model::scan::Scan;
+use crate::model::time::CivilDay;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cylinder {
+    pub code: CylinderCode,
+    pub entry: Option<Arc<archive::Cylinder>>,
+    /// A later date than the archive's, from an inspection body's passed inspection.
+    pub(crate) inspected_until: Option<CivilDay>,
+    pub(crate) runs: Vec<Run>,
+    /// The version of the policy that its runs follow.
+    pub(crate) policy: u32,
+}
+
+impl Cylinder {
+    pub fn new(code: CylinderCode, policy: u32) -> Self {
+        Self { code, entry: None, inspected_until: None, runs: Vec::new(), policy }
+    }
+
+    pub fn is_registered(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| !entry.scrapped)
+    }
+
+    pub fn who(&self, place: Option<&archive::Site>) -> Who {
+        let own = self.entry.as_ref().and_then(|entry| entry.district);
+        let place = Place {
+            district: place.and_then(|site| site.district).or(own),
+            address: place.and_then(|site| site.address.clone()),
+        };
+        Who { subject: Subject::Cylinder(self.code), place, unregistered: self.entry.is_none() }
+    }
+
+    /// The last day on which its inspection is good.
+    pub fn inspection_due(&self) -> Option<CivilDay> {
+        self.inspected_until.max(self.entry.as_ref().and_then(|entry| entry.inspection_due))
+    }
+
+    /// Judges its rules: at a scan, or because something else about it changed.
+    pub fn judge(&mut self, cx: &mut Context<'_>, scan: Option<&Scan>, site: Option<&archive::Site>, today: CivilDay) {
+        let policy = cx.policy;
+        let at = cx.books.now.elapsed;
+        for ix in policy.cylinder_rules() {
+            let rule = policy.set.rule(*ix);
+            let number = policy.number(*ix);
+            let facts = CylinderFacts { cylinder: self, policy, scan, today };
+            let inputs = judge::inputs(rule, &facts, at, false, Footing::Sound);
+            if !inputs.when.is_true() && judge::find(&self.runs, number).is_none() {
+                continue;
+            }
+            let evidence_of = |of_clear| judge::evidence(rule, &facts, of_clear);
+            let evidence = (evidence_of(false), evidence_of(true));
+            let who = self.who(site);
+            let run = judge::entry(&mut self.runs, number);
+            let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else { continue };
+            let (transition, evidence) = match transition {
+                Transition::Clear { .. } => (transition, evidence.1),
+                Transition::Open { reopens, severity, certainty, at, .. } if scan.is_some() => {
+                    (Transition::Open { reopens, severity, certainty, reason: Reason::Scanned, at }, evidence.0)
+                }
+                other => (other, evidence.0),
+            };
+            cx.books.carry_out(cx.out, &who, run, &judge::label(rule), transition, evidence, &ByHand::default());
+        }
+        self.runs.retain(|run| !run.is_blank());
+    }
+
+    /// Follows a new policy, or a new day.
+    pub fn follow(&mut self, cx: &mut Context<'_>, today: CivilDay) {
+        if self.policy != cx.policy.version {
+            let who = self.who(None);
+            let now = cx.books.now.elapsed;
+            judge::forget_changed(cx, &who, &mut self.runs, self.policy, now);
+            self.policy = cx.policy.version;
+        }
+        self.judge(cx, None, None, today);
+    }
+}
+
+/// A cylinder, at a scan or between scans, as its rules' conditions read it.
+struct CylinderFacts<'a> {
+    cylinder: &'a Cylinder,
+    policy: &'a Policy,
+    scan: Option<&'a Scan>,
+    today: CivilDay,
+}
+
+impl Facts for CylinderFacts<'_> {
+    fn field(&self, field: Field) -> Value {
+        match field {
+            Field::ScanEvent => self.scan.map(|scan| i64::from(scan.event.number())).into(),
+            Field::Passed => self.scan.and_then(|scan| scan.passed).into(),
+            // A cylinder is only judged as unregistered when somebody scans it.
+            Field::CylinderRegistered if self.cylinder.is_registered() => Value::Bool(true),
+            Field::CylinderRegistered => self.scan.map(|_| false).into(),
+            Field::CylinderDaysOverdue => {
+                self.cylinder.inspection_due().map(|due| i64::from(self.today.0 - due.0)).into()
+            }
+            _ => Value::Unknown,
+        }
+    }
+
+    fn code(&self, _: CodeList, _: u32) -> Tri {
+        Tri::Unknown
+    }
+
+    fn condition(&self, _: &str) -> Tri {
+        Tri::Unknown
+    }
+
+    fn extra(&self, _: u16) -> Option<f64> {
+        None
+    }
+
+    fn is_open(&self, rule: RuleIx) -> bool {
+        judge::is_open(self.policy, &self.cylinder.runs, rule)
+    }
+}
+
+impl Reading for CylinderFacts<'_> {
+    fn age_ms(&self, _: &Term) -> Option<i64> {
+        None
+    }
+}

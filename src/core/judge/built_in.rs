@@ -1,0 +1,117 @@
+//! Alerts that this service raises about itself, and about devices that it can't understand. They judge the
+//! telemetry, not the lift, so they are no rules of the files.
+
+use super::run::{Phase, Run, Transition};
+use super::{Context, entry};
+use crate::core::books::{Books, ByHand, Label, Who};
+use crate::model::alert::{Certainty, Evidence, Reason, Severity, Title};
+use crate::model::ids::RuleId;
+use crate::model::row::Effects;
+
+pub struct BuiltIn {
+    pub id: &'static str,
+    pub severity: Severity,
+    en: &'static str,
+    zh: &'static str,
+}
+
+macro_rules! built_in {
+    ($($(#[$doc:meta])* $name:ident = $id:literal $severity:ident $en:literal $zh:literal),+ $(,)?) => {
+        $($(#[$doc])* pub const $name: BuiltIn = BuiltIn { id: $id, severity: Severity::$severity, en: $en, zh: $zh };)+
+        pub const ALL: &[&BuiltIn] = &[$(&$name),+];
+    };
+}
+
+built_in! {
+    /// On the service: we can't hear the devices.
+    INGEST_BLIND = "ingest-blind" Critical "The way to the devices is broken: alerts may be missing" "接入中断：可能漏报",
+    /// On the service: the store takes nothing.
+    STORE_BEHIND = "store-behind" Major "The database takes nothing: history falls behind" "数据库写入停滞：历史数据滞后",
+    /// On the service: the journals fill up.
+    JOURNAL_FILLING = "journal-filling" Major "The journals fill up: soon reports are no longer taken" "日志空间将满：即将停止接收报告",
+    /// On the service: a record made the core fail and was skipped.
+    RECORD_SKIPPED = "record-skipped" Critical "A record could not be judged and was skipped" "一条记录无法处理，已跳过",
+    /// On the service: messages were dropped before the inbox.
+    BROKER_DROPS = "broker-drops" Major "Messages were lost before they reached the inbox" "消息在入库前丢失",
+    /// On a device: its clock can't be right.
+    CLOCK_WRONG = "clock-wrong" Warning "The terminal's clock is wrong" "终端时钟错误",
+    /// On a device: its frames contradict their own order.
+    ORDER_BROKEN = "order-broken" Warning "The terminal's frames are out of order" "终端数据帧乱序",
+    /// On a device: critical rules can't be judged, because fields that they need were never reported.
+    RULE_BLIND = "rule-blind" Warning "Critical rules can't be judged: the terminal never reports what they need" "关键规则无法判定：终端未上报所需字段",
+    /// On a device: parts of its frames can't be read, again and again.
+    UNREADABLE = "unreadable" Warning "Parts of the terminal's frames can't be read" "终端数据部分无法解析",
+}
+
+impl BuiltIn {
+    fn rule_id(&self) -> RuleId {
+        RuleId::parse(self.id).expect("built-in ids are well formed, which a test checks")
+    }
+
+    fn title(&self) -> Title {
+        Title { en: self.en.into(), zh: self.zh.into() }
+    }
+}
+
+/// What an alert is called whose rule is gone.
+pub fn title_of_changed() -> Title {
+    Title { en: "The rule has changed or is gone".into(), zh: "规则已变更或删除".into() }
+}
+
+/// The title of a built-in alert, by its id.
+pub fn title_of(id: &RuleId) -> Option<Title> {
+    ALL.iter().find(|b| b.id == id.as_str()).map(|b| b.title())
+}
+
+/// Opens it, raises its severity, or leaves it as it is.
+pub fn raise(cx: &mut Context<'_>, who: &Who, runs: &mut Vec<Run>, which: &BuiltIn, reason: Reason, evidence: Vec<Evidence>) {
+    raise_to(cx.books, cx.out, who, runs, which, which.severity, reason, evidence);
+}
+
+#[expect(clippy::too_many_arguments, reason = "the service's own alerts have no context to lend")]
+pub fn raise_to(
+    books: &mut Books,
+    out: &mut Effects,
+    who: &Who,
+    runs: &mut Vec<Run>,
+    which: &BuiltIn,
+    severity: Severity,
+    reason: Reason,
+    evidence: Vec<Evidence>,
+) {
+    let at = books.now.elapsed;
+    let run = entry(runs, books.number(&which.rule_id()));
+    let certainty = Certainty::Observed;
+    let transition = match &run.phase {
+        Phase::Open(open) if open.severity >= severity => return,
+        Phase::Open(_) => Transition::Raise { severity, certainty, reason, at },
+        Phase::Idle | Phase::Holding(_) => Transition::Open { reopens: false, severity, certainty, reason, at },
+    };
+    let title = which.title();
+    books.carry_out(out, who, run, &Label { title: &title, dispatch: None }, transition, evidence, &ByHand::default());
+}
+
+pub fn clear(books: &mut Books, out: &mut Effects, who: &Who, runs: &mut [Run], which: &BuiltIn, reason: Reason) {
+    if runs.iter().all(|run| run.open().is_none()) {
+        return;
+    }
+    let number = books.number(&which.rule_id());
+    let Some(run) = runs.iter_mut().find(|run| run.rule == number && run.open().is_some()) else { return };
+    let title = which.title();
+    let at = books.now.elapsed;
+    let label = Label { title: &title, dispatch: None };
+    books.carry_out(out, who, run, &label, Transition::Clear { reason, at }, Vec::new(), &ByHand::default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_well_formed_and_differ() {
+        let mut ids: Vec<RuleId> = ALL.iter().map(|b| b.rule_id()).collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), ALL.len());
+    }
+}

@@ -1,0 +1,99 @@
+//! Rules at work: what conditions say goes into a run, what comes out becomes alert events.
+
+pub mod built_in;
+pub mod run;
+
+use self::run::{Footing, Inputs, Run, RuleNo};
+use crate::core::books::{Books, ByHand, Label, Who};
+use crate::core::policy::Policy;
+use crate::core::rules::{Clear, Facts, Rule, RuleIx, Term, Tri};
+use crate::core::telemetry::heard::Hearing;
+use crate::model::alert::Evidence;
+use crate::model::row::Effects;
+use crate::model::time::Elapsed;
+
+/// What judging needs beside the subject itself.
+pub struct Context<'a> {
+    pub policy: &'a Policy,
+    pub books: &'a mut Books,
+    pub hearing: &'a Hearing,
+    pub out: &'a mut Effects,
+}
+
+/// A subject's state as one rule's conditions read it.
+pub trait Reading: Facts {
+    /// How long ago a term's value was reported.
+    fn age_ms(&self, term: &Term) -> Option<i64>;
+}
+
+pub fn find(runs: &[Run], rule: RuleNo) -> Option<&Run> {
+    runs.iter().find(|run| run.rule == rule)
+}
+
+/// The run of a rule, made if there is none; runs stand in the order of their numbers.
+pub fn entry(runs: &mut Vec<Run>, rule: RuleNo) -> &mut Run {
+    let at = runs.partition_point(|run| run.rule < rule);
+    if runs.get(at).is_none_or(|run| run.rule != rule) {
+        runs.insert(at, Run::new(rule));
+    }
+    &mut runs[at]
+}
+
+pub fn is_open(policy: &Policy, runs: &[Run], rule: RuleIx) -> bool {
+    find(runs, policy.number(rule)).is_some_and(|run| run.open().is_some())
+}
+
+/// What a rule's conditions say. `carried`: the frame at hand carries a code that the rule waits for.
+pub fn inputs<F: Reading>(rule: &Rule, facts: &F, at: Elapsed, carried: bool, footing: Footing) -> Inputs {
+    let when = rule.when.eval(facts);
+    let clear = match &rule.clear {
+        _ if carried => Tri::False,
+        Clear::WhenFalse => !when,
+        Clear::When(clear) => clear.eval(facts),
+        Clear::Manual | Clear::Heard => Tri::False,
+    };
+    let escalated = rule.escalate.iter().filter(|(when, _)| when.eval(facts).is_true()).map(|(_, severity)| *severity);
+    Inputs {
+        at,
+        when,
+        clear,
+        suppressed: rule.suppress.as_ref().is_some_and(|suppress| suppress.eval(facts).is_true()),
+        superseded: rule.unless.iter().any(|stronger| facts.is_open(*stronger)),
+        severity: escalated.fold(rule.severity, Ord::max),
+        footing,
+    }
+}
+
+/// The values that a rule's conditions read.
+pub fn evidence<F: Reading>(rule: &Rule, facts: &F, of_clear: bool) -> Vec<Evidence> {
+    let of = |terms: &[Term]| -> Vec<Evidence> {
+        terms.iter().map(|t| Evidence { name: t.name(), value: t.value(facts), age_ms: facts.age_ms(t) }).collect()
+    };
+    match &rule.clear {
+        Clear::When(clear) if of_clear => of(clear.terms()),
+        _ => of(rule.when.terms()),
+    }
+}
+
+pub fn label(rule: &Rule) -> Label<'_> {
+    Label { title: &rule.title, dispatch: rule.dispatch.as_deref() }
+}
+
+/// Lets go of what a run knew under a rule that has changed since or is gone.
+pub fn forget_changed(cx: &mut Context<'_>, who: &Who, runs: &mut Vec<Run>, since_version: u32, at: Elapsed) {
+    for run in runs.iter_mut() {
+        if !cx.policy.has_changed(run.rule, since_version) {
+            continue;
+        }
+        if run.open().is_some() {
+            // The rule that could say it better is gone.
+            let title = built_in::title_of_changed();
+            let label = Label { title: &title, dispatch: None };
+            let clear = run::Transition::Clear { reason: crate::model::alert::Reason::RuleChanged, at };
+            cx.books.carry_out(cx.out, who, run, &label, clear, Vec::new(), &ByHand::default());
+        }
+        run.phase = run::Phase::Idle;
+        run.closed = None;
+    }
+    runs.retain(|run| !run.is_blank());
+}

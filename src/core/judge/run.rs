@@ -1,0 +1,258 @@
+//! One rule for one subject: idle, held, open. Pure: what its conditions say comes in, transitions go out.
+
+use crate::core::rules::{Clear, Moments, Rule, Tri};
+use crate::model::alert::{Acknowledged, Certainty, Evidence, Reason, Severity};
+use crate::model::time::{Elapsed, Wall};
+
+/// A rule's number in the books: it stays the same when rules are reloaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleNo(pub u16);
+
+/// Kept only while there is something to remember.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub rule: RuleNo,
+    /// How many alerts it has opened for this subject, ever.
+    pub openings: u32,
+    pub phase: Phase,
+    /// The alert that it opened last, as long as that may come back or keep it from opening.
+    pub closed: Option<Box<Closed>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    Idle,
+    Holding(Hold),
+    Open(Box<Open>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    pub since: Elapsed,
+    /// Since when the condition has been known false.
+    pub false_since: Option<Elapsed>,
+    pub waits: Wait,
+}
+
+/// What keeps a hold that fell due from opening. A change, not a timer, has it looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    No,
+    /// We don't know whether it still is so.
+    Footing,
+    /// It is suppressed, superseded, or unknown.
+    Condition,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Open {
+    pub severity: Severity,
+    pub certainty: Certainty,
+    pub opened_at: Wall,
+    pub acknowledged: Option<Acknowledged>,
+    pub evidence: Vec<Evidence>,
+    /// Since when the clear condition has been known true, and how long it was before it became unknown.
+    pub clear_since: Option<Elapsed>,
+    pub clear_done_ms: i64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closed {
+    pub at: Elapsed,
+    /// A person cleared it: it opens again only once its condition was known false, or after a while.
+    pub by_hand: bool,
+    /// What it was, should it reopen.
+    pub open: Open,
+}
+
+/// How far what is known can be trusted to be the present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Footing {
+    Sound,
+    /// The device's frames are late: what they say may be over.
+    CatchingUp,
+    /// We can't hear the device.
+    Blind,
+}
+
+/// What the conditions of the rule say.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs {
+    pub at: Elapsed,
+    pub when: Tri,
+    /// Of the clear condition, with a frame that carries the rule's code already counted as false.
+    pub clear: Tri,
+    pub suppressed: bool,
+    /// A stronger rule is open.
+    pub superseded: bool,
+    /// The highest severity that applies.
+    pub severity: Severity,
+    pub footing: Footing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transition {
+    Open { reopens: bool, severity: Severity, certainty: Certainty, reason: Reason, at: Elapsed },
+    Raise { severity: Severity, certainty: Certainty, reason: Reason, at: Elapsed },
+    Clear { reason: Reason, at: Elapsed },
+}
+
+impl Run {
+    pub fn new(rule: RuleNo) -> Self {
+        Self { rule, openings: 0, phase: Phase::Idle, closed: None }
+    }
+
+    pub fn open(&self) -> Option<&Open> {
+        match &self.phase {
+            Phase::Open(open) => Some(open),
+            Phase::Idle | Phase::Holding(_) => None,
+        }
+    }
+
+    /// Whether there is nothing to remember.
+    pub fn is_blank(&self) -> bool {
+        self.openings == 0 && self.phase == Phase::Idle
+    }
+
+    /// Looks at the rule once. Holds and clears that begin or end without a transition are noted here; the caller
+    /// carries out the transition, if there is one.
+    pub fn step(&mut self, rule: &Rule, moments: &Moments, inputs: &Inputs) -> Option<Transition> {
+        if let Phase::Open(open) = &mut self.phase {
+            return open.step(rule, inputs);
+        }
+        if self.is_disarmed(moments, inputs) {
+            return None;
+        }
+        let hold = self.hold(rule, inputs)?;
+        let opening = opening(rule, &hold, inputs);
+        if let Err(waits) = opening {
+            self.phase = Phase::Holding(Hold { waits, ..hold });
+        }
+        let (certainty, reason) = opening.ok()?;
+        let due = hold.since + rule.for_ms;
+        Some(Transition::Open {
+            reopens: self.closed.as_ref().is_some_and(|closed| !closed.by_hand) && !rule.is_critical(),
+            severity: inputs.severity,
+            certainty,
+            reason,
+            at: if hold.waits == Wait::Condition { inputs.at } else { due.min(inputs.at) },
+        })
+    }
+
+    /// After a clear by hand the rule waits until its condition was known false, or for a while. What was closed
+    /// is forgotten once it can neither come back nor keep anything from opening.
+    fn is_disarmed(&mut self, moments: &Moments, inputs: &Inputs) -> bool {
+        let Some(closed) = &self.closed else { return false };
+        let since_ms = inputs.at - closed.at;
+        if closed.by_hand {
+            if !inputs.when.is_false() && since_ms < moments.rearm_ms {
+                return true;
+            }
+            self.closed = None;
+        } else if since_ms > moments.reopen_within_ms {
+            self.closed = None;
+        }
+        false
+    }
+
+    /// The hold as it stands with these inputs; `None`: there is none.
+    fn hold(&mut self, rule: &Rule, inputs: &Inputs) -> Option<Hold> {
+        let hold = match (&self.phase, inputs.when) {
+            (Phase::Holding(hold), Tri::False) => {
+                let false_since = hold.false_since.unwrap_or(inputs.at);
+                if inputs.at - false_since >= rule.drop_ms {
+                    self.phase = Phase::Idle;
+                    return None;
+                }
+                Hold { false_since: Some(false_since), ..*hold }
+            }
+            (Phase::Holding(hold), Tri::True | Tri::Unknown) => Hold { false_since: None, ..*hold },
+            (_, Tri::True) => Hold { since: inputs.at, false_since: None, waits: Wait::No },
+            (_, Tri::False | Tri::Unknown) => return None,
+        };
+        self.phase = Phase::Holding(hold);
+        Some(hold)
+    }
+
+    /// The next moment at which time alone may change something.
+    pub fn deadline(&self, rule: &Rule, moments: &Moments) -> Option<Elapsed> {
+        let rearms = || self.closed.as_ref().filter(|c| c.by_hand).map(|c| c.at + moments.rearm_ms);
+        match &self.phase {
+            Phase::Idle => rearms(),
+            Phase::Holding(Hold { false_since: Some(since), .. }) => Some(*since + rule.drop_ms),
+            Phase::Holding(Hold { waits: Wait::No, since, .. }) => Some(*since + rule.for_ms),
+            Phase::Holding(_) => None,
+            Phase::Open(open) => open.clear_since.map(|since| since + (rule.clear_for_ms - open.clear_done_ms).max(0)),
+        }
+    }
+}
+
+/// Whether a hold opens now, how sure it is and why; or what it waits for.
+fn opening(rule: &Rule, hold: &Hold, inputs: &Inputs) -> Result<(Certainty, Reason), Wait> {
+    if hold.false_since.is_some() || inputs.at - hold.since < rule.for_ms {
+        return Err(Wait::No);
+    }
+    if inputs.suppressed || inputs.superseded {
+        return Err(Wait::Condition);
+    }
+    let possible = Certainty::Possible.min(rule.certainty);
+    match (inputs.when, inputs.footing) {
+        (Tri::True, Footing::Sound) => Ok((rule.certainty, Reason::ConditionHeld)),
+        // Late frames open what they say at once, but only as possible: a queued one may end it.
+        (Tri::True, Footing::CatchingUp) => Ok((possible, Reason::CatchingUp)),
+        // Silence is not safety: what is grave opens as possible, the rest waits until it is known.
+        (_, Footing::Blind) if rule.is_critical() => Ok((possible, Reason::IngestBlind)),
+        (_, Footing::Blind) => Err(Wait::Footing),
+        (_, _) if rule.is_critical() => Ok((possible, Reason::ConditionUnknown)),
+        (_, _) => Err(Wait::Condition),
+    }
+}
+
+impl Open {
+    fn step(&mut self, rule: &Rule, inputs: &Inputs) -> Option<Transition> {
+        if inputs.superseded {
+            return Some(Transition::Clear { reason: Reason::Superseded, at: inputs.at });
+        }
+        if let Some(at) = self.cleared_at(rule, inputs) {
+            return Some(Transition::Clear { reason: Reason::ConditionEnded, at });
+        }
+        let confirmed = inputs.when.is_true() && inputs.footing == Footing::Sound;
+        let certainty = if confirmed { self.certainty.max(rule.certainty) } else { self.certainty };
+        let severity = self.severity.max(inputs.severity);
+        if severity > self.severity {
+            return Some(Transition::Raise { severity, certainty, reason: Reason::Escalated, at: inputs.at });
+        }
+        (certainty > self.certainty).then_some(Transition::Raise {
+            severity,
+            certainty,
+            reason: Reason::Confirmed,
+            at: inputs.at,
+        })
+    }
+
+    /// When the clear condition had held long enough, if it has.
+    fn cleared_at(&mut self, rule: &Rule, inputs: &Inputs) -> Option<Elapsed> {
+        if matches!(rule.clear, Clear::Manual | Clear::Heard) {
+            return None;
+        }
+        match inputs.clear {
+            Tri::True => {
+                let since = *self.clear_since.get_or_insert(inputs.at);
+                let due = since + (rule.clear_for_ms - self.clear_done_ms).max(0);
+                (inputs.at >= due).then_some(due)
+            }
+            Tri::False => {
+                self.clear_since = None;
+                self.clear_done_ms = 0;
+                None
+            }
+            // What was seen so far counts; the rest waits until it is known again.
+            Tri::Unknown => {
+                if let Some(since) = self.clear_since.take() {
+                    self.clear_done_ms += inputs.at - since;
+                }
+                None
+            }
+        }
+    }
+}

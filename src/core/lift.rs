@@ -1,0 +1,673 @@
+//! One lift or escalator: its telemetry, its rules, its timers.
+
+use std::sync::Arc;
+
+use crate::core::books::{ByHand, Who};
+use crate::core::judge::run::{Footing, Phase, Run, Transition, Wait};
+use crate::core::judge::{self, Context, Reading, built_in};
+use crate::core::policy::Policy;
+use crate::core::rules::schema::{self, KIND_INSPECTION};
+use crate::core::rules::{CodeList, Facts, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
+use crate::core::telemetry::heard::Heard;
+use crate::core::telemetry::offset::{self, Offset};
+use crate::core::telemetry::order::{Order, Verdict};
+use crate::core::telemetry::registers::{self, Held, Item, Registers, Stamp};
+use crate::model::alert::{Evidence, Place, Reason};
+use crate::model::archive;
+use crate::model::frame::{Car, Frame, Mode};
+use crate::model::ids::{DeviceCode, Subject};
+use crate::model::row::{self, FrameRow, Row, TimeSource};
+use crate::model::time::{CivilDay, Elapsed, Wall};
+
+/// A device that is catching up is waited for until this long after its last frame …
+const CATCH_UP_QUIET_MS: i64 = 2_000;
+/// … but no longer than this in all.
+const CATCH_UP_MAX_MS: i64 = 15_000;
+/// Fields that are missing for this long are taken to be never reported.
+const NEVER_REPORTED_AFTER_MS: i64 = 10 * 60_000;
+/// How much a frame that can't be read in part, or one that can, counts towards `unreadable`.
+const UNREADABLE: (u8, u8) = (4, 1);
+const UNREADABLE_AT: u8 = 12;
+const UNREADABLE_MAX: u8 = 24;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lift {
+    pub code: DeviceCode,
+    pub entry: Option<Arc<archive::Lift>>,
+    pub(crate) order: Order,
+    pub(crate) offset: Offset,
+    pub(crate) registers: Registers,
+    /// How far it has been judged. Never steps back.
+    pub(crate) judged: Elapsed,
+    /// When its last frame arrived, in heard time, and in elapsed time.
+    pub(crate) heard: Option<(Heard, Elapsed)>,
+    /// Absence rules that fell due up to here have been judged.
+    pub(crate) absence_judged_to: Heard,
+    /// When its first frame arrived.
+    pub(crate) first_heard: Option<Elapsed>,
+    pub(crate) catching_up: Option<CatchingUp>,
+    /// By rule number, ascending.
+    pub(crate) runs: Vec<Run>,
+    /// The version of the policy that its runs follow.
+    pub(crate) policy: u32,
+    pub(crate) unreadable: u8,
+    /// Whether every field that critical rules need has been seen to be reported, under this policy version.
+    pub(crate) sighted_in: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatchingUp {
+    pub since: Elapsed,
+    pub last_arrival: Elapsed,
+}
+
+impl CatchingUp {
+    fn ends(&self) -> Elapsed {
+        (self.last_arrival + CATCH_UP_QUIET_MS).min(self.since + CATCH_UP_MAX_MS)
+    }
+}
+
+/// A frame as it arrived.
+pub struct Arrival {
+    pub elapsed: Elapsed,
+    pub wall: Wall,
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Took {
+    Newer,
+    Late,
+    VeryLate,
+    Repeat,
+}
+
+impl Lift {
+    pub fn new(code: DeviceCode, policy: u32) -> Self {
+        Self {
+            code,
+            entry: None,
+            order: Order::default(),
+            offset: Offset::default(),
+            registers: Registers::default(),
+            judged: Elapsed::default(),
+            heard: None,
+            absence_judged_to: Heard::default(),
+            first_heard: None,
+            catching_up: None,
+            runs: Vec::new(),
+            policy,
+            unreadable: 0,
+            sighted_in: None,
+        }
+    }
+
+    pub fn who(&self) -> Who {
+        let place = self.entry.as_ref().map_or_else(Place::default, |entry| Place {
+            district: entry.district,
+            address: entry.address.clone(),
+        });
+        Who { subject: Subject::Device(self.code), place, unregistered: self.entry.is_none() }
+    }
+
+    pub fn keep_alive_ms(&self, moments: &Moments) -> i64 {
+        let own = self.entry.as_ref().and_then(|entry| entry.keep_alive_s);
+        own.map_or(moments.keep_alive_ms, |s| i64::from(s) * 1_000)
+    }
+
+    /// Takes a frame: its order, its time, what was due before it, its values, and what follows from them.
+    pub fn take(&mut self, cx: &mut Context<'_>, frame: Frame, arrival: &Arrival) -> Took {
+        let keep_alive_ms = self.keep_alive_ms(&cx.policy.set.moments);
+        let was_broken = self.order.is_broken();
+        let verdict = self.order.take(frame.key, frame.claimed_at, arrival.elapsed, keep_alive_ms);
+        self.say_order(cx, was_broken);
+        let took = match verdict {
+            Verdict::Repeat => return Took::Repeat,
+            Verdict::VeryLate => Took::VeryLate,
+            Verdict::Newer { .. } => Took::Newer,
+            Verdict::Late => Took::Late,
+        };
+        if took != Took::VeryLate {
+            self.judge_frame(cx, &frame, arrival, took == Took::Newer);
+        }
+        cx.out.rows.push(Row::Frame(self.row(frame, arrival, took)));
+        took
+    }
+
+    fn judge_frame(&mut self, cx: &mut Context<'_>, frame: &Frame, arrival: &Arrival, newer: bool) {
+        let drained = cx.hearing.is_drained();
+        let late_ms = if newer {
+            self.offset.lateness_ms(frame.claimed_at, arrival.wall, arrival.elapsed, drained)
+        } else {
+            self.offset.lateness_of_late_ms(frame.claimed_at, arrival.wall)
+        };
+        let judged = if newer { self.judged.max(arrival.elapsed - late_ms).min(arrival.elapsed) } else { self.judged };
+        if newer {
+            self.note_lateness(late_ms, arrival.elapsed);
+        }
+        // What fell due before this frame was seen fell due without it; in a backlog it may be over since.
+        let before = if self.catching_up.is_some() { Footing::CatchingUp } else { self.footing_by_clock(cx) };
+        self.fire_until(cx, judged, before);
+        self.judged = judged;
+        self.hear(cx, arrival.elapsed);
+        let stamp = Stamp { generation: self.order.generation(), key: frame.key };
+        let moments = &cx.policy.set.moments;
+        let counts = late_ms < moments.late_codes_ms;
+        let taken = self.registers.take(frame, stamp, judged, counts, moments, &cx.policy.set.extras);
+        let changed = if self.is_unsettled(cx.policy) { ALL } else { taken.changed };
+        self.judge(cx, changed, Some(frame), self.footing_of_frame());
+        if !taken.over.is_empty() {
+            self.raise_what_is_over(cx, &taken.over, arrival.elapsed - late_ms);
+        }
+        self.say_telemetry(cx, frame, arrival);
+    }
+
+    fn note_lateness(&mut self, late_ms: i64, now: Elapsed) {
+        self.catching_up = (late_ms > offset::LATE_MS).then(|| {
+            let since = self.catching_up.map_or(now, |catching_up| catching_up.since);
+            CatchingUp { since, last_arrival: now }
+        });
+    }
+
+    fn footing_of_frame(&self) -> Footing {
+        if self.catching_up.is_some() { Footing::CatchingUp } else { Footing::Sound }
+    }
+
+    /// Notes that it was heard: silence begins anew, and absence rules clear.
+    fn hear(&mut self, cx: &mut Context<'_>, now: Elapsed) {
+        self.heard = Some((cx.hearing.of_arrival(now), now));
+        self.first_heard.get_or_insert(now);
+        if self.runs.is_empty() {
+            return;
+        }
+        for ix in cx.policy.absence_rules() {
+            let number = cx.policy.number(*ix);
+            let Some(run) = self.runs.iter().position(|run| run.rule == number) else { continue };
+            self.runs[run].closed = None;
+            if self.runs[run].open().is_some() {
+                let clear = Transition::Clear { reason: Reason::Heard, at: now };
+                self.carry_out(cx, *ix, clear, Vec::new());
+            }
+        }
+    }
+
+    /// Judges every rule that reads something that changed, in the order in which they depend on each other.
+    pub fn judge(&mut self, cx: &mut Context<'_>, changed: Reads, frame: Option<&Frame>, footing: Footing) {
+        let mut changed = changed;
+        let policy = cx.policy;
+        for ix in policy.lift_rules() {
+            if policy.reads(*ix).touches(changed) && self.judge_rule(cx, *ix, frame, footing) {
+                changed |= Reads::OPEN;
+            }
+        }
+        if changed.touches(Reads::OPEN) {
+            self.judge_absence(cx);
+        }
+    }
+
+    /// Whether the rule opened or cleared.
+    fn judge_rule(&mut self, cx: &mut Context<'_>, ix: RuleIx, frame: Option<&Frame>, footing: Footing) -> bool {
+        let policy = cx.policy;
+        let rule = policy.set.rule(ix);
+        let number = policy.number(ix);
+        // Between frames, the last one still says what it said.
+        let carried = match frame {
+            Some(frame) => registers::carries(frame, &rule.raising),
+            None => self.registers.lists(&rule.raising),
+        };
+        let facts = self.facts(cx, frame, Some(rule));
+        let inputs = judge::inputs(rule, &facts, self.judged, carried, footing);
+        // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
+        if !inputs.when.is_true() && judge::find(&self.runs, number).is_none() {
+            return false;
+        }
+        let run = judge::entry(&mut self.runs, number);
+        let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {
+            self.runs.retain(|run| !run.is_blank());
+            return false;
+        };
+        let of_clear = matches!(transition, Transition::Clear { .. });
+        let evidence = self.evidence(cx, rule, frame, of_clear);
+        self.carry_out(cx, ix, transition, evidence);
+        true
+    }
+
+    fn evidence(&self, cx: &Context<'_>, rule: &Rule, frame: Option<&Frame>, of_clear: bool) -> Vec<Evidence> {
+        let facts = self.facts(cx, frame, Some(rule));
+        let mut evidence = judge::evidence(rule, &facts, of_clear);
+        // Wherever it is stuck, people are sent to a floor.
+        let floor = Term::Field(Field::Floor);
+        if facts.field(Field::Floor) != Value::Unknown && evidence.iter().all(|e| &*e.name != Field::Floor.name()) {
+            evidence.push(Evidence { name: floor.name(), value: floor.value(&facts), age_ms: facts.age_ms(&floor) });
+        }
+        evidence
+    }
+
+    fn carry_out(&mut self, cx: &mut Context<'_>, ix: RuleIx, transition: Transition, evidence: Vec<Evidence>) {
+        let rule = cx.policy.set.rule(ix);
+        let who = self.who();
+        let run = judge::entry(&mut self.runs, cx.policy.number(ix));
+        let mut label = judge::label(rule);
+        // What may be over sends nobody; its confirmation does.
+        if matches!(transition, Transition::Open { reason: Reason::CatchingUp | Reason::AlreadyOver, .. }) {
+            label.dispatch = None;
+        }
+        cx.books.carry_out(cx.out, &who, run, &label, transition, evidence, &ByHand::default());
+    }
+
+    /// Absence rules for what has been heard so far.
+    pub fn judge_absence(&mut self, cx: &mut Context<'_>) {
+        let Some((heard, _)) = self.heard else { return };
+        let now = cx.books.now.elapsed;
+        let silent_ms = cx.hearing.now().0 - heard.0;
+        let keep_alive_ms = self.keep_alive_ms(&cx.policy.set.moments);
+        for ix in cx.policy.absence_rules() {
+            let rule = cx.policy.set.rule(*ix);
+            let run = judge::find(&self.runs, cx.policy.number(*ix));
+            let is_open = run.is_some_and(|run| run.open().is_some());
+            let by_hand = run.is_some_and(|run| run.closed.is_some());
+            let when = rule.when.eval(&self.facts(cx, None, None));
+            let transition = match (is_open, when) {
+                (true, Tri::False) => Transition::Clear { reason: Reason::ConditionEnded, at: now },
+                (false, Tri::True) if !by_hand && silent_ms >= i64::from(rule.absent.unwrap_or(1)) * keep_alive_ms => {
+                    let (severity, certainty) = (rule.severity, rule.certainty);
+                    Transition::Open { reopens: false, severity, certainty, reason: Reason::Silence, at: now }
+                }
+                _ => continue,
+            };
+            let evidence = self.evidence(cx, rule, None, false);
+            self.carry_out(cx, *ix, transition, evidence);
+        }
+    }
+
+    /// Judges absence because heard time has come so far.
+    pub fn fall_silent(&mut self, cx: &mut Context<'_>) {
+        self.absence_judged_to = cx.hearing.now();
+        self.judge_absence(cx);
+    }
+
+    /// The heard time at which an absence rule next falls due.
+    pub fn next_silence(&self, policy: &Policy) -> Option<Heard> {
+        let (heard, _) = self.heard?;
+        let keep_alive_ms = self.keep_alive_ms(&policy.set.moments);
+        let due = |ix: &RuleIx| Heard(heard.0 + i64::from(policy.set.rule(*ix).absent.unwrap_or(1)) * keep_alive_ms);
+        policy.absence_rules().iter().map(due).filter(|due| *due > self.absence_judged_to).min()
+    }
+
+    /// The judged time at which the next rule may change by time alone.
+    fn next_due(&self, policy: &Policy) -> Option<Elapsed> {
+        let moments = &policy.set.moments;
+        let of_runs = self.runs.iter().filter_map(|run| {
+            let (_, rule) = policy.rule_of(run.rule)?;
+            run.deadline(rule, moments)
+        });
+        of_runs.chain(self.registers.next_change(self.judged, moments)).min()
+    }
+
+    /// When the shell's clock next has to look at this lift, if no frame comes.
+    pub fn next_timer(&self, policy: &Policy, drained: bool) -> Option<Elapsed> {
+        let due = self.next_due(policy);
+        match &self.catching_up {
+            None => due,
+            Some(catching_up) if drained => Some(catching_up.ends()),
+            Some(catching_up) => due.map(|due| due.max(catching_up.ends())),
+        }
+    }
+
+    /// Fires what is due by the clock.
+    pub fn fire(&mut self, cx: &mut Context<'_>) {
+        let now = cx.books.now.elapsed;
+        if self.catching_up.is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= now) {
+            self.catching_up = None;
+            self.fire_until(cx, now, self.footing_by_clock(cx));
+            self.judge(cx, ALL, None, self.footing_by_clock(cx));
+        } else {
+            self.fire_until(cx, now, self.footing_by_clock(cx));
+        }
+    }
+
+    /// Once the backlog is in: what waited for it is looked at again.
+    pub fn drained(&mut self, cx: &mut Context<'_>) {
+        self.catching_up = None;
+        let now = cx.books.now.elapsed;
+        self.fire_until(cx, now, Footing::Sound);
+        self.judge(cx, ALL, None, Footing::Sound);
+    }
+
+    /// Fires what falls due up to a judged time, moment by moment.
+    fn fire_until(&mut self, cx: &mut Context<'_>, until: Elapsed, footing: Footing) {
+        let mut last = None;
+        while let Some(due) = self.next_due(cx.policy).filter(|due| *due <= until) {
+            // A rule that is still due after it was looked at waits for something else than time.
+            if last.is_some_and(|last| due <= last) {
+                break;
+            }
+            last = Some(due);
+            self.judged = self.judged.max(due);
+            self.judge(cx, ALL, None, footing);
+        }
+    }
+
+    fn footing_by_clock(&self, cx: &Context<'_>) -> Footing {
+        match self.catching_up {
+            _ if cx.hearing.is_blind(cx.books.now.elapsed) => Footing::Blind,
+            Some(_) => Footing::CatchingUp,
+            None => Footing::Sound,
+        }
+    }
+
+    /// Whether something waits for firmer ground, or was opened without it.
+    pub fn is_unsettled(&self, policy: &Policy) -> bool {
+        self.runs.iter().any(|run| match &run.phase {
+            Phase::Idle => false,
+            Phase::Holding(hold) => hold.waits == Wait::Footing,
+            Phase::Open(open) => policy.rule_of(run.rule).is_some_and(|(_, rule)| open.certainty < rule.certainty),
+        })
+    }
+
+    /// A late frame's codes that a newer frame excludes: raised and cleared at once, for rules that open at once.
+    fn raise_what_is_over(&mut self, cx: &mut Context<'_>, over: &[Item], at: Elapsed) {
+        for ix in cx.policy.lift_rules() {
+            let rule = cx.policy.set.rule(*ix);
+            if rule.for_ms > 0 || !registers::waited_for(over, &rule.raising) || judge::is_open(cx.policy, &self.runs, *ix) {
+                continue;
+            }
+            let facts = LiftFacts { over, ..self.facts(cx, None, None) };
+            if !rule.when.eval(&facts).is_true() {
+                continue;
+            }
+            let evidence = judge::evidence(rule, &facts, false);
+            let (severity, certainty, reason) = (rule.severity, rule.certainty, Reason::AlreadyOver);
+            self.carry_out(cx, *ix, Transition::Open { reopens: false, severity, certainty, reason, at }, evidence);
+            if !matches!(rule.clear, crate::core::rules::Clear::Manual) {
+                self.carry_out(cx, *ix, Transition::Clear { reason, at }, Vec::new());
+            }
+        }
+    }
+
+    /// Follows a new policy: what its changed rules knew is forgotten, and every rule is looked at.
+    pub fn follow(&mut self, cx: &mut Context<'_>, today: CivilDay) {
+        if self.policy == cx.policy.version {
+            return;
+        }
+        let who = self.who();
+        let now = cx.books.now.elapsed;
+        judge::forget_changed(cx, &who, &mut self.runs, self.policy, now);
+        self.policy = cx.policy.version;
+        if self.heard.is_some() {
+            self.judged = self.judged.max(now);
+            self.judge(cx, ALL, None, self.footing_by_clock(cx));
+        }
+        self.judge_due_dates(cx, today);
+    }
+
+    /// Rules of what is due on a civil day.
+    pub fn judge_due_dates(&mut self, cx: &mut Context<'_>, today: CivilDay) {
+        let policy = cx.policy;
+        let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
+        for ix in policy.obligation_rules() {
+            let rule = policy.set.rule(*ix);
+            let facts = ObligationFacts { policy, runs: &self.runs, due, today };
+            let inputs = judge::inputs(rule, &facts, cx.books.now.elapsed, false, Footing::Sound);
+            let evidence = judge::evidence(rule, &facts, false);
+            if !inputs.when.is_true() && judge::find(&self.runs, policy.number(*ix)).is_none() {
+                continue;
+            }
+            let run = judge::entry(&mut self.runs, policy.number(*ix));
+            if let Some(transition) = run.step(rule, &policy.set.moments, &inputs) {
+                self.carry_out(cx, *ix, transition, evidence);
+            }
+        }
+        self.runs.retain(|run| !run.is_blank());
+    }
+
+    fn say_order(&mut self, cx: &mut Context<'_>, was_broken: bool) {
+        if self.order.is_broken() == was_broken {
+            return;
+        }
+        let who = self.who();
+        if was_broken {
+            built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::ORDER_BROKEN, Reason::ConditionEnded);
+        } else {
+            built_in::raise(cx, &who, &mut self.runs, &built_in::ORDER_BROKEN, Reason::SelfCheck, Vec::new());
+        }
+    }
+
+    /// What is wrong with the terminal rather than with the lift.
+    fn say_telemetry(&mut self, cx: &mut Context<'_>, frame: &Frame, arrival: &Arrival) {
+        self.say_clock(cx, frame, arrival);
+        let (bad, good) = UNREADABLE;
+        if !frame.invalid.is_empty() {
+            self.unreadable = self.unreadable.saturating_add(bad).min(UNREADABLE_MAX);
+            if self.unreadable >= UNREADABLE_AT {
+                let named = frame.invalid.iter().take(8).map(|p| Evidence { name: "invalid".into(), value: p.clone(), age_ms: Some(0) });
+                let (who, evidence) = (self.who(), named.collect());
+                built_in::raise(cx, &who, &mut self.runs, &built_in::UNREADABLE, Reason::SelfCheck, evidence);
+            }
+        } else if self.unreadable > 0 {
+            self.unreadable = self.unreadable.saturating_sub(good);
+            if self.unreadable == 0 {
+                let who = self.who();
+                built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::UNREADABLE, Reason::ConditionEnded);
+            }
+        }
+        if self.sighted_in != Some(cx.policy.version) {
+            self.look_for_blind_rules(cx);
+        }
+    }
+
+    fn say_clock(&mut self, cx: &mut Context<'_>, frame: &Frame, arrival: &Arrival) {
+        let Some(claimed) = frame.claimed_at else { return };
+        if offset::is_wrong(claimed, arrival.wall) {
+            let behind = Evidence { name: "behind_ms".into(), value: (arrival.wall - claimed).to_string().into(), age_ms: Some(0) };
+            let who = self.who();
+            built_in::raise(cx, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::SelfCheck, vec![behind]);
+        } else if !self.runs.is_empty() {
+            let who = self.who();
+            built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::ConditionEnded);
+        }
+    }
+
+    /// Critical rules that need what was never reported can't be judged, and say so.
+    fn look_for_blind_rules(&mut self, cx: &mut Context<'_>) {
+        let mut missing: Vec<Field> = Vec::new();
+        for ix in cx.policy.lift_rules() {
+            let rule = cx.policy.set.rule(*ix);
+            let fields = rule.when.terms().iter().filter_map(|term| match term {
+                Term::Field(Field::DoorShut) => Some(Field::Door),
+                Term::Field(field) => Some(*field),
+                _ => None,
+            });
+            if rule.is_critical() {
+                missing.extend(fields.filter(|f| self.registers.register(*f).is_some_and(|r| r.held == Held::Never)));
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        let who = self.who();
+        if missing.is_empty() {
+            self.sighted_in = Some(cx.policy.version);
+            built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::RULE_BLIND, Reason::ConditionEnded);
+        } else if self.first_heard.is_some_and(|first| cx.books.now.elapsed - first >= NEVER_REPORTED_AFTER_MS) {
+            let never = |f: &Field| Evidence { name: f.name().into(), value: "unknown".into(), age_ms: None };
+            let evidence = missing.iter().map(never).collect();
+            built_in::raise(cx, &who, &mut self.runs, &built_in::RULE_BLIND, Reason::NeverReported, evidence);
+        }
+    }
+
+    fn row(&self, frame: Frame, arrival: &Arrival, took: Took) -> FrameRow {
+        let (effective_at, time_source) = effective(frame.claimed_at, arrival.wall);
+        FrameRow {
+            device: self.code,
+            generation: self.order.generation(),
+            frame,
+            received_at: arrival.wall,
+            effective_at,
+            time_source,
+            order: row_order(took),
+        }
+    }
+
+    fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {
+        let moments = &cx.policy.set.moments;
+        let unknown_ms =
+            moments.unknown_after_ms.max(i64::from(moments.unknown_keep_alives) * self.keep_alive_ms(moments));
+        let silent_ms = self.heard.map_or(0, |(heard, _)| cx.hearing.now().0 - heard.0);
+        let is_silent = silent_ms >= unknown_ms;
+        LiftFacts { lift: self, policy: cx.policy, is_silent, now: cx.books.now.elapsed, frame, rule, over: &[] }
+    }
+}
+
+/// When history shows something that claims a time.
+pub fn effective(claimed: Option<Wall>, received: Wall) -> (Wall, TimeSource) {
+    match claimed {
+        None => (received, TimeSource::Absent),
+        Some(claimed) if offset::is_wrong(claimed, received) => (received, TimeSource::Wrong),
+        Some(claimed) => (claimed, TimeSource::Claimed),
+    }
+}
+
+pub fn row_order(took: Took) -> row::Order {
+    match took {
+        Took::Newer | Took::Repeat => row::Order::Newer,
+        Took::Late => row::Order::Late,
+        Took::VeryLate => row::Order::VeryLate,
+    }
+}
+
+/// Everything that rules of lifts read.
+pub const ALL: Reads = Reads::ALL;
+
+/// A lift as its rules' conditions read it.
+struct LiftFacts<'a> {
+    lift: &'a Lift,
+    policy: &'a Policy,
+    /// Silent for so long that nothing it reported is known any more.
+    is_silent: bool,
+    now: Elapsed,
+    frame: Option<&'a Frame>,
+    rule: Option<&'a Rule>,
+    /// Codes that count although a newer frame excludes them.
+    over: &'a [Item],
+}
+
+impl LiftFacts<'_> {
+    fn held(&self, field: Field) -> Option<i64> {
+        match self.lift.registers.register(field)?.held {
+            Held::Known(value) => Some(value),
+            Held::Never | Held::Unknown => None,
+        }
+    }
+
+    /// Shut is every reported state but open; a door that moves counts once it has moved for too long.
+    fn door_shut(&self) -> Option<bool> {
+        use crate::model::frame::Door;
+        let shut_after_ms = self.policy.set.moments.door_shut_after_ms;
+        Some(match self.lift.registers.door()? {
+            Door::Open => false,
+            Door::Closed | Door::Locked | Door::NotFullyClosed => true,
+            Door::Opening | Door::Closing => {
+                self.lift.registers.door_moves_since.is_some_and(|since| self.lift.judged - since >= shut_after_ms)
+            }
+        })
+    }
+
+    fn normal_run(&self) -> bool {
+        let carried = matches!((self.frame, self.rule), (Some(f), Some(r)) if registers::carries(f, &r.raising));
+        self.frame.is_some_and(|frame| frame.car.known() == Some(&Car::Running))
+            && self.held(Field::Mode) == Some(Mode::Normal.number().into())
+            && !carried
+    }
+}
+
+impl Facts for LiftFacts<'_> {
+    fn field(&self, field: Field) -> Value {
+        match field {
+            Field::DeviceEquipment => self.lift.entry.as_ref().map(|e| schema::equipment_number(e.equipment)).into(),
+            Field::DeviceRegistered => Value::Bool(self.lift.entry.is_some()),
+            Field::NormalRun => Value::Bool(self.normal_run()),
+            _ if self.is_silent => Value::Unknown,
+            Field::DoorShut => self.door_shut().into(),
+            Field::DoorZone | Field::Passenger => self.held(field).map(|v| v != 0).into(),
+            _ => self.held(field).into(),
+        }
+    }
+
+    fn code(&self, list: CodeList, code: u32) -> Tri {
+        let wanted = [crate::core::rules::CodeTerm::Code(list, code)];
+        if !self.over.is_empty() && registers::waited_for(self.over, &wanted) {
+            return Tri::True;
+        }
+        if self.is_silent { Tri::Unknown } else { self.lift.registers.code(list, code, self.lift.judged) }
+    }
+
+    fn condition(&self, name: &str) -> Tri {
+        if self.over.iter().any(|item| matches!(item, Item::Condition(n) if **n == *name)) {
+            return Tri::True;
+        }
+        if self.is_silent { Tri::Unknown } else { self.lift.registers.condition(name) }
+    }
+
+    fn extra(&self, extra: u16) -> Option<f64> {
+        let name = self.policy.set.extras.get(usize::from(extra))?;
+        if self.is_silent { None } else { self.lift.registers.extra(name).map(|(value, _)| value) }
+    }
+
+    fn is_open(&self, rule: RuleIx) -> bool {
+        judge::is_open(self.policy, &self.lift.runs, rule)
+    }
+}
+
+impl Reading for LiftFacts<'_> {
+    fn age_ms(&self, term: &Term) -> Option<i64> {
+        let registers = &self.lift.registers;
+        let at = match term {
+            Term::Field(Field::DoorShut) => registers.register(Field::Door).filter(|r| r.held != Held::Never).map(|r| r.at),
+            Term::Field(field) => registers.register(*field).filter(|r| r.held != Held::Never).map(|r| r.at),
+            Term::Code(list, code) => registers.reported_at(*list, *code),
+            Term::Extra(_, name) => registers.extra(name).map(|(_, at)| at),
+            Term::Condition(_) | Term::Open(..) => None,
+        };
+        at.map(|at| (self.now - at).max(0))
+    }
+}
+
+/// Something that is due on a civil day, as its rules' conditions read it.
+struct ObligationFacts<'a> {
+    policy: &'a Policy,
+    runs: &'a [Run],
+    due: Option<CivilDay>,
+    today: CivilDay,
+}
+
+impl Facts for ObligationFacts<'_> {
+    fn field(&self, field: Field) -> Value {
+        match field {
+            Field::ObligationKind => Value::Int(KIND_INSPECTION),
+            Field::ObligationDaysOverdue => self.due.map(|due| i64::from(self.today.0 - due.0)).into(),
+            _ => Value::Unknown,
+        }
+    }
+
+    fn code(&self, _: CodeList, _: u32) -> Tri {
+        Tri::Unknown
+    }
+
+    fn condition(&self, _: &str) -> Tri {
+        Tri::Unknown
+    }
+
+    fn extra(&self, _: u16) -> Option<f64> {
+        None
+    }
+
+    fn is_open(&self, rule: RuleIx) -> bool {
+        judge::is_open(self.policy, self.runs, rule)
+    }
+}
+
+impl Reading for ObligationFacts<'_> {
+    fn age_ms(&self, _: &Term) -> Option<i64> {
+        None
+    }
+}

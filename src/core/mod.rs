@@ -1,0 +1,233 @@
+//! The deterministic core: a fold over the inbox. `apply` takes a record and says what it changed.
+//!
+//! **Invariant:** no I/O, no clock, no random numbers, no iteration without an order, one thread. The same records give
+//! the same effects and the same state, byte for byte. `docs/ARCHITECTURE.md` says why everything hangs on that.
+
+pub mod decode;
+pub mod judge;
+pub mod rules;
+pub mod telemetry;
+
+pub mod books;
+pub mod cylinder;
+pub mod lift;
+pub mod paged;
+pub mod policy;
+pub mod scanner;
+pub mod service;
+
+mod commands;
+mod rejects;
+mod reports;
+mod requests;
+mod sweep;
+pub mod timers;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use self::books::{Books, Now};
+use self::cylinder::Cylinder;
+use self::judge::Context;
+use self::lift::Lift;
+use self::paged::Paged;
+use self::policy::Policy;
+use self::rejects::Quota;
+use self::requests::Requests;
+use self::scanner::Scanner;
+use self::service::Service;
+use self::sweep::{Sweep, Today};
+use self::telemetry::heard::{Change, Hearing};
+use self::timers::Timers;
+use crate::model::alert::Alert;
+use crate::model::archive;
+use crate::model::ids::{CylinderCode, DeviceCode, FirmId, SiteCode};
+use crate::model::record::{Kind, Link, PolicyText, Record};
+use crate::model::row::{Effects, RejectReason, RejectRow, Row};
+use crate::model::time::Elapsed;
+
+/// Changes when the effects of the golden journals in the tests do.
+pub const CORE_VERSION: u32 = 1;
+
+#[derive(Debug, Clone)]
+pub struct Core {
+    /// The position of the next record.
+    next: u64,
+    books: Books,
+    policy: Policy,
+    hearing: Hearing,
+    lifts: Paged<Lift>,
+    cylinders: Paged<Cylinder>,
+    scanners: Paged<Scanner>,
+    sites: Arc<BTreeMap<SiteCode, archive::Site>>,
+    firms: Arc<BTreeMap<FirmId, archive::Firm>>,
+    service: Service,
+    requests: Arc<Requests>,
+    quota: Arc<Quota>,
+    today: Option<Today>,
+    sweep: Option<Sweep>,
+    index: Index,
+    timers: Timers,
+}
+
+/// Where subjects stand in their tables. Follows from the tables; never iterated.
+#[derive(Debug, Clone, Default)]
+struct Index {
+    lifts: HashMap<DeviceCode, u32>,
+    cylinders: HashMap<CylinderCode, u32>,
+    scanners: HashMap<(SiteCode, Box<str>), u32>,
+}
+
+impl Core {
+    /// The state before the first record.
+    pub fn new(epoch: u32) -> Self {
+        Self {
+            next: 0,
+            books: Books::new(epoch),
+            policy: Policy::none(),
+            hearing: Hearing::default(),
+            lifts: Paged::default(),
+            cylinders: Paged::default(),
+            scanners: Paged::default(),
+            sites: Arc::default(),
+            firms: Arc::default(),
+            service: Service::default(),
+            requests: Arc::default(),
+            quota: Arc::default(),
+            today: None,
+            sweep: None,
+            index: Index::default(),
+            timers: Timers::default(),
+        }
+    }
+
+    /// The position of the record that `apply` wants next.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The elapsed time of the last record.
+    pub fn now(&self) -> Now {
+        self.books.now
+    }
+
+    pub fn epoch(&self) -> u32 {
+        self.books.epoch
+    }
+
+    /// Of the last alert event.
+    pub fn seq(&self) -> u64 {
+        self.books.seq
+    }
+
+    pub fn hearing(&self) -> &Hearing {
+        &self.hearing
+    }
+
+    pub fn policy(&self) -> &PolicyText {
+        &self.policy.text
+    }
+
+    pub fn lifts(&self) -> &Paged<Lift> {
+        &self.lifts
+    }
+
+    pub fn cylinders(&self) -> &Paged<Cylinder> {
+        &self.cylinders
+    }
+
+    /// Takes the next record and says what it changed.
+    pub fn apply(&mut self, record: &Record) -> Effects {
+        let mut out = self.begin(record);
+        match &record.kind {
+            Kind::Start { .. } => self.hearing.start(record.elapsed),
+            Kind::Policy(text) => out.reply = Some(self.take_policy(text)),
+            Kind::Report { topic, payload } => self.take_report(&mut out, topic, payload),
+            Kind::Link(link) => self.take_link(*link),
+            Kind::Command(command) => out.reply = Some(self.take_command(&mut out, command)),
+            Kind::Tick => {}
+            Kind::Health(health) => self.service.take_health(&mut self.books, &mut out, *health),
+        }
+        self.finish(&mut out);
+        out
+    }
+
+    /// Passes over a record that made `apply` panic before: it is kept, and people are told.
+    pub fn skip(&mut self, record: &Record) -> Effects {
+        let mut out = self.begin(record);
+        let (topic, payload) = match &record.kind {
+            Kind::Report { topic, payload } => (topic.clone(), payload.clone()),
+            _ => ("".into(), bytes::Bytes::new()),
+        };
+        out.rows.push(Row::Reject(RejectRow {
+            topic,
+            reason: RejectReason::Skipped,
+            pointer: "".into(),
+            detail: format!("the record at position {} of the inbox made the core fail", record.pos).into(),
+            payload,
+            received_at: record.wall,
+        }));
+        self.service.say_skipped(&mut self.books, &mut out, record.pos);
+        self.finish(&mut out);
+        out
+    }
+
+    fn begin(&mut self, record: &Record) -> Effects {
+        assert_eq!(record.pos, self.next, "records are applied one by one, in order");
+        self.next += 1;
+        // The inbox never lets elapsed time step back; should a foreign one, timers must not run backwards.
+        let elapsed = record.elapsed.max(self.books.now.elapsed);
+        self.books.now = Now { elapsed, wall: record.wall };
+        Effects::default()
+    }
+
+    /// What time alone brings, after whatever the record brought.
+    fn finish(&mut self, out: &mut Effects) {
+        self.turn_day();
+        self.fire_due(out);
+        self.continue_sweep(out);
+        self.service.look(&mut self.books, out, &self.hearing);
+    }
+
+    /// When the shell must append a `Tick` if nothing else comes. In the past: at once.
+    pub fn next_deadline(&self) -> Option<Elapsed> {
+        let now = self.books.now;
+        let at_once = (self.sweep.is_some() || self.timers.has_woken()).then_some(now.elapsed);
+        let service = self.service.next_timer(&self.books, &self.hearing);
+        let day = self.day_turns_at();
+        let silence = self.timers.first_silence().filter(|due| *due <= self.hearing.now()).map(|_| now.elapsed);
+        [at_once, service, day, silence, self.timers.first()].into_iter().flatten().min()
+    }
+
+    fn take_link(&mut self, link: Link) {
+        let now = self.books.now.elapsed;
+        if self.hearing.take(link, now) == Change::Drained {
+            self.timers.wake_waiting();
+        }
+    }
+
+    /// Whether nothing is left over from the last record. Only then is the state a snapshot's: what is left over
+    /// isn't part of it.
+    pub fn is_settled(&self) -> bool {
+        self.next_deadline().is_none_or(|due| due > self.books.now.elapsed)
+    }
+
+    /// The open alerts, by subject and rule.
+    pub fn open_alerts(&self) -> Vec<Alert> {
+        let mut alerts = Vec::new();
+        for lift in self.lifts.iter() {
+            self.collect_open(&mut alerts, &lift.runs, || lift.who());
+        }
+        for cylinder in self.cylinders.iter() {
+            self.collect_open(&mut alerts, &cylinder.runs, || cylinder.who(None));
+        }
+        self.collect_open(&mut alerts, &self.service.runs, service::who);
+        alerts.sort_by(|a, b| a.id.cmp(&b.id));
+        alerts
+    }
+
+    fn context<'a>(&'a mut self, out: &'a mut Effects) -> (Context<'a>, &'a mut Paged<Lift>, &'a mut Paged<Cylinder>) {
+        let cx = Context { policy: &self.policy, books: &mut self.books, hearing: &self.hearing, out };
+        (cx, &mut self.lifts, &mut self.cylinders)
+    }
+}

@@ -1,0 +1,140 @@
+//! The rules in force, compiled, and how they differ from those before.
+
+use jiff::tz::TimeZone;
+
+use crate::core::books::Books;
+use crate::core::judge::run::RuleNo;
+use crate::core::rules::{self, Family, Reads, Rule, RuleIx, RuleSet};
+use crate::model::record::PolicyText;
+
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Counts the policies, from 1; 0 is the one before any.
+    pub version: u32,
+    pub text: PolicyText,
+    pub set: RuleSet,
+    pub zone: TimeZone,
+    numbers: Vec<RuleNo>,
+    /// By number: where the rule stands in `set`, and its fingerprint; also of rules that are gone.
+    known: Vec<Known>,
+    reads: Vec<Reads>,
+    lift_rules: Vec<RuleIx>,
+    absence_rules: Vec<RuleIx>,
+    cylinder_rules: Vec<RuleIx>,
+    obligation_rules: Vec<RuleIx>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Known {
+    pub ix: Option<RuleIx>,
+    pub fingerprint: u64,
+    /// The version that brought, changed or removed it.
+    pub changed_in: u32,
+}
+
+impl Policy {
+    /// No rules at all: what stands before the first policy record.
+    pub fn none() -> Self {
+        let set = rules::parse(&[]).unwrap_or_else(|_| unreachable!("no files, no faults"));
+        Self::assemble(0, PolicyText::default(), set, TimeZone::UTC, Vec::new(), Vec::new())
+    }
+
+    /// Compiles a policy to follow `before`. Every fault comes back, one a line.
+    pub fn compile(text: &PolicyText, before: &Policy, books: &mut Books) -> Result<Self, String> {
+        let (set, zone) = check(text)?;
+        let version = before.version + 1;
+        let numbers: Vec<RuleNo> = set.rules.iter().map(|rule| books.number(&rule.id)).collect();
+        let mut known = before.known.clone();
+        known.resize(books.names.len(), Known::default());
+        for (number, known) in known.iter_mut().enumerate() {
+            let ix = numbers.iter().position(|n| usize::from(n.0) == number);
+            let fingerprint = ix.map_or(0, |ix| set.rules[ix].fingerprint);
+            let ix = ix.and_then(|ix| RuleIx::try_from(ix).ok());
+            if (known.fingerprint, known.ix.is_some()) != (fingerprint, ix.is_some()) {
+                known.changed_in = version;
+            }
+            *known = Known { ix, fingerprint, ..*known };
+        }
+        Ok(Self::assemble(version, text.clone(), set, zone, numbers, known))
+    }
+
+    fn assemble(version: u32, text: PolicyText, set: RuleSet, zone: TimeZone, numbers: Vec<RuleNo>, known: Vec<Known>) -> Self {
+        let of = |wanted: &dyn Fn(&Rule) -> bool| -> Vec<RuleIx> {
+            set.order.iter().copied().filter(|ix| wanted(set.rule(*ix))).collect()
+        };
+        Self {
+            lift_rules: of(&|rule| rule.family == Family::Elevator && rule.absent.is_none()),
+            absence_rules: of(&|rule| rule.absent.is_some()),
+            cylinder_rules: of(&|rule| rule.family == Family::Cylinder),
+            obligation_rules: of(&|rule| rule.family == Family::Obligation),
+            reads: set.rules.iter().map(Rule::reads).collect(),
+            version,
+            text,
+            set,
+            zone,
+            numbers,
+            known,
+        }
+    }
+
+    /// As a snapshot holds it: the text, and which version last changed what.
+    pub fn restore(version: u32, text: &PolicyText, known: Vec<Known>, books: &mut Books) -> Result<Self, String> {
+        if version == 0 {
+            return Ok(Self::none());
+        }
+        let (set, zone) = check(text)?;
+        let numbers = set.rules.iter().map(|rule| books.number(&rule.id)).collect();
+        Ok(Self::assemble(version, text.clone(), set, zone, numbers, known))
+    }
+
+    pub fn known(&self) -> &[Known] {
+        &self.known
+    }
+
+    pub fn number(&self, ix: RuleIx) -> RuleNo {
+        self.numbers[usize::from(ix)]
+    }
+
+    /// The rule of that number, if it is in force.
+    pub fn rule_of(&self, number: RuleNo) -> Option<(RuleIx, &Rule)> {
+        let ix = self.known.get(usize::from(number.0))?.ix?;
+        Some((ix, self.set.rule(ix)))
+    }
+
+    /// Whether a rule was changed or removed after `version`.
+    pub fn has_changed(&self, number: RuleNo, version: u32) -> bool {
+        self.known.get(usize::from(number.0)).is_some_and(|known| known.changed_in > version)
+    }
+
+    pub fn reads(&self, ix: RuleIx) -> Reads {
+        self.reads[usize::from(ix)]
+    }
+
+    pub fn lift_rules(&self) -> &[RuleIx] {
+        &self.lift_rules
+    }
+
+    pub fn absence_rules(&self) -> &[RuleIx] {
+        &self.absence_rules
+    }
+
+    pub fn cylinder_rules(&self) -> &[RuleIx] {
+        &self.cylinder_rules
+    }
+
+    pub fn obligation_rules(&self) -> &[RuleIx] {
+        &self.obligation_rules
+    }
+}
+
+/// Reads the rules and settings; every fault comes back, one a line.
+pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), String> {
+    let mut faults = Vec::new();
+    let zone = TimeZone::get(&text.zone)
+        .map_err(|_| faults.push(format!("zone {:?} is not in the tz database; use a name such as Asia/Shanghai", text.zone)));
+    let set = rules::parse(&text.rules).map_err(|rule_faults| faults.extend(rule_faults.iter().map(ToString::to_string)));
+    match (set, zone) {
+        (Ok(set), Ok(zone)) => Ok((set, zone)),
+        _ => Err(faults.join("\n")),
+    }
+}

@@ -1,0 +1,199 @@
+//! What messages from the broker do: decoded here, taken by the lift or cylinder they are about.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::cylinder::Cylinder;
+use super::decode::{Decoded, Items, Rejected, decode};
+use super::lift::{Arrival, Lift, Took, effective, row_order};
+use super::scanner::Scanner;
+use super::telemetry::order::Verdict;
+use super::{Core, Effects};
+use crate::limits;
+use crate::model::archive::SiteKind;
+use crate::model::frame::Frame;
+use crate::model::ids::{DeviceCode, SiteCode};
+use crate::model::row::{RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow};
+use crate::model::scan::{Scan, ScanEvent};
+use crate::model::time::CivilDay;
+
+impl Core {
+    pub(super) fn take_report(&mut self, out: &mut Effects, topic: &str, payload: &Bytes) {
+        match decode(&self.policy.text.topic_prefix, topic, payload) {
+            Decoded::Frames { device, items } => self.take_frames(out, topic, device, items),
+            Decoded::Scans { site, items } => self.take_scans(out, topic, site, items),
+            Decoded::Status { device, online } => {
+                let received_at = self.books.now.wall;
+                out.rows.push(Row::Status(StatusRow { device, online, received_at }));
+            }
+            // Nothing asks devices for anything yet, so that nobody waits for this.
+            Decoded::CommandResult { .. } => out.tally.ignored += 1,
+            Decoded::Rejected(rejected) => self.reject(out, topic, rejected),
+        }
+    }
+
+    fn take_frames(&mut self, out: &mut Effects, topic: &str, device: DeviceCode, items: Items<Frame>) {
+        out.tally.unknown_fields += items.unknown_fields;
+        for rejected in items.rejects {
+            self.reject(out, topic, rejected);
+        }
+        if items.good.is_empty() {
+            return;
+        }
+        let Some(ix) = self.lift(device) else {
+            return self.reject_all(out, topic, "more devices than this service takes");
+        };
+        let now = self.books.now;
+        let arrival = Arrival { elapsed: now.elapsed, wall: now.wall };
+        let today = self.day();
+        let (mut cx, lifts, _) = self.context(out);
+        let lift = lifts.get_mut(ix);
+        lift.follow(&mut cx, today);
+        for frame in items.good {
+            match lift.take(&mut cx, frame, &arrival) {
+                Took::Newer => cx.out.tally.frames += 1,
+                Took::Late | Took::VeryLate => cx.out.tally.late += 1,
+                Took::Repeat => cx.out.tally.repeats += 1,
+            }
+        }
+        self.settle(ix);
+    }
+
+    /// The lift of that code, made if it is new; `None` when there are too many.
+    pub(super) fn lift(&mut self, code: DeviceCode) -> Option<u32> {
+        if let Some(ix) = self.index.lifts.get(&code) {
+            return Some(*ix);
+        }
+        if self.lifts.len() >= limits::SUBJECTS {
+            return None;
+        }
+        let ix = self.lifts.push(Lift::new(code, self.policy.version));
+        self.index.lifts.insert(code, ix);
+        Some(ix)
+    }
+
+    fn take_scans(&mut self, out: &mut Effects, topic: &str, site: SiteCode, items: Items<Scan>) {
+        out.tally.unknown_fields += items.unknown_fields;
+        for rejected in items.rejects {
+            self.reject(out, topic, rejected);
+        }
+        for scan in items.good {
+            if self.take_scan(out, site, scan).is_none() {
+                self.reject_all(out, topic, "more scanners or cylinders than this service takes");
+            }
+        }
+    }
+
+    /// `None`: there are too many to take another one.
+    fn take_scan(&mut self, out: &mut Effects, site: SiteCode, scan: Scan) -> Option<()> {
+        let scanner = self.scanner(site, &scan.scanner)?;
+        let now = self.books.now;
+        let verdict = self.scanners.get_mut(scanner).take(scan.key, scan.claimed_at, now.elapsed);
+        let took = match verdict {
+            Verdict::Repeat => {
+                out.tally.repeats += 1;
+                return Some(());
+            }
+            Verdict::Newer { .. } => Took::Newer,
+            Verdict::Late => Took::Late,
+            Verdict::VeryLate => Took::VeryLate,
+        };
+        out.tally.scans += 1;
+        let flags = self.flags(site, &scan);
+        if took != Took::VeryLate {
+            let ix = self.cylinder(scan.cylinder)?;
+            self.note_inspection(ix, site, &scan);
+            let today = self.day();
+            let place = self.sites.get(&site).cloned();
+            let (mut cx, _, cylinders) = self.context(out);
+            cylinders.get_mut(ix).judge(&mut cx, Some(&scan), place.as_ref(), today);
+        }
+        let (effective_at, time_source) = effective(scan.claimed_at, now.wall);
+        let generation = self.scanners.get(scanner).order.generation();
+        let (received_at, order) = (now.wall, row_order(took));
+        out.rows.push(Row::Scan(ScanRow { site, generation, scan, received_at, effective_at, time_source, order, flags }));
+        Some(())
+    }
+
+    fn scanner(&mut self, site: SiteCode, name: &str) -> Option<u32> {
+        let key = (site, Box::from(name));
+        if let Some(ix) = self.index.scanners.get(&key) {
+            return Some(*ix);
+        }
+        if self.scanners.len() >= limits::SCANNERS {
+            return None;
+        }
+        let ix = self.scanners.push(Scanner::new(site, name.into()));
+        self.index.scanners.insert(key, ix);
+        Some(ix)
+    }
+
+    pub(super) fn cylinder(&mut self, code: crate::model::ids::CylinderCode) -> Option<u32> {
+        if let Some(ix) = self.index.cylinders.get(&code) {
+            return Some(*ix);
+        }
+        if self.cylinders.len() >= limits::SUBJECTS {
+            return None;
+        }
+        let ix = self.cylinders.push(Cylinder::new(code, self.policy.version));
+        self.index.cylinders.insert(code, ix);
+        Some(ix)
+    }
+
+    /// What is wrong with who says it.
+    fn flags(&self, site: SiteCode, scan: &Scan) -> Vec<ScanFlag> {
+        let known = self.sites.get(&site);
+        let is_body = known.is_some_and(|site| site.kind == SiteKind::InspectionBody);
+        let unit = self.index.cylinders.get(&scan.cylinder).and_then(|ix| self.cylinders.get(*ix).entry.as_ref()?.filling_unit);
+        let is_own = unit == Some(site);
+        let mut flags = Vec::new();
+        if known.is_none() {
+            flags.push(ScanFlag::UnregisteredSite);
+        }
+        let foreign = match scan.event {
+            ScanEvent::Disabled | ScanEvent::Lost | ScanEvent::SentForInspection => !is_own,
+            ScanEvent::Scrapped => !is_own && !is_body,
+            _ => false,
+        };
+        if foreign {
+            flags.push(ScanFlag::ForeignSite);
+        }
+        if scan.event == ScanEvent::Inspected && !is_body {
+            flags.push(ScanFlag::NotAnInspectionBody);
+        }
+        flags
+    }
+
+    /// A passed inspection by a registered inspection body is good until the date it names.
+    fn note_inspection(&mut self, cylinder: u32, site: SiteCode, scan: &Scan) {
+        let is_body = self.sites.get(&site).is_some_and(|site| site.kind == SiteKind::InspectionBody);
+        if scan.event != ScanEvent::Inspected || scan.passed != Some(true) || !is_body {
+            return;
+        }
+        let until = scan.valid_until.map(|until| CivilDay::of(until, &self.policy.zone));
+        let cylinder = self.cylinders.get_mut(cylinder);
+        cylinder.inspected_until = cylinder.inspected_until.max(until);
+    }
+
+    fn reject_all(&mut self, out: &mut Effects, topic: &str, why: &str) {
+        let rejected = Rejected { reason: RejectReason::TooMany, pointer: "".into(), detail: why.into(), payload: Bytes::new() };
+        self.reject(out, topic, rejected);
+    }
+
+    fn reject(&mut self, out: &mut Effects, topic: &str, rejected: Rejected) {
+        out.tally.rejects += 1;
+        let topic: Box<str> = bounded_topic(topic).into();
+        if !Arc::make_mut(&mut self.quota).admits(&topic, self.books.now.elapsed) {
+            return;
+        }
+        let Rejected { reason, pointer, detail, payload } = rejected;
+        out.rows.push(Row::Reject(RejectRow { topic, reason, pointer, detail, payload, received_at: self.books.now.wall }));
+    }
+}
+
+/// A topic as it may be stored: bounded, and without what no database takes.
+fn bounded_topic(topic: &str) -> String {
+    let end = topic.floor_char_boundary(limits::TOPIC_BYTES);
+    topic[..end].replace('\0', "\u{fffd}")
+}

@@ -1,0 +1,517 @@
+//! What a lift last reported, field by field, each with the frame that wrote it: a late frame still writes what is older.
+
+use crate::core::rules::{CodeList, CodeTerm, Field, Moments, Reads, Tri};
+use crate::limits;
+use crate::model::frame::{Door, Ended, Frame, FrameKey, Listed, Reported};
+use crate::model::time::Elapsed;
+
+/// Which frame wrote something; ordered from older to newer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Stamp {
+    pub generation: u32,
+    pub key: FrameKey,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Held {
+    #[default]
+    Never,
+    Unknown,
+    /// Enums by their number on the wire, booleans as 0 or 1.
+    Known(i64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Register {
+    pub(crate) stamp: Stamp,
+    /// The judged time at which it was reported.
+    pub(crate) at: Elapsed,
+    pub(crate) held: Held,
+}
+
+/// The fields that are kept, in the order of their registers.
+pub const FIELDS: [Field; 11] = [
+    Field::Mode,
+    Field::Car,
+    Field::Direction,
+    Field::DoorZone,
+    Field::Door,
+    Field::Passenger,
+    Field::Floor,
+    Field::LoadKg,
+    Field::SpeedMmS,
+    Field::Runs,
+    Field::RunHours,
+];
+
+/// A list of a frame whose active set is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Set {
+    Faults,
+    Alarms,
+    Conditions,
+}
+
+/// Codes before conditions, so that looking a code up compares no text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Item {
+    Fault(u32),
+    Alarm(u32),
+    Condition(Box<str>),
+}
+
+impl Item {
+    fn set(&self) -> Set {
+        match self {
+            Self::Fault(_) => Set::Faults,
+            Self::Alarm(_) => Set::Alarms,
+            Self::Condition(_) => Set::Conditions,
+        }
+    }
+
+    /// The term by which a rule waits for it.
+    fn is_waited_for_by(&self, term: &CodeTerm) -> bool {
+        match (self, term) {
+            (Self::Fault(code), CodeTerm::Code(CodeList::Any | CodeList::Fault, wanted)) => code == wanted,
+            (Self::Alarm(code), CodeTerm::Code(CodeList::Any | CodeList::Alarm, wanted)) => code == wanted,
+            (Self::Condition(name), CodeTerm::Condition(wanted)) => name == wanted,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Active {
+    pub(crate) item: Item,
+    pub(crate) stamp: Stamp,
+    pub(crate) at: Elapsed,
+    /// `false`: the source said that it ended, outside of a full set.
+    pub(crate) on: bool,
+}
+
+/// A code that counts as active until then, because its source says it as a moment: in `events`, or a pressed button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lingering {
+    pub(crate) list: CodeList,
+    pub(crate) code: u32,
+    pub(crate) at: Elapsed,
+    pub(crate) until: Elapsed,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Registers {
+    pub(crate) fields: [Register; FIELDS.len()],
+    /// Since when the door has been opening or closing without having been anything else.
+    pub(crate) door_moves_since: Option<Elapsed>,
+    /// Ascending by item, at most `limits::ACTIVE_ITEMS`.
+    pub(crate) active: Vec<Active>,
+    /// The newest frame that carried the whole of faults, alarms and conditions.
+    pub(crate) whole: [Option<Stamp>; 3],
+    /// At most `limits::LINGERING_CODES`.
+    pub(crate) lingering: Vec<Lingering>,
+    /// Only those that some rule reads, by name, ascending.
+    pub(crate) extras: Vec<(Box<str>, Stamp, Elapsed, f64)>,
+}
+
+/// What taking a frame did.
+#[derive(Debug, Default)]
+pub struct Taken {
+    pub changed: Reads,
+    /// Listed in a late frame, but a newer frame says that they are over.
+    pub over: Vec<Item>,
+}
+
+impl Registers {
+    /// `judged` is the frame's judged time; `counts`: it is young enough for its codes to count.
+    pub fn take(
+        &mut self,
+        frame: &Frame,
+        stamp: Stamp,
+        judged: Elapsed,
+        counts: bool,
+        moments: &Moments,
+        wanted_extras: &[Box<str>],
+    ) -> Taken {
+        let mut taken = Taken::default();
+        self.take_fields(frame, stamp, judged, &mut taken.changed);
+        self.take_codes(frame, stamp, judged, counts, &mut taken);
+        if counts {
+            self.take_moments(frame, judged, moments, &mut taken.changed);
+        }
+        for name in wanted_extras {
+            let Ok(at) = frame.extras.binary_search_by(|(n, _)| n.cmp(name)) else { continue };
+            let value = frame.extras[at].1;
+            match self.extras.binary_search_by(|(n, ..)| n.cmp(name)) {
+                Ok(held) if self.extras[held].1 >= stamp => continue,
+                Ok(held) => self.extras[held] = (name.clone(), stamp, judged, value),
+                Err(place) => self.extras.insert(place, (name.clone(), stamp, judged, value)),
+            }
+            taken.changed |= Reads::EXTRAS;
+        }
+        taken
+    }
+
+    fn take_fields(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, changed: &mut Reads) {
+        fn number<T: Copy>(reported: Reported<T>, of: impl Fn(T) -> i64) -> Reported<i64> {
+            match reported {
+                Reported::Absent => Reported::Absent,
+                Reported::Unknown => Reported::Unknown,
+                Reported::Known(value) => Reported::Known(of(value)),
+            }
+        }
+        let reported = [
+            number(frame.mode, |v| v.number().into()),
+            number(frame.car, |v| v.number().into()),
+            number(frame.direction, |v| v.number().into()),
+            number(frame.door_zone, i64::from),
+            number(frame.door, |v| v.number().into()),
+            number(frame.passenger, i64::from),
+            number(frame.floor, i64::from),
+            number(frame.load_kg, i64::from),
+            number(frame.speed_mm_s, i64::from),
+            number(frame.runs, |v| i64::try_from(v).unwrap_or(i64::MAX)),
+            number(frame.run_hours, i64::from),
+        ];
+        for (register, (field, reported)) in self.fields.iter_mut().zip(FIELDS.into_iter().zip(reported)) {
+            let held = match reported {
+                Reported::Known(value) => Held::Known(value),
+                Reported::Unknown => Held::Unknown,
+                Reported::Absent => continue,
+            };
+            if register.held != Held::Never && register.stamp >= stamp {
+                continue;
+            }
+            if register.held != held {
+                *changed |= Reads::field(field);
+            }
+            *register = Register { stamp, at: judged, held };
+        }
+        self.leave_zone_unknown_while_running(frame, stamp, changed);
+        if changed.touches(Reads::field(Field::Door)) {
+            *changed |= Reads::field(Field::DoorShut);
+            let moves = matches!(self.door(), Some(Door::Opening | Door::Closing));
+            self.door_moves_since = if moves { self.door_moves_since.or(Some(judged)) } else { None };
+        }
+        if changed.touches(Reads::field(Field::Car)) || changed.touches(Reads::field(Field::Mode)) || frame.has_status {
+            *changed |= Reads::field(Field::NormalRun);
+        }
+    }
+
+    /// The door zone is valid only when the car stands: a run makes it unknown, until it is reported after the stop.
+    fn leave_zone_unknown_while_running(&mut self, frame: &Frame, stamp: Stamp, changed: &mut Reads) {
+        if frame.car != Reported::Known(crate::model::frame::Car::Running) {
+            return;
+        }
+        let zone = &mut self.fields[slot(Field::DoorZone).expect("it is kept")];
+        if zone.stamp < stamp && matches!(zone.held, Held::Known(_)) {
+            zone.held = Held::Unknown;
+            zone.stamp = stamp;
+            *changed |= Reads::field(Field::DoorZone);
+        }
+    }
+
+    fn take_codes(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, counts: bool, taken: &mut Taken) {
+        for ended in &frame.cleared {
+            let items = match ended {
+                Ended::Code(code) => [Item::Fault(*code), Item::Alarm(*code)].to_vec(),
+                Ended::Condition(name) => vec![Item::Condition(name.clone())],
+            };
+            for item in items {
+                self.put(item, stamp, judged, false, taken);
+            }
+        }
+        self.take_set(Set::Faults, &frame.faults, |c| Item::Fault(*c), frame.has_status, stamp, judged, counts, taken);
+        self.take_set(Set::Alarms, &frame.alarms, |c| Item::Alarm(*c), frame.has_status, stamp, judged, counts, taken);
+        self.take_set(Set::Conditions, &frame.conditions, |c| Item::Condition(c.clone()), frame.has_status, stamp, judged, counts, taken);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call site, three lists of two types")]
+    fn take_set<T>(
+        &mut self,
+        set: Set,
+        listed: &Listed<T>,
+        item: impl Fn(&T) -> Item,
+        has_status: bool,
+        stamp: Stamp,
+        judged: Elapsed,
+        counts: bool,
+        taken: &mut Taken,
+    ) {
+        let is_over = self.whole[set as usize].is_some_and(|whole| whole > stamp);
+        for listed in &listed.items {
+            let item = item(listed);
+            if !is_over {
+                self.put(item, stamp, judged, true, taken);
+            } else if counts && !self.is_active(&item) {
+                taken.over.push(item);
+            }
+        }
+        if has_status && !listed.partial && !is_over {
+            let before = self.active.len();
+            self.active.retain(|active| active.item.set() != set || active.stamp >= stamp);
+            let first_whole = self.whole[set as usize].replace(stamp).is_none();
+            if before != self.active.len() || first_whole {
+                taken.changed |= bits(set);
+            }
+        }
+    }
+
+    fn put(&mut self, item: Item, stamp: Stamp, judged: Elapsed, on: bool, taken: &mut Taken) {
+        // A frame that carries a code keeps its rules from clearing, so it counts as a change even if nothing else does.
+        taken.changed |= bits(item.set());
+        match self.active.binary_search_by(|active| active.item.cmp(&item)) {
+            Ok(at) => {
+                let held = &mut self.active[at];
+                // Within one frame what is listed comes after what is cleared.
+                if held.stamp <= stamp {
+                    *held = Active { item, stamp, at: judged, on };
+                }
+            }
+            Err(at) if self.active.len() < limits::ACTIVE_ITEMS => {
+                self.active.insert(at, Active { item, stamp, at: judged, on });
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn take_moments(&mut self, frame: &Frame, judged: Elapsed, moments: &Moments, changed: &mut Reads) {
+        for code in &frame.events.items {
+            self.linger(CodeList::Event, *code, judged, moments.event_linger_ms);
+            *changed |= Reads::CODES;
+        }
+        for (code, linger_ms) in &moments.alarm_linger {
+            if frame.alarms.items.binary_search(code).is_ok() {
+                self.linger(CodeList::Alarm, *code, judged, *linger_ms);
+                *changed |= Reads::CODES;
+            }
+        }
+    }
+
+    fn linger(&mut self, list: CodeList, code: u32, at: Elapsed, linger_ms: i64) {
+        self.lingering.retain(|lingering| lingering.until > at && (lingering.list, lingering.code) != (list, code));
+        if self.lingering.len() < limits::LINGERING_CODES {
+            self.lingering.push(Lingering { list, code, at, until: at + linger_ms });
+        }
+    }
+
+    fn is_active(&self, item: &Item) -> bool {
+        self.active.binary_search_by(|active| active.item.cmp(item)).is_ok_and(|at| self.active[at].on)
+    }
+
+    /// Whether something that a rule waits for is in the active sets; what only lingers is not.
+    pub fn lists(&self, raising: &[CodeTerm]) -> bool {
+        self.active.iter().any(|active| active.on && raising.iter().any(|term| active.item.is_waited_for_by(term)))
+    }
+
+    pub fn door(&self) -> Option<Door> {
+        match self.register(Field::Door)?.held {
+            Held::Known(number) => Door::from_number(number),
+            Held::Never | Held::Unknown => None,
+        }
+    }
+
+    pub fn register(&self, field: Field) -> Option<&Register> {
+        slot(field).map(|slot| &self.fields[slot])
+    }
+
+    /// Whether a code or condition counts as active at `at`.
+    pub fn code(&self, list: CodeList, code: u32, at: Elapsed) -> Tri {
+        let lingers = |list| self.lingering.iter().any(|l| l.list == list && l.code == code && l.at <= at && at < l.until);
+        let fault = || self.item(&Item::Fault(code));
+        let alarm = || if lingers(CodeList::Alarm) { Tri::True } else { self.item(&Item::Alarm(code)) };
+        let event = || Tri::from(lingers(CodeList::Event));
+        match list {
+            CodeList::Fault => fault(),
+            CodeList::Alarm => alarm(),
+            CodeList::Event => event(),
+            CodeList::Any => match (fault(), alarm(), event()) {
+                (Tri::True, ..) | (_, Tri::True, _) | (_, _, Tri::True) => Tri::True,
+                (Tri::Unknown, ..) | (_, Tri::Unknown, _) => Tri::Unknown,
+                _ => Tri::False,
+            },
+        }
+    }
+
+    pub fn condition(&self, name: &str) -> Tri {
+        let found = self.active.iter().find(|active| matches!(&active.item, Item::Condition(n) if **n == *name));
+        match found {
+            Some(active) => Tri::from(active.on),
+            None => self.absent(Set::Conditions),
+        }
+    }
+
+    fn item(&self, item: &Item) -> Tri {
+        match self.active.binary_search_by(|active| active.item.cmp(item)) {
+            Ok(at) => Tri::from(self.active[at].on),
+            Err(_) => self.absent(item.set()),
+        }
+    }
+
+    /// What isn't listed is not active only if a whole set was ever reported.
+    fn absent(&self, set: Set) -> Tri {
+        if self.whole[set as usize].is_some() { Tri::False } else { Tri::Unknown }
+    }
+
+    /// When a code or condition was last reported.
+    pub fn reported_at(&self, list: CodeList, code: u32) -> Option<Elapsed> {
+        let active = self.active.iter().filter(|a| a.item.is_waited_for_by(&CodeTerm::Code(list, code))).map(|a| a.at);
+        let lingering = self.lingering.iter().filter(|l| l.code == code && (list == CodeList::Any || l.list == list)).map(|l| l.at);
+        active.chain(lingering).max()
+    }
+
+    pub fn extra(&self, name: &str) -> Option<(f64, Elapsed)> {
+        let at = self.extras.binary_search_by(|(n, ..)| (**n).cmp(name)).ok()?;
+        Some((self.extras[at].3, self.extras[at].2))
+    }
+
+    /// The next moment after `at` at which time alone changes what counts: a code has lingered, a door has jammed.
+    pub fn next_change(&self, at: Elapsed, moments: &Moments) -> Option<Elapsed> {
+        let door = self.door_moves_since.map(|since| since + moments.door_shut_after_ms);
+        self.lingering.iter().map(|l| l.until).chain(door).filter(|change| *change > at).min()
+    }
+}
+
+/// Whether a frame carries something that a rule waits for.
+pub fn carries(frame: &Frame, raising: &[CodeTerm]) -> bool {
+    raising.iter().any(|term| match term {
+        CodeTerm::Code(list, code) => {
+            let among = |wanted: CodeList, codes: &Listed<u32>| {
+                (*list == CodeList::Any || *list == wanted) && codes.items.binary_search(code).is_ok()
+            };
+            among(CodeList::Fault, &frame.faults) || among(CodeList::Alarm, &frame.alarms) || among(CodeList::Event, &frame.events)
+        }
+        CodeTerm::Condition(name) => frame.conditions.items.binary_search(name).is_ok(),
+    })
+}
+
+/// Whether one of `items` is something that a rule waits for.
+pub fn waited_for(items: &[Item], raising: &[CodeTerm]) -> bool {
+    items.iter().any(|item| raising.iter().any(|term| item.is_waited_for_by(term)))
+}
+
+/// Where a field stands in [`FIELDS`]; `None` for those that are derived.
+pub fn slot(field: Field) -> Option<usize> {
+    match field as usize {
+        n if n < Field::DoorShut as usize => Some(n),
+        n if n == Field::DoorShut as usize || n > FIELDS.len() => None,
+        n => Some(n - 1),
+    }
+}
+
+fn bits(set: Set) -> Reads {
+    match set {
+        Set::Faults | Set::Alarms => Reads::CODES,
+        Set::Conditions => Reads::CONDITIONS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kept_field_has_its_slot() {
+        for (at, field) in FIELDS.into_iter().enumerate() {
+            assert_eq!(slot(field), Some(at), "{field:?}");
+        }
+        for field in [Field::DoorShut, Field::NormalRun, Field::DeviceEquipment, Field::ScanEvent, Field::ObligationKind] {
+            assert_eq!(slot(field), None, "{field:?}");
+        }
+    }
+
+    fn take(registers: &mut Registers, seq: u64, frame: Frame) -> Taken {
+        let stamp = Stamp { generation: 0, key: FrameKey { boot: 1, seq } };
+        registers.take(&frame, stamp, Elapsed(1_000 * seq as i64), true, &Moments::default(), &[])
+    }
+
+    fn listing(faults: &[u32], has_status: bool) -> Frame {
+        Frame { faults: Listed { items: faults.to_vec(), partial: false }, has_status, ..Frame::default() }
+    }
+
+    fn fault(registers: &Registers, code: u32) -> Tri {
+        registers.code(CodeList::Fault, code, Elapsed(1_000_000))
+    }
+
+    #[test]
+    fn a_late_frame_writes_what_is_older_and_nothing_else() {
+        let mut registers = Registers::default();
+        take(&mut registers, 5, Frame { passenger: Reported::Known(true), ..Frame::default() });
+        let late = Frame { passenger: Reported::Known(false), floor: Reported::Known(3), ..Frame::default() };
+        let taken = take(&mut registers, 4, late);
+        assert_eq!(registers.register(Field::Passenger).unwrap().held, Held::Known(1));
+        assert_eq!(registers.register(Field::Floor).unwrap().held, Held::Known(3));
+        assert!(taken.changed.touches(Reads::field(Field::Floor)) && !taken.changed.touches(Reads::field(Field::Passenger)));
+    }
+
+    #[test]
+    fn a_status_frame_is_the_whole_set_and_another_adds_to_it() {
+        let mut registers = Registers::default();
+        assert_eq!(fault(&registers, 3), Tri::Unknown, "nothing was ever reported");
+        take(&mut registers, 1, listing(&[3], false));
+        assert_eq!((fault(&registers, 3), fault(&registers, 4)), (Tri::True, Tri::Unknown));
+        take(&mut registers, 2, listing(&[4], true));
+        assert_eq!((fault(&registers, 3), fault(&registers, 4)), (Tri::False, Tri::True));
+        take(&mut registers, 3, listing(&[5], false));
+        assert_eq!((fault(&registers, 4), fault(&registers, 5)), (Tri::True, Tri::True));
+        let partial = Frame { faults: Listed { items: vec![6], partial: true }, has_status: true, ..Frame::default() };
+        take(&mut registers, 4, partial);
+        assert_eq!((fault(&registers, 5), fault(&registers, 6)), (Tri::True, Tri::True), "a bad list removes none");
+        take(&mut registers, 5, listing(&[], true));
+        assert_eq!((fault(&registers, 4), fault(&registers, 6)), (Tri::False, Tri::False));
+    }
+
+    #[test]
+    fn what_a_source_clears_is_over_without_status() {
+        let mut registers = Registers::default();
+        let trapped = |on: bool| Frame {
+            conditions: Listed { items: if on { vec!["trapped".into()] } else { vec![] }, partial: false },
+            cleared: if on { vec![] } else { vec![Ended::Condition("trapped".into())] },
+            ..Frame::default()
+        };
+        take(&mut registers, 1, trapped(true));
+        assert_eq!(registers.condition("trapped"), Tri::True);
+        take(&mut registers, 2, trapped(false));
+        assert_eq!(registers.condition("trapped"), Tri::False);
+        take(&mut registers, 1, trapped(true));
+        assert_eq!(registers.condition("trapped"), Tri::False, "an older frame doesn't bring it back");
+    }
+
+    #[test]
+    fn a_late_code_that_a_newer_status_excludes_is_over() {
+        let mut registers = Registers::default();
+        take(&mut registers, 9, listing(&[], true));
+        let taken = take(&mut registers, 8, listing(&[3], true));
+        assert_eq!(taken.over, [Item::Fault(3)]);
+        assert_eq!(fault(&registers, 3), Tri::False);
+    }
+
+    #[test]
+    fn a_pressed_alarm_counts_for_a_minute() {
+        let mut registers = Registers::default();
+        let pressed = Frame { alarms: Listed { items: vec![90], partial: false }, has_status: true, ..Frame::default() };
+        take(&mut registers, 10, pressed);
+        take(&mut registers, 11, listing(&[], true));
+        let alarm = |at_s: i64| registers.code(CodeList::Alarm, 90, Elapsed(at_s * 1_000));
+        assert_eq!((alarm(69), alarm(70)), (Tri::True, Tri::False));
+        assert_eq!(registers.next_change(Elapsed(11_000), &Moments::default()), Some(Elapsed(70_000)));
+    }
+
+    #[test]
+    fn a_run_makes_the_zone_unknown() {
+        let mut registers = Registers::default();
+        take(&mut registers, 1, Frame { door_zone: Reported::Known(true), ..Frame::default() });
+        take(&mut registers, 2, Frame { car: Reported::Known(crate::model::frame::Car::Running), ..Frame::default() });
+        take(&mut registers, 3, Frame { car: Reported::Known(crate::model::frame::Car::Stopped), ..Frame::default() });
+        assert_eq!(registers.register(Field::DoorZone).unwrap().held, Held::Unknown);
+    }
+
+    #[test]
+    fn active_items_are_bounded() {
+        let mut registers = Registers::default();
+        for seq in 1..=50 {
+            let codes: Vec<u32> = (0..64).map(|n| seq as u32 * 64 + n).collect();
+            take(&mut registers, seq, listing(&codes, false));
+        }
+        assert_eq!(registers.active.len(), limits::ACTIVE_ITEMS);
+    }
+}

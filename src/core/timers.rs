@@ -1,0 +1,144 @@
+//! Which lift the clock has to look at next. One entry a lift; an entry may be early, never late.
+
+use std::collections::BTreeSet;
+
+use super::lift::Lift;
+use super::policy::Policy;
+use super::telemetry::heard::Heard;
+use super::{Core, Effects};
+use crate::limits;
+use crate::model::time::Elapsed;
+
+/// Follows from the lifts, but for how early an entry is.
+#[derive(Debug, Clone, Default)]
+pub struct Timers {
+    by_clock: BTreeSet<(Elapsed, u32)>,
+    by_silence: BTreeSet<(Heard, u32)>,
+    /// The entries above, by lift.
+    entries: Vec<(Option<Elapsed>, Option<Heard>)>,
+    /// Lifts that wait for firmer ground.
+    waiting: BTreeSet<u32>,
+    /// Those of them that have it now: the backlog is in.
+    woken: BTreeSet<u32>,
+}
+
+impl Timers {
+    pub fn first(&self) -> Option<Elapsed> {
+        self.by_clock.first().map(|(at, _)| *at)
+    }
+
+    pub fn first_silence(&self) -> Option<Heard> {
+        self.by_silence.first().map(|(at, _)| *at)
+    }
+
+    pub fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
+    }
+
+    /// Sees to it that the lift is looked at in time. A later deadline than the entry's needs no change: the entry
+    /// comes early and is then put right, which is cheaper than moving it with every frame.
+    pub fn settle(&mut self, ix: u32, lift: &Lift, policy: &Policy, drained: bool) {
+        let at = ix as usize;
+        if self.entries.len() <= at {
+            self.entries.resize(at + 1, (None, None));
+        }
+        let (clock, silence) = &mut self.entries[at];
+        if let Some(due) = lift.next_timer(policy, drained)
+            && clock.is_none_or(|entry| due < entry)
+        {
+            if let Some(entry) = clock.replace(due) {
+                self.by_clock.remove(&(entry, ix));
+            }
+            self.by_clock.insert((due, ix));
+        }
+        if silence.is_none()
+            && let Some(due) = lift.next_silence(policy)
+        {
+            *silence = Some(due);
+            self.by_silence.insert((due, ix));
+        }
+        if lift.catching_up.is_some() || lift.is_unsettled(policy) {
+            self.waiting.insert(ix);
+        } else if !self.waiting.is_empty() {
+            self.waiting.remove(&ix);
+        }
+    }
+
+    /// The backlog is in: every waiting lift is looked at.
+    pub fn wake_waiting(&mut self) {
+        self.woken = self.waiting.clone();
+    }
+
+    fn pop_clock(&mut self, now: Elapsed) -> Option<(Elapsed, u32)> {
+        let entry = self.by_clock.pop_first()?;
+        if entry.0 > now {
+            self.by_clock.insert(entry);
+            return None;
+        }
+        self.entries[entry.1 as usize].0 = None;
+        Some(entry)
+    }
+
+    fn pop_silence(&mut self, now: Heard) -> Option<(Heard, u32)> {
+        let entry = self.by_silence.pop_first()?;
+        if entry.0 > now {
+            self.by_silence.insert(entry);
+            return None;
+        }
+        self.entries[entry.1 as usize].1 = None;
+        Some(entry)
+    }
+}
+
+impl Core {
+    /// Fires what is due, in the order of (deadline, lift), a bounded number at a time: the rest is due at the next
+    /// record, which a `Tick` brings at once. Early entries don't count, so that a core that was restored from a
+    /// snapshot, and has none, fires the same.
+    pub(super) fn fire_due(&mut self, out: &mut Effects) {
+        for _ in 0..limits::FIRES_PER_RECORD {
+            let Some(ix) = self.timers.woken.pop_first() else { break };
+            let (mut cx, lifts, _) = self.context(out);
+            lifts.get_mut(ix).drained(&mut cx);
+            self.settle(ix);
+        }
+        for _ in 0..limits::FIRES_PER_RECORD {
+            let Some(ix) = self.next_by_clock() else { break };
+            let (mut cx, lifts, _) = self.context(out);
+            lifts.get_mut(ix).fire(&mut cx);
+            self.settle(ix);
+        }
+        for _ in 0..limits::FIRES_PER_RECORD {
+            let Some(ix) = self.next_by_silence() else { break };
+            let (mut cx, lifts, _) = self.context(out);
+            lifts.get_mut(ix).fall_silent(&mut cx);
+            self.settle(ix);
+        }
+    }
+
+    fn next_by_clock(&mut self) -> Option<u32> {
+        let now = self.books.now.elapsed;
+        let drained = self.hearing.is_drained();
+        loop {
+            let (entry, ix) = self.timers.pop_clock(now)?;
+            if self.lifts.get(ix).next_timer(&self.policy, drained).is_some_and(|due| due <= entry) {
+                return Some(ix);
+            }
+            self.settle(ix);
+        }
+    }
+
+    fn next_by_silence(&mut self) -> Option<u32> {
+        let now = self.hearing.now();
+        loop {
+            let (entry, ix) = self.timers.pop_silence(now)?;
+            if self.lifts.get(ix).next_silence(&self.policy).is_some_and(|due| due <= entry) {
+                return Some(ix);
+            }
+            self.settle(ix);
+        }
+    }
+
+    pub(super) fn settle(&mut self, ix: u32) {
+        self.timers.settle(ix, self.lifts.get(ix), &self.policy, self.hearing.is_drained());
+    }
+}
