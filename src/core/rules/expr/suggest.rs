@@ -1,0 +1,1 @@
+pub(in crate::core::rules) fn nearest() {}
