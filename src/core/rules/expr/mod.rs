@@ -11,13 +11,14 @@ mod tests;
 
 use std::fmt;
 
+use eval::{Canonical, Node};
+
 use super::RuleIx;
 use super::schema::{CodeList, Field, Type};
 use crate::model::ids::RuleId;
 
 pub(super) use check::{Scope, compile};
-pub(super) use eval::Node;
-pub(super) use suggest::nearest;
+pub(super) use suggest::did_you_mean;
 
 /// A fault in a condition: a byte offset into its text, and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +134,11 @@ impl Expr {
     /// The values it reads, in the order of its text, without repeats: what evidence is made of.
     pub fn terms(&self) -> &[Term] {
         &self.terms
+    }
+
+    /// Its one way to be written, whatever its spaces and brackets were. `extras` and `rules` are the names by index.
+    pub(super) fn canonical<'a>(&'a self, extras: &'a [Box<str>], rules: &'a [&'a str]) -> Canonical<'a> {
+        Canonical { node: &self.root, extras, rules }
     }
 
     /// The codes and conditions whose appearing can make it true.
