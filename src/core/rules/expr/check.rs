@@ -78,7 +78,7 @@ impl Checker<'_, '_> {
     }
 
     fn condition(&mut self, node: &IdedExpr, depth: usize) -> Option<Node> {
-        if depth > limits::CONDITION_NESTING {
+        if depth > DEEPEST {
             return self.reject(node, parse::too_deep());
         }
         if let Cel::Call(call) = &node.expr
@@ -113,6 +113,9 @@ impl Checker<'_, '_> {
     }
 
     fn side(&mut self, node: &IdedExpr, depth: usize) -> Option<Side> {
+        if depth > DEEPEST {
+            return self.reject(node, parse::too_deep());
+        }
         match &node.expr {
             Cel::Literal(literal) => self.literal(node, literal),
             Cel::Ident(_) | Cel::Select(_) => self.named(node),
@@ -142,6 +145,9 @@ impl Checker<'_, '_> {
     }
 
     fn named(&mut self, node: &IdedExpr) -> Option<Side> {
+        if matches!(&node.expr, Cel::Select(select) if select.test) {
+            return self.reject(node, "there is no `has`: what is not known makes a condition unknown by itself");
+        }
         let Some(name) = path(node) else { return self.reject(node, "only `device.` has fields of its own") };
         if let Some(field) = Field::from_name(self.scope.family, &name) {
             self.term(Term::Field(field));
@@ -261,10 +267,8 @@ impl Checker<'_, '_> {
                 if let Some(number) = words.number(&constant) {
                     return Some(number);
                 }
-                let message = if constant == "UNKNOWN" {
-                    format!(
-                        "`{name}` can't be asked for UNKNOWN: a comparison with what is not known is itself unknown"
-                    )
+                let message = if constant == UNKNOWN {
+                    self.lone_constant(&constant)
                 } else if let Some(owner) = self.owner(&constant) {
                     format!("`{constant}` is a value of `{owner}`; `{name}` is one of {all}")
                 } else {
@@ -284,6 +288,10 @@ impl Checker<'_, '_> {
     }
 
     fn lone_constant(&self, constant: &str) -> String {
+        if constant == UNKNOWN {
+            return "nothing can be compared with UNKNOWN: that would itself be unknown, never true or false"
+                .to_owned();
+        }
         match self.owner(constant) {
             Some(field) => format!("`{constant}` is a value of `{field}`; write `{field} == {constant}`"),
             None => format!("unknown name `{constant}`"),
@@ -444,6 +452,12 @@ impl Checker<'_, '_> {
         }
     }
 }
+
+/// A bracket in the text is at most two steps down the tree; `a == b == c` goes down without any.
+const DEEPEST: usize = 2 * limits::CONDITION_NESTING;
+
+/// What people write when they mean a value that is not known.
+const UNKNOWN: &str = "UNKNOWN";
 
 /// Functions, and whether only families with codes have them.
 const FUNCTIONS: &[(&str, bool)] =

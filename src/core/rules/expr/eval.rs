@@ -7,7 +7,7 @@ use super::{Facts, Tri, Value};
 use crate::core::rules::RuleIx;
 use crate::core::rules::schema::{CodeList, Field, Type};
 
-/// A checked condition: nothing in it can fail. No deeper than `limits::CONDITION_NESTING` allows a text to be.
+/// A checked condition: nothing in it can fail. The checker bounds its depth.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::core::rules) enum Node {
     Const(bool),

@@ -71,6 +71,10 @@ fn explain(text: &str, error: &ParseError) -> Fault {
 }
 
 fn in_plain_words(message: &str) -> String {
+    if message == "UNKNOWN" {
+        // What it says when its own bound on nesting is met, which only chains of `? :` do.
+        return too_deep();
+    }
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
     if let Some(rest) = message.strip_prefix("token recognition error at: ") {
         let token = rest.strip_prefix('\'').and_then(|r| r.strip_suffix('\'')).unwrap_or(rest);
@@ -103,7 +107,8 @@ impl Syntax<'_> {
         let mut node = node;
         loop {
             node = match &node.expr {
-                Cel::Select(select) if !select.test => &select.operand,
+                Cel::Select(select) if select.test => return self.before(self.offset(node), operators::HAS),
+                Cel::Select(select) => &select.operand,
                 Cel::Call(call) => match (&call.target, call.args.first()) {
                     (Some(target), _) => target,
                     (None, Some(first)) if is_infix(&call.func_name) => first,

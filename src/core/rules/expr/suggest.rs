@@ -2,10 +2,14 @@
 
 /// The nearest of `known`, if it is near enough to be meant: the first of equally near ones.
 pub(in crate::core::rules) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let far = word.chars().count() / 3 + 1;
+    let length = word.chars().count();
+    // A word of which nothing is left was not misspelt.
+    let far = (length / 3 + 1).min(length.saturating_sub(1));
     let mut best: Option<(usize, &str)> = None;
     for candidate in known {
-        let distance = distance(word, candidate);
+        // Whoever leaves out the end of a long name means it all the same.
+        let is_head = length > 3 && candidate.starts_with(word);
+        let distance = if is_head { 1 } else { distance(word, candidate) };
         if distance <= far && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));
         }
@@ -50,6 +54,9 @@ mod tests {
             ("odor", Some("door")),
             ("cra", Some("car")),
             ("zzz", None),
+            ("r", None),
+            ("door_", Some("door")),
+            ("door_z", Some("door_zone")),
             ("", None),
         ] {
             assert_eq!(nearest(word, known), best, "{word}");

@@ -67,10 +67,11 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
     let for_ms = section.span_ms("for", context.faults).unwrap_or(0);
     let drop_ms = section.span_ms("drop", context.faults);
     let clear_for_ms = section.span_ms("clear_for", context.faults).unwrap_or(0);
+    let when = section.need_text("when", context.faults);
     // What a condition may name depends on the family: without it the conditions can't be checked.
     let (family, id) = (family?, id.as_ref());
     let unless = context.unless(&section, family, id);
-    let when = section.need_text("when", context.faults).and_then(|text| context.condition(&text, family, id));
+    let when = when.and_then(|text| context.condition(&text, family, id));
     let suppress = section.text("suppress", context.faults).and_then(|text| context.condition(&text, family, id));
     let clear = context.clear(&section, family, id);
     let escalate = context.escalate(&section, family, id, severity);
