@@ -9,5 +9,7 @@ pub mod model;
 pub mod core;
 pub mod spine;
 
+pub mod core;
+
 pub mod clock;
 pub mod proto;

@@ -61,6 +61,18 @@ pub const RULES: usize = 256;
 /// Longest condition text, and its deepest nesting, both looked at before it is parsed.
 pub const CONDITION_TEXT_BYTES: usize = 2_048;
 pub const CONDITION_NESTING: usize = 32;
+/// Most rule files in one policy.
+pub const RULE_FILES: usize = 64;
+/// Longest span a rule may name.
+pub const RULE_SPAN_MS: i64 = 31 * 24 * 3_600_000;
+/// Most keep-alives an absence rule may wait for.
+pub const RULE_KEEP_ALIVES: u32 = 1_000;
+/// Most faults of rule files named at once; the rest is counted.
+pub const RULE_FAULTS: usize = 256;
+/// Longest title, hint, tag or name in a rule, in characters.
+pub const RULE_TEXT_CHARS: usize = 200;
+/// Most tags, escalations or excluded rules of one rule.
+pub const RULE_LIST: usize = 16;
 
 /// Alert events kept in memory for watchers; older ones are read from the outbox or the store.
 pub const FEED_RING: usize = 16_384;
@@ -80,3 +92,7 @@ const _: () = assert!(PAYLOAD_BYTES < GROUP_BYTES);
 const _: () = assert!((JOURNAL_RECORD_BYTES as u64) < SEGMENT_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < BATCH_BYTES);
 const _: () = assert!(REPORT_ITEMS < BATCH_ROWS);
+const _: () = assert!(RULES <= u16::MAX as usize);
+const _: () = assert!(CONDITION_TEXT_BYTES < RULE_FILE_BYTES);
+// All rule files travel in one record.
+const _: () = assert!(CONDITION_NESTING < 96, "the parser's own bound on nesting must not come first");

@@ -1,0 +1,162 @@
+//! The rules: data in TOML, their conditions in CEL syntax, checked as a whole before any of them is used.
+//!
+//! `spec` reads the files, `expr` their conditions, `schema` says what conditions may name. Judging by them is not here.
+
+mod expr;
+pub mod schema;
+mod spec;
+
+use std::fmt;
+
+use crate::model::alert::{Certainty, Severity, Title};
+use crate::model::ids::RuleId;
+
+pub use expr::{CodeTerm, Expr, Facts, Reads, Term, Tri, Value};
+pub use schema::{CodeList, Family, Field};
+
+/// Index into [`RuleSet::rules`]. Good for one rule set only.
+pub type RuleIx = u16;
+
+/// Reads rule files, given as (name, text). Every fault of all of them comes back at once, by file and place.
+pub fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleFault>> {
+    spec::parse(files)
+}
+
+/// What is wrong in a rule file, and where. Lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleFault {
+    pub file: Box<str>,
+    pub line: u32,
+    pub column: u32,
+    pub message: Box<str>,
+}
+
+impl fmt::Display for RuleFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleSet {
+    /// Ascending by id.
+    pub rules: Vec<Rule>,
+    /// Every rule once, after all that it names in `open` or `unless`. No two rules wait for each other.
+    pub order: Vec<RuleIx>,
+    pub moments: Moments,
+    /// The extras that some rule reads, in the order of first mention; the rest need not be kept.
+    pub extras: Vec<Box<str>>,
+}
+
+impl RuleSet {
+    pub fn find(&self, id: &RuleId) -> Option<RuleIx> {
+        self.rules.binary_search_by(|rule| rule.id.cmp(id)).ok().and_then(|at| at.try_into().ok())
+    }
+
+    pub fn rule(&self, rule: RuleIx) -> &Rule {
+        &self.rules[usize::from(rule)]
+    }
+}
+
+/// The spans that hold for all rules of lifts: the `[elevator]` table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moments {
+    /// A code that came in `events` counts as active for this long.
+    pub event_linger_ms: i64,
+    /// (code, span), ascending: counts as active for this long after the last frame that carried it.
+    pub alarm_linger: Vec<(u32, i64)>,
+    /// A door that is opening or closing counts as shut once that has lasted so long.
+    pub door_shut_after_ms: i64,
+    /// A rule that comes back within this time reopens the same alert, unless its first severity is critical.
+    pub reopen_within_ms: i64,
+    /// After a manual clear a rule opens again once it was known false, or after this time.
+    pub rearm_ms: i64,
+    /// The longest time between two frames of a healthy terminal, for lifts whose archive entry has none.
+    pub keep_alive_ms: i64,
+    /// What a lift reported is unknown once it has been silent for this long, and for `unknown_keep_alives`.
+    pub unknown_after_ms: i64,
+    pub unknown_keep_alives: u32,
+    /// Codes of a late frame count when it is younger than this.
+    pub late_codes_ms: i64,
+}
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self {
+            event_linger_ms: 60_000,
+            alarm_linger: vec![(90, 60_000)],
+            door_shut_after_ms: 10_000,
+            reopen_within_ms: 60_000,
+            rearm_ms: 600_000,
+            keep_alive_ms: 60_000,
+            unknown_after_ms: 600_000,
+            unknown_keep_alives: 3,
+            late_codes_ms: 600_000,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    pub id: RuleId,
+    pub family: Family,
+    pub when: Expr,
+    /// While it is known true the rule doesn't open. It resets no hold and clears nothing.
+    pub suppress: Option<Expr>,
+    /// How long `when` must hold; 0: opens at once.
+    pub for_ms: i64,
+    /// A hold is reset only when `when` was known false for this long.
+    pub drop_ms: i64,
+    pub clear: Clear,
+    /// How long the clear condition must hold.
+    pub clear_for_ms: i64,
+    /// An absence rule: opens when a subject for which `when` is true has been silent for so many keep-alives.
+    pub absent: Option<u32>,
+    /// Doesn't open while one of these is open, and is superseded when one opens. Ascending.
+    pub unless: Vec<RuleIx>,
+    pub severity: Severity,
+    /// The highest severity whose condition is true counts, where it is above `severity`. In the order of the file.
+    pub escalate: Vec<(Expr, Severity)>,
+    pub certainty: Certainty,
+    /// `rescue`: opens or joins the lift's rescue incident.
+    pub dispatch: Option<Box<str>>,
+    pub title: Title,
+    /// What to do, in one line.
+    pub todo: Option<Title>,
+    /// What `when` waits for: a frame that carries one of these can't clear the rule. Ascending.
+    pub raising: Vec<CodeTerm>,
+    pub tags: Vec<Box<str>>,
+    /// Of all that judging depends on; titles, hints and tags are left out. Rules of different rule sets with equal
+    /// fingerprints judge alike, so that state survives a reload, whatever else changed.
+    pub fingerprint: u64,
+}
+
+impl Rule {
+    /// All that may change what becomes of it, conditions of every clause together.
+    pub fn reads(&self) -> Reads {
+        let clear = match &self.clear {
+            Clear::When(expr) => expr.reads(),
+            Clear::WhenFalse | Clear::Manual | Clear::Heard => Reads::NONE,
+        };
+        let suppress = self.suppress.as_ref().map_or(Reads::NONE, Expr::reads);
+        let unless = if self.unless.is_empty() { Reads::NONE } else { Reads::OPEN };
+        let escalate = self.escalate.iter().fold(Reads::NONE, |all, (expr, _)| all | expr.reads());
+        self.when.reads() | clear | suppress | unless | escalate
+    }
+
+    /// The first severity of a new alert is never below this.
+    pub fn is_critical(&self) -> bool {
+        self.severity == Severity::Critical
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Clear {
+    /// When `when` is known false.
+    WhenFalse,
+    When(Expr),
+    /// When a person says so.
+    Manual,
+    /// Absence rules: when a frame comes.
+    Heard,
+}

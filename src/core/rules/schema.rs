@@ -1,0 +1,230 @@
+//! What conditions may name: the fields of each family, their types and the constants of their enums.
+
+use crate::model::archive::Equipment;
+use crate::model::frame::{Car, Direction, Door, Mode};
+use crate::model::scan::ScanEvent;
+
+/// What a rule is judged on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// The last-known state of a lift or escalator.
+    Elevator,
+    /// One scan of a cylinder, beside its archive entry.
+    Cylinder,
+    /// Something that is due on a civil day.
+    Obligation,
+}
+
+impl Family {
+    pub const ALL: &'static [Self] = &[Self::Elevator, Self::Cylinder, Self::Obligation];
+
+    /// Its name in `on`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Elevator => "elevator",
+            Self::Cylinder => "cylinder",
+            Self::Obligation => "obligation",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|family| family.name() == name)
+    }
+
+    /// Holds and silence are timed only where a device reports all the time.
+    pub fn is_timed(self) -> bool {
+        self == Self::Elevator
+    }
+
+    /// Codes, conditions and extras come with a lift's frames only.
+    pub fn has_codes(self) -> bool {
+        self == Self::Elevator
+    }
+}
+
+/// The type of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    Bool,
+    Int,
+    Enum(Words),
+}
+
+/// A closed set of names with numbers. In conditions they stand in upper case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    Mode,
+    Car,
+    Direction,
+    Door,
+    Equipment,
+    ScanEvent,
+    ObligationKind,
+}
+
+/// `kind == INSPECTION`: the statutory inspection of a lift or cylinder.
+pub const KIND_INSPECTION: i64 = 1;
+
+/// The number of `LIFT` or `ESCALATOR`, which no wire message has.
+pub fn equipment_number(equipment: Equipment) -> i64 {
+    match equipment {
+        Equipment::Lift => 1,
+        Equipment::Escalator => 2,
+    }
+}
+
+impl Words {
+    /// Every name in lower case with its number, below 64 each.
+    pub fn pairs(self) -> Vec<(&'static str, i64)> {
+        match self {
+            Self::Mode => Mode::ALL.iter().map(|v| (v.name(), v.number().into())).collect(),
+            Self::Car => Car::ALL.iter().map(|v| (v.name(), v.number().into())).collect(),
+            Self::Direction => Direction::ALL.iter().map(|v| (v.name(), v.number().into())).collect(),
+            Self::Door => Door::ALL.iter().map(|v| (v.name(), v.number().into())).collect(),
+            Self::Equipment => {
+                vec![("lift", equipment_number(Equipment::Lift)), ("escalator", equipment_number(Equipment::Escalator))]
+            }
+            Self::ScanEvent => ScanEvent::ALL.iter().map(|v| (v.name(), v.number().into())).collect(),
+            Self::ObligationKind => vec![("inspection", KIND_INSPECTION)],
+        }
+    }
+
+    /// The number of a constant as conditions write it.
+    pub fn number(self, constant: &str) -> Option<i64> {
+        let lower = constant.to_ascii_lowercase();
+        let known = self.pairs().into_iter().find(|(name, _)| *name == lower)?;
+        (known.0.to_ascii_uppercase() == constant).then_some(known.1)
+    }
+
+    /// The constant of a number, as conditions write it.
+    pub fn constant(self, number: i64) -> Option<String> {
+        self.pairs().into_iter().find(|(_, n)| *n == number).map(|(name, _)| name.to_ascii_uppercase())
+    }
+
+    pub fn constants(self) -> Vec<String> {
+        self.pairs().into_iter().map(|(name, _)| name.to_ascii_uppercase()).collect()
+    }
+}
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal $text:literal $family:ident $type:expr),+ $(,)?) => {
+        /// A value that conditions read by name. Enums are given as their number.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Field { $($(#[$doc])* $variant = $number),+ }
+
+        impl Field {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its name in conditions.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            pub fn family(self) -> Family {
+                match self { $(Self::$variant => Family::$family),+ }
+            }
+
+            pub fn field_type(self) -> Type {
+                match self { $(Self::$variant => $type),+ }
+            }
+        }
+    };
+}
+
+fields! {
+    Mode = 0 "mode" Elevator Type::Enum(Words::Mode),
+    Car = 1 "car" Elevator Type::Enum(Words::Car),
+    Direction = 2 "direction" Elevator Type::Enum(Words::Direction),
+    DoorZone = 3 "door_zone" Elevator Type::Bool,
+    Door = 4 "door" Elevator Type::Enum(Words::Door),
+    /// Derived: every reported door state but `open`; `opening` and `closing` once they have lasted `door_shut_after`.
+    DoorShut = 5 "door_shut" Elevator Type::Bool,
+    Passenger = 6 "passenger" Elevator Type::Bool,
+    Floor = 7 "floor" Elevator Type::Int,
+    LoadKg = 8 "load_kg" Elevator Type::Int,
+    SpeedMmS = 9 "speed_mm_s" Elevator Type::Int,
+    Runs = 10 "runs" Elevator Type::Int,
+    RunHours = 11 "run_hours" Elevator Type::Int,
+    /// Derived: this frame shows the car running in normal mode, with none of the rule's raising codes.
+    NormalRun = 12 "normal_run" Elevator Type::Bool,
+    /// From the archive; unknown for a lift that it doesn't have.
+    DeviceEquipment = 13 "device.equipment" Elevator Type::Enum(Words::Equipment),
+    /// The archive has this lift.
+    DeviceRegistered = 14 "device.registered" Elevator Type::Bool,
+
+    /// What the scan says happened.
+    ScanEvent = 20 "event" Cylinder Type::Enum(Words::ScanEvent),
+    /// The archive has this code, and it is not scrapped.
+    CylinderRegistered = 21 "registered" Cylinder Type::Bool,
+    /// Civil days since the last day on which the inspection was good: above 0 it is overdue. Unknown without a date.
+    CylinderDaysOverdue = 22 "days_overdue" Cylinder Type::Int,
+    /// The result of the check or inspection that the scan reports.
+    Passed = 23 "passed" Cylinder Type::Bool,
+
+    ObligationKind = 30 "kind" Obligation Type::Enum(Words::ObligationKind),
+    /// Civil days since the last day on which it could be done in time: above 0 it is overdue.
+    ObligationDaysOverdue = 31 "days_overdue" Obligation Type::Int,
+}
+
+impl Field {
+    pub fn from_name(family: Family, name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|field| field.family() == family && field.name() == name)
+    }
+}
+
+/// Conditions without a common code that source profiles map to (`wire.md`, field 19). A rule that names another one
+/// would never open.
+pub const CONDITIONS: &[&str] = &["trapped", "overtravel_top", "overtravel_bottom"];
+
+/// Functions of the elevator family that take one code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CodeList {
+    /// Any of the three: sources don't agree on which list a code belongs to.
+    Any,
+    Fault,
+    Alarm,
+    Event,
+}
+
+impl CodeList {
+    pub const ALL: &'static [Self] = &[Self::Any, Self::Fault, Self::Alarm, Self::Event];
+
+    /// The function that asks for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Any => "code",
+            Self::Fault => "fault",
+            Self::Alarm => "alarm",
+            Self::Event => "event",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|list| list.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_fits_the_bit_sets() {
+        for field in Field::ALL {
+            assert!((*field as u8) < 56, "{field:?}: the upper bits of Reads are taken");
+            if let Type::Enum(words) = field.field_type() {
+                for (name, number) in words.pairs() {
+                    assert!((0..64).contains(&number), "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn constants_stand_in_upper_case() {
+        assert_eq!(Words::Car.number("STOPPED"), Some(1));
+        assert_eq!(Words::Car.number("Stopped"), None);
+        assert_eq!(Words::Door.constant(7).as_deref(), Some("NOT_FULLY_CLOSED"));
+    }
+}

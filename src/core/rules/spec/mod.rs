@@ -1,0 +1,171 @@
+//! Rule files: TOML in, a checked rule set out, or every fault of every file.
+
+mod fingerprint;
+mod moments;
+mod place;
+mod rule;
+mod section;
+mod waits;
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use self::section::{Faults, Section};
+use super::{Family, Moments, Rule, RuleFault, RuleIx, RuleSet};
+use crate::limits;
+use crate::model::ids::RuleId;
+
+/// What is known of all rules before the first condition is read.
+pub(super) type Directory = BTreeMap<RuleId, (RuleIx, Option<Family>)>;
+
+pub(super) fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleFault>> {
+    if files.len() > limits::RULE_FILES {
+        let (file, _) = &files[limits::RULE_FILES];
+        let message = format!("more than {} rule files", limits::RULE_FILES).into();
+        return Err(vec![RuleFault { file: file.clone(), line: 1, column: 1, message }]);
+    }
+    let mut docs: Vec<Doc<'_>> = files.iter().map(|(name, text)| Doc::read(name, text)).collect();
+    let directory = list_rules(&mut docs);
+    let mut reader = Reader { directory: &directory, moments: None, extras: Vec::new(), rules: Vec::new() };
+    for (nth, doc) in docs.iter_mut().enumerate() {
+        reader.read(nth, doc);
+    }
+    let Reader { moments, extras, mut rules, .. } = reader;
+    // Only a rule set without faults has the indices that its conditions were compiled with.
+    if docs.iter().all(|doc| doc.faults.0.is_empty()) {
+        rules.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+        let (rules, places): (Vec<Rule>, Vec<(usize, usize)>) = rules.into_iter().unzip();
+        match waits::order(&rules) {
+            Ok(order) => return Ok(RuleSet { rules, order, moments: moments.unwrap_or_default(), extras }),
+            Err(cycle) => {
+                let (doc, at) = places[usize::from(cycle.rule)];
+                docs[doc].faults.add::<()>(at, cycle.message);
+            }
+        }
+    }
+    Err(report(docs))
+}
+
+/// One file on its way.
+struct Doc<'a> {
+    name: &'a str,
+    text: &'a str,
+    root: Option<Spanned<DeTable<'a>>>,
+    is_toml: bool,
+    faults: Faults,
+}
+
+impl<'a> Doc<'a> {
+    /// A file that is not TOML is looked into only as far as its rules' ids go: others may name them.
+    fn read(name: &'a str, text: &'a str) -> Self {
+        let mut faults = Faults::default();
+        if text.len() > limits::RULE_FILE_BYTES {
+            let most = limits::RULE_FILE_BYTES / 1024;
+            faults.add::<()>(0, format!("the file has {} bytes, more than the {most} KiB allowed", text.len()));
+            return Self { name, text, root: None, is_toml: false, faults };
+        }
+        let (root, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let at = error.span().map_or(0, |span| span.start);
+            faults.add::<()>(at, format!("not TOML: {}", error.message()));
+        }
+        Self { name, text, root: Some(root), is_toml: faults.0.is_empty(), faults }
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &Spanned<DeValue<'a>>> {
+        let rules = self.root.as_ref().and_then(|root| root.get_ref().get("rule"));
+        rules.and_then(|rules| rules.get_ref().as_array()).into_iter().flat_map(|rules| rules.iter())
+    }
+}
+
+/// Finds every id, so that rules may name each other across files in any order. Reports those given twice.
+fn list_rules(docs: &mut [Doc<'_>]) -> Directory {
+    let mut directory = Directory::new();
+    let mut first: BTreeMap<RuleId, String> = BTreeMap::new();
+    for doc in docs {
+        let mut again = Vec::new();
+        for rule in doc.rules() {
+            let Some(id) = rule.get_ref().get("id") else { continue };
+            let Some(Ok(parsed)) = id.get_ref().as_str().map(RuleId::parse) else { continue };
+            let on = rule.get_ref().get("on").and_then(|on| on.get_ref().as_str());
+            if let Some(place) = first.get(&parsed) {
+                again.push((id.span().start, format!("rule `{parsed}` stands already at {place}")));
+                continue;
+            }
+            let (line, _) = place::line_and_column(doc.text, id.span().start);
+            first.insert(parsed.clone(), format!("{}:{line}", doc.name));
+            directory.insert(parsed, (0, on.and_then(Family::from_name)));
+        }
+        doc.faults.0.extend(again);
+    }
+    for (at, (_, (rule, _))) in directory.iter_mut().enumerate() {
+        *rule = RuleIx::try_from(at).unwrap_or(RuleIx::MAX);
+    }
+    directory
+}
+
+struct Reader<'d> {
+    directory: &'d Directory,
+    moments: Option<Moments>,
+    extras: Vec<Box<str>>,
+    /// With the file and the byte offset of each.
+    rules: Vec<(Rule, (usize, usize))>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, nth: usize, doc: &mut Doc<'_>) {
+        if !doc.is_toml {
+            return;
+        }
+        let (Some(root), faults) = (&doc.root, &mut doc.faults) else { return };
+        let top = Section::new(root.get_ref(), 0, "a rule file", &["rule", "elevator"], faults);
+        if let Some((at, value)) = top.key("elevator")
+            && let Some((_, table)) = section::table("elevator", value, faults)
+        {
+            if self.moments.is_some() {
+                faults.add::<()>(at, "`[elevator]` stands in another file already");
+            }
+            self.moments = Some(moments::read(table, at, faults));
+        }
+        let Some((at, value)) = top.key("rule") else { return };
+        let DeValue::Array(rules) = value.get_ref() else {
+            faults.add::<()>(at, "rules are written as `[[rule]]`, with two brackets");
+            return;
+        };
+        for table in rules.iter() {
+            if self.rules.len() == limits::RULES {
+                faults.add::<()>(table.span().start, format!("more than {} rules", limits::RULES));
+                return;
+            }
+            let mut context = rule::Context {
+                directory: self.directory,
+                extras: &mut self.extras,
+                file: doc.text,
+                faults: &mut *faults,
+            };
+            if let Some(rule) = rule::read(table, &mut context) {
+                self.rules.push((rule, (nth, table.span().start)));
+            }
+        }
+    }
+}
+
+fn report(docs: Vec<Doc<'_>>) -> Vec<RuleFault> {
+    let mut all = Vec::new();
+    for Doc { name, text, mut faults, .. } in docs {
+        faults.0.sort();
+        faults.0.dedup();
+        all.extend(faults.0.into_iter().map(|(at, message)| {
+            let (line, column) = place::line_and_column(text, at);
+            RuleFault { file: name.into(), line, column, message: message.into() }
+        }));
+    }
+    let more = all.len().saturating_sub(limits::RULE_FAULTS);
+    if let (1.., Some(last)) = (more, all.get_mut(limits::RULE_FAULTS - 1)) {
+        last.message = format!("{} (and {more} more faults)", last.message).into();
+        all.truncate(limits::RULE_FAULTS);
+    }
+    all
+}

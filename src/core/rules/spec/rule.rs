@@ -1,0 +1,300 @@
+//! One `[[rule]]` table.
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::section::{Faults, Section, Text, table};
+use super::{Directory, fingerprint};
+use crate::core::rules::expr::{self, Scope, did_you_mean};
+use crate::core::rules::{Clear, Expr, Family, Rule, RuleIx};
+use crate::limits;
+use crate::model::alert::{Certainty, Severity, Title};
+use crate::model::ids::RuleId;
+
+const KEYS: &[&str] = &[
+    "id",
+    "on",
+    "when",
+    "suppress",
+    "for",
+    "drop",
+    "clear",
+    "clear_for",
+    "absent",
+    "unless",
+    "severity",
+    "escalate",
+    "certainty",
+    "dispatch",
+    "title",
+    "todo",
+    "tags",
+];
+
+/// A critical hold is reset only by a condition that was known false for so long: sensors flicker.
+const CRITICAL_DROP_MS: i64 = 3_000;
+/// The incidents that a rule may open.
+const DISPATCHES: &[&str] = &["rescue"];
+
+/// What reading a rule needs beside its table.
+pub(super) struct Context<'c> {
+    pub(super) directory: &'c Directory,
+    pub(super) extras: &'c mut Vec<Box<str>>,
+    /// The text of the whole file.
+    pub(super) file: &'c str,
+    pub(super) faults: &'c mut Faults,
+}
+
+/// The rule, unless something is wrong with it.
+pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_>) -> Option<Rule> {
+    let faults_before = context.faults.0.len();
+    let (start, values) = table("rule", value, context.faults)?;
+    let section = Section::new(values, start, "a rule", KEYS, context.faults);
+    let id = context.id(&section);
+    let family = context.family(&section);
+    check_company(&section, family, context.faults);
+    let severity = context.word(&section, "severity", Severity::ALL, Severity::name);
+    let certainty = if section.has("certainty") {
+        context.word(&section, "certainty", Certainty::ALL, Certainty::name)
+    } else {
+        Some(Certainty::Observed)
+    };
+    let title = context.title(&section, "title");
+    let todo = section.has("todo").then(|| context.title(&section, "todo"));
+    let dispatch = context.dispatch(&section, family);
+    let tags = context.tags(&section);
+    let absent = context.absent(&section);
+    let for_ms = section.span_ms("for", context.faults).unwrap_or(0);
+    let drop_ms = section.span_ms("drop", context.faults);
+    let clear_for_ms = section.span_ms("clear_for", context.faults).unwrap_or(0);
+    let when = section.need_text("when", context.faults);
+    // What a condition may name depends on the family: without it the conditions can't be checked.
+    let (family, id) = (family?, id.as_ref());
+    let unless = context.unless(&section, family, id);
+    let when = when.and_then(|text| context.condition(&text, family, id));
+    let suppress = section.text("suppress", context.faults).and_then(|text| context.condition(&text, family, id));
+    let clear = context.clear(&section, family, id);
+    let escalate = context.escalate(&section, family, id, severity);
+    if context.faults.0.len() > faults_before {
+        return None;
+    }
+    let (severity, when) = (severity?, when?);
+    let drop_default_ms = if severity == Severity::Critical { CRITICAL_DROP_MS } else { 0 };
+    let mut rule = Rule {
+        id: id?.clone(),
+        family,
+        raising: when.raising().to_vec(),
+        when,
+        suppress,
+        for_ms,
+        drop_ms: drop_ms.unwrap_or(drop_default_ms),
+        clear: clear?,
+        clear_for_ms,
+        absent,
+        unless,
+        severity,
+        escalate,
+        certainty: certainty?,
+        dispatch,
+        title: title?,
+        todo: todo.flatten(),
+        tags,
+        fingerprint: 0,
+    };
+    rule.fingerprint = fingerprint::of(&rule, context.extras, context.directory);
+    Some(rule)
+}
+
+/// Keys that make no sense beside each other, or in this family.
+fn check_company(section: &Section<'_>, family: Option<Family>, faults: &mut Faults) {
+    let mut forbid = |keys: &[&str], why: &str| {
+        for key in keys {
+            if let Some((at, _)) = section.key(key) {
+                faults.add::<()>(at, format!("`{key}` means nothing {why}"));
+            }
+        }
+    };
+    match family {
+        Some(Family::Cylinder) => {
+            forbid(&["for", "drop", "clear_for", "absent"], "on cylinders: they are judged at each scan")
+        }
+        Some(Family::Obligation) => {
+            forbid(&["for", "drop", "clear_for", "absent"], "on obligations: they are judged by the day")
+        }
+        Some(Family::Elevator) | None => {
+            if section.has("absent") {
+                forbid(&["for", "drop"], "in an absence rule: `absent` says how long the silence must last");
+                forbid(&["clear", "clear_for"], "in an absence rule: a frame clears it");
+            } else if !section.has("for") {
+                forbid(&["drop"], "without `for`: there is no hold that it could reset");
+            }
+            let clear = section.key("clear").and_then(|(_, value)| value.get_ref().as_str());
+            if clear == Some(MANUAL) {
+                forbid(&["clear_for"], "with `clear = \"manual\"`: a person clears at once");
+            }
+        }
+    }
+}
+
+const MANUAL: &str = "manual";
+
+impl Context<'_> {
+    fn id(&mut self, section: &Section<'_>) -> Option<RuleId> {
+        let text = section.need_text("id", self.faults)?;
+        match RuleId::parse(text.value) {
+            Ok(id) => Some(id),
+            Err(error) => self.faults.add(text.start(self.file), error.to_string()),
+        }
+    }
+
+    fn family(&mut self, section: &Section<'_>) -> Option<Family> {
+        self.word(section, "on", Family::ALL, Family::name)
+    }
+
+    /// One word of a closed set.
+    fn word<T: Copy>(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        all: &[T],
+        name: impl Fn(T) -> &'static str,
+    ) -> Option<T> {
+        let text = section.need_text(key, self.faults)?;
+        let found = all.iter().copied().find(|word| name(*word) == text.value);
+        if found.is_none() {
+            let names: Vec<&str> = all.iter().map(|word| name(*word)).collect();
+            let message = not_one_of(key, text.value, &names);
+            self.faults.add::<()>(text.start(self.file), message);
+        }
+        found
+    }
+
+    fn title(&mut self, section: &Section<'_>, key: &'static str) -> Option<Title> {
+        let value = section.need(key, self.faults)?;
+        let (start, values) = table(key, value, self.faults)?;
+        let what = if key == "todo" { "`todo`" } else { "`title`" };
+        let section = Section::new(values, start, what, &["en", "zh"], self.faults);
+        let (en, zh) = (section.need_text("en", self.faults), section.need_text("zh", self.faults));
+        let (en, zh) = (self.line(key, en?), self.line(key, zh?));
+        Some(Title { en: en?, zh: zh? })
+    }
+
+    /// One line of text for people.
+    fn line(&mut self, key: &str, text: Text<'_>) -> Option<Box<str>> {
+        let most = limits::RULE_TEXT_CHARS;
+        let fits = (1..=most).contains(&text.value.chars().count());
+        if fits && !text.value.trim().is_empty() && !text.value.chars().any(char::is_control) {
+            return Some(text.value.into());
+        }
+        self.faults.add(text.span.start, format!("`{key}` has one line of 1 to {most} characters"))
+    }
+
+    fn tags(&mut self, section: &Section<'_>) -> Vec<Box<str>> {
+        let tags = section.texts("tags", self.faults);
+        tags.into_iter().filter_map(|tag| self.line("tags", tag)).collect()
+    }
+
+    fn dispatch(&mut self, section: &Section<'_>, family: Option<Family>) -> Option<Box<str>> {
+        let text = section.text("dispatch", self.faults)?;
+        if !DISPATCHES.contains(&text.value) {
+            return self.faults.add(text.start(self.file), not_one_of("dispatch", text.value, DISPATCHES));
+        }
+        if family.is_some_and(|family| family != Family::Elevator) {
+            return self.faults.add(text.start(self.file), "only rules on elevators open a rescue");
+        }
+        Some(text.value.into())
+    }
+
+    fn absent(&mut self, section: &Section<'_>) -> Option<u32> {
+        let (_, value) = section.key("absent")?;
+        let (start, values) = table("absent", value, self.faults)?;
+        let section = Section::new(values, start, "`absent`", &["keep_alives"], self.faults);
+        section.need("keep_alives", self.faults)?;
+        section.count("keep_alives", limits::RULE_KEEP_ALIVES, self.faults)
+    }
+
+    fn unless(&mut self, section: &Section<'_>, family: Family, own: Option<&RuleId>) -> Vec<RuleIx> {
+        let mut unless = Vec::new();
+        for text in section.texts("unless", self.faults) {
+            let at = text.start(self.file);
+            let known = RuleId::parse(text.value).ok().and_then(|id| Some((*self.directory.get(&id)?, id)));
+            let Some(((rule, other), id)) = known else {
+                let hint = did_you_mean(text.value, self.directory.keys().map(RuleId::as_str));
+                self.faults.add::<()>(at, format!("unknown rule `{}` in `unless`{hint}", text.value));
+                continue;
+            };
+            match other {
+                _ if own == Some(&id) => self.faults.add(at, format!("`{id}` can't exclude itself")),
+                Some(other) if other != family => {
+                    let (own, other) = (family.name(), other.name());
+                    self.faults.add(at, format!("`{id}` is a rule on {other}; this is a rule on {own}"))
+                }
+                _ if unless.contains(&rule) => self.faults.add(at, format!("`{id}` stands twice in `unless`")),
+                _ => {
+                    unless.push(rule);
+                    Some(())
+                }
+            };
+        }
+        unless.sort_unstable();
+        unless
+    }
+
+    fn condition(&mut self, text: &Text<'_>, family: Family, own: Option<&RuleId>) -> Option<Expr> {
+        let mut scope = Scope { family, own, rules: self.directory, extras: &mut *self.extras };
+        match expr::compile(text.value, &mut scope) {
+            Ok(expr) => Some(expr),
+            Err(found) => {
+                for fault in found {
+                    self.faults.add::<()>(text.offset(self.file, fault.at), fault.message);
+                }
+                None
+            }
+        }
+    }
+
+    fn clear(&mut self, section: &Section<'_>, family: Family, own: Option<&RuleId>) -> Option<Clear> {
+        if section.has("absent") {
+            return Some(Clear::Heard);
+        }
+        if !section.has("clear") {
+            return Some(Clear::WhenFalse);
+        }
+        let text = section.text("clear", self.faults)?;
+        if text.value == MANUAL {
+            return Some(Clear::Manual);
+        }
+        self.condition(&text, family, own).map(Clear::When)
+    }
+
+    fn escalate(
+        &mut self,
+        section: &Section<'_>,
+        family: Family,
+        own: Option<&RuleId>,
+        first: Option<Severity>,
+    ) -> Vec<(Expr, Severity)> {
+        let mut steps = Vec::new();
+        for value in section.array("escalate", self.faults).unwrap_or_default() {
+            let Some((start, values)) = table("escalate", value, self.faults) else { continue };
+            let step = Section::new(values, start, "`escalate`", &["when", "severity"], self.faults);
+            let when = step.need_text("when", self.faults).and_then(|text| self.condition(&text, family, own));
+            let severity = self.word(&step, "severity", Severity::ALL, Severity::name);
+            if let (Some(first), Some(severity)) = (first, severity)
+                && severity <= first
+            {
+                let at = step.key("severity").map_or(start, |(_, value)| value.span().start);
+                let (first, severity) = (first.name(), severity.name());
+                self.faults.add::<()>(at, format!("`escalate` to {severity} doesn't rise above {first}"));
+            }
+            steps.extend(when.zip(severity));
+        }
+        steps
+    }
+}
+
+fn not_one_of(key: &str, word: &str, all: &[&str]) -> String {
+    let hint = did_you_mean(word, all.iter().copied());
+    let hint = if hint.is_empty() { format!("; it is one of {}", all.join(", ")) } else { hint };
+    format!("`{key}` can't be {word:?}{hint}")
+}
