@@ -18,8 +18,9 @@ pub(super) fn parse(prefix: &str, topic: &str) -> Result<Topic, Box<str>> {
         return Err(format!("a topic of {} bytes; the most is {}", topic.len(), limits::TOPIC_BYTES).into());
     }
     let foreign = || {
+        let start: String = topic.chars().take(64).collect();
         format!(
-            "no device writes {topic:?}; known are {prefix}/elevator/CODE/report, status and result, \
+            "no device writes {start:?}; known are {prefix}/elevator/CODE/report, status and result, \
              and {prefix}/cylinder/SITE/scan"
         )
     };
