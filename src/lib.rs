@@ -9,7 +9,5 @@ pub mod model;
 pub mod core;
 pub mod spine;
 
-pub mod core;
-
 pub mod clock;
 pub mod proto;

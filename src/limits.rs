@@ -13,10 +13,16 @@ pub const CODES: usize = 64;
 pub const CONDITIONS: usize = 16;
 /// Longest condition name, in characters.
 pub const CONDITION_CHARS: usize = 64;
+/// Most codes and conditions that one frame says have ended.
+pub const CLEARED: usize = CODES + CONDITIONS;
 pub const EXTRAS: usize = 32;
 pub const EXTRA_NAME_BYTES: usize = 64;
 pub const FLOOR_LABEL_CHARS: usize = 8;
 pub const FINDINGS: usize = 16;
+/// Longest id of a scanner or filling gun, in characters.
+pub const SCANNER_CHARS: usize = 32;
+/// Longest id of a command that a device answers, in characters.
+pub const COMMAND_ID_CHARS: usize = 64;
 /// Longest free text of a scan, in characters.
 pub const SCAN_TEXT_CHARS: usize = 64;
 /// Most invalid fields named for one frame; the rest is counted as one more.
@@ -87,6 +93,8 @@ pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// Rows in one page of a query.
 pub const PAGE_ROWS: usize = 1_000;
 
+// The items of a list are named by their index in 16 bits.
+const _: () = assert!(CLEARED < u16::MAX as usize && CODES < u16::MAX as usize);
 const _: () = assert!(PAYLOAD_BYTES + TOPIC_BYTES < JOURNAL_RECORD_BYTES);
 const _: () = assert!(PAYLOAD_BYTES < GROUP_BYTES);
 const _: () = assert!((JOURNAL_RECORD_BYTES as u64) < SEGMENT_BYTES);

@@ -230,6 +230,8 @@ pub struct Reads(u64);
 
 impl Reads {
     pub const NONE: Self = Self(0);
+    /// Whatever there is to read.
+    pub const ALL: Self = Self(u64::MAX);
     /// Any code, in whichever list.
     pub const CODES: Self = Self(1 << 60);
     pub const CONDITIONS: Self = Self(1 << 61);
