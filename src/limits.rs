@@ -69,6 +69,8 @@ pub const CONDITION_TEXT_BYTES: usize = 2_048;
 pub const CONDITION_NESTING: usize = 32;
 /// Most rule files in one policy.
 pub const RULE_FILES: usize = 64;
+/// Largest size of all rule files together.
+pub const RULE_FILES_BYTES: usize = 1024 * 1024;
 /// Longest span a rule may name.
 pub const RULE_SPAN_MS: i64 = 31 * 24 * 3_600_000;
 /// Most keep-alives an absence rule may wait for.
@@ -103,4 +105,5 @@ const _: () = assert!(REPORT_ITEMS < BATCH_ROWS);
 const _: () = assert!(RULES <= u16::MAX as usize);
 const _: () = assert!(CONDITION_TEXT_BYTES < RULE_FILE_BYTES);
 // All rule files travel in one record.
+const _: () = assert!(RULE_FILES_BYTES < JOURNAL_RECORD_BYTES / 2);
 const _: () = assert!(CONDITION_NESTING < 96, "the parser's own bound on nesting must not come first");

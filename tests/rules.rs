@@ -3,11 +3,13 @@
 //!
 //! A wrong file says what is wrong with it in lines that begin with `# expect: `, as `line:column: message`.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::fs;
 use std::path::Path;
 
-use vigil::core::rules::{self, Clear, CodeTerm, Family, Field, Reads, Rule, RuleSet};
-use vigil::core::rules::{CodeList, Moments};
+use proptest::prelude::*;
+use vigil::core::rules::{self, Clear, CodeList, CodeTerm, Family, Field, Moments, Reads, Rule, RuleSet};
 use vigil::limits;
 use vigil::model::alert::Severity;
 use vigil::model::ids::RuleId;
@@ -221,7 +223,7 @@ fn a_fingerprint_changes_with_what_a_rule_judges_by_and_with_nothing_else() {
     assert_eq!(plain, PLAIN_FINGERPRINT);
 }
 
-const PLAIN_FINGERPRINT: u64 = 0;
+const PLAIN_FINGERPRINT: u64 = 17_160_659_548_819_635_146;
 
 #[test]
 fn rules_name_each_other_across_files_in_any_order() {
@@ -252,6 +254,11 @@ fn files_are_bounded() {
         &one("#".repeat(limits::RULE_FILE_BYTES + 1)),
         "rules.toml:1:1: the file has 262145 bytes, more than the 256 KiB allowed\n",
     );
+    let large: Vec<_> = ["a", "b", "c", "d", "e"]
+        .map(|name| (name.into(), "#".repeat(limits::RULE_FILE_BYTES - 1).into()))
+        .into_iter()
+        .collect();
+    check(&large, "e:1:1: the rule files together have more than 1024 KiB\n");
     let rules = |n: usize| -> String { (0..n).map(|n| PLAIN.replace("plain", &format!("r{n}"))).collect() };
     assert_eq!(rules::parse(&one(rules(limits::RULES))).map(|set| set.rules.len()), Ok(limits::RULES));
     check(&one(rules(limits::RULES + 1)), "rules.toml:2050:1: more than 256 rules\n");
@@ -268,3 +275,62 @@ fn no_rule_files_are_an_empty_rule_set() {
     assert!(rules.rules.is_empty() && rules.order.is_empty());
     assert_eq!(rules.moments, Moments::default());
 }
+
+proptest! {
+    /// However the shipped files are damaged, they are taken, or refused with places that lie in them.
+    #[test]
+    fn damage_is_refused_or_harmless(
+        file in any::<prop::sample::Index>(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize, any::<prop::sample::Index>()), 1..4),
+    ) {
+        let mut files = read("config/rules");
+        let at = file.index(files.len());
+        let mut text: Vec<char> = files[at].1.chars().collect();
+        for (place, length, by) in damage {
+            let start = place.index(text.len());
+            let end = (start + length).min(text.len());
+            text.splice(start..end, FRAGMENTS[by.index(FRAGMENTS.len())].chars());
+        }
+        files[at].1 = text.into_iter().collect::<String>().into();
+        let Err(faults) = rules::parse(&files) else { return Ok(()) };
+        prop_assert!(!faults.is_empty());
+        for fault in faults {
+            let (_, text) = files.iter().find(|(name, _)| *name == fault.file).unwrap();
+            let line = text.split('\n').nth(fault.line as usize - 1);
+            prop_assert!(line.is_some_and(|line| fault.column as usize <= line.chars().count() + 1), "{fault}");
+        }
+    }
+}
+
+const FRAGMENTS: &[&str] = &[
+    "",
+    "\"",
+    "'",
+    "\"\"\"",
+    "'''",
+    "[",
+    "]",
+    "[[",
+    "{",
+    "}",
+    "(",
+    ")",
+    "=",
+    "\n",
+    "\r\n",
+    "\\",
+    "\\u4e2d",
+    "#",
+    ",",
+    "&&",
+    "!",
+    "-1",
+    "1e9",
+    "true",
+    "30s",
+    "when = ",
+    "open('offline')",
+    "困",
+    "\u{0}",
+    "\u{feff}",
+];

@@ -21,11 +21,7 @@ use crate::model::ids::RuleId;
 pub(super) type Directory = BTreeMap<RuleId, (RuleIx, Option<Family>)>;
 
 pub(super) fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleFault>> {
-    if files.len() > limits::RULE_FILES {
-        let (file, _) = &files[limits::RULE_FILES];
-        let message = format!("more than {} rule files", limits::RULE_FILES).into();
-        return Err(vec![RuleFault { file: file.clone(), line: 1, column: 1, message }]);
-    }
+    check_bounds(files).map_err(|fault| vec![fault])?;
     let mut docs: Vec<Doc<'_>> = files.iter().map(|(name, text)| Doc::read(name, text)).collect();
     let directory = list_rules(&mut docs);
     let mut reader = Reader { directory: &directory, moments: None, extras: Vec::new(), rules: Vec::new() };
@@ -46,6 +42,22 @@ pub(super) fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleF
         }
     }
     Err(report(docs))
+}
+
+fn check_bounds(files: &[(Box<str>, Box<str>)]) -> Result<(), RuleFault> {
+    let mut bytes = 0;
+    for (nth, (file, text)) in files.iter().enumerate() {
+        bytes += text.len();
+        let message = if nth == limits::RULE_FILES {
+            format!("more than {} rule files", limits::RULE_FILES)
+        } else if bytes > limits::RULE_FILES_BYTES {
+            format!("the rule files together have more than {} KiB", limits::RULE_FILES_BYTES / 1024)
+        } else {
+            continue;
+        };
+        return Err(RuleFault { file: file.clone(), line: 1, column: 1, message: message.into() });
+    }
+    Ok(())
 }
 
 /// One file on its way.

@@ -1,0 +1,122 @@
+//! Functions, and `extras`, which is read like one.
+
+use cel::common::ast::{Expr as Cel, IdedExpr, LiteralValue};
+
+use super::Checker;
+use crate::core::rules::expr::Term;
+use crate::core::rules::expr::eval::{Node, Operand};
+use crate::core::rules::expr::suggest::did_you_mean;
+use crate::core::rules::schema::{self, CodeList, Family, Field};
+use crate::limits;
+use crate::model::ids::RuleId;
+
+/// Functions, and whether only families with codes have them.
+const FUNCTIONS: &[(&str, bool)] =
+    &[("code", true), ("fault", true), ("alarm", true), ("event", true), ("condition", true), ("open", false)];
+
+/// The functions that conditions of this family have.
+pub(super) fn known(family: Family) -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().filter(move |(_, of_codes)| family.has_codes() || !of_codes).map(|(function, _)| *function)
+}
+
+impl Checker<'_, '_> {
+    pub(super) fn extra(&mut self, node: &IdedExpr, base: &IdedExpr, index: &IdedExpr) -> Option<Operand> {
+        if !self.scope.family.has_codes() || !matches!(&base.expr, Cel::Ident(name) if name == "extras") {
+            return self
+                .reject(node, "only `extras` of elevator rules is read by name, as in `extras['vibration_mg']`");
+        }
+        let name = self.text(index, "the name of an extra, as in `extras['vibration_mg']`")?;
+        let fits = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_');
+        if name.is_empty() || name.len() > limits::EXTRA_NAME_BYTES || !name.bytes().all(fits) {
+            let most = limits::EXTRA_NAME_BYTES;
+            return self.reject(index, format!("an extra is named with 1 to {most} characters of a-z 0-9 _"));
+        }
+        let known = self.scope.extras.iter().position(|extra| **extra == *name);
+        let at = known.unwrap_or_else(|| {
+            self.scope.extras.push(name.as_str().into());
+            self.scope.extras.len() - 1
+        });
+        let Ok(at) = u16::try_from(at) else { return self.reject(node, "the rules name too many extras") };
+        self.term(Term::Extra(at, name.into()));
+        Some(Operand::Extra(at))
+    }
+
+    pub(super) fn function(&mut self, node: &IdedExpr, name: &str, args: &[IdedExpr]) -> Option<Node> {
+        if !known(self.scope.family).any(|function| function == name) {
+            let message = self.unknown_function(name);
+            return self.reject(node, message);
+        }
+        let [arg] = args else {
+            return self.reject(node, format!("`{name}` takes one argument, and has {}", args.len()));
+        };
+        match CodeList::from_name(name) {
+            Some(list) => self.code(list, arg),
+            None if name == "condition" => self.mapped_condition(arg),
+            None => self.open(arg),
+        }
+    }
+
+    fn unknown_function(&self, name: &str) -> String {
+        let family = self.scope.family;
+        if Field::from_name(family, name).is_some() {
+            return format!("`{name}` is a field of {} rules, not a function", family.name());
+        }
+        if FUNCTIONS.iter().any(|(function, _)| *function == name) {
+            return format!("`{name}` is a function of elevator rules; this is a rule on {}", family.name());
+        }
+        format!("unknown function `{name}`{}", did_you_mean(name, known(family)))
+    }
+
+    fn code(&mut self, list: CodeList, arg: &IdedExpr) -> Option<Node> {
+        let code = match &arg.expr {
+            Cel::Literal(LiteralValue::Int(value)) => u32::try_from(*value.inner()).ok().filter(|code| *code > 0),
+            _ => None,
+        };
+        let Some(code) = code else {
+            let name = list.name();
+            return self.reject(arg, format!("`{name}` takes a code as a number from 1, as in `{name}(3)`"));
+        };
+        self.term(Term::Code(list, code));
+        Some(Node::Code(list, code))
+    }
+
+    fn mapped_condition(&mut self, arg: &IdedExpr) -> Option<Node> {
+        let name = self.text(arg, "the name of a condition, as in `condition('trapped')`")?;
+        if !schema::CONDITIONS.contains(&name.as_str()) {
+            let all = schema::CONDITIONS.join(", ");
+            let hint = did_you_mean(&name, schema::CONDITIONS.iter().copied());
+            let hint = if hint.is_empty() { format!("; it is one of {all}") } else { hint };
+            return self.reject(arg, format!("unknown condition `{name}`{hint}"));
+        }
+        self.term(Term::Condition(name.as_str().into()));
+        Some(Node::Condition(name.into()))
+    }
+
+    fn open(&mut self, arg: &IdedExpr) -> Option<Node> {
+        let name = self.text(arg, "the id of a rule, as in `open('trapped-in-zone')`")?;
+        let known = RuleId::parse(&name).ok().and_then(|id| Some((self.scope.rules.get(&id).copied()?, id)));
+        let Some(((rule, family), id)) = known else {
+            let hint = did_you_mean(&name, self.scope.rules.keys().map(RuleId::as_str));
+            return self.reject(arg, format!("unknown rule `{name}`{hint}"));
+        };
+        if self.scope.own == Some(&id) {
+            return self.reject(arg, format!("`{name}` can't wait for itself"));
+        }
+        // A family that can't be read is reported where it stands.
+        if let Some(family) = family
+            && family != self.scope.family
+        {
+            let (own, other) = (self.scope.family.name(), family.name());
+            return self.reject(arg, format!("`{name}` is a rule on {other}; this is a rule on {own}"));
+        }
+        self.term(Term::Open(rule, id));
+        Some(Node::Open(rule))
+    }
+
+    fn text(&mut self, node: &IdedExpr, wanted: &str) -> Option<String> {
+        match &node.expr {
+            Cel::Literal(LiteralValue::String(text)) => Some(text.inner().to_owned()),
+            _ => self.reject(node, format!("here stands {wanted}")),
+        }
+    }
+}
