@@ -7,6 +7,8 @@
 //!
 //! The faults told must be those expected, all of them, in order, and no others.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::path::{Path, PathBuf};
 
 use vigil::config::{Config, LogFormat, Place, StoreAt, Variables};

@@ -1,5 +1,7 @@
 //! Rules of style that a machine can check. Comments and the insides of literals don't count.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::path::{Path, PathBuf};
 
 /// What files under some folders may not say.
