@@ -2,7 +2,10 @@
 //! can't drift apart: whoever sees something happen builds the struct and calls [`emit`].
 //!
 //! What each message does is logged at TRACE; a WARN is worth waking someone for. Labels come from bounded sets,
-//! never from what devices send. `docs/metrics.md` lists the metrics.
+//! never from what devices send. A line's target is the module that the event is about, so that a log filter can
+//! name it. `docs/metrics.md` lists the metrics.
+
+use std::io::IsTerminal as _;
 
 use metrics::{Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -35,7 +38,7 @@ pub struct Connected<'a> {
 
 impl Event for Connected<'_> {
     fn log(&self) {
-        info!(broker = self.broker, resumed = self.resumed, "connected to the broker");
+        info!(target: "vigil::ingest", broker = self.broker, resumed = self.resumed, "connected to the broker");
     }
 
     fn measure(&self) {
@@ -55,7 +58,7 @@ pub struct Disconnected<'a> {
 
 impl Event for Disconnected<'_> {
     fn log(&self) {
-        warn!(reason = self.reason, detail = self.detail, "lost the broker");
+        warn!(target: "vigil::ingest", reason = self.reason, detail = self.detail, "lost the broker");
     }
 
     fn measure(&self) {
@@ -74,7 +77,7 @@ pub struct ReportRejected<'a> {
 
 impl Event for ReportRejected<'_> {
     fn log(&self) {
-        trace!(reason = self.reason.name(), topic = self.topic, pointer = self.pointer, "set a report aside");
+        trace!(target: "vigil::ingest", reason = self.reason.name(), topic = self.topic, pointer = self.pointer, "set a report aside");
     }
 
     fn measure(&self) {
@@ -90,7 +93,7 @@ pub struct StoreStalled<'a> {
 
 impl Event for StoreStalled<'_> {
     fn log(&self) {
-        warn!(cause = self.cause, "the store takes nothing; rows wait in the outbox");
+        warn!(target: "vigil::store", cause = self.cause, "the store takes nothing; rows wait in the outbox");
     }
 
     fn measure(&self) {
@@ -107,7 +110,7 @@ pub struct StoreRecovered {
 
 impl Event for StoreRecovered {
     fn log(&self) {
-        info!(after_ms = self.after_ms, "the store takes rows again");
+        info!(target: "vigil::store", after_ms = self.after_ms, "the store takes rows again");
     }
 
     fn measure(&self) {
@@ -123,7 +126,7 @@ pub struct SnapshotWritten {
 
 impl Event for SnapshotWritten {
     fn log(&self) {
-        debug!(bytes = self.bytes, took_ms = self.took_ms, "wrote a snapshot");
+        debug!(target: "vigil::spine", bytes = self.bytes, took_ms = self.took_ms, "wrote a snapshot");
     }
 
     fn measure(&self) {
@@ -142,7 +145,7 @@ pub struct JournalTornTail {
 
 impl Event for JournalTornTail {
     fn log(&self) {
-        info!(journal = self.journal, cut_bytes = self.cut_bytes, "cut off an unfinished record; nothing told is lost");
+        info!(target: "vigil::journal", journal = self.journal, cut_bytes = self.cut_bytes, "cut off an unfinished record; nothing told is lost");
     }
 
     fn measure(&self) {
@@ -158,7 +161,7 @@ pub struct RecordSkipped {
 
 impl Event for RecordSkipped {
     fn log(&self) {
-        error!(pos = self.pos, "skipped a record that made the core fail; please report it with a copy of the inbox");
+        error!(target: "vigil::spine", pos = self.pos, "skipped a record that made the core fail; please report it with a copy of the inbox");
     }
 
     fn measure(&self) {
@@ -178,7 +181,7 @@ pub struct AlertTransition<'a> {
 
 impl Event for AlertTransition<'_> {
     fn log(&self) {
-        info!(
+        info!(target: "vigil::alert",
             rule = self.rule.as_str(),
             subject = self.subject,
             severity = self.severity.name(),
@@ -307,6 +310,8 @@ pub fn install_log(log: &Log) -> Result<(), ObserveError> {
         .parse(&log.filter)
         .map_err(|error| ObserveError::Filter { filter: log.filter.clone(), error: error.to_string() })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for terminals; a file or a log collector would keep them as noise.
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
     let installed = match log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -153,3 +153,19 @@ fn the_whole_report_reads_well() {
          If it isn't meant for vigil, unset it"
     );
 }
+
+/// Reading only ever ends in a configuration or in faults, whatever a disk or a person made of the file.
+#[test]
+fn no_text_makes_reading_panic() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/vigil.toml");
+    let shipped = std::fs::read_to_string(&file).unwrap();
+    let nested = ["[", "{a=", "[[", "a.", "\"\"\"", "'''"].map(|open| format!("[mqtt]\nurl = {}", open.repeat(10_000)));
+    for text in nested {
+        assert!(Config::from_text(Path::new(FILE), &text, &Variables::new()).is_err());
+    }
+    for cut in (0..shipped.len()).filter(|cut| shipped.is_char_boundary(*cut)) {
+        // Half a file may be right: what matters is that it is read at all.
+        let told = Config::from_text(Path::new(FILE), &shipped[..cut], &Variables::new());
+        assert!(told.is_ok() || told.is_err_and(|faults| !faults.0.is_empty()), "cut at {cut}");
+    }
+}
