@@ -3,6 +3,7 @@
 //! It takes MQTT reports, judges them with rules that are data, streams alerts to dispatch centres and keeps
 //! everything as time series. `docs/ARCHITECTURE.md` has the picture; the modules below stand in reading order.
 
+pub mod config;
 pub mod limits;
 pub mod model;
 
@@ -10,4 +11,5 @@ pub mod core;
 pub mod spine;
 
 pub mod clock;
+pub mod observe;
 pub mod proto;

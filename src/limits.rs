@@ -32,11 +32,25 @@ pub const INVALID_FIELDS: usize = 64;
 pub const JOURNAL_RECORD_BYTES: usize = 4 * 1024 * 1024;
 /// A journal segment is closed when it has reached this.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// The part of a journal that reports may not fill: it is kept for ticks, links and commands.
+pub const JOURNAL_RESERVE_PERCENT: u64 = 5;
+/// A retention that a journal's size couldn't hold even at this rate is refused.
+pub const JOURNAL_RATE_BYTES_PER_S_MIN: u64 = 1_024;
 /// Most inputs that one fsync makes durable.
 pub const GROUP_RECORDS: usize = 4_096;
 pub const GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// Inputs that wait for the inbox. A full queue makes the MQTT side reconnect and callers wait.
 pub const INPUT_QUEUE: usize = 16_384;
+
+/// Largest configuration file, value in it, and file that holds a secret.
+pub const CONFIG_FILE_BYTES: u64 = 64 * 1024;
+pub const CONFIG_VALUE_BYTES: usize = 4 * 1024;
+pub const SECRET_FILE_BYTES: u64 = 4 * 1024;
+/// Faults of one configuration file that are told at once.
+pub const CONFIG_FAULTS: usize = 200;
+/// Longest prefix of our topics.
+pub const TOPIC_PREFIX_BYTES: usize = 128;
+pub const CLIENT_ID_BYTES: usize = 128;
 
 /// Most entries or items in one command.
 pub const COMMAND_ITEMS: usize = 500;
@@ -107,3 +121,5 @@ const _: () = assert!(CONDITION_TEXT_BYTES < RULE_FILE_BYTES);
 // All rule files travel in one record.
 const _: () = assert!(RULE_FILES_BYTES < JOURNAL_RECORD_BYTES / 2);
 const _: () = assert!(CONDITION_NESTING < 96, "the parser's own bound on nesting must not come first");
+// What follows the prefix is at most a kind, a code of 32 characters and a verb.
+const _: () = assert!(TOPIC_PREFIX_BYTES + 64 < TOPIC_BYTES);

@@ -1,7 +1,9 @@
 //! Numbers that must never repeat or skip, the present moment, and the one place where alert events are made.
 
-use crate::core::judge::run::{Closed, Open, Phase, Run, RuleNo, Transition};
-use crate::model::alert::{Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Evidence, Place, Reason, Severity, Title};
+use crate::core::judge::run::{Closed, Open, Phase, RuleNo, Run, Transition};
+use crate::model::alert::{
+    Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Evidence, Place, Reason, Severity, Title,
+};
 use crate::model::ids::{AlertId, RuleId, Subject};
 use crate::model::row::Effects;
 use crate::model::time::{Elapsed, Wall};
@@ -98,7 +100,8 @@ impl Books {
         let alert = self.alert(who, run.rule, run.openings, open, label);
         let cleared = kind == EventKind::Cleared;
         let at_wall = self.now.wall_at(at);
-        let alert = if cleared { Alert { state: AlertState::Cleared, cleared_at: Some(at_wall), ..alert } } else { alert };
+        let alert =
+            if cleared { Alert { state: AlertState::Cleared, cleared_at: Some(at_wall), ..alert } } else { alert };
         if cleared {
             self.close(run, at, reason);
         }
@@ -108,7 +111,13 @@ impl Books {
     fn open(&self, run: &mut Run, reopens: bool, severity: Severity, certainty: Certainty, at: Elapsed) -> EventKind {
         match run.closed.take().filter(|_| reopens) {
             Some(closed) => {
-                let open = Open { severity: severity.max(closed.open.severity), certainty, clear_since: None, clear_done_ms: 0, ..closed.open };
+                let open = Open {
+                    severity: severity.max(closed.open.severity),
+                    certainty,
+                    clear_since: None,
+                    clear_done_ms: 0,
+                    ..closed.open
+                };
                 run.phase = Phase::Open(Box::new(open));
                 EventKind::Reopened
             }
@@ -138,7 +147,14 @@ impl Books {
     }
 
     /// Notes who has seen it. `false`: it isn't open.
-    pub fn acknowledge(&mut self, out: &mut Effects, who: &Who, run: &mut Run, label: &Label<'_>, by: &ByHand<'_>) -> bool {
+    pub fn acknowledge(
+        &mut self,
+        out: &mut Effects,
+        who: &Who,
+        run: &mut Run,
+        label: &Label<'_>,
+        by: &ByHand<'_>,
+    ) -> bool {
         let wall = self.now.wall;
         let (rule, openings) = (run.rule, run.openings);
         let Phase::Open(open) = &mut run.phase else { return false };

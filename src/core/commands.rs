@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::books::{ByHand, Label, Who};
-use super::judge::built_in;
-use super::judge::run::{Run, RuleNo, Transition};
-use super::policy::Policy;
 use super::cylinder::Cylinder;
+use super::judge::built_in;
+use super::judge::run::{RuleNo, Run, Transition};
 use super::lift::Lift;
 use super::paged::Paged;
+use super::policy::Policy;
 use super::service::{self, Service};
 use super::{Core, Effects, Index};
 use crate::limits;
@@ -47,22 +47,35 @@ impl Core {
         Outcome::Done { position: self.next - 1, changed }
     }
 
-    fn on_alert(&mut self, out: &mut Effects, command: &Command, id: &AlertId, note: Option<&str>, clear: bool) -> Outcome {
+    fn on_alert(
+        &mut self,
+        out: &mut Effects,
+        command: &Command,
+        id: &AlertId,
+        note: Option<&str>,
+        clear: bool,
+    ) -> Outcome {
         let not_found = Outcome::NotFound { what: id.to_string().into() };
         let at = self.books.now.elapsed;
         let Some(number) = self.books.names.iter().position(|name| *name == id.rule) else { return not_found };
         let number = RuleNo(u16::try_from(number).unwrap_or(u16::MAX));
         let title = self.title(number);
         let dispatch = self.policy.rule_of(number).and_then(|(_, rule)| rule.dispatch.clone());
-        let Some((who, runs)) = runs_of(id.subject, &self.index, &mut self.lifts, &mut self.cylinders, &mut self.service) else {
+        let Some((who, runs)) =
+            runs_of(id.subject, &self.index, &mut self.lifts, &mut self.cylinders, &mut self.service)
+        else {
             return not_found;
         };
         if !command.actor.sees(who.place.district.as_ref()) {
             return not_found;
         }
-        let Some(run) = runs.iter_mut().find(|run| run.rule == number && run.openings >= id.opening) else { return not_found };
+        let Some(run) = runs.iter_mut().find(|run| run.rule == number && run.openings >= id.opening) else {
+            return not_found;
+        };
         if run.openings != id.opening || run.open().is_none() {
-            return Outcome::Precondition { why: format!("alert {id} is no longer open; list the open ones again").into() };
+            return Outcome::Precondition {
+                why: format!("alert {id} is no longer open; list the open ones again").into(),
+            };
         }
         let label = Label { title: &title, dispatch: dispatch.as_deref() };
         let by = ByHand { actor: Some(&command.actor.id), note };
@@ -114,7 +127,8 @@ impl Core {
                 Some(true) => changed += 1,
                 Some(false) => {}
                 None => {
-                    let why = format!("{} would be more than the {} this service takes", entry.code(), limits::SUBJECTS);
+                    let why =
+                        format!("{} would be more than the {} this service takes", entry.code(), limits::SUBJECTS);
                     return Outcome::Precondition { why: why.into() };
                 }
             }

@@ -103,10 +103,10 @@ impl Lift {
     }
 
     pub fn who(&self) -> Who {
-        let place = self.entry.as_ref().map_or_else(Place::default, |entry| Place {
-            district: entry.district,
-            address: entry.address.clone(),
-        });
+        let place = self
+            .entry
+            .as_ref()
+            .map_or_else(Place::default, |entry| Place { district: entry.district, address: entry.address.clone() });
         Who { subject: Subject::Device(self.code), place, unregistered: self.entry.is_none() }
     }
 
@@ -369,7 +369,10 @@ impl Lift {
     fn raise_what_is_over(&mut self, cx: &mut Context<'_>, over: &[Item], at: Elapsed) {
         for ix in cx.policy.lift_rules() {
             let rule = cx.policy.set.rule(*ix);
-            if rule.for_ms > 0 || !registers::waited_for(over, &rule.raising) || judge::is_open(cx.policy, &self.runs, *ix) {
+            if rule.for_ms > 0
+                || !registers::waited_for(over, &rule.raising)
+                || judge::is_open(cx.policy, &self.runs, *ix)
+            {
                 continue;
             }
             let facts = LiftFacts { over, ..self.facts(cx, None, None) };
@@ -440,7 +443,11 @@ impl Lift {
         if !frame.invalid.is_empty() {
             self.unreadable = self.unreadable.saturating_add(bad).min(UNREADABLE_MAX);
             if self.unreadable >= UNREADABLE_AT {
-                let named = frame.invalid.iter().take(8).map(|p| Evidence { name: "invalid".into(), value: p.clone(), age_ms: Some(0) });
+                let named = frame.invalid.iter().take(8).map(|p| Evidence {
+                    name: "invalid".into(),
+                    value: p.clone(),
+                    age_ms: Some(0),
+                });
                 let (who, evidence) = (self.who(), named.collect());
                 built_in::raise(cx, &who, &mut self.runs, &built_in::UNREADABLE, Reason::SelfCheck, evidence);
             }
@@ -459,7 +466,11 @@ impl Lift {
     fn say_clock(&mut self, cx: &mut Context<'_>, frame: &Frame, arrival: &Arrival) {
         let Some(claimed) = frame.claimed_at else { return };
         if offset::is_wrong(claimed, arrival.wall) {
-            let behind = Evidence { name: "behind_ms".into(), value: (arrival.wall - claimed).to_string().into(), age_ms: Some(0) };
+            let behind = Evidence {
+                name: "behind_ms".into(),
+                value: (arrival.wall - claimed).to_string().into(),
+                age_ms: Some(0),
+            };
             let who = self.who();
             built_in::raise(cx, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::SelfCheck, vec![behind]);
         } else if !self.runs.is_empty() {
@@ -622,7 +633,9 @@ impl Reading for LiftFacts<'_> {
     fn age_ms(&self, term: &Term) -> Option<i64> {
         let registers = &self.lift.registers;
         let at = match term {
-            Term::Field(Field::DoorShut) => registers.register(Field::Door).filter(|r| r.held != Held::Never).map(|r| r.at),
+            Term::Field(Field::DoorShut) => {
+                registers.register(Field::Door).filter(|r| r.held != Held::Never).map(|r| r.at)
+            }
             Term::Field(field) => registers.register(*field).filter(|r| r.held != Held::Never).map(|r| r.at),
             Term::Code(list, code) => registers.reported_at(*list, *code),
             Term::Extra(_, name) => registers.extra(name).map(|(_, at)| at),

@@ -58,7 +58,14 @@ impl Policy {
         Ok(Self::assemble(version, text.clone(), set, zone, numbers, known))
     }
 
-    fn assemble(version: u32, text: PolicyText, set: RuleSet, zone: TimeZone, numbers: Vec<RuleNo>, known: Vec<Known>) -> Self {
+    fn assemble(
+        version: u32,
+        text: PolicyText,
+        set: RuleSet,
+        zone: TimeZone,
+        numbers: Vec<RuleNo>,
+        known: Vec<Known>,
+    ) -> Self {
         let of = |wanted: &dyn Fn(&Rule) -> bool| -> Vec<RuleIx> {
             set.order.iter().copied().filter(|ix| wanted(set.rule(*ix))).collect()
         };
@@ -130,9 +137,11 @@ impl Policy {
 /// Reads the rules and settings; every fault comes back, one a line.
 pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), String> {
     let mut faults = Vec::new();
-    let zone = TimeZone::get(&text.zone)
-        .map_err(|_| faults.push(format!("zone {:?} is not in the tz database; use a name such as Asia/Shanghai", text.zone)));
-    let set = rules::parse(&text.rules).map_err(|rule_faults| faults.extend(rule_faults.iter().map(ToString::to_string)));
+    let zone = TimeZone::get(&text.zone).map_err(|_| {
+        faults.push(format!("zone {:?} is not in the tz database; use a name such as Asia/Shanghai", text.zone))
+    });
+    let set =
+        rules::parse(&text.rules).map_err(|rule_faults| faults.extend(rule_faults.iter().map(ToString::to_string)));
     match (set, zone) {
         (Ok(set), Ok(zone)) => Ok((set, zone)),
         _ => Err(faults.join("\n")),

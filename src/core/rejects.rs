@@ -35,9 +35,14 @@ mod tests {
     #[test]
     fn the_quota_is_by_topic_and_hour() {
         let mut quota = Quota::default();
-        let mut admitted = |topic: &str, at_s: i64| (0..150).filter(|_| quota.admits(topic, Elapsed(at_s * 1_000))).count();
-        assert_eq!((admitted("a", 0), admitted("b", 0), admitted("a", 3_599), admitted("a", 3_600)), (100, 100, 0, 100));
-        let others = (0..limits::REJECT_TOPICS + 500).filter(|n| quota.admits(&format!("t{n}"), Elapsed(3_601_000))).count();
+        let mut admitted =
+            |topic: &str, at_s: i64| (0..150).filter(|_| quota.admits(topic, Elapsed(at_s * 1_000))).count();
+        assert_eq!(
+            (admitted("a", 0), admitted("b", 0), admitted("a", 3_599), admitted("a", 3_600)),
+            (100, 100, 0, 100)
+        );
+        let others =
+            (0..limits::REJECT_TOPICS + 500).filter(|n| quota.admits(&format!("t{n}"), Elapsed(3_601_000))).count();
         assert_eq!(others, limits::REJECT_TOPICS - 1 + 100, "topics beyond the bound share one count");
     }
 }

@@ -112,7 +112,16 @@ impl Core {
         let (effective_at, time_source) = effective(scan.claimed_at, now.wall);
         let generation = self.scanners.get(scanner).order.generation();
         let (received_at, order) = (now.wall, row_order(took));
-        out.rows.push(Row::Scan(ScanRow { site, generation, scan, received_at, effective_at, time_source, order, flags }));
+        out.rows.push(Row::Scan(ScanRow {
+            site,
+            generation,
+            scan,
+            received_at,
+            effective_at,
+            time_source,
+            order,
+            flags,
+        }));
         Some(())
     }
 
@@ -145,7 +154,11 @@ impl Core {
     fn flags(&self, site: SiteCode, scan: &Scan) -> Vec<ScanFlag> {
         let known = self.sites.get(&site);
         let is_body = known.is_some_and(|site| site.kind == SiteKind::InspectionBody);
-        let unit = self.index.cylinders.get(&scan.cylinder).and_then(|ix| self.cylinders.get(*ix).entry.as_ref()?.filling_unit);
+        let unit = self
+            .index
+            .cylinders
+            .get(&scan.cylinder)
+            .and_then(|ix| self.cylinders.get(*ix).entry.as_ref()?.filling_unit);
         let is_own = unit == Some(site);
         let mut flags = Vec::new();
         if known.is_none() {
@@ -177,7 +190,8 @@ impl Core {
     }
 
     fn reject_all(&mut self, out: &mut Effects, topic: &str, why: &str) {
-        let rejected = Rejected { reason: RejectReason::TooMany, pointer: "".into(), detail: why.into(), payload: Bytes::new() };
+        let rejected =
+            Rejected { reason: RejectReason::TooMany, pointer: "".into(), detail: why.into(), payload: Bytes::new() };
         self.reject(out, topic, rejected);
     }
 
@@ -188,7 +202,14 @@ impl Core {
             return;
         }
         let Rejected { reason, pointer, detail, payload } = rejected;
-        out.rows.push(Row::Reject(RejectRow { topic, reason, pointer, detail, payload, received_at: self.books.now.wall }));
+        out.rows.push(Row::Reject(RejectRow {
+            topic,
+            reason,
+            pointer,
+            detail,
+            payload,
+            received_at: self.books.now.wall,
+        }));
     }
 }
 

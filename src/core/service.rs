@@ -90,7 +90,14 @@ impl Service {
         self.raise(books, out, &built_in::RECORD_SKIPPED, built_in::RECORD_SKIPPED.severity, which);
     }
 
-    fn raise(&mut self, books: &mut Books, out: &mut Effects, which: &BuiltIn, severity: Severity, evidence: Vec<Evidence>) {
+    fn raise(
+        &mut self,
+        books: &mut Books,
+        out: &mut Effects,
+        which: &BuiltIn,
+        severity: Severity,
+        evidence: Vec<Evidence>,
+    ) {
         built_in::raise_to(books, out, &who(), &mut self.runs, which, severity, Reason::SelfCheck, evidence);
     }
 

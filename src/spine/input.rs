@@ -53,6 +53,7 @@ impl Inputs {
         Self(sender)
     }
 
+    #[expect(clippy::result_large_err, reason = "the input goes back to whoever offered it")]
     pub fn offer(&self, input: Input) -> Result<(), NotTaken> {
         self.0.try_send(input).map_err(|error| match error {
             TrySendError::Full(input) => NotTaken::Full(input),

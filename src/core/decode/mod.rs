@@ -98,9 +98,7 @@ fn read(prefix: &str, topic: &str, payload: &Bytes) -> Result<Decoded, Rejected>
         return Err(reject(RejectReason::TooLarge, "", detail, &payload.slice(..limits::PAYLOAD_BYTES)));
     }
     match topic {
-        Topic::Report(device) => {
-            Ok(Decoded::Frames { items: report::<FrameDraft>(device.as_str(), payload)?, device })
-        }
+        Topic::Report(device) => Ok(Decoded::Frames { items: report::<FrameDraft>(device.as_str(), payload)?, device }),
         Topic::Scan(site) => Ok(Decoded::Scans { items: report::<ScanDraft>(site.as_str(), payload)?, site }),
         Topic::Status(device) => Ok(Decoded::Status { device, online: status(payload)? }),
         Topic::Result(device) => {

@@ -100,7 +100,8 @@ impl<'p, D: Draft> Collector<'p, D> {
         if index < limits::REPORT_ITEMS {
             return Ok(());
         }
-        let detail = format!("more than {} {}: send several reports", limits::REPORT_ITEMS, D::NAMES[usize::from(LIST)]);
+        let detail =
+            format!("more than {} {}: send several reports", limits::REPORT_ITEMS, D::NAMES[usize::from(LIST)]);
         Err(self.whole(RejectReason::TooMany, pointer, detail))
     }
 

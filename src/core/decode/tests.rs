@@ -188,9 +188,8 @@ mod any {
         all: &'static [T],
         with_unknown: bool,
     ) -> impl Strategy<Value = Reported<T>> {
-        (any::<bool>(), reported(prop::sample::select(all))).prop_map(move |(unknown, value)| {
-            if unknown && with_unknown { Reported::Unknown } else { value }
-        })
+        (any::<bool>(), reported(prop::sample::select(all)))
+            .prop_map(move |(unknown, value)| if unknown && with_unknown { Reported::Unknown } else { value })
     }
 
     fn codes() -> impl Strategy<Value = Listed<u32>> {
@@ -225,7 +224,8 @@ mod any {
         );
         let condition = || prop_oneof![text(64), Just("trapped".into())];
         let conditions = prop::collection::btree_set(condition(), 0..4);
-        let extras = prop::collection::btree_map("[a-z0-9_]{1,64}", prop::num::f64::NORMAL | prop::num::f64::ZERO, 0..4);
+        let extras =
+            prop::collection::btree_map("[a-z0-9_]{1,64}", prop::num::f64::NORMAL | prop::num::f64::ZERO, 0..4);
         let ended = prop_oneof![
             (1..=u32::MAX).prop_map(Ended::Code),
             condition()

@@ -64,7 +64,14 @@ pub fn title_of(id: &RuleId) -> Option<Title> {
 }
 
 /// Opens it, raises its severity, or leaves it as it is.
-pub fn raise(cx: &mut Context<'_>, who: &Who, runs: &mut Vec<Run>, which: &BuiltIn, reason: Reason, evidence: Vec<Evidence>) {
+pub fn raise(
+    cx: &mut Context<'_>,
+    who: &Who,
+    runs: &mut Vec<Run>,
+    which: &BuiltIn,
+    reason: Reason,
+    evidence: Vec<Evidence>,
+) {
     raise_to(cx.books, cx.out, who, runs, which, which.severity, reason, evidence);
 }
 

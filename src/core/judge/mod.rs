@@ -3,7 +3,7 @@
 pub mod built_in;
 pub mod run;
 
-use self::run::{Footing, Inputs, Run, RuleNo};
+use self::run::{Footing, Inputs, RuleNo, Run};
 use crate::core::books::{Books, ByHand, Label, Who};
 use crate::core::policy::Policy;
 use crate::core::rules::{Clear, Facts, Rule, RuleIx, Term, Tri};

@@ -133,7 +133,11 @@ mod tests {
         for &(at_s, link, heard_s, blind) in steps {
             let now = Elapsed(at_s * 1_000);
             hearing.take(link, now);
-            assert_eq!((hearing.now(), hearing.is_blind(now)), (Heard(heard_s * 1_000), blind), "at {at_s} s of {steps:?}");
+            assert_eq!(
+                (hearing.now(), hearing.is_blind(now)),
+                (Heard(heard_s * 1_000), blind),
+                "at {at_s} s of {steps:?}"
+            );
         }
         hearing
     }
@@ -145,8 +149,13 @@ mod tests {
 
     #[test]
     fn a_broken_link_and_its_backlog_are_not_heard_time() {
-        let steps =
-            [(0, UP, 0, true), (1, heard(0), 0, false), (10, heard(10), 10, false), (13, DOWN, 10, true), (100, UP, 10, true)];
+        let steps = [
+            (0, UP, 0, true),
+            (1, heard(0), 0, false),
+            (10, heard(10), 10, false),
+            (13, DOWN, 10, true),
+            (100, UP, 10, true),
+        ];
         check(&steps);
         // A marker from before the connection proves nothing; the first one sent after it ends the backlog.
         let mut steps = steps.to_vec();

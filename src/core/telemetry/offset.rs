@@ -82,19 +82,33 @@ mod tests {
     fn check(steps: &[(i64, i64, bool, i64)]) {
         let mut offset = Offset::default();
         for &(claimed, received, drained, late) in steps {
-            let got = offset.lateness_ms(Some(Wall(claimed * 1_000)), Wall(received * 1_000), Elapsed(received * 1_000), drained);
+            let got = offset.lateness_ms(
+                Some(Wall(claimed * 1_000)),
+                Wall(received * 1_000),
+                Elapsed(received * 1_000),
+                drained,
+            );
             assert_eq!(got, late * 1_000, "received at {received} s, in {steps:?}");
         }
     }
 
     #[test]
     fn a_wrong_clock_alone_makes_nobody_late() {
-        check(&[(1_000, 1_000 + 3 * HOUR_S, true, 0), (1_010, 1_010 + 3 * HOUR_S, true, 0), (1_020, 1_032 + 3 * HOUR_S, true, 12)]);
+        check(&[
+            (1_000, 1_000 + 3 * HOUR_S, true, 0),
+            (1_010, 1_010 + 3 * HOUR_S, true, 0),
+            (1_020, 1_032 + 3 * HOUR_S, true, 12),
+        ]);
     }
 
     #[test]
     fn an_unknown_clock_in_a_backlog_is_late_as_it_says() {
-        check(&[(1_000, 1_060, false, 60), (1_050, 1_061, false, 11), (1_061, 1_061, true, 0), (1_060, 1_062, true, 2)]);
+        check(&[
+            (1_000, 1_060, false, 60),
+            (1_050, 1_061, false, 11),
+            (1_061, 1_061, true, 0),
+            (1_060, 1_062, true, 2),
+        ]);
         check(&[(0, 8 * 24 * HOUR_S, false, 0)]);
     }
 

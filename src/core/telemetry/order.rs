@@ -152,7 +152,14 @@ impl Order {
         }
     }
 
-    fn run_opens(&mut self, key: FrameKey, claimed: Option<Wall>, later: bool, now: Elapsed, keep_alive_ms: i64) -> bool {
+    fn run_opens(
+        &mut self,
+        key: FrameKey,
+        claimed: Option<Wall>,
+        later: bool,
+        now: Elapsed,
+        keep_alive_ms: i64,
+    ) -> bool {
         // A frame without a time of its own never opens a generation, and says nothing about one.
         if claimed.is_none() {
             return false;
@@ -188,7 +195,11 @@ fn shift(seen: &mut [u64; 4], by: u64) {
     let old = *seen;
     for (to, word) in seen.iter_mut().enumerate() {
         let low = to.checked_sub(words).map_or(0, |from| old[from] << bits);
-        let carry = if bits == 0 { 0 } else { to.checked_sub(words.saturating_add(1)).map_or(0, |from| old[from] >> (64 - bits)) };
+        let carry = if bits == 0 {
+            0
+        } else {
+            to.checked_sub(words.saturating_add(1)).map_or(0, |from| old[from] >> (64 - bits))
+        };
         *word = low | carry;
     }
     seen[0] |= 1;
@@ -310,7 +321,12 @@ mod tests {
             let mut order = check(&[(9, 900, Some(100), 100, NEWER)]);
             steps(boot)
                 .map(|(boot, seq, claimed, now)| {
-                    order.take(FrameKey { boot, seq }, claimed.map(|s: i64| Wall(s * 1_000)), Elapsed(now * 1_000), KEEP_ALIVE_MS)
+                    order.take(
+                        FrameKey { boot, seq },
+                        claimed.map(|s: i64| Wall(s * 1_000)),
+                        Elapsed(now * 1_000),
+                        KEEP_ALIVE_MS,
+                    )
                 })
                 .last()
         };

@@ -222,7 +222,16 @@ impl Registers {
         }
         self.take_set(Set::Faults, &frame.faults, |c| Item::Fault(*c), frame.has_status, stamp, judged, counts, taken);
         self.take_set(Set::Alarms, &frame.alarms, |c| Item::Alarm(*c), frame.has_status, stamp, judged, counts, taken);
-        self.take_set(Set::Conditions, &frame.conditions, |c| Item::Condition(c.clone()), frame.has_status, stamp, judged, counts, taken);
+        self.take_set(
+            Set::Conditions,
+            &frame.conditions,
+            |c| Item::Condition(c.clone()),
+            frame.has_status,
+            stamp,
+            judged,
+            counts,
+            taken,
+        );
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call site, three lists of two types")]
@@ -316,7 +325,8 @@ impl Registers {
 
     /// Whether a code or condition counts as active at `at`.
     pub fn code(&self, list: CodeList, code: u32, at: Elapsed) -> Tri {
-        let lingers = |list| self.lingering.iter().any(|l| l.list == list && l.code == code && l.at <= at && at < l.until);
+        let lingers =
+            |list| self.lingering.iter().any(|l| l.list == list && l.code == code && l.at <= at && at < l.until);
         let fault = || self.item(&Item::Fault(code));
         let alarm = || if lingers(CodeList::Alarm) { Tri::True } else { self.item(&Item::Alarm(code)) };
         let event = || Tri::from(lingers(CodeList::Event));
@@ -355,7 +365,8 @@ impl Registers {
     /// When a code or condition was last reported.
     pub fn reported_at(&self, list: CodeList, code: u32) -> Option<Elapsed> {
         let active = self.active.iter().filter(|a| a.item.is_waited_for_by(&CodeTerm::Code(list, code))).map(|a| a.at);
-        let lingering = self.lingering.iter().filter(|l| l.code == code && (list == CodeList::Any || l.list == list)).map(|l| l.at);
+        let lingering =
+            self.lingering.iter().filter(|l| l.code == code && (list == CodeList::Any || l.list == list)).map(|l| l.at);
         active.chain(lingering).max()
     }
 
@@ -378,7 +389,9 @@ pub fn carries(frame: &Frame, raising: &[CodeTerm]) -> bool {
             let among = |wanted: CodeList, codes: &Listed<u32>| {
                 (*list == CodeList::Any || *list == wanted) && codes.items.binary_search(code).is_ok()
             };
-            among(CodeList::Fault, &frame.faults) || among(CodeList::Alarm, &frame.alarms) || among(CodeList::Event, &frame.events)
+            among(CodeList::Fault, &frame.faults)
+                || among(CodeList::Alarm, &frame.alarms)
+                || among(CodeList::Event, &frame.events)
         }
         CodeTerm::Condition(name) => frame.conditions.items.binary_search(name).is_ok(),
     })
@@ -414,7 +427,9 @@ mod tests {
         for (at, field) in FIELDS.into_iter().enumerate() {
             assert_eq!(slot(field), Some(at), "{field:?}");
         }
-        for field in [Field::DoorShut, Field::NormalRun, Field::DeviceEquipment, Field::ScanEvent, Field::ObligationKind] {
+        for field in
+            [Field::DoorShut, Field::NormalRun, Field::DeviceEquipment, Field::ScanEvent, Field::ObligationKind]
+        {
             assert_eq!(slot(field), None, "{field:?}");
         }
     }
@@ -440,7 +455,9 @@ mod tests {
         let taken = take(&mut registers, 4, late);
         assert_eq!(registers.register(Field::Passenger).unwrap().held, Held::Known(1));
         assert_eq!(registers.register(Field::Floor).unwrap().held, Held::Known(3));
-        assert!(taken.changed.touches(Reads::field(Field::Floor)) && !taken.changed.touches(Reads::field(Field::Passenger)));
+        assert!(
+            taken.changed.touches(Reads::field(Field::Floor)) && !taken.changed.touches(Reads::field(Field::Passenger))
+        );
     }
 
     #[test]
@@ -488,7 +505,8 @@ mod tests {
     #[test]
     fn a_pressed_alarm_counts_for_a_minute() {
         let mut registers = Registers::default();
-        let pressed = Frame { alarms: Listed { items: vec![90], partial: false }, has_status: true, ..Frame::default() };
+        let pressed =
+            Frame { alarms: Listed { items: vec![90], partial: false }, has_status: true, ..Frame::default() };
         take(&mut registers, 10, pressed);
         take(&mut registers, 11, listing(&[], true));
         let alarm = |at_s: i64| registers.code(CodeList::Alarm, 90, Elapsed(at_s * 1_000));

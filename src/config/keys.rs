@@ -1,0 +1,69 @@
+//! Every key there is, with its default: the one list that file, environment and checks are read against.
+
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+    /// As `config/vigil.toml` writes it; `None`: without a value unless one is given.
+    pub(super) default: Option<&'static str>,
+}
+
+const fn key(section: &'static str, name: &'static str, default: &'static str) -> Key {
+    Key { section, name, default: Some(default) }
+}
+
+const fn optional(section: &'static str, name: &'static str) -> Key {
+    Key { section, name, default: None }
+}
+
+pub(super) const KEYS: &[Key] = &[
+    key("service", "instance", "vigil-1"),
+    key("service", "data_dir", "../data"),
+    key("service", "zone", "Asia/Shanghai"),
+    key("mqtt", "url", "mqtt://127.0.0.1:1883"),
+    optional("mqtt", "client_id"),
+    optional("mqtt", "username"),
+    optional("mqtt", "password_file"),
+    key("mqtt", "topic_prefix", "vigil/v1"),
+    key("mqtt", "keep_alive", "30s"),
+    key("mqtt", "in_flight_max", "8MiB"),
+    key("store", "url", "sqlite:vigil.db"),
+    optional("store", "password_file"),
+    key("store", "frame_retention", "400d"),
+    key("grpc", "listen", "127.0.0.1:50051"),
+    key("http", "listen", "127.0.0.1:9464"),
+    key("journal", "inbox_max", "8GiB"),
+    key("journal", "outbox_max", "16GiB"),
+    key("journal", "inbox_retention", "24h"),
+    key("journal", "event_retention", "48h"),
+    key("journal", "snapshot_every", "5m"),
+    key("rules", "dir", "rules"),
+    key("log", "level", "info"),
+    key("log", "format", "text"),
+];
+
+impl Key {
+    pub(super) fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+}
+
+pub(super) fn find(section: &str, name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.section == section && key.name == name)
+}
+
+/// Each section once, in the order of the file.
+pub(super) fn sections() -> impl Iterator<Item = &'static str> {
+    KEYS.chunk_by(|a, b| a.section == b.section).map(|keys| keys[0].section)
+}
+
+/// The one of `known` that `got` was most likely meant to be.
+pub(super) fn closest<'a>(got: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // One slip in four characters: a wider guess misleads more often than it helps.
+    let slips_max = (got.chars().count() / 4).max(1);
+    known
+        .map(|name| (strsim::damerau_levenshtein(&got.to_lowercase(), &name.to_lowercase()), name))
+        .filter(|(slips, _)| *slips <= slips_max)
+        .min()
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,406 @@
+//! What is told about the running service. One event struct is one log line and its metrics, so that the two
+//! can't drift apart: whoever sees something happen builds the struct and calls [`emit`].
+//!
+//! What each message does is logged at TRACE; a WARN is worth waking someone for. Labels come from bounded sets,
+//! never from what devices send. A line's target is the module that the event is about, so that a log filter can
+//! name it. `docs/metrics.md` lists the metrics.
+
+use std::io::IsTerminal as _;
+
+use metrics::{Unit, counter, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tracing::{debug, error, info, trace, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+use crate::model::alert::{EventKind, Reason, Severity};
+use crate::model::ids::RuleId;
+use crate::model::row::RejectReason;
+
+/// Something that happened, worth telling people and counting.
+pub trait Event {
+    fn log(&self);
+    fn measure(&self);
+}
+
+pub fn emit(event: impl Event) {
+    event.log();
+    event.measure();
+}
+
+/// A session with the broker is up.
+#[derive(Debug)]
+pub struct Connected<'a> {
+    pub broker: &'a str,
+    /// The broker had kept our session.
+    pub resumed: bool,
+}
+
+impl Event for Connected<'_> {
+    fn log(&self) {
+        info!(target: "vigil::ingest", broker = self.broker, resumed = self.resumed, "connected to the broker");
+    }
+
+    fn measure(&self) {
+        let resumed = if self.resumed { "true" } else { "false" };
+        counter!("vigil_mqtt_connects_total", "resumed" => resumed).increment(1);
+        gauge!("vigil_mqtt_connected").set(1.0);
+    }
+}
+
+/// The session has ended: until the next one nothing is heard, and absence timers stand still.
+#[derive(Debug)]
+pub struct Disconnected<'a> {
+    /// From a bounded set.
+    pub reason: &'static str,
+    pub detail: &'a str,
+}
+
+impl Event for Disconnected<'_> {
+    fn log(&self) {
+        warn!(target: "vigil::ingest", reason = self.reason, detail = self.detail, "lost the broker");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_mqtt_disconnects_total", "reason" => self.reason).increment(1);
+        gauge!("vigil_mqtt_connected").set(0.0);
+    }
+}
+
+/// A report, or one item of it, was set aside.
+#[derive(Debug)]
+pub struct ReportRejected<'a> {
+    pub reason: RejectReason,
+    pub topic: &'a str,
+    pub pointer: &'a str,
+}
+
+impl Event for ReportRejected<'_> {
+    fn log(&self) {
+        trace!(target: "vigil::ingest", reason = self.reason.name(), topic = self.topic, pointer = self.pointer, "set a report aside");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_rejects_total", "reason" => self.reason.name()).increment(1);
+    }
+}
+
+/// The store has stopped taking rows; they wait in the outbox.
+#[derive(Debug)]
+pub struct StoreStalled<'a> {
+    pub cause: &'a str,
+}
+
+impl Event for StoreStalled<'_> {
+    fn log(&self) {
+        warn!(target: "vigil::store", cause = self.cause, "the store takes nothing; rows wait in the outbox");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_store_stalls_total").increment(1);
+        gauge!("vigil_store_stalled").set(1.0);
+    }
+}
+
+/// The store takes rows again.
+#[derive(Debug)]
+pub struct StoreRecovered {
+    pub after_ms: i64,
+}
+
+impl Event for StoreRecovered {
+    fn log(&self) {
+        info!(target: "vigil::store", after_ms = self.after_ms, "the store takes rows again");
+    }
+
+    fn measure(&self) {
+        gauge!("vigil_store_stalled").set(0.0);
+    }
+}
+
+#[derive(Debug)]
+pub struct SnapshotWritten {
+    pub bytes: u64,
+    pub took_ms: i64,
+}
+
+impl Event for SnapshotWritten {
+    fn log(&self) {
+        debug!(target: "vigil::spine", bytes = self.bytes, took_ms = self.took_ms, "wrote a snapshot");
+    }
+
+    fn measure(&self) {
+        gauge!("vigil_snapshot_bytes").set(self.bytes as f64);
+        histogram!("vigil_snapshot_seconds").record(self.took_ms as f64 / 1_000.0);
+    }
+}
+
+/// A journal ended in the middle of a record. Nobody had been told that this record was safe.
+#[derive(Debug)]
+pub struct JournalTornTail {
+    /// `inbox` or `outbox`.
+    pub journal: &'static str,
+    pub cut_bytes: u64,
+}
+
+impl Event for JournalTornTail {
+    fn log(&self) {
+        info!(target: "vigil::journal", journal = self.journal, cut_bytes = self.cut_bytes, "cut off an unfinished record; nothing told is lost");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_journal_torn_bytes_total", "journal" => self.journal).increment(self.cut_bytes);
+    }
+}
+
+/// The record at this place made the core fail; it was kept apart and passed over.
+#[derive(Debug)]
+pub struct RecordSkipped {
+    pub pos: u64,
+}
+
+impl Event for RecordSkipped {
+    fn log(&self) {
+        error!(target: "vigil::spine", pos = self.pos, "skipped a record that made the core fail; please report it with a copy of the inbox");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_records_skipped_total").increment(1);
+    }
+}
+
+#[derive(Debug)]
+pub struct AlertTransition<'a> {
+    /// As many as `limits::RULES`.
+    pub rule: &'a RuleId,
+    pub subject: &'a str,
+    pub kind: EventKind,
+    pub severity: Severity,
+    pub reason: Reason,
+}
+
+impl Event for AlertTransition<'_> {
+    fn log(&self) {
+        info!(target: "vigil::alert",
+            rule = self.rule.as_str(),
+            subject = self.subject,
+            severity = self.severity.name(),
+            reason = self.reason.name(),
+            "alert {}",
+            self.kind.name()
+        );
+    }
+
+    fn measure(&self) {
+        counter!(
+            "vigil_alert_transitions_total",
+            "rule" => self.rule.as_str().to_owned(),
+            "kind" => self.kind.name(),
+            "severity" => self.severity.name(),
+            "reason" => self.reason.name()
+        )
+        .increment(1);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// A metric as Prometheus shows it; `docs/metrics.md` says the same, and a test compares them.
+#[derive(Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub sort: Sort,
+    pub unit: Option<Unit>,
+    pub labels: &'static [&'static str],
+    pub meaning: &'static str,
+}
+
+const fn counts(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
+    Metric { name, sort: Sort::Counter, unit: None, labels, meaning }
+}
+
+const fn stands(name: &'static str, unit: Option<Unit>, meaning: &'static str) -> Metric {
+    Metric { name, sort: Sort::Gauge, unit, labels: &[], meaning }
+}
+
+/// Every metric there is. One that isn't here is shown without a description, and the test of this list fails.
+pub const METRICS: &[Metric] = &[
+    counts("vigil_mqtt_connects_total", &["resumed"], "Sessions with the broker begun"),
+    counts("vigil_mqtt_disconnects_total", &["reason"], "Sessions with the broker ended"),
+    stands("vigil_mqtt_connected", None, "1 while a session with the broker is up"),
+    counts("vigil_rejects_total", &["reason"], "Reports, frames and scans set aside"),
+    counts("vigil_store_stalls_total", &[], "Times that the store stopped taking rows"),
+    stands("vigil_store_stalled", None, "1 while the store takes nothing"),
+    stands("vigil_snapshot_bytes", Some(Unit::Bytes), "Size of the newest snapshot"),
+    Metric {
+        name: "vigil_snapshot_seconds",
+        sort: Sort::Histogram,
+        unit: Some(Unit::Seconds),
+        labels: &[],
+        meaning: "Time to write a snapshot",
+    },
+    counts("vigil_journal_torn_bytes_total", &["journal"], "Unfinished bytes cut off a journal at a start"),
+    counts("vigil_records_skipped_total", &[], "Records that made the core fail"),
+    counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
+];
+
+/// Upper bounds of histograms, in seconds: from one fsync to what a watchdog would end.
+const BUCKETS_S: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// What has been measured so far.
+#[derive(Debug, Clone)]
+pub struct Metrics(PrometheusHandle);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    #[error("log.level {filter:?} is not a filter: {error}")]
+    Filter { filter: String, error: String },
+    #[error("{0} of this process is already set up")]
+    Twice(&'static str),
+}
+
+impl Metrics {
+    /// Makes this process measure. Once a process.
+    pub fn install() -> Result<Self, ObserveError> {
+        let (recorder, metrics) = Self::build();
+        metrics::set_global_recorder(recorder).map_err(|_| ObserveError::Twice("the recorder of metrics"))?;
+        describe();
+        Ok(metrics)
+    }
+
+    fn build() -> (PrometheusRecorder, Self) {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), BUCKETS_S)
+            .expect("there are buckets")
+            .build_recorder();
+        let handle = recorder.handle();
+        (recorder, Self(handle))
+    }
+
+    /// In Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// To be called every few seconds: until then histograms keep each value, and memory would grow unscraped.
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+fn describe() {
+    for metric in METRICS {
+        let (name, unit, meaning) = (metric.name, metric.unit.unwrap_or(Unit::Count), metric.meaning);
+        match metric.sort {
+            Sort::Counter => metrics::describe_counter!(name, unit, meaning),
+            Sort::Gauge => metrics::describe_gauge!(name, unit, meaning),
+            Sort::Histogram => metrics::describe_histogram!(name, unit, meaning),
+        }
+    }
+}
+
+/// Makes this process log to standard error. Once a process.
+pub fn install_log(log: &Log) -> Result<(), ObserveError> {
+    let filter = EnvFilter::builder()
+        .parse(&log.filter)
+        .map_err(|error| ObserveError::Filter { filter: log.filter.clone(), error: error.to_string() })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for terminals; a file or a log collector would keep them as noise.
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
+    let installed = match log.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    installed.map_err(|_| ObserveError::Twice("the log"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// One of each.
+    fn emit_all() {
+        let rule = RuleId::parse("trapped-reported").unwrap();
+        emit(Connected { broker: "127.0.0.1:1883", resumed: true });
+        emit(Disconnected { reason: "timeout", detail: "no answer for 30 s" });
+        emit(ReportRejected { reason: RejectReason::TooDeep, topic: "vigil/v1/elevator/x/report", pointer: "" });
+        emit(StoreStalled { cause: "connection refused" });
+        emit(StoreRecovered { after_ms: 1_500 });
+        emit(SnapshotWritten { bytes: 4_096, took_ms: 7 });
+        emit(JournalTornTail { journal: "inbox", cut_bytes: 12 });
+        emit(RecordSkipped { pos: 41 });
+        emit(AlertTransition {
+            rule: &rule,
+            subject: "31305001122014017242",
+            kind: EventKind::Opened,
+            severity: Severity::Critical,
+            reason: Reason::ConditionHeld,
+        });
+    }
+
+    fn rendered() -> String {
+        let (recorder, metrics) = Metrics::build();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            emit_all();
+        });
+        metrics.upkeep();
+        metrics.render()
+    }
+
+    #[test]
+    fn an_event_is_counted_under_its_labels() {
+        let text = rendered();
+        for line in [
+            "vigil_mqtt_connects_total{resumed=\"true\"} 1",
+            "vigil_mqtt_disconnects_total{reason=\"timeout\"} 1",
+            "vigil_mqtt_connected 0",
+            "vigil_rejects_total{reason=\"too-deep\"} 1",
+            "vigil_store_stalls_total 1",
+            "vigil_store_stalled 0",
+            "vigil_snapshot_bytes 4096",
+            "vigil_snapshot_seconds_bucket{le=\"0.005\"} 0",
+            "vigil_snapshot_seconds_bucket{le=\"0.01\"} 1",
+            "vigil_journal_torn_bytes_total{journal=\"inbox\"} 12",
+            "vigil_records_skipped_total 1",
+            "vigil_alert_transitions_total{rule=\"trapped-reported\",kind=\"opened\",severity=\"critical\",\
+             reason=\"condition-held\"} 1",
+        ] {
+            assert!(text.lines().any(|got| got == line), "no {line} in\n{text}");
+        }
+    }
+
+    /// The list, what events really emit, and the page for people name the same metrics.
+    #[test]
+    fn every_metric_is_listed_and_documented() {
+        let text = rendered();
+        let told: BTreeSet<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "))
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        let listed: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).collect();
+        assert_eq!(told, listed);
+
+        let (page, _) = include_str!("../docs/metrics.md").split_once("## Labels").expect("the page's second part");
+        let documented: Vec<String> =
+            page.lines().filter(|line| line.starts_with("| `vigil_")).map(str::to_owned).collect();
+        let wanted: Vec<String> = METRICS
+            .iter()
+            .map(|metric| {
+                let sort = format!("{:?}", metric.sort).to_lowercase();
+                let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+                let labels = if labels.is_empty() { "–".into() } else { labels.join(", ") };
+                format!("| `{}` | {sort} | {labels} | {} |", metric.name, metric.meaning)
+            })
+            .collect();
+        assert_eq!(documented, wanted);
+    }
+}
