@@ -17,10 +17,10 @@ pub mod scanner;
 pub mod service;
 
 mod commands;
-mod rejects;
+pub mod rejects;
 mod reports;
-mod requests;
-mod sweep;
+pub mod requests;
+pub mod sweep;
 pub mod timers;
 
 use std::collections::{BTreeMap, HashMap};
