@@ -5,6 +5,8 @@
 
 pub mod limits;
 pub mod model;
+
+pub mod journal;
 pub mod spine;
 
 pub mod clock;
