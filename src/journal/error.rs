@@ -24,11 +24,8 @@ pub enum JournalError {
     )]
     Damaged { file: PathBuf, offset: u64, what: String },
 
-    #[error(
-        "{} lacks the records from {from} up to {to}: a segment file is missing. Put it back, \
-         or move the journal away and run `vigil recover`", .dir.display()
-    )]
-    Missing { dir: PathBuf, from: u64, to: u64 },
+    #[error("the segment {} is missing. Put it back, or move the journal away and run `vigil recover`", .file.display())]
+    Missing { file: PathBuf },
 
     #[error("{} is in use by another process: stop that one, or give this one a directory of its own", .dir.display())]
     Locked { dir: PathBuf },
