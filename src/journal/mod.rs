@@ -4,6 +4,7 @@
 //! running hash after a record vouches for all that the journal ever held up to there. Only [`local`] knows of files:
 //! a journal can just as well live elsewhere.
 
+pub mod codec;
 pub mod local;
 pub mod memory;
 
