@@ -7,7 +7,9 @@
 pub mod codec;
 pub mod local;
 pub mod memory;
+pub mod snapshots;
 
+mod directory;
 mod error;
 
 use bytes::Bytes;

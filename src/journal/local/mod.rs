@@ -13,7 +13,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Identity, Journal, JournalError, JournalReader, SegmentInfo, chain};
+use super::{Identity, Journal, JournalError, JournalReader, SegmentInfo, chain, directory};
 use crate::limits::{JOURNAL_BUFFER_BYTES, JOURNAL_RECORD_BYTES, SEGMENT_BYTES};
 pub use open::Cut;
 use reader::LocalReader;
@@ -21,7 +21,7 @@ use scan::{Place, Scan};
 use segment::{
     Frame, HEADER_BYTES, Header, RECORD_HEAD_BYTES, SYNC_POINT_BYTES, encode_sync_point, frame, push_record,
 };
-use shared::{Segment, Shared, WAYPOINT_BYTES, sync_dir, written_at};
+use shared::{Segment, Shared, WAYPOINT_BYTES, written_at};
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -289,7 +289,7 @@ impl Journal for LocalJournal {
             let path = self.shared.segment_file(*first);
             std::fs::remove_file(&path).map_err(JournalError::io("remove", &path))?;
         }
-        if dropped.is_empty() { Ok(()) } else { sync_dir(&self.shared.dir) }
+        if dropped.is_empty() { Ok(()) } else { directory::sync(&self.shared.dir) }
     }
 
     fn size_bytes(&self) -> u64 {

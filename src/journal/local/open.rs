@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::super::{Identity, JournalError, hash_of_nothing};
+use super::super::{Identity, JournalError, directory, hash_of_nothing};
 use super::scan::{Place, Scan, Step};
 use super::segment::{HEADER_BYTES, Header, RECORD_HEAD_BYTES, encode_sync_point, proves_durable};
-use super::shared::{Segment, WAYPOINT_BYTES, file_name, first_of_name, sync_dir, written_at};
+use super::shared::{Segment, WAYPOINT_BYTES, file_name, first_of_name, written_at};
 
 /// A write that was under way when the process or the machine ended. None of it was ever acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +33,7 @@ pub(super) struct Found {
 
 /// Makes the directory this process's own until the file is dropped.
 pub(super) fn lock(dir: &Path) -> Result<File, JournalError> {
-    if !dir.is_dir() {
-        fs::create_dir_all(dir).map_err(JournalError::io("create", dir))?;
-        sync_dir(dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
-    }
+    directory::make(dir)?;
     let path = dir.join("lock");
     let file = File::create(&path).map_err(JournalError::io("create", &path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -73,12 +70,12 @@ pub(super) fn open(dir: &Path, identity_if_new: Identity, check_all: bool) -> Re
 /// Writes a new segment file that is either there whole, or not at all.
 pub(super) fn create(dir: &Path, header: &Header) -> Result<File, JournalError> {
     let path = dir.join(file_name(header.first));
-    let new = path.with_extension("new");
+    let new = path.with_extension(directory::UNFINISHED);
     let written =
         File::create(&new).and_then(|file| file.write_all_at(&header.encode(), 0).and_then(|()| file.sync_all()));
     written.map_err(JournalError::io("write", &new))?;
     fs::rename(&new, &path).map_err(JournalError::io("rename to", &path))?;
-    sync_dir(dir)?;
+    directory::sync(dir)?;
     append_to(&path)
 }
 
@@ -86,17 +83,11 @@ fn append_to(path: &Path) -> Result<File, JournalError> {
     OpenOptions::new().read(true).append(true).open(path).map_err(JournalError::io("open", path))
 }
 
-/// First positions, ascending. What a crash left of a segment that was being created is removed.
+/// First positions, ascending.
 fn list(dir: &Path) -> Result<Vec<u64>, JournalError> {
-    let mut firsts = Vec::new();
-    for entry in fs::read_dir(dir).map_err(JournalError::io("list", dir))? {
-        let path = entry.map_err(JournalError::io("list", dir))?.path();
-        if path.extension().is_some_and(|extension| extension == "new") {
-            fs::remove_file(&path).map_err(JournalError::io("remove", &path))?;
-        } else {
-            firsts.extend(path.file_name().and_then(|name| name.to_str()).and_then(first_of_name));
-        }
-    }
+    directory::remove_unfinished(dir)?;
+    let first_of = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(first_of_name);
+    let mut firsts: Vec<u64> = directory::list(dir)?.iter().filter_map(first_of).collect();
     firsts.sort_unstable();
     Ok(firsts)
 }

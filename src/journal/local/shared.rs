@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::super::{JournalError, SegmentInfo};
+use super::super::SegmentInfo;
 use super::scan::Place;
 use super::segment::Header;
 use crate::model::time::Wall;
@@ -105,11 +105,6 @@ pub(super) fn file_name(first: u64) -> String {
 pub(super) fn first_of_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".segment")?;
     (digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
-}
-
-/// Makes what was created, renamed or removed in a directory durable.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(JournalError::io("sync the directory", dir))
 }
 
 /// When a file was last written.
