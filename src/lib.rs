@@ -7,6 +7,8 @@ pub mod config;
 pub mod limits;
 pub mod model;
 
+pub mod journal;
+
 pub mod core;
 pub mod spine;
 

@@ -36,6 +36,12 @@ pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 pub const JOURNAL_RESERVE_PERCENT: u64 = 5;
 /// A retention that a journal's size couldn't hold even at this rate is refused.
 pub const JOURNAL_RATE_BYTES_PER_S_MIN: u64 = 1_024;
+/// A journal keeps at most this much of what was appended and not released in memory; what is beyond is written early.
+pub const JOURNAL_BUFFER_BYTES: usize = 16 * 1024 * 1024;
+/// What a journal's reader reads from a file at once, unless a record is larger.
+pub const JOURNAL_READ_BYTES: usize = 1024 * 1024;
+/// Largest content of a snapshot.
+pub const SNAPSHOT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// Most inputs that one fsync makes durable.
 pub const GROUP_RECORDS: usize = 4_096;
 pub const GROUP_BYTES: usize = 8 * 1024 * 1024;
@@ -113,6 +119,7 @@ pub const PAGE_ROWS: usize = 1_000;
 const _: () = assert!(CLEARED < u16::MAX as usize && CODES < u16::MAX as usize);
 const _: () = assert!(PAYLOAD_BYTES + TOPIC_BYTES < JOURNAL_RECORD_BYTES);
 const _: () = assert!(PAYLOAD_BYTES < GROUP_BYTES);
+const _: () = assert!(JOURNAL_RECORD_BYTES < JOURNAL_BUFFER_BYTES);
 const _: () = assert!((JOURNAL_RECORD_BYTES as u64) < SEGMENT_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < BATCH_BYTES);
 const _: () = assert!(REPORT_ITEMS < BATCH_ROWS);

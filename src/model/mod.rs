@@ -11,3 +11,6 @@ pub mod record;
 pub mod row;
 pub mod scan;
 pub mod time;
+
+#[cfg(test)]
+pub(crate) mod arbitrary;

@@ -1,0 +1,50 @@
+//! Records and effects as bytes, by `proto/vigil/internal/v1/journal.proto`.
+//!
+//! Writing goes field by field straight into the buffer, without copies on the way; equal values give equal bytes.
+//! Reading goes through the generated types, whose payloads are slices of what was read.
+
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+mod writer;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use crate::model::record::Record;
+use crate::model::row::Effects;
+use crate::proto::internal as wire;
+use writer::Writer;
+
+/// Why an entry of a journal can't be read. Its checksum was right: either it was written by a program newer than
+/// this one, or one of the two has a fault.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CodecError {
+    #[error("it is not of the form that this program knows: {0}")]
+    Malformed(#[from] prost::DecodeError),
+    #[error("it lacks {0}, or has one of a kind that this program does not know: was it written by a newer version?")]
+    Missing(&'static str),
+    #[error("its {what} is {got:?}, which this program does not know: was it written by a newer version?")]
+    Unknown { what: &'static str, got: String },
+}
+
+/// Appends `record` without its position, which is the journal's.
+pub fn encode_record(record: &Record, out: &mut Vec<u8>) {
+    write::record(&mut Writer::new(out), record);
+}
+
+pub fn decode_record(pos: u64, bytes: Bytes) -> Result<Record, CodecError> {
+    read::record(pos, wire::Record::decode(bytes)?)
+}
+
+/// Appends what the record at inbox position `cause` has led to. The reply is left out: it is for whoever waits now.
+pub fn encode_effects(cause: u64, effects: &Effects, out: &mut Vec<u8>) {
+    write::effects(&mut Writer::new(out), cause, effects);
+}
+
+/// Returns also the inbox position that they come from.
+pub fn decode_effects(bytes: Bytes) -> Result<(u64, Effects), CodecError> {
+    let effects = wire::Effects::decode(bytes)?;
+    Ok((effects.cause, read::effects(effects)?))
+}

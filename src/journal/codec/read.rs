@@ -1,0 +1,332 @@
+//! Bytes to model, by way of the generated types.
+
+use super::CodecError;
+use super::write;
+use crate::model::actor::{Actor, Role, Scope};
+use crate::model::alert::{
+    Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Evidence, Place, Reason, Severity, Title,
+};
+use crate::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
+use crate::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
+use crate::model::ids::{AlertId, CodeError, CylinderCode, DeviceCode, District, FirmId, SiteCode};
+use crate::model::record::{Action, Command, Health, Kind, Link, PolicyText, Record};
+use crate::model::row::{
+    Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource,
+};
+use crate::model::scan::{Scan, ScanEvent};
+use crate::model::time::{CivilDay, Elapsed, Wall};
+use crate::proto::internal as wire;
+
+type Result<T> = std::result::Result<T, CodecError>;
+
+impl From<CodeError> for CodecError {
+    fn from(error: CodeError) -> Self {
+        Self::Unknown { what: error.what, got: error.got }
+    }
+}
+
+/// Turns a number or name into what it stands for.
+fn known<N: Copy + ToString, T>(what: &'static str, got: N, find: impl FnOnce(N) -> Option<T>) -> Result<T> {
+    find(got).ok_or_else(|| CodecError::Unknown { what, got: got.to_string() })
+}
+
+fn numbered<T>(what: &'static str, got: u32, find: impl FnOnce(i32) -> Option<T>) -> Result<T> {
+    known(what, got, |got| i32::try_from(got).ok().and_then(find))
+}
+
+fn there<T>(what: &'static str, it: Option<T>) -> Result<T> {
+    it.ok_or(CodecError::Missing(what))
+}
+
+fn each<A, B>(list: Vec<A>, read: impl Fn(A) -> Result<B>) -> Result<Vec<B>> {
+    list.into_iter().map(read).collect()
+}
+
+fn texts(list: Vec<String>) -> Vec<Box<str>> {
+    list.into_iter().map(String::into_boxed_str).collect()
+}
+
+fn some_text(it: Option<String>) -> Option<Box<str>> {
+    it.map(String::into_boxed_str)
+}
+
+fn some_code<T>(
+    it: Option<String>,
+    parse: impl FnOnce(&str) -> std::result::Result<T, CodeError>,
+) -> Result<Option<T>> {
+    Ok(it.as_deref().map(parse).transpose()?)
+}
+
+pub(super) fn record(pos: u64, it: wire::Record) -> Result<Record> {
+    use wire::record::Kind as Wire;
+    let kind = match there("a kind of record", it.kind)? {
+        Wire::Start(start) => Kind::Start { version: start.version.into() },
+        Wire::Policy(it) => Kind::Policy(policy(it)),
+        Wire::Report(report) => Kind::Report { topic: report.topic.into(), payload: report.payload },
+        Wire::Link(it) => Kind::Link(link(it)?),
+        Wire::Command(it) => Kind::Command(command(it)?),
+        Wire::Tick(wire::Tick {}) => Kind::Tick,
+        Wire::Health(it) => Kind::Health(Health {
+            journal_fill_percent: numbered("journal fill", it.journal_fill_percent, |n| n.try_into().ok())?,
+            store_stalled_ms: it.store_stalled_ms,
+            dropped: it.dropped,
+        }),
+    };
+    Ok(Record { pos, elapsed: Elapsed(it.elapsed_ms), wall: Wall(it.wall_ms), kind })
+}
+
+fn policy(it: wire::Policy) -> PolicyText {
+    PolicyText {
+        rules: it.rules.into_iter().map(|file| (file.name.into(), file.content.into())).collect(),
+        zone: it.zone.into(),
+        tzdb: it.tzdb.into(),
+        topic_prefix: it.topic_prefix.into(),
+    }
+}
+
+fn link(it: wire::Link) -> Result<Link> {
+    use wire::link::State;
+    Ok(match there("the state of the link", it.state)? {
+        State::Up(_) => Link::Up,
+        State::Down(_) => Link::Down,
+        State::HeardSentMs(sent) => Link::Heard { sent: Elapsed(sent) },
+    })
+}
+
+fn command(it: wire::Command) -> Result<Command> {
+    use wire::command::Action as Wire;
+    let action = match there("an action", it.action)? {
+        Wire::Acknowledge(it) => Action::Acknowledge { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
+        Wire::Clear(it) => Action::Clear { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
+        Wire::Upsert(it) => Action::Upsert(each(it.entries, entry)?),
+    };
+    Ok(Command { request: it.request.into(), actor: actor(there("an actor", it.actor)?)?, action })
+}
+
+fn actor(it: wire::Actor) -> Result<Actor> {
+    use wire::actor::Scope as Wire;
+    let scope = match there("a scope", it.scope)? {
+        Wire::All(_) => Scope::All,
+        Wire::Districts(it) => Scope::Districts(each(it.codes, |code| Ok(District::parse(&code)?))?),
+        Wire::Firm(id) => Scope::Firm(FirmId::parse(&id)?),
+        Wire::Site(code) => Scope::Site(SiteCode::parse(&code)?),
+    };
+    let roles = each(it.roles, |name| known("role", name.as_str(), Role::from_name))?;
+    Ok(Actor { id: it.id.into(), roles, scope })
+}
+
+pub(super) fn effects(it: wire::Effects) -> Result<Effects> {
+    Ok(Effects { rows: each(it.rows, row)?, events: each(it.events, alert_event)?, ..Effects::default() })
+}
+
+fn row(it: wire::Row) -> Result<Row> {
+    use wire::row::Row as Wire;
+    Ok(match there("a kind of row", it.row)? {
+        Wire::Frame(it) => Row::Frame(frame_row(it)?),
+        Wire::Scan(it) => Row::Scan(scan_row(it)?),
+        Wire::Reject(it) => Row::Reject(RejectRow {
+            topic: it.topic.into(),
+            reason: numbered("reason of a reject", it.reason, RejectReason::from_number)?,
+            pointer: it.pointer.into(),
+            detail: it.detail.into(),
+            payload: it.payload,
+            received_at: Wall(it.received_at_ms),
+        }),
+        Wire::Status(it) => Row::Status(StatusRow {
+            device: DeviceCode::parse(&it.device)?,
+            online: it.online,
+            received_at: Wall(it.received_at_ms),
+        }),
+        Wire::Entry(it) => Row::Entry(entry(it)?),
+    })
+}
+
+fn frame_row(it: wire::FrameRow) -> Result<FrameRow> {
+    Ok(FrameRow {
+        device: DeviceCode::parse(&it.device)?,
+        generation: it.generation,
+        frame: frame(there("a frame", it.frame)?)?,
+        received_at: Wall(it.received_at_ms),
+        effective_at: Wall(it.effective_at_ms),
+        time_source: time_source(it.time_source)?,
+        order: order(it.order)?,
+    })
+}
+
+fn time_source(got: u32) -> Result<TimeSource> {
+    let all = [TimeSource::Claimed, TimeSource::Absent, TimeSource::Wrong];
+    known("time source", got, |got| all.into_iter().find(|it| write::time_source(*it) == got))
+}
+
+fn order(got: u32) -> Result<Order> {
+    let all = [Order::Newer, Order::Late, Order::VeryLate];
+    known("order", got, |got| all.into_iter().find(|it| write::order(*it) == got))
+}
+
+fn frame(it: wire::Frame) -> Result<Frame> {
+    let unknown = Unknown(it.unknown);
+    let listed = |field: u32, items| Listed { items, partial: it.partial & (1 << field) != 0 };
+    Ok(Frame {
+        key: FrameKey { boot: it.boot, seq: it.seq },
+        claimed_at: it.claimed_at_ms.map(Wall),
+        mode: unknown.or_named(4, it.mode, "mode", Mode::from_number)?,
+        car: unknown.or_named(5, it.car, "car", Car::from_number)?,
+        direction: unknown.or_named(6, it.direction, "direction", Direction::from_number)?,
+        door_zone: unknown.or(7, it.door_zone),
+        door: unknown.or_named(8, it.door, "door", Door::from_number)?,
+        passenger: unknown.or(9, it.passenger),
+        floor: unknown.or(10, it.floor),
+        floor_label: unknown.or(11, some_text(it.floor_label)),
+        load_kg: unknown.or(12, it.load_kg),
+        speed_mm_s: unknown.or(13, it.speed_mm_s),
+        runs: unknown.or(14, it.runs),
+        run_hours: unknown.or(15, it.run_hours),
+        faults: listed(16, it.faults),
+        events: listed(17, it.events),
+        alarms: listed(18, it.alarms),
+        conditions: Listed { items: texts(it.conditions), partial: it.partial & (1 << 19) != 0 },
+        extras: each(it.extras, |extra| Ok((extra.name.into(), there("a sensor's value", extra.value)?)))?,
+        cleared: each(it.cleared, ended)?,
+        has_status: it.has_status,
+        invalid: texts(it.invalid),
+    })
+}
+
+/// Bit n says that field n is unknown, where it is absent.
+#[derive(Clone, Copy)]
+struct Unknown(u32);
+
+impl Unknown {
+    fn or<T>(self, field: u32, value: Option<T>) -> Reported<T> {
+        match value {
+            Some(value) => Reported::Known(value),
+            None if self.0 & (1 << field) != 0 => Reported::Unknown,
+            None => Reported::Absent,
+        }
+    }
+
+    fn or_named<T>(
+        self,
+        field: u32,
+        value: Option<u32>,
+        what: &'static str,
+        find: impl FnOnce(i64) -> Option<T>,
+    ) -> Result<Reported<T>> {
+        let value = value.map(|got| known(what, got, |got| find(i64::from(got)))).transpose()?;
+        Ok(self.or(field, value))
+    }
+}
+
+fn ended(it: wire::Ended) -> Result<Ended> {
+    use wire::ended::What;
+    Ok(match there("what has ended", it.what)? {
+        What::Code(code) => Ended::Code(code),
+        What::Condition(name) => Ended::Condition(name.into()),
+    })
+}
+
+fn scan_row(it: wire::ScanRow) -> Result<ScanRow> {
+    Ok(ScanRow {
+        site: SiteCode::parse(&it.site)?,
+        generation: it.generation,
+        scan: scan(there("a scan", it.scan)?)?,
+        received_at: Wall(it.received_at_ms),
+        effective_at: Wall(it.effective_at_ms),
+        time_source: time_source(it.time_source)?,
+        order: order(it.order)?,
+        flags: each(it.flags, |got| numbered("flag of a scan", got, ScanFlag::from_number))?,
+    })
+}
+
+fn scan(it: wire::Scan) -> Result<Scan> {
+    Ok(Scan {
+        scanner: it.scanner.into(),
+        key: FrameKey { boot: it.boot, seq: it.seq },
+        claimed_at: it.claimed_at_ms.map(Wall),
+        cylinder: CylinderCode::parse(&it.cylinder)?,
+        event: known("event of a scan", it.event, |got| ScanEvent::from_number(i64::from(got)))?,
+        operator: some_text(it.operator),
+        counterparty: some_text(it.counterparty),
+        medium: some_text(it.medium),
+        tare_g: it.tare_g,
+        gross_g: it.gross_g,
+        net_g: it.net_g,
+        pressure_kpa: it.pressure_kpa,
+        passed: it.passed,
+        findings: texts(it.findings),
+        latitude_e7: it.latitude_e7,
+        longitude_e7: it.longitude_e7,
+        request: some_text(it.request),
+        valid_until: it.valid_until_ms.map(Wall),
+        invalid: texts(it.invalid),
+    })
+}
+
+fn entry(it: wire::Entry) -> Result<Entry> {
+    use wire::entry::Entry as Wire;
+    Ok(match there("a kind of archive entry", it.entry)? {
+        Wire::Lift(it) => Entry::Lift(Lift {
+            code: DeviceCode::parse(&it.code)?,
+            equipment: if it.escalator { Equipment::Escalator } else { Equipment::Lift },
+            address: some_text(it.address),
+            district: some_code(it.district, District::parse)?,
+            rescue_code: some_text(it.rescue_code),
+            firm: some_code(it.firm, FirmId::parse)?,
+            use_unit: some_text(it.use_unit),
+            keep_alive_s: it.keep_alive_s,
+            inspection_due: it.inspection_due_day.map(CivilDay),
+        }),
+        Wire::Cylinder(it) => Entry::Cylinder(Cylinder {
+            code: CylinderCode::parse(&it.code)?,
+            filling_unit: some_code(it.filling_unit, SiteCode::parse)?,
+            medium: some_text(it.medium),
+            made_on: it.made_on_day.map(CivilDay),
+            inspection_due: it.inspection_due_day.map(CivilDay),
+            scrapped: it.scrapped,
+            district: some_code(it.district, District::parse)?,
+        }),
+        Wire::Firm(it) => {
+            Entry::Firm(Firm { id: FirmId::parse(&it.id)?, name: it.name.into(), phone: some_text(it.phone) })
+        }
+        Wire::Site(it) => Entry::Site(Site {
+            code: SiteCode::parse(&it.code)?,
+            kind: known("kind of site", it.kind.as_str(), SiteKind::from_name)?,
+            name: it.name.into(),
+            address: some_text(it.address),
+            district: some_code(it.district, District::parse)?,
+        }),
+    })
+}
+
+fn alert_event(it: wire::AlertEvent) -> Result<AlertEvent> {
+    Ok(AlertEvent {
+        seq: it.seq,
+        epoch: it.epoch,
+        kind: numbered("kind of event", it.kind, EventKind::from_number)?,
+        reason: numbered("reason", it.reason, Reason::from_number)?,
+        at: Wall(it.at_ms),
+        published_at: Wall(it.published_at_ms),
+        delayed: it.delayed,
+        actor: some_text(it.actor),
+        note: some_text(it.note),
+        alert: alert(there("an alert", it.alert)?)?,
+    })
+}
+
+fn alert(it: wire::Alert) -> Result<Alert> {
+    let evidence = |it: wire::Evidence| Evidence { name: it.name.into(), value: it.value.into(), age_ms: it.age_ms };
+    Ok(Alert {
+        id: AlertId::parse(&it.id)?,
+        state: numbered("state", it.state, AlertState::from_number)?,
+        severity: numbered("severity", it.severity, Severity::from_number)?,
+        certainty: numbered("certainty", it.certainty, Certainty::from_number)?,
+        opened_at: Wall(it.opened_at_ms),
+        cleared_at: it.cleared_at_ms.map(Wall),
+        acknowledged: it.acknowledged.map(|it| Acknowledged { by: it.by.into(), at: Wall(it.at_ms) }),
+        evidence: it.evidence.into_iter().map(evidence).collect(),
+        unregistered: it.unregistered,
+        place: Place { district: some_code(it.district, District::parse)?, address: some_text(it.address) },
+        title: Title { en: it.title_en.into(), zh: it.title_zh.into() },
+        dispatch: some_text(it.dispatch),
+    })
+}

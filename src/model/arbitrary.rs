@@ -1,0 +1,375 @@
+//! Strategies for property tests: every value that the types allow, within the bounds that decoding keeps.
+
+use bytes::Bytes;
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::actor::{Actor, Role, Scope};
+use super::alert::{
+    Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Evidence, Place, Reason, Severity, Title,
+};
+use super::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
+use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
+use super::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, RuleId, SiteCode, Subject};
+use super::record::{Action, Command, Health, Kind, Link, PolicyText, Record};
+use super::row::{Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
+use super::scan::{Scan, ScanEvent};
+use super::time::{CivilDay, Elapsed, Wall};
+
+/// Up to eight characters of any script, without NUL.
+pub(crate) fn text() -> impl Strategy<Value = Box<str>> {
+    vec(any::<char>().prop_filter("NUL is let in nowhere", |c| *c != '\0'), 0..8)
+        .prop_map(|chars| chars.into_iter().collect::<String>().into())
+}
+
+fn code_of(alphabet: &'static str, length: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = String> {
+    vec(select(alphabet.as_bytes().to_vec()), length).prop_map(|bytes| bytes.into_iter().map(char::from).collect())
+}
+
+pub(crate) fn device_code() -> impl Strategy<Value = DeviceCode> {
+    code_of("0123456789AZ", 17..=20).prop_map(|code| DeviceCode::parse(&code).unwrap())
+}
+
+pub(crate) fn site_code() -> impl Strategy<Value = SiteCode> {
+    code_of("0189AZ-", 4..=32).prop_map(|code| SiteCode::parse(&code).unwrap())
+}
+
+pub(crate) fn cylinder_code() -> impl Strategy<Value = CylinderCode> {
+    code_of("0189AZ-", 8..=32).prop_map(|code| CylinderCode::parse(&code).unwrap())
+}
+
+pub(crate) fn district() -> impl Strategy<Value = District> {
+    code_of("0123456789", 2..=6).prop_map(|code| District::parse(&code).unwrap())
+}
+
+pub(crate) fn firm_id() -> impl Strategy<Value = FirmId> {
+    code_of("09AZaz-_", 1..=32).prop_map(|code| FirmId::parse(&code).unwrap())
+}
+
+pub(crate) fn subject() -> impl Strategy<Value = Subject> {
+    prop_oneof![
+        device_code().prop_map(Subject::Device),
+        cylinder_code().prop_map(Subject::Cylinder),
+        Just(Subject::Service),
+    ]
+}
+
+pub(crate) fn rule_id() -> impl Strategy<Value = RuleId> {
+    vec(code_of("az09", 1..=8), 1..4).prop_map(|words| RuleId::parse(&words.join("-")).unwrap())
+}
+
+pub(crate) fn alert_id() -> impl Strategy<Value = AlertId> {
+    (subject(), rule_id(), 1..=u32::MAX).prop_map(|(subject, rule, opening)| AlertId { subject, rule, opening })
+}
+
+pub(crate) fn wall() -> impl Strategy<Value = Wall> {
+    prop_oneof![(0..=Wall::LAST.0).prop_map(Wall), any::<i64>().prop_map(Wall)]
+}
+
+pub(crate) fn civil_day() -> impl Strategy<Value = CivilDay> {
+    (0..=CivilDay::LAST.0).prop_map(CivilDay)
+}
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..300).prop_map(Bytes::from)
+}
+
+pub(crate) fn reported<T: Clone + std::fmt::Debug>(
+    known: impl Strategy<Value = T>,
+) -> impl Strategy<Value = Reported<T>> {
+    prop_oneof![Just(Reported::Absent), Just(Reported::Unknown), known.prop_map(Reported::Known)]
+}
+
+fn listed<T: Ord + std::fmt::Debug>(item: impl Strategy<Value = T>) -> impl Strategy<Value = Listed<T>> {
+    (btree_set(item, 0..4), any::<bool>())
+        .prop_map(|(items, partial)| Listed { items: items.into_iter().collect(), partial })
+}
+
+fn frame_key() -> impl Strategy<Value = FrameKey> {
+    (any::<u32>(), 1..=i64::MAX as u64).prop_map(|(boot, seq)| FrameKey { boot, seq })
+}
+
+pub(crate) fn frame() -> impl Strategy<Value = Frame> {
+    let status = (
+        reported(select(Mode::ALL)),
+        reported(select(Car::ALL)),
+        reported(select(Direction::ALL)),
+        reported(any::<bool>()),
+        reported(select(Door::ALL)),
+        reported(any::<bool>()),
+        any::<bool>(),
+    );
+    let values = (
+        reported(any::<i32>()),
+        reported(text()),
+        reported(any::<u32>()),
+        reported(any::<i32>()),
+        reported(0..=i64::MAX as u64),
+        reported(any::<u32>()),
+    );
+    let codes = || listed(1..=u32::MAX);
+    let ended = prop_oneof![(1..=u32::MAX).prop_map(Ended::Code), text().prop_map(Ended::Condition)];
+    let finite = any::<f64>().prop_filter("sensors report finite values", |value| value.is_finite());
+    let lists = (
+        codes(),
+        codes(),
+        codes(),
+        listed(text()),
+        btree_map(text(), finite, 0..4),
+        vec(ended, 0..4),
+        btree_set(text(), 0..3),
+    );
+    (frame_key(), of(wall()), status, values, lists).prop_map(|(key, claimed_at, status, values, lists)| {
+        let (mode, car, direction, door_zone, door, passenger, has_status) = status;
+        let (floor, floor_label, load_kg, speed_mm_s, runs, run_hours) = values;
+        let (faults, events, alarms, conditions, extras, cleared, invalid) = lists;
+        let (extras, invalid) = (extras.into_iter().collect(), invalid.into_iter().collect());
+        Frame {
+            key,
+            claimed_at,
+            mode,
+            car,
+            direction,
+            door_zone,
+            door,
+            passenger,
+            floor,
+            floor_label,
+            load_kg,
+            speed_mm_s,
+            runs,
+            run_hours,
+            faults,
+            events,
+            alarms,
+            conditions,
+            extras,
+            cleared,
+            has_status,
+            invalid,
+        }
+    })
+}
+
+pub(crate) fn scan() -> impl Strategy<Value = Scan> {
+    let who = (text(), frame_key(), of(wall()), cylinder_code(), select(ScanEvent::ALL));
+    let texts = (of(text()), of(text()), of(text()), vec(text(), 0..4), of(text()), btree_set(text(), 0..3));
+    let values = (
+        of(any::<u32>()),
+        of(any::<u32>()),
+        of(any::<u32>()),
+        of(any::<u32>()),
+        of(any::<bool>()),
+        of(any::<i32>()),
+        of(any::<i32>()),
+        of(wall()),
+    );
+    (who, texts, values).prop_map(|(who, texts, values)| {
+        let (scanner, key, claimed_at, cylinder, event) = who;
+        let (operator, counterparty, medium, findings, request, invalid) = texts;
+        let (tare_g, gross_g, net_g, pressure_kpa, passed, latitude_e7, longitude_e7, valid_until) = values;
+        let invalid = invalid.into_iter().collect();
+        Scan {
+            scanner,
+            key,
+            claimed_at,
+            cylinder,
+            event,
+            operator,
+            counterparty,
+            medium,
+            tare_g,
+            gross_g,
+            net_g,
+            pressure_kpa,
+            passed,
+            findings,
+            latitude_e7,
+            longitude_e7,
+            request,
+            valid_until,
+            invalid,
+        }
+    })
+}
+
+fn time_source() -> impl Strategy<Value = TimeSource> {
+    select(vec![TimeSource::Claimed, TimeSource::Absent, TimeSource::Wrong])
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    select(vec![Order::Newer, Order::Late, Order::VeryLate])
+}
+
+pub(crate) fn row() -> impl Strategy<Value = Row> {
+    let frame = (device_code(), any::<u32>(), frame(), wall(), wall(), time_source(), order()).prop_map(
+        |(device, generation, frame, received_at, effective_at, time_source, order)| {
+            Row::Frame(FrameRow { device, generation, frame, received_at, effective_at, time_source, order })
+        },
+    );
+    let flags = btree_set(select(ScanFlag::ALL), 0..=ScanFlag::ALL.len());
+    let scan = (site_code(), any::<u32>(), scan(), wall(), wall(), time_source(), order(), flags).prop_map(
+        |(site, generation, scan, received_at, effective_at, time_source, order, flags)| {
+            let flags = flags.into_iter().collect();
+            Row::Scan(ScanRow { site, generation, scan, received_at, effective_at, time_source, order, flags })
+        },
+    );
+    let reject = (text(), select(RejectReason::ALL), text(), text(), bytes(), wall()).prop_map(
+        |(topic, reason, pointer, detail, payload, received_at)| {
+            Row::Reject(RejectRow { topic, reason, pointer, detail, payload, received_at })
+        },
+    );
+    let status = (device_code(), any::<bool>(), wall())
+        .prop_map(|(device, online, received_at)| Row::Status(StatusRow { device, online, received_at }));
+    prop_oneof![3 => frame, 2 => scan, 1 => reject, 1 => status, 1 => entry().prop_map(Row::Entry)]
+}
+
+pub(crate) fn entry() -> impl Strategy<Value = Entry> {
+    let equipment = select(vec![Equipment::Lift, Equipment::Escalator]);
+    let lift = (
+        (device_code(), equipment, of(text()), of(district()), of(text())),
+        (of(firm_id()), of(text()), of(1..=86_400_u32), of(civil_day())),
+    )
+        .prop_map(|(what, whose)| {
+            let (code, equipment, address, district, rescue_code) = what;
+            let (firm, use_unit, keep_alive_s, inspection_due) = whose;
+            Entry::Lift(Lift {
+                code,
+                equipment,
+                address,
+                district,
+                rescue_code,
+                firm,
+                use_unit,
+                keep_alive_s,
+                inspection_due,
+            })
+        });
+    let cylinder =
+        (cylinder_code(), of(site_code()), of(text()), of(civil_day()), of(civil_day()), any::<bool>(), of(district()))
+            .prop_map(|(code, filling_unit, medium, made_on, inspection_due, scrapped, district)| {
+                Entry::Cylinder(Cylinder { code, filling_unit, medium, made_on, inspection_due, scrapped, district })
+            });
+    let firm = (firm_id(), text(), of(text())).prop_map(|(id, name, phone)| Entry::Firm(Firm { id, name, phone }));
+    let site = (site_code(), select(SiteKind::ALL), text(), of(text()), of(district()))
+        .prop_map(|(code, kind, name, address, district)| Entry::Site(Site { code, kind, name, address, district }));
+    prop_oneof![lift, cylinder, firm, site]
+}
+
+pub(crate) fn alert() -> impl Strategy<Value = Alert> {
+    let acknowledged = (text(), wall()).prop_map(|(by, at)| Acknowledged { by, at });
+    let evidence =
+        (text(), text(), of(any::<i64>())).prop_map(|(name, value, age_ms)| Evidence { name, value, age_ms });
+    let place = (of(district()), of(text())).prop_map(|(district, address)| Place { district, address });
+    let title = (text(), text()).prop_map(|(en, zh)| Title { en, zh });
+    let state = (select(AlertState::ALL), select(Severity::ALL), select(Certainty::ALL));
+    let times = (wall(), of(wall()), of(acknowledged));
+    (alert_id(), state, times, vec(evidence, 0..4), any::<bool>(), place, title, of(text())).prop_map(
+        |(id, state, times, evidence, unregistered, place, title, dispatch)| {
+            let (state, severity, certainty) = state;
+            let (opened_at, cleared_at, acknowledged) = times;
+            Alert {
+                id,
+                state,
+                severity,
+                certainty,
+                opened_at,
+                cleared_at,
+                acknowledged,
+                evidence,
+                unregistered,
+                place,
+                title,
+                dispatch,
+            }
+        },
+    )
+}
+
+pub(crate) fn alert_event() -> impl Strategy<Value = AlertEvent> {
+    let what = (select(EventKind::ALL), select(Reason::ALL), any::<bool>());
+    (any::<u64>(), any::<u32>(), what, wall(), wall(), of(text()), of(text()), alert()).prop_map(
+        |(seq, epoch, (kind, reason, delayed), at, published_at, actor, note, alert)| AlertEvent {
+            seq,
+            epoch,
+            kind,
+            reason,
+            at,
+            published_at,
+            delayed,
+            actor,
+            note,
+            alert,
+        },
+    )
+}
+
+/// Without a reply, which is never written down.
+pub(crate) fn effects() -> impl Strategy<Value = Effects> {
+    (vec(row(), 0..4), vec(alert_event(), 0..3)).prop_map(|(rows, events)| Effects {
+        rows,
+        events,
+        ..Effects::default()
+    })
+}
+
+pub(crate) fn actor() -> impl Strategy<Value = Actor> {
+    let scope = prop_oneof![
+        Just(Scope::All),
+        vec(district(), 0..3).prop_map(Scope::Districts),
+        firm_id().prop_map(Scope::Firm),
+        site_code().prop_map(Scope::Site),
+    ];
+    (text(), btree_set(select(Role::ALL), 0..4), scope).prop_map(|(id, roles, scope)| Actor {
+        id,
+        roles: roles.into_iter().collect(),
+        scope,
+    })
+}
+
+pub(crate) fn command() -> impl Strategy<Value = Command> {
+    let action = prop_oneof![
+        (alert_id(), of(text())).prop_map(|(alert, note)| Action::Acknowledge { alert, note }),
+        (alert_id(), of(text())).prop_map(|(alert, note)| Action::Clear { alert, note }),
+        vec(entry(), 0..4).prop_map(Action::Upsert),
+    ];
+    (text(), actor(), action).prop_map(|(request, actor, action)| Command { request, actor, action })
+}
+
+pub(crate) fn policy() -> impl Strategy<Value = PolicyText> {
+    (vec((text(), text()), 0..3), text(), text(), text()).prop_map(|(rules, zone, tzdb, topic_prefix)| PolicyText {
+        rules,
+        zone,
+        tzdb,
+        topic_prefix,
+    })
+}
+
+pub(crate) fn record() -> impl Strategy<Value = Record> {
+    let link = prop_oneof![
+        Just(Link::Up),
+        Just(Link::Down),
+        any::<i64>().prop_map(|sent| Link::Heard { sent: Elapsed(sent) }),
+    ];
+    let health =
+        (any::<u8>(), any::<i64>(), any::<u64>()).prop_map(|(journal_fill_percent, store_stalled_ms, dropped)| {
+            Health { journal_fill_percent, store_stalled_ms, dropped }
+        });
+    let kind = prop_oneof![
+        text().prop_map(|version| Kind::Start { version }),
+        policy().prop_map(Kind::Policy),
+        (text(), bytes()).prop_map(|(topic, payload)| Kind::Report { topic, payload }),
+        link.prop_map(Kind::Link),
+        command().prop_map(Kind::Command),
+        Just(Kind::Tick),
+        health.prop_map(Kind::Health),
+    ];
+    (any::<u64>(), any::<i64>(), wall(), kind).prop_map(|(pos, elapsed, wall, kind)| Record {
+        pos,
+        elapsed: Elapsed(elapsed),
+        wall,
+        kind,
+    })
+}
