@@ -35,7 +35,7 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    pub(super) fn io(doing: &'static str, file: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(doing: &'static str, file: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let file = file.as_ref().to_owned();
         move |source| Self::Io { doing, file, source }
     }

@@ -38,6 +38,18 @@ pub struct Tally {
     pub ignored: u32,
 }
 
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.late += other.late;
+        self.scans += other.scans;
+        self.repeats += other.repeats;
+        self.rejects += other.rejects;
+        self.unknown_fields = self.unknown_fields.saturating_add(other.unknown_fields);
+        self.ignored += other.ignored;
+    }
+}
+
 impl Effects {
     /// Whether there is nothing to write down.
     pub fn is_empty(&self) -> bool {

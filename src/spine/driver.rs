@@ -1,0 +1,319 @@
+//! The thread around the spine: waits for inputs and deadlines, tells the time, keeps the journals in bounds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::input::{Durable, Input};
+use super::{Image, Quotas, Released, Spine, SpineError};
+use crate::clock::Clock;
+use crate::core::telemetry::heard::Way;
+use crate::journal::SegmentInfo;
+use crate::journal::snapshots::{SnapshotDir, SnapshotInfo};
+use crate::limits;
+use crate::model::record::{Health, Kind};
+use crate::model::time::{Elapsed, Wall};
+use crate::observe::{SnapshotWritten, emit};
+
+/// How often the driver looks after itself when nothing comes.
+const HOUSEKEEPING_MS: i64 = 1_000;
+
+/// What others tell the spine and read from it without going through the inbox.
+#[derive(Debug, Default)]
+pub struct Vitals {
+    /// The position up to which the store has the outbox.
+    pub stored_to: AtomicU64,
+    /// How long the store has taken nothing although there is something to take, in ms.
+    pub store_stalled_ms: AtomicI64,
+    /// Messages dropped before the inbox since the start.
+    pub dropped: Arc<AtomicU64>,
+    /// The elapsed time at which the driver last came round.
+    pub alive_at_ms: AtomicI64,
+    /// Fullness of the fuller journal.
+    pub fill_percent: AtomicU64,
+    /// Positions after the last record of each journal.
+    pub inbox_next: AtomicU64,
+    pub outbox_next: AtomicU64,
+}
+
+/// Takes what the spine releases. Called from the spine's thread: must not wait for anybody.
+pub trait Outlet: Send {
+    fn released(&mut self, released: Released, standing: Standing);
+}
+
+/// Where the core stands after a group, or after a second without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Of the last record judged; `None`: none yet.
+    pub inbox: Option<u64>,
+    /// The position after the last entry of the outbox.
+    pub outbox_next: u64,
+    /// Up to when everything taken has been judged.
+    pub wall: Wall,
+    pub way: Way,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    pub quotas: Quotas,
+    pub inbox_retention_ms: i64,
+    pub event_retention_ms: i64,
+    pub snapshot_every_ms: i64,
+}
+
+pub struct Driver {
+    pub spine: Spine,
+    pub inputs: Receiver<Input>,
+    pub clock: Clock,
+    pub durable: watch::Sender<Durable>,
+    pub outlet: Box<dyn Outlet>,
+    pub vitals: Arc<Vitals>,
+    pub snapshots: Arc<SnapshotDir>,
+    pub options: Options,
+}
+
+/// What the driver remembers from one round to the next.
+struct Rounds {
+    housekept_at: Elapsed,
+    snapshot_at: Elapsed,
+    /// Positions of the two newest snapshots.
+    snapshots: [Option<u64>; 2],
+    writing: Option<Receiver<Option<SnapshotInfo>>>,
+    health: Health,
+    stopping: bool,
+}
+
+impl Driver {
+    /// Runs until it is told to stop, all senders are gone, or something fails.
+    pub fn run(mut self) -> Result<(), SpineError> {
+        let mut rounds = Rounds::new(&self);
+        let mut group = Vec::new();
+        loop {
+            rounds.stopping |= self.wait(&mut group);
+            let (elapsed, wall) = (self.clock.elapsed(), self.clock.wall());
+            let released = if !group.is_empty() {
+                let durable = &self.durable;
+                self.spine.take(group.drain(..), elapsed, wall, |now| _ = durable.send_replace(now))?
+            } else if self.spine.next_deadline().is_some_and(|due| due <= elapsed) {
+                self.spine.tick(elapsed, wall)?
+            } else {
+                Released::default()
+            };
+            let idle = released.records == 0;
+            let due = elapsed - rounds.housekept_at >= HOUSEKEEPING_MS;
+            if !idle || due {
+                self.release(released, wall);
+            }
+            if due || rounds.stopping {
+                self.keep_house(&mut rounds, elapsed, wall)?;
+            }
+            if rounds.stopping {
+                return self.stop(rounds, wall);
+            }
+        }
+    }
+
+    /// Waits for the first input, then takes whatever else is there: the group grows with the load. Returns whether
+    /// to stop.
+    fn wait(&mut self, group: &mut Vec<Input>) -> bool {
+        let until_due = self.spine.next_deadline().map_or(HOUSEKEEPING_MS, |due| due - self.clock.elapsed());
+        let wait_ms = u64::try_from(until_due.clamp(0, HOUSEKEEPING_MS)).unwrap_or_default();
+        match self.inputs.recv_timeout(Duration::from_millis(wait_ms)) {
+            Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => return true,
+            Ok(input) => group.push(input),
+            Err(RecvTimeoutError::Timeout) => return false,
+        }
+        let mut bytes = 0;
+        while group.len() < limits::GROUP_RECORDS && bytes < limits::GROUP_BYTES {
+            match self.inputs.try_recv() {
+                Ok(Input::Stop) | Err(TryRecvError::Disconnected) => return true,
+                Ok(input) => {
+                    bytes += input.size_bytes();
+                    group.push(input);
+                }
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+        false
+    }
+
+    fn release(&mut self, released: Released, wall: Wall) {
+        let standing = Standing {
+            inbox: self.spine.core().next().checked_sub(1),
+            outbox_next: self.spine.outbox().next(),
+            wall,
+            way: self.spine.way(),
+        };
+        self.vitals.inbox_next.store(self.spine.inbox().next(), Ordering::Relaxed);
+        self.vitals.outbox_next.store(standing.outbox_next, Ordering::Release);
+        self.outlet.released(released, standing);
+    }
+
+    /// Once a second: health, snapshots, trimming.
+    fn keep_house(&mut self, rounds: &mut Rounds, elapsed: Elapsed, wall: Wall) -> Result<(), SpineError> {
+        rounds.housekept_at = elapsed;
+        self.vitals.alive_at_ms.store(elapsed.0, Ordering::Relaxed);
+        let fill = self.spine.fill_percent();
+        self.vitals.fill_percent.store(fill.into(), Ordering::Relaxed);
+        self.say_withheld();
+        let health = Health {
+            journal_fill_percent: fill,
+            store_stalled_ms: self.vitals.store_stalled_ms.load(Ordering::Relaxed),
+            dropped: self.vitals.dropped.load(Ordering::Relaxed),
+        };
+        if differs(&health, &rounds.health) {
+            rounds.health = health;
+            let released = self.spine.enter(Kind::Health(health), elapsed, wall)?;
+            self.release(released, wall);
+        }
+        self.collect_snapshot(rounds, wall);
+        if elapsed - rounds.snapshot_at >= self.options.snapshot_every_ms && rounds.writing.is_none() {
+            self.begin_snapshot(rounds, elapsed, wall)?;
+        }
+        self.trim(rounds, wall)
+    }
+
+    /// Reports may be taken again as soon as there is room, also when none comes that would show it.
+    fn say_withheld(&mut self) {
+        self.spine.note_fill();
+        let withheld = self.spine.is_withheld();
+        self.durable.send_if_modified(|durable| std::mem::replace(&mut durable.withheld, withheld) != withheld);
+    }
+
+    fn begin_snapshot(&mut self, rounds: &mut Rounds, elapsed: Elapsed, wall: Wall) -> Result<(), SpineError> {
+        let Some(image) = self.spine.freeze()? else { return Ok(()) };
+        rounds.snapshot_at = elapsed;
+        let (done, writing) = channel();
+        let snapshots = Arc::clone(&self.snapshots);
+        rounds.writing = Some(writing);
+        // Should the thread not start, the receiver hears that nothing was written, and the next try is in its turn.
+        let _unstarted = std::thread::Builder::new()
+            .name("snapshot".into())
+            .spawn(move || _ = done.send(write(&snapshots, &image, wall)));
+        Ok(())
+    }
+
+    fn collect_snapshot(&mut self, rounds: &mut Rounds, wall: Wall) {
+        let Some(writing) = &rounds.writing else { return };
+        match writing.try_recv() {
+            Ok(Some(info)) => rounds.snapshots = [Some(info.pos), rounds.snapshots[0]],
+            Ok(None) | Err(TryRecvError::Disconnected) => {}
+            Err(TryRecvError::Empty) => return,
+        }
+        rounds.writing = None;
+        if let Err(error) = self.snapshots.prune(wall) {
+            tracing::warn!(%error, "old snapshots could not be removed");
+        }
+    }
+
+    fn trim(&mut self, rounds: &Rounds, wall: Wall) -> Result<(), SpineError> {
+        let Options { quotas, inbox_retention_ms, event_retention_ms, .. } = self.options;
+        // The older of the two newest snapshots must do, should the newest turn out to be damaged.
+        let inbox_done = rounds.snapshots[1].unwrap_or_default();
+        let inbox = keep_from(&self.spine.inbox().segments(), inbox_done, inbox_retention_ms, quotas.inbox_bytes, wall);
+        let snapshotted = rounds.snapshots[1].is_some();
+        let outbox_done = if snapshotted { self.vitals.stored_to.load(Ordering::Acquire) } else { 0 };
+        let outbox = keep_from(&self.spine.outbox().segments(), outbox_done, event_retention_ms, quotas.outbox_bytes, wall);
+        self.spine.trim(inbox, outbox)
+    }
+
+    fn stop(mut self, mut rounds: Rounds, wall: Wall) -> Result<(), SpineError> {
+        self.spine.sync()?;
+        if let Some(writing) = rounds.writing.take() {
+            let _finished = writing.recv();
+        }
+        if let Some(image) = self.spine.freeze()? {
+            write(&self.snapshots, &image, wall);
+        }
+        Ok(())
+    }
+}
+
+impl Rounds {
+    fn new(driver: &Driver) -> Self {
+        let mut positions = driver.snapshots.list().unwrap_or_default().into_iter().rev().map(|info| info.pos);
+        let elapsed = driver.clock.elapsed();
+        Self {
+            housekept_at: elapsed,
+            snapshot_at: elapsed,
+            snapshots: [positions.next(), positions.next()],
+            writing: None,
+            health: Health::default(),
+            stopping: false,
+        }
+    }
+}
+
+impl Input {
+    fn size_bytes(&self) -> usize {
+        match self {
+            Self::Report { topic, payload, .. } => topic.len() + payload.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// Whether people, or rules, would want to know. Not every percent.
+fn differs(now: &Health, before: &Health) -> bool {
+    const STEP_PERCENT: u8 = 5;
+    const STEP_MS: i64 = 30_000;
+    now.journal_fill_percent / STEP_PERCENT != before.journal_fill_percent / STEP_PERCENT
+        || now.store_stalled_ms / STEP_MS != before.store_stalled_ms / STEP_MS
+        || (now.store_stalled_ms == 0) != (before.store_stalled_ms == 0)
+        || now.dropped != before.dropped
+}
+
+/// Writes a snapshot; that it failed is told, and the next one is tried in its turn.
+fn write(snapshots: &SnapshotDir, image: &Image, wall: Wall) -> Option<SnapshotInfo> {
+    let began = std::time::Instant::now();
+    let content = image.encode();
+    match snapshots.write(image.inbox.position, wall, |out| out.write_all(&content)) {
+        Ok(info) => {
+            let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            emit(SnapshotWritten { bytes: content.len() as u64, took_ms });
+            Some(info)
+        }
+        Err(error) => {
+            tracing::error!(%error, "a snapshot could not be written: the inbox can't be trimmed until one is");
+            None
+        }
+    }
+}
+
+/// The position to keep a journal from: what is still needed, what is younger than its retention, and, of the rest,
+/// what half of the quota has room for. Retention yields before a journal fills up.
+fn keep_from(segments: &[SegmentInfo], needed_from: u64, retention_ms: i64, quota_bytes: u64, now: Wall) -> u64 {
+    let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
+    for segment in segments {
+        let is_needed = segment.next > needed_from;
+        let is_young = segment.closed_at.is_none_or(|at| now - at < retention_ms);
+        if is_needed || (is_young && bytes <= quota_bytes / 2) {
+            return segment.first;
+        }
+        bytes -= segment.bytes;
+    }
+    needed_from
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_is_kept_as_long_as_needed_then_as_long_as_wanted_then_as_long_as_there_is_room() {
+        let segment = |n: u64| SegmentInfo { first: n * 10, next: n * 10 + 10, bytes: 100, closed_at: Some(Wall(n as i64 * 1_000)) };
+        let segments: Vec<_> = (0..5).map(segment).collect();
+        let check = |needed, retention_ms, quota, expected| {
+            assert_eq!(keep_from(&segments, needed, retention_ms, quota, Wall(5_000)), expected, "{needed} {retention_ms} {quota}");
+        };
+        check(0, 0, 10_000, 0);
+        check(25, 0, 10_000, 20);
+        check(50, 3_500, 10_000, 20);
+        check(50, 100_000, 10_000, 0);
+        check(50, 100_000, 600, 20);
+        check(15, 100_000, 600, 10);
+    }
+}
