@@ -68,6 +68,7 @@ pub trait Journal: Send {
 
     /// A number that never falls, to be written into the header of each segment opened from now on. The outbox puts
     /// the seq of its next alert event there, so that a reader finds an event without reading everything before it.
+    /// After opening it is that of the last segment: set it anew before the first append.
     fn set_mark(&mut self, mark: u64);
 
     /// Syncs, and begins a new segment under a higher epoch. Positions and the running hash go on.

@@ -1,8 +1,10 @@
 //! Records and effects as bytes, by `proto/vigil/internal/v1/journal.proto`.
 //!
 //! Writing goes field by field straight into the buffer, without copies on the way; equal values give equal bytes.
-//! Reading goes through the generated types, whose payloads are slices of what was read.
+//! Reading goes through the generated types, but for frames. Payloads are slices of what was read.
 
+mod fields;
+mod frame;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -22,11 +24,17 @@ use writer::Writer;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CodecError {
     #[error("it is not of the form that this program knows: {0}")]
-    Malformed(#[from] prost::DecodeError),
+    Malformed(String),
     #[error("it lacks {0}, or has one of a kind that this program does not know: was it written by a newer version?")]
     Missing(&'static str),
     #[error("its {what} is {got:?}, which this program does not know: was it written by a newer version?")]
     Unknown { what: &'static str, got: String },
+}
+
+impl From<prost::DecodeError> for CodecError {
+    fn from(error: prost::DecodeError) -> Self {
+        Self::Malformed(error.to_string())
+    }
 }
 
 /// Appends `record` without its position, which is the journal's.
@@ -45,6 +53,5 @@ pub fn encode_effects(cause: u64, effects: &Effects, out: &mut Vec<u8>) {
 
 /// Returns also the inbox position that they come from.
 pub fn decode_effects(bytes: Bytes) -> Result<(u64, Effects), CodecError> {
-    let effects = wire::Effects::decode(bytes)?;
-    Ok((effects.cause, read::effects(effects)?))
+    read::effects(&bytes)
 }

@@ -1,18 +1,21 @@
 //! Bytes to model, by way of the generated types.
 
+use bytes::Bytes;
+use prost::Message as _;
+
 use super::CodecError;
+use super::fields::Fields;
+use super::frame::frame_row;
 use super::write;
 use crate::model::actor::{Actor, Role, Scope};
 use crate::model::alert::{
     Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Evidence, Place, Reason, Severity, Title,
 };
 use crate::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
-use crate::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
+use crate::model::frame::FrameKey;
 use crate::model::ids::{AlertId, CodeError, CylinderCode, DeviceCode, District, FirmId, SiteCode};
 use crate::model::record::{Action, Command, Health, Kind, Link, PolicyText, Record};
-use crate::model::row::{
-    Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource,
-};
+use crate::model::row::{Effects, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::{Scan, ScanEvent};
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::proto::internal as wire;
@@ -26,7 +29,7 @@ impl From<CodeError> for CodecError {
 }
 
 /// Turns a number or name into what it stands for.
-fn known<N: Copy + ToString, T>(what: &'static str, got: N, find: impl FnOnce(N) -> Option<T>) -> Result<T> {
+pub(super) fn known<N: Copy + ToString, T>(what: &'static str, got: N, find: impl FnOnce(N) -> Option<T>) -> Result<T> {
     find(got).ok_or_else(|| CodecError::Unknown { what, got: got.to_string() })
 }
 
@@ -34,7 +37,7 @@ fn numbered<T>(what: &'static str, got: u32, find: impl FnOnce(i32) -> Option<T>
     known(what, got, |got| i32::try_from(got).ok().and_then(find))
 }
 
-fn there<T>(what: &'static str, it: Option<T>) -> Result<T> {
+pub(super) fn there<T>(what: &'static str, it: Option<T>) -> Result<T> {
     it.ok_or(CodecError::Missing(what))
 }
 
@@ -117,112 +120,61 @@ fn actor(it: wire::Actor) -> Result<Actor> {
 
 pub(super) fn effects(it: wire::Effects) -> Result<Effects> {
     Ok(Effects { rows: each(it.rows, row)?, events: each(it.events, alert_event)?, ..Effects::default() })
+pub(super) fn effects(bytes: &Bytes) -> Result<(u64, Effects)> {
+    let (mut cause, mut effects) = (0, Effects::default());
+    let mut fields = Fields::new(bytes);
+    while let Some((field, value)) = fields.next()? {
+        match field {
+            1 => cause = value.u64()?,
+            2 => effects.rows.push(row(value.bytes()?, bytes)?),
+            3 => effects.events.push(alert_event(wire::AlertEvent::decode(value.bytes()?)?)?),
+            _ => {}
+        }
+    }
+    Ok((cause, effects))
 }
 
-fn row(it: wire::Row) -> Result<Row> {
-    use wire::row::Row as Wire;
-    Ok(match there("a kind of row", it.row)? {
-        Wire::Frame(it) => Row::Frame(frame_row(it)?),
-        Wire::Scan(it) => Row::Scan(scan_row(it)?),
-        Wire::Reject(it) => Row::Reject(RejectRow {
-            topic: it.topic.into(),
-            reason: numbered("reason of a reject", it.reason, RejectReason::from_number)?,
-            pointer: it.pointer.into(),
-            detail: it.detail.into(),
-            payload: it.payload,
-            received_at: Wall(it.received_at_ms),
-        }),
-        Wire::Status(it) => Row::Status(StatusRow {
-            device: DeviceCode::parse(&it.device)?,
-            online: it.online,
-            received_at: Wall(it.received_at_ms),
-        }),
-        Wire::Entry(it) => Row::Entry(entry(it)?),
-    })
+/// `all` is what the row is a part of.
+fn row(bytes: &[u8], all: &Bytes) -> Result<Row> {
+    let mut row = None;
+    let mut fields = Fields::new(bytes);
+    while let Some((field, value)) = fields.next()? {
+        match field {
+            1 => row = Some(Row::Frame(frame_row(value.bytes()?)?)),
+            2 => row = Some(Row::Scan(scan_row(wire::ScanRow::decode(value.bytes()?)?)?)),
+            3 => row = Some(Row::Reject(reject_row(wire::RejectRow::decode(all.slice_ref(value.bytes()?))?)?)),
+            4 => row = Some(Row::Status(status_row(wire::StatusRow::decode(value.bytes()?)?)?)),
+            5 => row = Some(Row::Entry(entry(wire::Entry::decode(value.bytes()?)?)?)),
+            _ => {}
+        }
+    }
+    there("a kind of row", row)
 }
 
-fn frame_row(it: wire::FrameRow) -> Result<FrameRow> {
-    Ok(FrameRow {
-        device: DeviceCode::parse(&it.device)?,
-        generation: it.generation,
-        frame: frame(there("a frame", it.frame)?)?,
+fn reject_row(it: wire::RejectRow) -> Result<RejectRow> {
+    Ok(RejectRow {
+        topic: it.topic.into(),
+        reason: numbered("reason of a reject", it.reason, RejectReason::from_number)?,
+        pointer: it.pointer.into(),
+        detail: it.detail.into(),
+        payload: it.payload,
         received_at: Wall(it.received_at_ms),
-        effective_at: Wall(it.effective_at_ms),
-        time_source: time_source(it.time_source)?,
-        order: order(it.order)?,
     })
 }
 
-fn time_source(got: u32) -> Result<TimeSource> {
+fn status_row(it: wire::StatusRow) -> Result<StatusRow> {
+    let device = DeviceCode::parse(&it.device)?;
+    Ok(StatusRow { device, online: it.online, received_at: Wall(it.received_at_ms) })
+}
+
+pub(super) fn time_source(got: u32) -> Result<TimeSource> {
     let all = [TimeSource::Claimed, TimeSource::Absent, TimeSource::Wrong];
     known("time source", got, |got| all.into_iter().find(|it| write::time_source(*it) == got))
 }
 
-fn order(got: u32) -> Result<Order> {
+pub(super) fn order(got: u32) -> Result<Order> {
     let all = [Order::Newer, Order::Late, Order::VeryLate];
     known("order", got, |got| all.into_iter().find(|it| write::order(*it) == got))
-}
-
-fn frame(it: wire::Frame) -> Result<Frame> {
-    let unknown = Unknown(it.unknown);
-    let listed = |field: u32, items| Listed { items, partial: it.partial & (1 << field) != 0 };
-    Ok(Frame {
-        key: FrameKey { boot: it.boot, seq: it.seq },
-        claimed_at: it.claimed_at_ms.map(Wall),
-        mode: unknown.or_named(4, it.mode, "mode", Mode::from_number)?,
-        car: unknown.or_named(5, it.car, "car", Car::from_number)?,
-        direction: unknown.or_named(6, it.direction, "direction", Direction::from_number)?,
-        door_zone: unknown.or(7, it.door_zone),
-        door: unknown.or_named(8, it.door, "door", Door::from_number)?,
-        passenger: unknown.or(9, it.passenger),
-        floor: unknown.or(10, it.floor),
-        floor_label: unknown.or(11, some_text(it.floor_label)),
-        load_kg: unknown.or(12, it.load_kg),
-        speed_mm_s: unknown.or(13, it.speed_mm_s),
-        runs: unknown.or(14, it.runs),
-        run_hours: unknown.or(15, it.run_hours),
-        faults: listed(16, it.faults),
-        events: listed(17, it.events),
-        alarms: listed(18, it.alarms),
-        conditions: Listed { items: texts(it.conditions), partial: it.partial & (1 << 19) != 0 },
-        extras: each(it.extras, |extra| Ok((extra.name.into(), there("a sensor's value", extra.value)?)))?,
-        cleared: each(it.cleared, ended)?,
-        has_status: it.has_status,
-        invalid: texts(it.invalid),
-    })
-}
-
-/// Bit n says that field n is unknown, where it is absent.
-#[derive(Clone, Copy)]
-struct Unknown(u32);
-
-impl Unknown {
-    fn or<T>(self, field: u32, value: Option<T>) -> Reported<T> {
-        match value {
-            Some(value) => Reported::Known(value),
-            None if self.0 & (1 << field) != 0 => Reported::Unknown,
-            None => Reported::Absent,
-        }
-    }
-
-    fn or_named<T>(
-        self,
-        field: u32,
-        value: Option<u32>,
-        what: &'static str,
-        find: impl FnOnce(i64) -> Option<T>,
-    ) -> Result<Reported<T>> {
-        let value = value.map(|got| known(what, got, |got| find(i64::from(got)))).transpose()?;
-        Ok(self.or(field, value))
-    }
-}
-
-fn ended(it: wire::Ended) -> Result<Ended> {
-    use wire::ended::What;
-    Ok(match there("what has ended", it.what)? {
-        What::Code(code) => Ended::Code(code),
-        What::Condition(name) => Ended::Condition(name.into()),
-    })
 }
 
 fn scan_row(it: wire::ScanRow) -> Result<ScanRow> {

@@ -60,6 +60,7 @@ impl LocalReader {
                 return Ok(true);
             }
             if scan.place().hash != view.header.hash_before {
+                self.scan = Some(scan);
                 let what = "it does not continue the segment before it".into();
                 return Err(JournalError::Damaged { file, offset: 0, what });
             }
@@ -105,10 +106,7 @@ impl JournalReader for LocalReader {
         out.clear();
         let budget = Budget { records: max_records, bytes: max_bytes.max(1) };
         let result = self.read_from(from, budget, out);
-        if result.is_err() {
-            self.scan = None;
-        }
-        // What was read before a failure is good. The next read begins there and meets the failure again.
+        // What was read before a failure is good. The next read goes on there and meets the failure again.
         if out.is_empty() { result } else { Ok(()) }
     }
 

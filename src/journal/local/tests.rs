@@ -205,6 +205,36 @@ fn a_missing_or_foreign_segment_is_refused() {
     assert!(matches!(LocalJournal::open(dir.path(), &options(SMALL_BYTES)), Err(JournalError::Damaged { .. })));
 }
 
+/// Two copies of one journal that went apart in their first record, with files of the same names and lengths.
+#[test]
+fn a_segment_from_a_copy_that_went_its_own_way_is_found() {
+    let write = |first: &[u8]| {
+        let dir = TempDir::new().unwrap();
+        let mut journal = open(dir.path(), 20);
+        for payload in [first, b"the same", b"the same too"] {
+            journal.append(payload).unwrap();
+            journal.sync().unwrap();
+        }
+        let hash = journal.hash();
+        drop(journal);
+        (dir, hash)
+    };
+    let (ours, our_hash) = write(b"ours");
+    let (theirs, their_hash) = write(b"else");
+    assert_ne!(our_hash, their_hash, "the running hash vouches for all that came before");
+    let (our_files, their_files) = (segment_files(ours.path()), segment_files(theirs.path()));
+    assert_eq!(our_files.len(), 2);
+    fs::copy(&their_files[1], &our_files[1]).unwrap();
+
+    let journal = open(ours.path(), 20);
+    let (read, error) = read_all(&journal);
+    assert_eq!(read.len(), 2);
+    assert!(matches!(error, Some(JournalError::Damaged { file, .. }) if file == our_files[1]));
+    drop(journal);
+    let checked = LocalJournal::open(ours.path(), &Options { check_all: true, ..options(20) });
+    assert!(matches!(checked, Err(JournalError::Damaged { file, .. }) if file == our_files[1]));
+}
+
 #[test]
 fn a_directory_belongs_to_one_opener() {
     let dir = TempDir::new().unwrap();
