@@ -12,8 +12,10 @@ use crate::model::row::RejectReason;
 use crate::model::scan::Scan;
 
 mod elevator;
+mod identity;
 mod json;
 mod protobuf;
+mod raw;
 mod report;
 mod rfc3339;
 mod scan;
@@ -98,9 +100,7 @@ fn read(prefix: &str, topic: &str, payload: &Bytes) -> Result<Decoded, Rejected>
         return Err(reject(RejectReason::TooLarge, "", detail, &payload.slice(..limits::PAYLOAD_BYTES)));
     }
     match topic {
-        Topic::Report(device) => {
-            Ok(Decoded::Frames { items: report::<FrameDraft>(device.as_str(), payload)?, device })
-        }
+        Topic::Report(device) => Ok(Decoded::Frames { items: report::<FrameDraft>(device.as_str(), payload)?, device }),
         Topic::Scan(site) => Ok(Decoded::Scans { items: report::<ScanDraft>(site.as_str(), payload)?, site }),
         Topic::Status(device) => Ok(Decoded::Status { device, online: status(payload)? }),
         Topic::Result(device) => {

@@ -188,9 +188,8 @@ mod any {
         all: &'static [T],
         with_unknown: bool,
     ) -> impl Strategy<Value = Reported<T>> {
-        (any::<bool>(), reported(prop::sample::select(all))).prop_map(move |(unknown, value)| {
-            if unknown && with_unknown { Reported::Unknown } else { value }
-        })
+        (any::<bool>(), reported(prop::sample::select(all)))
+            .prop_map(move |(unknown, value)| if unknown && with_unknown { Reported::Unknown } else { value })
     }
 
     fn codes() -> impl Strategy<Value = Listed<u32>> {
@@ -225,7 +224,8 @@ mod any {
         );
         let condition = || prop_oneof![text(64), Just("trapped".into())];
         let conditions = prop::collection::btree_set(condition(), 0..4);
-        let extras = prop::collection::btree_map("[a-z0-9_]{1,64}", prop::num::f64::NORMAL | prop::num::f64::ZERO, 0..4);
+        let extras =
+            prop::collection::btree_map("[a-z0-9_]{1,64}", prop::num::f64::NORMAL | prop::num::f64::ZERO, 0..4);
         let ended = prop_oneof![
             (1..=u32::MAX).prop_map(Ended::Code),
             condition()
@@ -410,4 +410,66 @@ fn check_bounds(topic: &str, payload: &Bytes) {
         assert!(reject.detail.len() < 1_000 && reject.pointer.len() < 100, "{reject:?}");
         assert!(!reject.detail.is_empty() && !reject.detail.contains('\0'), "{reject:?}");
     }
+}
+
+fn key(boot: u32, seq: u64) -> FrameKey {
+    FrameKey { boot, seq }
+}
+
+#[test]
+fn a_report_is_a_list_an_array_or_one_bare_frame() {
+    let want = good(vec![Frame { key: key(0, 2), ..Frame::default() }]);
+    for payload in [
+        r#"{"seq":2}"#,
+        r#"[{"seq":2}]"#,
+        r#"{"frames":[{"seq":2}]}"#,
+        r#"{"device":"31305001122014017242","frames":[{"seq":2}]}"#,
+        r#"{"device":"31305001122014017242","seq":2}"#,
+        r#"{ "s\u0065q" : 2 , "mode" : null }"#,
+    ] {
+        assert_eq!(frames(payload), want, "{payload}");
+    }
+    assert_eq!(frames(vec![0x0a, 2, 0x10, 2]), want);
+    assert_eq!(frames(""), good(Vec::new()));
+}
+
+#[test]
+fn items_come_in_the_order_of_their_keys_and_equal_keys_as_sent() {
+    let payload =
+        r#"[{"boot":2,"seq":1},{"boot":1,"seq":9,"floor":1},{"boot":1,"seq":3},{"boot":1,"seq":9,"floor":2}]"#;
+    let found: Vec<_> = frames(payload).good.iter().map(|f| (f.key.boot, f.key.seq, f.floor)).collect();
+    let floor = Reported::Known;
+    assert_eq!(found, [(1, 3, Reported::Absent), (1, 9, floor(1)), (1, 9, floor(2)), (2, 1, Reported::Absent)]);
+}
+
+#[test]
+fn unknown_fields_are_counted_wherever_they_stand() {
+    let json = r#"{"v":1,"seq":7,"frames":[{"seq":1,"x":{"y":1}},{"seq":2,"frames":[]},{"x":1}]}"#;
+    assert_eq!(frames(json).unknown_fields, 5);
+    // Field 9 of the report, field 22 of the frame, and a group in it.
+    assert_eq!(frames(vec![0x48, 1, 0x0a, 9, 0x10, 1, 0xb0, 1, 1, 0xf3, 1, 0xf4, 1]).unknown_fields, 3);
+}
+
+#[test]
+fn what_is_set_aside_is_the_item_alone() {
+    let items = frames(r#"{"frames":[ {"seq":1}, {"seq":0,"mode":"normal"} , 7]}"#);
+    let found: Vec<_> = items.rejects.iter().map(|r| (&*r.pointer, &r.payload[..])).collect();
+    assert_eq!(found, [("/frames/1/seq", &br#"{"seq":0,"mode":"normal"}"#[..]), ("/frames/2", b"7")]);
+    let items = frames(vec![0x0a, 2, 0x10, 0, 0x0a, 2, 0x10, 1]);
+    assert_eq!(&items.rejects[0].payload[..], [0x10, 0]);
+    assert_eq!(items.good.len(), 1);
+}
+
+#[test]
+fn the_small_topics_say_what_they_say() {
+    let device = DeviceCode::parse("31305001122014017242").unwrap();
+    let decode = |what: &str, payload: &'static str| {
+        decode("a/b", &format!("a/b/elevator/{device}/{what}"), &Bytes::from_static(payload.as_bytes()))
+    };
+    assert_eq!(decode("status", "online"), Decoded::Status { device, online: true });
+    assert_eq!(decode("status", "offline"), Decoded::Status { device, online: false });
+    assert_eq!(
+        decode("result", r#"{"id":"r-1","note":[1],"ok":true,"ok":false}"#),
+        Decoded::CommandResult { device, id: "r-1".into(), ok: false }
+    );
 }

@@ -87,6 +87,13 @@ pub(super) fn ended_text(read: Read<Cow<'_, str>>) -> Read<Ended> {
     }
 }
 
+pub(super) fn known<T>(reported: Reported<T>) -> Option<T> {
+    match reported {
+        Reported::Known(value) => Some(value),
+        Reported::Absent | Reported::Unknown => None,
+    }
+}
+
 /// Keeps a known value only if it is as it must be.
 pub(super) fn checked<T>(read: Read<T>, good: impl FnOnce(&T) -> bool) -> Read<T> {
     match read? {
