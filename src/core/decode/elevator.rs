@@ -1,7 +1,5 @@
 //! What a lift's frame may hold, and what becomes of what it may not.
 
-use std::ops::ControlFlow;
-
 use super::identity::{self, BOOT, BadIdentity, OBSERVED_AT_MS, SEQ};
 use super::report::{Draft, FIELDS, LIST, OBSERVED_AT, OWNER};
 use super::value::{Broken, Choice, Elements, Fault, Marks, Value, known, words};
@@ -130,25 +128,16 @@ impl FrameDraft {
         let read = value.entries(|name, number| {
             if !is_extra_name(&name) {
                 // Such a name isn't repeated: it may be anything.
-                marks.mark_bad(EXTRAS);
-                return Ok(ControlFlow::Continue(()));
+                return marks.mark_bad(EXTRAS);
             }
-            let number = match number {
-                Ok(number) => number,
-                Err(Fault::Field) => Reported::Unknown,
-                Err(broken) => return Err(broken),
-            };
+            let number = number.unwrap_or(Reported::Unknown);
             match extras.binary_search_by(|(known, _)| known.as_ref().cmp(name.as_ref())) {
                 Ok(at) if number == Reported::Absent => drop(extras.remove(at)),
                 Ok(at) => extras[at].1 = number,
                 Err(_) if number == Reported::Absent => {}
                 Err(at) if extras.len() < limits::EXTRAS => extras.insert(at, (name.into(), number)),
-                Err(_) => {
-                    extra_beyond.get_or_insert_with(|| name.into());
-                    return Ok(ControlFlow::Break(()));
-                }
+                Err(_) => _ = extra_beyond.get_or_insert_with(|| name.into()),
             }
-            Ok(ControlFlow::Continue(()))
         });
         match read {
             Ok(()) => Ok(()),

@@ -42,15 +42,11 @@ pub(super) fn report<D: Draft>(owner: &str, payload: &Bytes) -> Result<Items<D::
 /// What became of a command: its id, and whether it was carried out.
 pub(super) fn command_result(payload: &Bytes) -> Result<(Box<str>, bool), Rejected> {
     let text = checked_text(payload)?;
-    let map = Raw(text);
     let (mut id, mut ok) = (Ok(Reported::Absent), Ok(Reported::Absent));
-    let read = map.members(|(name, value)| {
-        match name.as_ref() {
-            "id" => id = words(value.text(), limits::COMMAND_ID_CHARS),
-            "ok" => ok = value.boolean(),
-            _ => {}
-        }
-        ControlFlow::Continue(())
+    let read = Raw(text).members(|name, value| match name.as_ref() {
+        "id" => id = words(value.text(), limits::COMMAND_ID_CHARS),
+        "ok" => ok = value.boolean(),
+        _ => {}
     });
     read.map_err(|error| unreadable(error, payload))?;
     let wrong = |pointer: &str, detail: &str| reject(RejectReason::Unreadable, pointer, detail, payload);

@@ -45,40 +45,22 @@ impl<'a> Raw<'a> {
     /// Calls `each` with the elements of an array, as long as it wants to go on. What comes after isn't looked at.
     pub(super) fn each(self, each: impl FnMut(Raw<'a>) -> ControlFlow<()>) -> Result<(), serde_json::Error> {
         let mut reader = serde_json::Deserializer::from_str(self.0);
-        let mut walk = Walk { each, stopped: false };
-        let read = reader.deserialize_seq(ArrayWalk(&mut walk)).and_then(|()| reader.end());
-        if walk.stopped { Ok(()) } else { read }
+        let mut stopped = false;
+        let read = reader.deserialize_seq(ArrayWalk { each, stopped: &mut stopped }).and_then(|()| reader.end());
+        if stopped { Ok(()) } else { read }
     }
 
-    /// The same with the members of an object.
-    pub(super) fn members(
-        self,
-        each: impl FnMut((Cow<'a, str>, Raw<'a>)) -> ControlFlow<()>,
-    ) -> Result<(), serde_json::Error> {
+    /// Calls `each` with all members of an object.
+    pub(super) fn members(self, each: impl FnMut(Cow<'a, str>, Raw<'a>)) -> Result<(), serde_json::Error> {
         let mut reader = serde_json::Deserializer::from_str(self.0);
-        let mut walk = Walk { each, stopped: false };
-        let read = reader.deserialize_map(ObjectWalk(&mut walk)).and_then(|()| reader.end());
-        if walk.stopped { Ok(()) } else { read }
+        reader.deserialize_map(ObjectWalk(each)).and_then(|()| reader.end())
     }
 }
 
-struct Walk<F> {
+struct ArrayWalk<'s, F> {
     each: F,
-    stopped: bool,
+    stopped: &'s mut bool,
 }
-
-impl<F> Walk<F> {
-    /// serde knows no early end but an error.
-    fn step<T, E: serde::de::Error>(&mut self, item: T) -> Result<(), E>
-    where
-        F: FnMut(T) -> ControlFlow<()>,
-    {
-        self.stopped = (self.each)(item).is_break();
-        if self.stopped { Err(E::custom("stopped")) } else { Ok(()) }
-    }
-}
-
-struct ArrayWalk<'w, F>(&'w mut Walk<F>);
 
 impl<'de, F: FnMut(Raw<'de>) -> ControlFlow<()>> Visitor<'de> for ArrayWalk<'_, F> {
     type Value = ();
@@ -87,27 +69,31 @@ impl<'de, F: FnMut(Raw<'de>) -> ControlFlow<()>> Visitor<'de> for ArrayWalk<'_, 
         f.write_str("an array")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut array: A) -> Result<(), A::Error> {
         while let Some(value) = array.next_element::<&RawValue>()? {
-            self.0.step(Raw(value.get()))?;
+            if (self.each)(Raw(value.get())).is_break() {
+                // serde_json takes what is left over for an error; the flag tells that it isn't one.
+                *self.stopped = true;
+                return Ok(());
+            }
         }
         Ok(())
     }
 }
 
-struct ObjectWalk<'w, F>(&'w mut Walk<F>);
+struct ObjectWalk<F>(F);
 
-impl<'de, F: FnMut((Cow<'de, str>, Raw<'de>)) -> ControlFlow<()>> Visitor<'de> for ObjectWalk<'_, F> {
+impl<'de, F: FnMut(Cow<'de, str>, Raw<'de>)> Visitor<'de> for ObjectWalk<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut object: A) -> Result<(), A::Error> {
         while let Some(name) = object.next_key::<String>()? {
             let value = object.next_value::<&RawValue>()?;
-            self.0.step((Cow::Owned(name), Raw(value.get())))?;
+            (self.0)(Cow::Owned(name), Raw(value.get()));
         }
         Ok(())
     }
@@ -196,17 +182,10 @@ impl<'a> Value<'a> for Raw<'a> {
         fault.and(read.map_err(|_| Fault::Field))
     }
 
-    fn entries(self, mut each: impl FnMut(Cow<'a, str>, Read<f64>) -> Next) -> Result<(), Fault> {
+    fn entries(self, mut each: impl FnMut(Cow<'a, str>, Read<f64>)) -> Result<(), Fault> {
         if self.is_null() {
             return Ok(());
         }
-        let mut fault = Ok(());
-        let read = self.members(|(name, value)| {
-            each(name, value.real()).unwrap_or_else(|found| {
-                fault = Err(found);
-                ControlFlow::Break(())
-            })
-        });
-        fault.and(read.map_err(|_| Fault::Field))
+        self.members(|name, value| each(name, value.real())).map_err(|_| Fault::Field)
     }
 }
