@@ -17,7 +17,7 @@ fn main() {
     let ten = (1..=10).map(frame).collect::<Vec<_>>();
     let json_frame = r#"{"boot":3,"seq":1000,"observed_at_ms":1795305600000,"mode":"normal","car":"stopped","door_zone":true,"door":"closed","passenger":true,"floor":12,"load_kg":75}"#;
     let json_time = r#"{"boot":3,"seq":1000,"observed_at":"2026-11-22T08:00:00.250+08:00","mode":"normal","car":"stopped","door":"closed","passenger":true,"faults":["03"]}"#;
-    let json_ten = format!(r#"{{"frames":[{}]}}"#, vec![json_frame; 10].join(","));
+    let json_ten = format!(r#"{{"frames":[{}]}}"#, [json_frame; 10].join(","));
     measure("protobuf, 1 frame", REPORT, 1, report(vec![one]));
     measure("protobuf, 10 frames", REPORT, 10, report(ten));
     measure("JSON, 1 bare frame", REPORT, 1, json_frame);

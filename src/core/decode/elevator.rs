@@ -1,18 +1,11 @@
 //! What a lift's frame may hold, and what becomes of what it may not.
 
-use std::borrow::Cow;
-use std::ops::ControlFlow;
-
-use super::report::{BadIdentity, Draft, FIELDS, LIST, OBSERVED_AT, OWNER};
-use super::rfc3339;
-use super::value::{Broken, Choice, Elements, Fault, Marks, Read, Value, checked, words};
+use super::identity::{self, BOOT, BadIdentity, OBSERVED_AT_MS, SEQ};
+use super::report::{Draft, FIELDS, LIST, OBSERVED_AT, OWNER};
+use super::value::{Broken, Choice, Elements, Fault, Marks, Value, known, words};
 use crate::limits;
 use crate::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
-use crate::model::time::Wall;
 
-const BOOT: u8 = 1;
-const SEQ: u8 = 2;
-const OBSERVED_AT_MS: u8 = 3;
 const MODE: u8 = 4;
 const CAR: u8 = 5;
 const DIRECTION: u8 = 6;
@@ -77,12 +70,9 @@ impl Draft for FrameDraft {
     fn set<'a, V: Value<'a>>(&mut self, field: u8, value: V) -> Result<(), Broken> {
         let Self { frame, marks, .. } = self;
         match field {
-            BOOT => frame.key.boot = known(marks.take(BOOT, value.uint32())?).unwrap_or(0),
-            SEQ => frame.key.seq = known(marks.take(SEQ, value.uint63())?).unwrap_or(0),
-            OBSERVED_AT_MS => frame.claimed_at = known(marks.take(OBSERVED_AT_MS, time_ms(value))?),
-            // Comes after `observed_at_ms`, which counts where both stand.
-            OBSERVED_AT if marks.is_present(OBSERVED_AT_MS) => {}
-            OBSERVED_AT => frame.claimed_at = known(marks.take(OBSERVED_AT, time_text(value))?),
+            BOOT | SEQ | OBSERVED_AT_MS | OBSERVED_AT => {
+                identity::set(&mut frame.key, &mut frame.claimed_at, marks, field, value)?;
+            }
             MODE => frame.mode = marks.take(MODE, value.choice(mode()))?,
             CAR => frame.car = marks.take(CAR, value.choice(car()))?,
             DIRECTION => frame.direction = marks.take(DIRECTION, value.choice(direction()))?,
@@ -110,7 +100,7 @@ impl Draft for FrameDraft {
 
     fn finish(self) -> Result<Frame, BadIdentity> {
         let Self { mut frame, marks, extras, extra_beyond } = self;
-        identity(&marks, frame.key)?;
+        identity::check(&marks, frame.key)?;
         frame.has_status = (MODE..=PASSENGER).any(|field| marks.is_present(field));
         if frame.car == Reported::Known(Car::Running) {
             frame.door_zone = Reported::Absent;
@@ -138,25 +128,16 @@ impl FrameDraft {
         let read = value.entries(|name, number| {
             if !is_extra_name(&name) {
                 // Such a name isn't repeated: it may be anything.
-                marks.mark_bad(EXTRAS);
-                return Ok(ControlFlow::Continue(()));
+                return marks.mark_bad(EXTRAS);
             }
-            let number = match number {
-                Ok(number) => number,
-                Err(Fault::Field) => Reported::Unknown,
-                Err(broken) => return Err(broken),
-            };
+            let number = number.unwrap_or(Reported::Unknown);
             match extras.binary_search_by(|(known, _)| known.as_ref().cmp(name.as_ref())) {
                 Ok(at) if number == Reported::Absent => drop(extras.remove(at)),
                 Ok(at) => extras[at].1 = number,
                 Err(_) if number == Reported::Absent => {}
                 Err(at) if extras.len() < limits::EXTRAS => extras.insert(at, (name.into(), number)),
-                Err(_) => {
-                    extra_beyond.get_or_insert_with(|| name.into());
-                    return Ok(ControlFlow::Break(()));
-                }
+                Err(_) => _ = extra_beyond.get_or_insert_with(|| name.into()),
             }
-            Ok(ControlFlow::Continue(()))
         });
         match read {
             Ok(()) => Ok(()),
@@ -166,52 +147,6 @@ impl FrameDraft {
             }
             Err(Fault::Item(broken)) => Err(broken),
         }
-    }
-}
-
-/// Checks what frames and scans have in common; the numbers are theirs, too.
-pub(super) fn identity(marks: &Marks, key: FrameKey) -> Result<(), BadIdentity> {
-    let wrong = |field, want| Err(BadIdentity { field, want });
-    if marks.is_bad(BOOT) {
-        return wrong(BOOT, "an integer from 0 to 4294967295, or absent");
-    }
-    if key.seq == 0 {
-        return wrong(SEQ, "an integer from 1 to 9223372036854775807");
-    }
-    if marks.is_bad(OBSERVED_AT_MS) {
-        return wrong(OBSERVED_AT_MS, "an integer, UTC milliseconds since 1970, up to the year 9999");
-    }
-    if marks.is_bad(OBSERVED_AT) {
-        return wrong(OBSERVED_AT, "RFC 3339 with an offset, in the years 1970 to 9999: 2026-11-22T08:30:00.250+08:00");
-    }
-    Ok(())
-}
-
-/// A time in a field that protobuf can't leave out.
-pub(super) fn time_ms<'a, V: Value<'a>>(value: V) -> Read<Wall> {
-    match value.int64()? {
-        Reported::Known(0) if V::ZERO_IS_ABSENT => Ok(Reported::Absent),
-        ms => wall(ms),
-    }
-}
-
-/// A time that stands for itself also where it is 0.
-pub(super) fn wall(ms: Reported<i64>) -> Read<Wall> {
-    let ms = checked(Ok(ms), |ms| (0..=Wall::LAST.ms()).contains(ms))?;
-    Ok(known(ms).map_or(Reported::Absent, |ms| Reported::Known(Wall(ms))))
-}
-
-pub(super) fn time_text<'a, V: Value<'a>>(value: V) -> Read<Wall> {
-    match value.text()? {
-        Reported::Known(text) => wall(Reported::Known(rfc3339::parse(&text).ok_or(Fault::Field)?.ms())),
-        Reported::Absent | Reported::Unknown => Ok(Reported::Absent),
-    }
-}
-
-pub(super) fn known<T>(reported: Reported<T>) -> Option<T> {
-    match reported {
-        Reported::Known(value) => Some(value),
-        Reported::Absent | Reported::Unknown => None,
     }
 }
 
@@ -275,7 +210,7 @@ fn insert<T: Ord>(items: &mut Vec<T>, item: T) {
     }
 }
 
-fn is_extra_name(name: &Cow<'_, str>) -> bool {
+fn is_extra_name(name: &str) -> bool {
     (1..=limits::EXTRA_NAME_BYTES).contains(&name.len())
         && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }

@@ -1,22 +1,21 @@
 //! Reports as JSON.
 //!
-//! serde_json finds where each value begins and ends ([`RawValue`]); what a value is worth is decided here from its
-//! text. So a number that no type can hold (`1e999`), or a text with a broken escape, costs its field and no more.
+//! serde_json finds where each value begins and ends ([`RawValue`]); what it is worth is decided in [`super::raw`].
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::raw::Raw;
 use super::report::{At, Collector, Draft, FIELDS, LIST, OWNER};
-use super::value::{Broken, Choice, Elements, Fault, Next, Read, Value, checked, ended_text, words};
+use super::value::{Broken, Value as _, words};
 use super::{Items, Rejected, reject};
 use crate::limits;
-use crate::model::frame::{Ended, Reported};
+use crate::model::frame::Reported;
 use crate::model::row::RejectReason;
 
 pub(super) fn report<D: Draft>(owner: &str, payload: &Bytes) -> Result<Items<D::Item>, Rejected> {
@@ -43,15 +42,11 @@ pub(super) fn report<D: Draft>(owner: &str, payload: &Bytes) -> Result<Items<D::
 /// What became of a command: its id, and whether it was carried out.
 pub(super) fn command_result(payload: &Bytes) -> Result<(Box<str>, bool), Rejected> {
     let text = checked_text(payload)?;
-    let map = Raw(text);
     let (mut id, mut ok) = (Ok(Reported::Absent), Ok(Reported::Absent));
-    let read = map.members(|(name, value)| {
-        match name.as_ref() {
-            "id" => id = words(value.text(), limits::COMMAND_ID_CHARS),
-            "ok" => ok = value.boolean(),
-            _ => {}
-        }
-        ControlFlow::Continue(())
+    let read = Raw(text).members(|name, value| match name.as_ref() {
+        "id" => id = words(value.text(), limits::COMMAND_ID_CHARS),
+        "ok" => ok = value.boolean(),
+        _ => {}
     });
     read.map_err(|error| unreadable(error, payload))?;
     let wrong = |pointer: &str, detail: &str| reject(RejectReason::Unreadable, pointer, detail, payload);
@@ -236,202 +231,5 @@ impl Visitor<'_> for FieldName {
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
         Ok(self.0.iter().position(|known| *known == name).filter(|_| !name.is_empty()))
-    }
-}
-
-/// One value, as the text that stands in the payload.
-#[derive(Debug, Clone, Copy)]
-struct Raw<'a>(&'a str);
-
-impl<'a> Raw<'a> {
-    fn is_null(self) -> bool {
-        self.0 == "null"
-    }
-
-    /// The text of a number, if it is one.
-    fn number_text(self) -> Option<&'a str> {
-        self.0.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then_some(self.0)
-    }
-
-    /// An integer is written without fraction and exponent. Those beyond 64 bits fit none of our fields.
-    fn integer<T: TryFrom<i64>>(self) -> Read<T> {
-        if self.is_null() {
-            return Ok(Reported::Absent);
-        }
-        let number = self.number_text().and_then(|text| text.parse::<i64>().ok());
-        number.and_then(|n| T::try_from(n).ok()).map(Reported::Known).ok_or(Fault::Field)
-    }
-
-    fn real(self) -> Read<f64> {
-        if self.is_null() {
-            return Ok(Reported::Absent);
-        }
-        let number = self.number_text().and_then(|text| text.parse::<f64>().ok());
-        checked(number.map(Reported::Known).ok_or(Fault::Field), |n| n.is_finite())
-    }
-
-    /// Calls `each` with the elements of an array, as long as it wants to go on. What comes after isn't looked at.
-    fn each(self, each: impl FnMut(Raw<'a>) -> ControlFlow<()>) -> Result<(), serde_json::Error> {
-        let mut reader = serde_json::Deserializer::from_str(self.0);
-        let mut walk = Walk { each, stopped: false };
-        let read = reader.deserialize_seq(ArrayWalk(&mut walk)).and_then(|()| reader.end());
-        if walk.stopped { Ok(()) } else { read }
-    }
-
-    /// The same with the members of an object.
-    fn members(self, each: impl FnMut((Cow<'a, str>, Raw<'a>)) -> ControlFlow<()>) -> Result<(), serde_json::Error> {
-        let mut reader = serde_json::Deserializer::from_str(self.0);
-        let mut walk = Walk { each, stopped: false };
-        let read = reader.deserialize_map(ObjectWalk(&mut walk)).and_then(|()| reader.end());
-        if walk.stopped { Ok(()) } else { read }
-    }
-}
-
-struct Walk<F> {
-    each: F,
-    stopped: bool,
-}
-
-impl<F> Walk<F> {
-    /// serde knows no early end but an error.
-    fn step<T, E: serde::de::Error>(&mut self, item: T) -> Result<(), E>
-    where
-        F: FnMut(T) -> ControlFlow<()>,
-    {
-        self.stopped = (self.each)(item).is_break();
-        if self.stopped { Err(E::custom("stopped")) } else { Ok(()) }
-    }
-}
-
-struct ArrayWalk<'w, F>(&'w mut Walk<F>);
-
-impl<'de, F: FnMut(Raw<'de>) -> ControlFlow<()>> Visitor<'de> for ArrayWalk<'_, F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
-        while let Some(value) = array.next_element::<&RawValue>()? {
-            self.0.step(Raw(value.get()))?;
-        }
-        Ok(())
-    }
-}
-
-struct ObjectWalk<'w, F>(&'w mut Walk<F>);
-
-impl<'de, F: FnMut((Cow<'de, str>, Raw<'de>)) -> ControlFlow<()>> Visitor<'de> for ObjectWalk<'_, F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
-        while let Some(name) = object.next_key::<String>()? {
-            let value = object.next_value::<&RawValue>()?;
-            self.0.step((Cow::Owned(name), Raw(value.get())))?;
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Value<'a> for Raw<'a> {
-    const ZERO_IS_ABSENT: bool = false;
-
-    fn uint32(self) -> Read<u32> {
-        self.integer()
-    }
-
-    fn sint32(self) -> Read<i32> {
-        self.integer()
-    }
-
-    fn uint63(self) -> Read<u64> {
-        self.integer()
-    }
-
-    fn int64(self) -> Read<i64> {
-        self.integer()
-    }
-
-    fn boolean(self) -> Read<bool> {
-        match self.0 {
-            "null" => Ok(Reported::Absent),
-            "true" => Ok(Reported::Known(true)),
-            "false" => Ok(Reported::Known(false)),
-            _ => Err(Fault::Field),
-        }
-    }
-
-    fn text(self) -> Read<Cow<'a, str>> {
-        if self.is_null() {
-            return Ok(Reported::Absent);
-        }
-        let inner = self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or(Fault::Field)?;
-        if !inner.contains('\\') {
-            return Ok(Reported::Known(Cow::Borrowed(inner)));
-        }
-        serde_json::from_str(self.0).map(|text| Reported::Known(Cow::Owned(text))).map_err(|_| Fault::Field)
-    }
-
-    fn choice<T>(self, choice: Choice<T>) -> Read<T> {
-        match self.text()? {
-            Reported::Known(name) if name == "unknown" && choice.unknown.is_some() => Ok(Reported::Unknown),
-            Reported::Known(name) => (choice.name)(&name).map(Reported::Known).ok_or(Fault::Field),
-            Reported::Absent | Reported::Unknown => Ok(Reported::Absent),
-        }
-    }
-
-    fn code(self) -> Read<u32> {
-        if self.number_text().is_some() {
-            return self.integer();
-        }
-        match self.text()? {
-            Reported::Known(text) if text.bytes().all(|b| b.is_ascii_digit()) => {
-                text.parse().map(Reported::Known).map_err(|_| Fault::Field)
-            }
-            _ => Err(Fault::Field),
-        }
-    }
-
-    fn ended(self) -> Read<Ended> {
-        if self.number_text().is_some() {
-            return Ok(match self.integer()? {
-                Reported::Known(code) => Reported::Known(Ended::Code(code)),
-                Reported::Absent | Reported::Unknown => Reported::Absent,
-            });
-        }
-        ended_text(self.text())
-    }
-
-    fn elements(self, _: Elements, mut each: impl FnMut(Self) -> Next) -> Result<(), Fault> {
-        if self.is_null() {
-            return Ok(());
-        }
-        let mut fault = Ok(());
-        let read = self.each(|element| {
-            each(element).unwrap_or_else(|found| {
-                fault = Err(found);
-                ControlFlow::Break(())
-            })
-        });
-        fault.and(read.map_err(|_| Fault::Field))
-    }
-
-    fn entries(self, mut each: impl FnMut(Cow<'a, str>, Read<f64>) -> Next) -> Result<(), Fault> {
-        if self.is_null() {
-            return Ok(());
-        }
-        let mut fault = Ok(());
-        let read = self.members(|(name, value)| {
-            each(name, value.real()).unwrap_or_else(|found| {
-                fault = Err(found);
-                ControlFlow::Break(())
-            })
-        });
-        fault.and(read.map_err(|_| Fault::Field))
     }
 }

@@ -12,8 +12,10 @@ use crate::model::row::RejectReason;
 use crate::model::scan::Scan;
 
 mod elevator;
+mod identity;
 mod json;
 mod protobuf;
+mod raw;
 mod report;
 mod rfc3339;
 mod scan;

@@ -192,7 +192,7 @@ impl<'a> Value<'a> for Wire<'a> {
         }
     }
 
-    fn entries(self, mut each: impl FnMut(Cow<'a, str>, Read<f64>) -> Next) -> Result<(), Fault> {
+    fn entries(self, mut each: impl FnMut(Cow<'a, str>, Read<f64>)) -> Result<(), Fault> {
         let mut rest = self.bytes().map_err(Fault::Item)?;
         let (mut name, mut number) = (Cow::Borrowed(""), 0.0);
         while !rest.is_empty() {
@@ -210,6 +210,7 @@ impl<'a> Value<'a> for Wire<'a> {
                 _ => skip(field, wire_type, &mut rest).map_err(Fault::Item)?,
             }
         }
-        each(name, checked(Ok(Reported::Known(number)), |n| n.is_finite())).map(drop)
+        each(name, checked(Ok(Reported::Known(number)), |n| n.is_finite()));
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::identity::BadIdentity;
 use super::value::{Broken, Value};
 use super::{Items, Rejected, reject};
 use crate::limits;
@@ -36,14 +37,6 @@ pub(super) trait Draft: Default {
     fn finish(self) -> Result<Self::Item, BadIdentity>;
 
     fn key(item: &Self::Item) -> FrameKey;
-}
-
-/// A field without which an item can't be told from others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BadIdentity {
-    pub field: u8,
-    /// What it should be.
-    pub want: &'static str,
 }
 
 /// Where an item stands in its report.
@@ -92,16 +85,19 @@ impl<'p, D: Draft> Collector<'p, D> {
 
     /// To be asked before each item is read.
     pub(super) fn has_room_for(&self, at: At) -> Result<(), Rejected> {
-        let (pointer, index) = match at {
+        let (list, index) = match at {
             At::Top => return Ok(()),
-            At::Array(index) => (String::new(), index),
-            At::List(name, index) => (format!("/{name}"), index),
+            At::Array(index) => ("", index),
+            At::List(name, index) => (name, index),
         };
         if index < limits::REPORT_ITEMS {
             return Ok(());
         }
         let detail =
             format!("more than {} {}: send several reports", limits::REPORT_ITEMS, D::NAMES[usize::from(LIST)]);
+        let pointer = if list.is_empty() { String::new() } else { format!("/{list}") };
+        let most = limits::REPORT_ITEMS;
+        let detail = format!("more than {most} {}: send several reports", D::NAMES[usize::from(LIST)]);
         Err(self.whole(RejectReason::TooMany, pointer, detail))
     }
 

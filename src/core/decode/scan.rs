@@ -1,17 +1,14 @@
 //! What a cylinder's scan may hold, and what becomes of what it may not.
 
-use super::elevator::{identity, known, time_ms, time_text, wall};
-use super::report::{BadIdentity, Draft, FIELDS, LIST, OBSERVED_AT, OWNER, VALID_UNTIL};
-use super::value::{Broken, Choice, Elements, Fault, Marks, Value, checked, words};
+use super::identity::{self, BOOT, BadIdentity, OBSERVED_AT_MS, SEQ, time_ms, time_text};
+use super::report::{Draft, FIELDS, LIST, OBSERVED_AT, OWNER, VALID_UNTIL};
+use super::value::{Broken, Choice, Elements, Fault, Marks, Read, Value, checked, known, words};
 use crate::limits;
 use crate::model::frame::{FrameKey, Reported};
 use crate::model::ids::CylinderCode;
 use crate::model::scan::{Scan, ScanEvent};
 use crate::model::time::Wall;
 
-const BOOT: u8 = 1;
-const SEQ: u8 = 2;
-const OBSERVED_AT_MS: u8 = 3;
 const SCANNER: u8 = 4;
 const CYLINDER: u8 = 5;
 const EVENT: u8 = 6;
@@ -89,12 +86,9 @@ impl Draft for ScanDraft {
     fn set<'a, V: Value<'a>>(&mut self, field: u8, value: V) -> Result<(), Broken> {
         let marks = &mut self.marks;
         match field {
-            BOOT => self.key.boot = known(marks.take(BOOT, value.uint32())?).unwrap_or(0),
-            SEQ => self.key.seq = known(marks.take(SEQ, value.uint63())?).unwrap_or(0),
-            OBSERVED_AT_MS => self.claimed_at = known(marks.take(OBSERVED_AT_MS, time_ms(value))?),
-            // JSON's other form of a time comes after the first, which counts where both stand.
-            OBSERVED_AT if marks.is_present(OBSERVED_AT_MS) => {}
-            OBSERVED_AT => self.claimed_at = known(marks.take(OBSERVED_AT, time_text(value))?),
+            BOOT | SEQ | OBSERVED_AT_MS | OBSERVED_AT => {
+                identity::set(&mut self.key, &mut self.claimed_at, marks, field, value)?;
+            }
             SCANNER => self.scanner = known(marks.take(SCANNER, words(value.text(), limits::SCANNER_CHARS))?),
             CYLINDER => self.cylinder = known(marks.take(CYLINDER, cylinder(value))?),
             EVENT => self.event = known(marks.take(EVENT, value.choice(event()))?),
@@ -117,8 +111,9 @@ impl Draft for ScanDraft {
             }
             REQUEST => self.request = text(marks, REQUEST, value)?,
             VALID_UNTIL_MS => {
-                self.valid_until = known(marks.take(VALID_UNTIL_MS, value.int64().and_then(wall))?);
+                self.valid_until = known(marks.take(VALID_UNTIL_MS, time_ms(value))?);
             }
+            // As with `observed_at`.
             VALID_UNTIL if marks.is_present(VALID_UNTIL_MS) => {}
             VALID_UNTIL => self.valid_until = known(marks.take(VALID_UNTIL, time_text(value))?),
             _ => {}
@@ -127,7 +122,7 @@ impl Draft for ScanDraft {
     }
 
     fn finish(self) -> Result<Scan, BadIdentity> {
-        identity(&self.marks, self.key)?;
+        identity::check(&self.marks, self.key)?;
         let wrong = |field, want| BadIdentity { field, want };
         Ok(Scan {
             scanner: self.scanner.ok_or(wrong(SCANNER, "a text of 1 to 32 characters without NUL"))?,
@@ -161,7 +156,7 @@ fn event() -> Choice<ScanEvent> {
     Choice { name: ScanEvent::from_name, number: ScanEvent::from_number, unknown: None }
 }
 
-fn cylinder<'a, V: Value<'a>>(value: V) -> super::value::Read<CylinderCode> {
+fn cylinder<'a, V: Value<'a>>(value: V) -> Read<CylinderCode> {
     match value.text()? {
         Reported::Known(text) => CylinderCode::parse(&text).map(Reported::Known).map_err(|_| Fault::Field),
         Reported::Absent | Reported::Unknown => Ok(Reported::Absent),

@@ -57,7 +57,7 @@ pub(super) trait Value<'a>: Copy {
     /// Calls `each` with the elements of a list, or with those of a part of it.
     fn elements(self, kind: Elements, each: impl FnMut(Self) -> Next) -> Result<(), Fault>;
     /// Calls `each` with the entries of a map to numbers, or with one of them.
-    fn entries(self, each: impl FnMut(Cow<'a, str>, Read<f64>) -> Next) -> Result<(), Fault>;
+    fn entries(self, each: impl FnMut(Cow<'a, str>, Read<f64>)) -> Result<(), Fault>;
 }
 
 /// A text of 1 to `chars_max` characters. An empty one says nothing.
@@ -84,6 +84,13 @@ pub(super) fn ended_text(read: Read<Cow<'_, str>>) -> Read<Ended> {
         }
         Reported::Known(text) => Ok(Reported::Known(Ended::Condition(text))),
         Reported::Absent | Reported::Unknown => Err(Fault::Field),
+    }
+}
+
+pub(super) fn known<T>(reported: Reported<T>) -> Option<T> {
+    match reported {
+        Reported::Known(value) => Some(value),
+        Reported::Absent | Reported::Unknown => None,
     }
 }
 
