@@ -7,5 +7,7 @@ pub mod limits;
 pub mod model;
 pub mod spine;
 
+pub mod simulate;
+
 pub mod clock;
 pub mod proto;

@@ -57,6 +57,15 @@ pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// Rows in one page of a query.
 pub const PAGE_ROWS: usize = 1_000;
 
+/// Largest simulated fleet; larger wishes are cut to it. Codes have room for no more.
+pub const SIMULATED_LIFTS: u32 = 999_999;
+pub const SIMULATED_CYLINDERS: u32 = 999_999;
+pub const SIMULATED_STATIONS: u32 = 999;
+/// Messages of a simulated fleet that wait for their acknowledgement; further ones wait to be sent.
+pub const PUBLISH_WINDOW: u16 = 4_096;
+/// False alerts that a score names one by one; further ones are counted.
+pub const SCORE_FALSE_NAMED: usize = 1_000;
+
 const _: () = assert!(PAYLOAD_BYTES + TOPIC_BYTES < JOURNAL_RECORD_BYTES);
 const _: () = assert!(PAYLOAD_BYTES < GROUP_BYTES);
 const _: () = assert!((JOURNAL_RECORD_BYTES as u64) < SEGMENT_BYTES);
