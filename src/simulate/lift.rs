@@ -131,6 +131,11 @@ impl Lift {
         self.script.next_at().min(self.keep_alive_at()).min(self.terminal.next_at())
     }
 
+    #[cfg(test)]
+    pub(super) fn next_entrapment_at(&self) -> Wall {
+        self.next_entrapment_at
+    }
+
     fn keep_alive_at(&self) -> Wall {
         if self.silent { Wall::MAX } else { self.last_frame_at + self.pace.keep_alive_ms() }
     }

@@ -72,8 +72,15 @@ pub async fn publish(
     shutdown: CancellationToken,
 ) -> Result<Published, PublishError> {
     let began = (clock.elapsed(), lock(&fleet).now());
-    let mut publisher =
-        Publisher { fleet, clock, began, options, counts, outbound: Outbound::default(), published: Published::default() };
+    let mut publisher = Publisher {
+        fleet,
+        clock,
+        began,
+        options,
+        counts,
+        outbound: Outbound::default(),
+        published: Published::default(),
+    };
     let give_up = give_up(shutdown.clone());
     tokio::pin!(give_up);
     let mut backoff_ms = BACKOFF_MS.0;

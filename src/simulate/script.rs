@@ -13,9 +13,14 @@ pub(super) enum Act {
     Wait,
     Door(Door),
     Load(u32),
-    Depart { up: bool, speed_mm_s: i32 },
+    Depart {
+        up: bool,
+        speed_mm_s: i32,
+    },
     Floor(i32),
-    Stop { level: bool },
+    Stop {
+        level: bool,
+    },
     /// The car stands, and is moved by hand into the door zone, or its sensor flickers.
     Level(bool),
     Mode(Mode),
@@ -24,7 +29,9 @@ pub(super) enum Act {
     Trapped(bool),
     Event(u32),
     /// The terminal begins to hear: it says that it is online and what it sees.
-    Hear { restarted: bool },
+    Hear {
+        restarted: bool,
+    },
     /// The terminal falls silent.
     Hush,
     /// The broker says so in its place.

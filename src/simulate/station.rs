@@ -138,10 +138,7 @@ impl Station {
         self.expect_alert(cylinder, event, now, truth);
         let by_hand = !matches!(
             event,
-            ScanEvent::CheckedBeforeFill
-                | ScanEvent::FillRequested
-                | ScanEvent::Filled
-                | ScanEvent::CheckedAfterFill
+            ScanEvent::CheckedBeforeFill | ScanEvent::FillRequested | ScanEvent::Filled | ScanEvent::CheckedAfterFill
         );
         let scanner = if by_hand { HAND_HELD } else { next.gun };
         self.keys[scanner].seq += 1;

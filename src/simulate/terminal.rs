@@ -17,7 +17,9 @@ use crate::model::time::Wall;
 pub(super) enum Habit {
     Prompt,
     /// Its clock is wrong by this much, always.
-    WrongClock { offset_ms: i64 },
+    WrongClock {
+        offset_ms: i64,
+    },
     /// Now and then it has no way out for half a minute, and then sends all at once.
     Buffering,
     /// Sends some reports again, seconds later.
@@ -207,7 +209,11 @@ impl Terminal {
             mode: changed(|a, b| a.mode != b.mode).then_some(state.mode),
             direction: changed(|a, b| a.direction != b.direction).then_some(state.direction),
             // After a stop the zone is unknown until it is reported.
-            door_zone: (!running || self.zone_while_running).then_some(if running { dice.chance(50) } else { state.level }),
+            door_zone: (!running || self.zone_while_running).then_some(if running {
+                dice.chance(50)
+            } else {
+                state.level
+            }),
             door: changed(|a, b| a.door != b.door).then_some(state.door),
             passenger: changed(|a, b| a.load_kg != b.load_kg).then_some(state.load_kg > 0),
             floor: changed(|a, b| a.floor != b.floor).then_some(state.floor),
