@@ -21,8 +21,6 @@ pub(super) struct Raised {
 /// A frame with its lift's real time.
 pub(super) struct Seen {
     pub(super) at: i64,
-    pub(super) boot: u64,
-    pub(super) seq: u64,
     pub(super) frame: Map<String, Value>,
 }
 
@@ -35,7 +33,7 @@ pub(super) fn by_lift(messages: &[Message]) -> BTreeMap<DeviceCode, Vec<Seen>> {
             let [boot, seq] = ["boot", "seq"].map(|name| frame[name].as_u64().unwrap());
             let at = frame["observed_at_ms"].as_i64().unwrap();
             let delay = message.at.ms() - at;
-            lifts.entry(code).or_default().entry((boot, seq)).or_insert((delay, Seen { at, boot, seq, frame }));
+            lifts.entry(code).or_default().entry((boot, seq)).or_insert((delay, Seen { at, frame }));
         }
     }
     let seen = lifts.into_iter().map(|(code, frames)| {
