@@ -106,8 +106,12 @@ impl Activity<'_> {
             }
             Oddity::AlarmWhileRunning => {
                 self.board();
-                self.script.after(800, Act::Depart { up: true, speed_mm_s: SPEED_MM_S });
+                let up = self.floor < self.floors.1;
+                let by = if up { 1 } else { -1 };
+                self.floor += by;
+                self.script.after(800, Act::Depart { up, speed_mm_s: by * SPEED_MM_S });
                 self.script.after(2_000, Act::Alarm(true));
+                self.script.and(Act::Floor(self.floor));
                 self.script.after(1_500, Act::Alarm(false));
                 self.script.after(3_000, Act::Stop { level: true });
                 self.alight();

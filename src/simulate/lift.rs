@@ -172,7 +172,7 @@ impl Lift {
                 state.speed_mm_s = speed_mm_s;
                 state.runs += 1;
                 // A run is short; some four hundred make an hour.
-                state.run_hours += u32::from(state.runs % 400 == 0);
+                state.run_hours += u32::from(state.runs.is_multiple_of(400));
             }
             Act::Floor(floor) => state.floor = floor,
             Act::Stop { level } => {

@@ -101,15 +101,20 @@ impl Pace {
     }
 
     /// Makes it one that a fleet can live by: nothing takes no time or less.
-    fn sound(mut self) -> Self {
-        self.keep_alive_s = self.keep_alive_s.clamp(1, 86_400);
-        self.idle_ms.0 = self.idle_ms.0.max(1);
-        // A rescue in a hurry would come before the time by which the alert is due.
-        self.rescue_ms.0 = self.rescue_ms.0.max(TOLERANCE_MS);
-        self.entrapment_every_ms = self.entrapment_every_ms.max(60_000);
-        self.oddity_every_ms = self.oddity_every_ms.max(360_000);
-        self.fill_every_ms = self.fill_every_ms.max(1);
-        self
+    fn sound(self) -> Self {
+        const CENTURY_MS: i64 = 100 * 365 * 86_400_000;
+        let at_least = |least: i64, span_ms: i64| span_ms.clamp(least, CENTURY_MS);
+        let pair = |least: i64, (from, to): (i64, i64)| (at_least(least, from), at_least(least, to));
+        Self {
+            idle_ms: pair(1, self.idle_ms),
+            keep_alive_s: self.keep_alive_s.clamp(1, 86_400),
+            entrapment_every_ms: at_least(60_000, self.entrapment_every_ms),
+            first_at_once: self.first_at_once,
+            // A rescue in a hurry would come before the time by which the alert is due.
+            rescue_ms: pair(TOLERANCE_MS, self.rescue_ms),
+            oddity_every_ms: at_least(360_000, self.oddity_every_ms),
+            fill_every_ms: at_least(1, self.fill_every_ms),
+        }
     }
 }
 

@@ -92,7 +92,7 @@ pub async fn publish(
         };
         match end {
             End::Done => break,
-            End::Lost(ConnectionError::ConnectionRefused(code)) => {
+            End::Lost(ConnectionError::ConnectionRefused(code)) if code != ConnectReturnCode::ServiceUnavailable => {
                 let PublishOptions { host, port, client_id, .. } = publisher.options;
                 return Err(PublishError::Refused { host, port, client_id, code });
             }

@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::archive::{self, Standing};
 use super::dice::{Dice, Stream};
 use super::truth::{Incident, IncidentKind};
@@ -141,10 +143,7 @@ impl Station {
             ScanEvent::CheckedBeforeFill | ScanEvent::FillRequested | ScanEvent::Filled | ScanEvent::CheckedAfterFill
         );
         let scanner = if by_hand { HAND_HELD } else { next.gun };
-        self.keys[scanner].seq += 1;
-        let key = self.keys[scanner];
-        let code = archive::cylinder_code(cylinder.index, self.stations);
-        let body = scan_of(cylinder, event, key, now, code.as_str(), scanner, &mut self.dice, self.encoding);
+        let body = self.body(cylinder.index, event, now, scanner);
         let payload = wire::report(&[body], self.encoding, Reporter::site(self.code.as_str()));
         out.push(Message { at: now, topic: self.topic.clone(), payload, qos: 1, retain: false });
     }
@@ -162,47 +161,40 @@ impl Station {
         let subject = Subject::Cylinder(archive::cylinder_code(cylinder.index, self.stations));
         truth.push(Incident::new(subject, kind, now, 0));
     }
-}
 
-#[allow(clippy::too_many_arguments, reason = "the parts of one scan, from one caller")]
-fn scan_of(
-    cylinder: Cylinder,
-    event: ScanEvent,
-    key: FrameKey,
-    now: Wall,
-    code: &str,
-    scanner: usize,
-    dice: &mut Dice,
-    encoding: Encoding,
-) -> bytes::Bytes {
-    let (medium, _) = archive::medium(cylinder.index);
-    let scanner = if scanner == HAND_HELD { "HAND-1".to_owned() } else { format!("GUN-{}", scanner + 1) };
-    let operator = format!("W-{:03}", 1 + dice.below(20));
-    let counterparty = match event {
-        ScanEvent::Dispatched => format!("VEHICLE-{:02}", 1 + dice.below(12)),
-        ScanEvent::Delivered => format!("CUSTOMER-{:04}", 1 + dice.below(5_000)),
-        _ => String::new(),
-    };
-    let request =
-        if event == ScanEvent::FillRequested { format!("{scanner}-{}-{}", key.boot, key.seq) } else { String::new() };
-    let weighed = matches!(event, ScanEvent::Filled | ScanEvent::CheckedAfterFill) && medium == "lpg";
-    // A YSP35.5 cylinder: at most 14.9 kg of gas.
-    let (tare_g, net_g) = (16_000 + cylinder.index % 700, 14_200 + dice.below(500));
-    let checked = matches!(event, ScanEvent::CheckedBeforeFill | ScanEvent::CheckedAfterFill);
-    Scan {
-        key,
-        observed_at: now,
-        scanner: &scanner,
-        cylinder: code,
-        event,
-        operator: &operator,
-        counterparty: &counterparty,
-        medium: if matches!(event, ScanEvent::FillRequested | ScanEvent::Filled) { medium } else { "" },
-        tare_g: weighed.then_some(tare_g),
-        gross_g: weighed.then_some(tare_g + net_g),
-        net_g: weighed.then_some(net_g),
-        passed: checked.then_some(true),
-        request: &request,
+    fn body(&mut self, cylinder: u32, event: ScanEvent, now: Wall, scanner: usize) -> Bytes {
+        self.keys[scanner].seq += 1;
+        let key = self.keys[scanner];
+        let code = archive::cylinder_code(cylinder, self.stations);
+        let (medium, _) = archive::medium(cylinder);
+        let scanner = if scanner == HAND_HELD { "HAND-1".to_owned() } else { format!("GUN-{}", scanner + 1) };
+        let operator = format!("W-{:03}", 1 + self.dice.below(20));
+        let counterparty = match event {
+            ScanEvent::Dispatched => format!("VEHICLE-{:02}", 1 + self.dice.below(12)),
+            ScanEvent::Delivered => format!("CUSTOMER-{:04}", 1 + self.dice.below(5_000)),
+            _ => String::new(),
+        };
+        let asks = event == ScanEvent::FillRequested;
+        let request = if asks { format!("{scanner}-{}-{}", key.boot, key.seq) } else { String::new() };
+        let weighed = matches!(event, ScanEvent::Filled | ScanEvent::CheckedAfterFill) && medium == "lpg";
+        // A YSP35.5 cylinder: at most 14.9 kg of gas.
+        let (tare_g, net_g) = (16_000 + cylinder % 700, 14_200 + self.dice.below(500));
+        let checked = matches!(event, ScanEvent::CheckedBeforeFill | ScanEvent::CheckedAfterFill);
+        let scan = Scan {
+            key,
+            observed_at: now,
+            scanner: &scanner,
+            cylinder: code.as_str(),
+            event,
+            operator: &operator,
+            counterparty: &counterparty,
+            medium: if asks || event == ScanEvent::Filled { medium } else { "" },
+            tare_g: weighed.then_some(tare_g),
+            gross_g: weighed.then_some(tare_g + net_g),
+            net_g: weighed.then_some(net_g),
+            passed: checked.then_some(true),
+            request: &request,
+        };
+        scan.encode(self.encoding)
     }
-    .encode(encoding)
 }

@@ -11,6 +11,7 @@ use crate::model::time::Wall;
 use crate::simulate::Message;
 use crate::simulate::score::TRAPPED_RULES;
 
+#[derive(Debug)]
 pub(super) struct Raised {
     pub(super) subject: Subject,
     pub(super) rule: &'static str,
@@ -26,7 +27,7 @@ pub(super) struct Seen {
 
 /// Frames by lift, each once, by (boot, seq), with the clock's offset taken off their times.
 pub(super) fn by_lift(messages: &[Message]) -> BTreeMap<DeviceCode, Vec<Seen>> {
-    let mut lifts: BTreeMap<DeviceCode, BTreeMap<(u64, u64), (i64, Seen)>> = BTreeMap::new();
+    let mut lifts: BTreeMap<DeviceCode, Keyed> = BTreeMap::new();
     for message in messages.iter().filter(|message| message.topic.ends_with("/report")) {
         let code = DeviceCode::parse(message.topic.split('/').nth(3).unwrap()).unwrap();
         for frame in read::items(message) {
@@ -42,6 +43,9 @@ pub(super) fn by_lift(messages: &[Message]) -> BTreeMap<DeviceCode, Vec<Seen>> {
     });
     seen.collect()
 }
+
+/// By (boot, seq), with how late it was said.
+type Keyed = BTreeMap<(u64, u64), (i64, Seen)>;
 
 #[derive(Default)]
 struct Known {

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use self::judge::Raised;
+use self::judge::{Raised, Seen};
 use super::score::{Score, TRAPPED_RULES, Tally};
 use super::terminal::Habit;
 use super::{Fleet, FleetOptions, IncidentKind, Message, Pace};
@@ -71,8 +71,11 @@ fn one_lift_more_changes_no_other() {
     assert_eq!(more, play(&options(7), HOUR_MS / 12).1);
 }
 
-/// The fleet's own messages, by device, in the order in which they are sent.
-fn items_by_device(messages: &[Message]) -> BTreeMap<String, Vec<(Wall, Map<String, Value>)>> {
+/// A frame or scan, and when it was sent.
+type Sent = (Wall, Map<String, Value>);
+
+/// By lift or scanner, in the order in which they are sent.
+fn items_by_device(messages: &[Message]) -> BTreeMap<String, Vec<Sent>> {
     let mut devices: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for message in messages {
         assert_eq!(message.qos, 1);
@@ -242,6 +245,37 @@ fn a_rule_that_is_missing_misses_its_incidents() {
     }
     let all: usize = all_rules().into_iter().map(due).sum();
     assert_eq!(score(&fleet, &raised, &[]).missed, all);
+}
+
+#[test]
+fn lifts_really_do_what_must_alarm_nobody() {
+    let (fleet, messages) = hour();
+    let lists = |frame: &Map<String, Value>, list: &str, code: u64| {
+        frame.get(list).and_then(Value::as_array).is_some_and(|codes| codes.contains(&code.into()))
+    };
+    let says = |frame: &Map<String, Value>, name: &str, value: Value| frame.get(name) == Some(&value);
+    let mut counts = [0; 6];
+    for (code, frames) in judge::by_lift(messages) {
+        let own = fleet.truth().iter().filter(|incident| incident.subject == Subject::Device(code));
+        let own: Vec<_> = own.map(|i| i.began_at.ms() - 15_000..i.ended_at.map_or(i64::MAX, Wall::ms)).collect();
+        for Seen { frame, .. } in frames.iter().filter(|seen| own.iter().all(|span| !span.contains(&seen.at))) {
+            let between_floors = says(frame, "passenger", true.into())
+                && says(frame, "door_zone", false.into())
+                && says(frame, "car", "stopped".into());
+            let oddities = [
+                says(frame, "door", "not_fully_closed".into()),
+                between_floors && says(frame, "mode", "inspection".into()),
+                between_floors && says(frame, "mode", "normal".into()),
+                says(frame, "car", "running".into()) && lists(frame, "alarms", 90),
+                lists(frame, "faults", 3),
+                lists(frame, "faults", 41) && says(frame, "passenger", false.into()),
+            ];
+            for (count, odd) in counts.iter_mut().zip(oddities) {
+                *count += u32::from(odd);
+            }
+        }
+    }
+    assert!(counts.iter().all(|count| *count > 10), "{counts:?}");
 }
 
 #[test]

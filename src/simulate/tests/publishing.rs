@@ -59,8 +59,9 @@ async fn serve(mut socket: TcpStream, manners: Manners, received: &mut Received)
 }
 
 /// Flow: a minute of the demo's fleet goes, in about a second, to a broker with these manners, one a connection.
+/// It is told to stop once so many messages are acknowledged.
 /// Returns what the publisher says, what the broker got on each connection, and what the fleet had.
-async fn check(manners: Vec<Manners>) -> (Result<Published, PublishError>, Vec<Received>, Received) {
+async fn check(manners: Vec<Manners>, stop_after: u64) -> (Result<Published, PublishError>, Vec<Received>, Received) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let broker = tokio::spawn(async move {
@@ -86,11 +87,21 @@ async fn check(manners: Vec<Manners>) -> (Result<Published, PublishError>, Vec<R
         until: Some(until),
     };
     let fleet = Arc::new(Mutex::new(Fleet::new(&options(9))));
-    let (counts, told) = watch::channel(Published::default());
-    let result = publish(fleet.clone(), publish_options, Clock::default(), &counts, CancellationToken::new()).await;
+    let (counts, mut told) = watch::channel(Published::default());
+    let shutdown = CancellationToken::new();
+    let stop = async {
+        let stopped = told.wait_for(|counts| counts.acknowledged >= stop_after).await.is_ok();
+        if stopped {
+            shutdown.cancel();
+        }
+        std::future::pending::<()>().await;
+    };
+    let result = tokio::select! {
+        result = publish(fleet, publish_options, Clock::default(), &counts, shutdown.clone()) => result,
+        () = stop => unreachable!("it only watches"),
+    };
     if let Ok(published) = result {
-        assert_eq!(*told.borrow(), published);
-        assert_eq!(fleet.lock().unwrap().now(), until);
+        assert_eq!(*counts.borrow(), published);
     }
     (result, broker.await.unwrap(), wanted)
 }
@@ -99,7 +110,7 @@ const WELL: Manners = Manners { accept: ConnectReturnCode::Success, acknowledge:
 
 #[tokio::test]
 async fn everything_arrives_once_and_in_order() {
-    let (published, received, wanted) = check(vec![WELL]).await;
+    let (published, received, wanted) = check(vec![WELL], u64::MAX).await;
     let all = wanted.len() as u64;
     assert!(all > 500);
     assert_eq!(published.unwrap(), Published { taken: all, acknowledged: all, connections: 1 });
@@ -109,7 +120,7 @@ async fn everything_arrives_once_and_in_order() {
 #[tokio::test]
 async fn what_a_broken_connection_leaves_unacknowledged_is_sent_again() {
     let breaks = Manners { acknowledge: 100, swallow: 20, ..WELL };
-    let (published, received, wanted) = check(vec![breaks, breaks, WELL]).await;
+    let (published, received, wanted) = check(vec![breaks, breaks, WELL], u64::MAX).await;
     let all = wanted.len() as u64;
     assert_eq!(published.unwrap(), Published { taken: all, acknowledged: all, connections: 3 });
     let [first, second, third] = received.as_slice() else { panic!("three connections") };
@@ -129,8 +140,17 @@ async fn what_a_broken_connection_leaves_unacknowledged_is_sent_again() {
 #[tokio::test]
 async fn a_refusal_is_told_and_not_tried_again() {
     let refuses = Manners { accept: ConnectReturnCode::BadUserNamePassword, ..WELL };
-    let (published, received, _) = check(vec![refuses]).await;
+    let (published, received, _) = check(vec![refuses], u64::MAX).await;
     let error = published.unwrap_err().to_string();
     assert!(error.contains("vigil-simulate") && error.contains("127.0.0.1"), "{error}");
     assert!(received == [vec![]]);
+}
+
+#[tokio::test]
+async fn a_shutdown_leaves_nothing_unacknowledged() {
+    let (published, received, wanted) = check(vec![WELL], 200).await;
+    let published = published.unwrap();
+    assert_eq!(published.taken, published.acknowledged);
+    assert!((200..wanted.len() as u64).contains(&published.taken), "{published:?}");
+    assert!(received[0][..] == wanted[..published.taken as usize]);
 }
