@@ -12,6 +12,8 @@ pub mod journal;
 pub mod core;
 pub mod spine;
 
+pub mod simulate;
+
 pub mod clock;
 pub mod observe;
 pub mod proto;

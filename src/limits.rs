@@ -117,6 +117,15 @@ pub const PAGE_ROWS: usize = 1_000;
 
 // The longest list of an item: its elements are named by their index in 16 bits.
 const _: () = assert!(CLEARED < u16::MAX as usize);
+/// Largest simulated fleet; larger wishes are cut to it. Codes have room for no more.
+pub const SIMULATED_LIFTS: u32 = 999_999;
+pub const SIMULATED_CYLINDERS: u32 = 999_999;
+pub const SIMULATED_STATIONS: u32 = 999;
+/// Messages of a simulated fleet that wait for their acknowledgement; further ones wait to be sent.
+pub const PUBLISH_WINDOW: u16 = 4_096;
+/// False alerts that a score names one by one; further ones are counted.
+pub const SCORE_FALSE_NAMED: usize = 1_000;
+
 const _: () = assert!(PAYLOAD_BYTES + TOPIC_BYTES < JOURNAL_RECORD_BYTES);
 const _: () = assert!(PAYLOAD_BYTES < GROUP_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < JOURNAL_BUFFER_BYTES);

@@ -1,0 +1,271 @@
+//! One lift: plays its script, reports on change and keeps alive, and plans what comes next.
+
+use super::activity::{Activity, LONGEST_ODDITY_MS, LONGEST_TRIP_MS, Oddity};
+use super::dice::{Dice, Stream};
+use super::script::{Act, Script};
+use super::terminal::{Habit, Terminal};
+use super::truth::{Incident, IncidentKind};
+use super::{FleetOptions, Message, Pace};
+use crate::model::frame::{Car, Direction, Door, Mode};
+use crate::model::ids::{DeviceCode, Subject};
+use crate::model::time::Wall;
+
+/// All that a terminal can see.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct State {
+    pub(super) mode: Mode,
+    pub(super) car: Car,
+    pub(super) direction: Direction,
+    /// In the door zone; means nothing while the car runs.
+    pub(super) level: bool,
+    pub(super) door: Door,
+    /// 0: nobody is inside.
+    pub(super) load_kg: u32,
+    pub(super) floor: i32,
+    pub(super) speed_mm_s: i32,
+    pub(super) runs: u64,
+    pub(super) run_hours: u32,
+    pub(super) fault: Option<u32>,
+    pub(super) alarm: bool,
+    /// The source's own word for it.
+    pub(super) trapped: bool,
+    /// Since the last frame.
+    pub(super) event: Option<u32>,
+}
+
+#[derive(Debug)]
+pub(super) struct Lift {
+    code: DeviceCode,
+    dice: Dice,
+    pace: Pace,
+    state: State,
+    floors: (i32, i32),
+    shut: Door,
+    terminal: Terminal,
+    silent: bool,
+    script: Script,
+    last_frame_at: Wall,
+    next_entrapment_at: Wall,
+    next_oddity_at: Wall,
+    oddities: u32,
+    /// Where its incident stands in the truth.
+    incident: Option<usize>,
+}
+
+/// The golden ratio's fraction: its multiples, however many, are spread evenly over the unit interval.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
+
+impl Lift {
+    pub(super) fn new(options: &FleetOptions, index: u32, code: DeviceCode) -> Self {
+        let mut dice = Dice::new(options.seed, Stream::Lift(index));
+        let pace = options.pace;
+        let floors = (-(dice.below(3) as i32), 5 + dice.below(26) as i32);
+        let shut = if dice.chance(30) { Door::Locked } else { Door::Closed };
+        let floor = dice.between((i64::from(floors.0), i64::from(floors.1))) as i32;
+        let state = State {
+            mode: Mode::Normal,
+            car: Car::Stopped,
+            direction: Direction::None,
+            level: true,
+            door: shut,
+            load_kg: 0,
+            floor,
+            speed_mm_s: 0,
+            runs: u64::from(dice.below(2_000_000)),
+            run_hours: dice.below(60_000),
+            fault: None,
+            alarm: false,
+            trapped: false,
+            event: None,
+        };
+        let phase = if pace.first_at_once { 0.0 } else { f64::from(options.seed as u16) / 65_536.0 };
+        let phase = (phase + f64::from(index) * GOLDEN).fract();
+        let terminal = Terminal::new(code, Habit::of(index), options.began, &mut dice);
+        let mut lift = Self {
+            code,
+            pace,
+            state,
+            floors,
+            shut,
+            terminal,
+            silent: true,
+            script: Script::default(),
+            last_frame_at: options.began,
+            next_entrapment_at: options.began + (phase * pace.entrapment_every_ms as f64) as i64,
+            next_oddity_at: options.began + dice.between((0, pace.oddity_every_ms)),
+            oddities: dice.below(Oddity::ALL.len() as u32),
+            incident: None,
+            dice,
+        };
+        lift.script.begin(options.began);
+        if index == 0 && pace.first_at_once {
+            lift.begin_with_an_entrapment();
+        } else {
+            let wait_ms = lift.dice.between((0, pace.keep_alive_ms().min(5_000)));
+            lift.script.after(wait_ms, Act::Hear { restarted: false });
+        }
+        lift
+    }
+
+    /// Nobody who watches a demonstration should wait for somebody to board first.
+    fn begin_with_an_entrapment(&mut self) {
+        self.state.load_kg = 75;
+        self.script.and(Act::Hear { restarted: false });
+        // In the middle of its floors, so that the ride may go anywhere; one floor each way makes it short.
+        let floor = self.state.floor.clamp(self.floors.0 + 1, self.floors.1 - 1);
+        self.state.floor = floor;
+        self.script.after(5_000, Act::Wait);
+        let rescue_ms = self.dice.between(self.pace.rescue_ms);
+        let near = (floor - 1, floor + 1);
+        self.activity(near).entrap(IncidentKind::BetweenFloors, rescue_ms);
+        self.next_entrapment_at = self.next_entrapment_at + self.pace.entrapment_every_ms;
+    }
+
+    fn activity(&mut self, floors: (i32, i32)) -> Activity<'_> {
+        let Self { script, dice, state, shut, .. } = self;
+        Activity { script, dice, floor: state.floor, floors, shut: *shut }
+    }
+
+    /// When it acts next.
+    pub(super) fn next_at(&self) -> Wall {
+        self.script.next_at().min(self.keep_alive_at()).min(self.terminal.next_at())
+    }
+
+    #[cfg(test)]
+    pub(super) fn next_entrapment_at(&self) -> Wall {
+        self.next_entrapment_at
+    }
+
+    fn keep_alive_at(&self) -> Wall {
+        if self.silent { Wall::MAX } else { self.last_frame_at + self.pace.keep_alive_ms() }
+    }
+
+    /// Does all that is due at `now`.
+    pub(super) fn act(&mut self, now: Wall, out: &mut Vec<Message>, truth: &mut Vec<Incident>) {
+        self.terminal.flush(now, out);
+        let before = self.state.clone();
+        let mut heard = false;
+        while let Some(act) = self.script.take(now) {
+            heard |= matches!(act, Act::Hear { .. });
+            self.play(act, now, out, truth);
+        }
+        let keep_alive = now >= self.keep_alive_at();
+        if !self.silent && (heard || keep_alive || self.state != before) {
+            self.terminal.say(now, &self.state, heard || keep_alive, &mut self.dice, out);
+            self.state.event = None;
+            self.last_frame_at = now;
+        }
+        if self.script.is_empty() {
+            self.plan(now);
+        }
+    }
+
+    fn play(&mut self, act: Act, now: Wall, out: &mut Vec<Message>, truth: &mut Vec<Incident>) {
+        let state = &mut self.state;
+        match act {
+            Act::Wait => {}
+            Act::Door(door) => state.door = door,
+            Act::Load(load_kg) => state.load_kg = load_kg,
+            Act::Depart { up, speed_mm_s } => {
+                state.car = Car::Running;
+                state.direction = if up { Direction::Up } else { Direction::Down };
+                state.speed_mm_s = speed_mm_s;
+                state.runs += 1;
+                // A run is short; some four hundred make an hour.
+                state.run_hours += u32::from(state.runs.is_multiple_of(400));
+            }
+            Act::Floor(floor) => state.floor = floor,
+            Act::Stop { level } => {
+                state.car = Car::Stopped;
+                state.direction = Direction::None;
+                state.speed_mm_s = 0;
+                state.level = level;
+            }
+            Act::Level(level) => state.level = level,
+            Act::Mode(mode) => state.mode = mode,
+            Act::Fault(fault) => state.fault = fault,
+            Act::Alarm(pressed) => state.alarm = pressed,
+            Act::Trapped(trapped) => state.trapped = trapped,
+            Act::Event(code) => state.event = Some(code),
+            Act::Hush => self.silent = true,
+            Act::LastWill => self.terminal.say_status(now, false, out),
+            Act::Hear { restarted } => {
+                self.silent = false;
+                if restarted {
+                    self.terminal.restart();
+                }
+                self.terminal.say_status(now, true, out);
+            }
+            Act::Began(kind) => {
+                self.incident = Some(truth.len());
+                let lateness_ms = self.terminal.habit().lateness_ms();
+                truth.push(Incident::new(Subject::Device(self.code), kind, now, lateness_ms));
+            }
+            Act::Ended => {
+                if let Some(incident) = self.incident.take() {
+                    truth[incident].ended_at = Some(now);
+                }
+            }
+        }
+    }
+
+    /// Decides what comes next, and waits for it. Whatever begins ends before the next entrapment is due.
+    fn plan(&mut self, now: Wall) {
+        self.script.begin(now);
+        let idle_ms = self.dice.between(self.pace.idle_ms);
+        let spare_ms = self.next_entrapment_at - now - idle_ms;
+        let wants_oddity = now >= self.next_oddity_at && self.is_odd();
+        if wants_oddity && spare_ms > self.longest_oddity_ms() {
+            self.script.after(idle_ms, Act::Wait);
+            self.plan_oddity();
+            self.next_oddity_at = now + self.pace.oddity_every_ms;
+        } else if spare_ms > LONGEST_TRIP_MS {
+            self.script.after(idle_ms, Act::Wait);
+            self.activity(self.floors).trip();
+        } else {
+            let late_ms = self.terminal.habit().lateness_ms();
+            let rescue_ms = self.dice.between(self.pace.rescue_ms) + late_ms;
+            let kind = self.entrapment_kind();
+            self.script.at(self.next_entrapment_at, Act::Wait);
+            self.activity(self.floors).entrapment(kind, rescue_ms);
+            self.next_entrapment_at = self.script.end().max(self.next_entrapment_at + self.pace.entrapment_every_ms);
+        }
+    }
+
+    /// A terminal that is late would make some oddities look like what they are not.
+    fn is_odd(&self) -> bool {
+        matches!(self.terminal.habit(), Habit::Prompt | Habit::GoesSilent | Habit::Restarts)
+    }
+
+    fn longest_oddity_ms(&self) -> i64 {
+        LONGEST_ODDITY_MS.max(7 * self.pace.keep_alive_ms())
+    }
+
+    fn plan_oddity(&mut self) {
+        let keep_alive_ms = self.pace.keep_alive_ms();
+        match self.terminal.habit() {
+            Habit::GoesSilent => {
+                let silent_ms = self.dice.between((4 * keep_alive_ms, 6 * keep_alive_ms));
+                self.activity(self.floors).silence(silent_ms, keep_alive_ms);
+            }
+            Habit::Restarts => self.activity(self.floors).restart(),
+            _ => {
+                let oddity = Oddity::ALL[self.oddities as usize % Oddity::ALL.len()];
+                self.oddities = self.oddities.wrapping_add(1);
+                self.activity(self.floors).oddity(oddity);
+            }
+        }
+    }
+
+    fn entrapment_kind(&mut self) -> IncidentKind {
+        match self.dice.below(12) {
+            0..3 => IncidentKind::BetweenFloors,
+            3..5 => IncidentKind::PowerLost,
+            5..7 => IncidentKind::DoorFault,
+            7 => IncidentKind::DoorJammed,
+            8..10 => IncidentKind::AlarmPressed,
+            10 => IncidentKind::Reported,
+            _ => IncidentKind::Quiet,
+        }
+    }
+}
