@@ -28,8 +28,9 @@ pub const SCAN_TEXT_CHARS: usize = 64;
 /// Most invalid fields named for one frame; the rest is counted as one more.
 pub const INVALID_FIELDS: usize = 64;
 
-/// Largest record of a journal.
-pub const JOURNAL_RECORD_BYTES: usize = 4 * 1024 * 1024;
+/// Largest record of a journal. The effects of the largest report, every one of its frames bad in every field and each
+/// with alerts, stay far below it.
+pub const JOURNAL_RECORD_BYTES: usize = 16 * 1024 * 1024;
 /// A journal segment is closed when it has reached this.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// The part of a journal that reports may not fill: it is kept for ticks, links and commands.
@@ -37,7 +38,7 @@ pub const JOURNAL_RESERVE_PERCENT: u64 = 5;
 /// A retention that a journal's size couldn't hold even at this rate is refused.
 pub const JOURNAL_RATE_BYTES_PER_S_MIN: u64 = 1_024;
 /// A journal keeps at most this much of what was appended and not released in memory; what is beyond is written early.
-pub const JOURNAL_BUFFER_BYTES: usize = 16 * 1024 * 1024;
+pub const JOURNAL_BUFFER_BYTES: usize = 32 * 1024 * 1024;
 /// What a journal's reader reads from a file at once, unless a record is larger.
 pub const JOURNAL_READ_BYTES: usize = 1024 * 1024;
 /// Largest content of a snapshot.
@@ -111,7 +112,7 @@ pub const FEED_BATCH: usize = 256;
 
 /// Rows in one store transaction, and their bytes in the outbox.
 pub const BATCH_ROWS: usize = 10_000;
-pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
+pub const BATCH_BYTES: usize = 32 * 1024 * 1024;
 /// Rows in one page of a query.
 pub const PAGE_ROWS: usize = 1_000;
 

@@ -216,7 +216,8 @@ impl Driver {
         let inbox = keep_from(&self.spine.inbox().segments(), inbox_done, inbox_retention_ms, quotas.inbox_bytes, wall);
         let snapshotted = rounds.snapshots[1].is_some();
         let outbox_done = if snapshotted { self.vitals.stored_to.load(Ordering::Acquire) } else { 0 };
-        let outbox = keep_from(&self.spine.outbox().segments(), outbox_done, event_retention_ms, quotas.outbox_bytes, wall);
+        let outbox =
+            keep_from(&self.spine.outbox().segments(), outbox_done, event_retention_ms, quotas.outbox_bytes, wall);
         self.spine.trim(inbox, outbox)
     }
 
@@ -272,7 +273,7 @@ fn write(snapshots: &SnapshotDir, image: &Image, wall: Wall) -> Option<SnapshotI
     let content = image.encode();
     match snapshots.write(image.inbox.position, wall, |out| out.write_all(&content)) {
         Ok(info) => {
-            let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
             emit(SnapshotWritten { bytes: content.len() as u64, took_ms });
             Some(info)
         }
@@ -304,10 +305,19 @@ mod tests {
 
     #[test]
     fn a_journal_is_kept_as_long_as_needed_then_as_long_as_wanted_then_as_long_as_there_is_room() {
-        let segment = |n: u64| SegmentInfo { first: n * 10, next: n * 10 + 10, bytes: 100, closed_at: Some(Wall(n as i64 * 1_000)) };
+        let segment = |n: u64| SegmentInfo {
+            first: n * 10,
+            next: n * 10 + 10,
+            bytes: 100,
+            closed_at: Some(Wall(n as i64 * 1_000)),
+        };
         let segments: Vec<_> = (0..5).map(segment).collect();
         let check = |needed, retention_ms, quota, expected| {
-            assert_eq!(keep_from(&segments, needed, retention_ms, quota, Wall(5_000)), expected, "{needed} {retention_ms} {quota}");
+            assert_eq!(
+                keep_from(&segments, needed, retention_ms, quota, Wall(5_000)),
+                expected,
+                "{needed} {retention_ms} {quota}"
+            );
         };
         check(0, 0, 10_000, 0);
         check(25, 0, 10_000, 20);

@@ -43,9 +43,13 @@ pub enum RecoverError {
          `vigil recover` lists the ways on"
     )]
     Apart { what: &'static str, why: String },
-    #[error("the outbox is ahead of the inbox: {why}. The inbox has lost records that were durable; `vigil recover` lists the ways on")]
+    #[error(
+        "the outbox is ahead of the inbox: {why}. The inbox has lost records that were durable; `vigil recover` lists the ways on"
+    )]
     Ahead { why: String },
-    #[error("the inbox begins at position {first} and there is no snapshot from there on; `vigil recover` lists the ways on")]
+    #[error(
+        "the inbox begins at position {first} and there is no snapshot from there on; `vigil recover` lists the ways on"
+    )]
     NoSnapshot { first: u64 },
     #[error(
         "replaying the inbox gave other effects than the outbox has at position {pos} (from the inbox's position {cause}): \
@@ -73,16 +77,8 @@ impl Spine {
             None => (Core::new(inbox.identity().epoch), 0),
         };
         let replayed = replay(&mut core.0, core.1, &*inbox, &mut *outbox, &mut *poison)?;
-        let spine = Self {
-            inbox,
-            outbox,
-            core: core.0,
-            poison,
-            quotas,
-            withheld: false,
-            group: Vec::new(),
-            bytes: Vec::new(),
-        };
+        let spine =
+            Self { inbox, outbox, core: core.0, poison, quotas, withheld: false, group: Vec::new(), bytes: Vec::new() };
         Ok((spine, replayed))
     }
 }
@@ -105,7 +101,9 @@ fn fits(what: &'static str, at: &wire::JournalPoint, journal: &dyn Journal) -> R
     match journal.hash_at(at.position)? {
         Some(hash) if hash == at.hash => Ok(()),
         Some(_) => apart(format!("their contents differ before position {}", at.position)),
-        None => apart(format!("it holds {} to {}, the snapshot wants {}", journal.first(), journal.next(), at.position)),
+        None => {
+            apart(format!("it holds {} to {}, the snapshot wants {}", journal.first(), journal.next(), at.position))
+        }
     }
 }
 
@@ -162,7 +160,14 @@ impl Kept {
     }
 
     /// Compares one entry with what is there, or adds it behind the end.
-    fn meet(&mut self, outbox: &mut dyn Journal, seq: u64, cause: u64, bytes: &[u8], so_far: &mut Replayed) -> Result<(), RecoverError> {
+    fn meet(
+        &mut self,
+        outbox: &mut dyn Journal,
+        seq: u64,
+        cause: u64,
+        bytes: &[u8],
+        so_far: &mut Replayed,
+    ) -> Result<(), RecoverError> {
         if self.next >= self.end {
             outbox.set_mark(seq);
             outbox.append(bytes)?;

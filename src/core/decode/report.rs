@@ -93,8 +93,6 @@ impl<'p, D: Draft> Collector<'p, D> {
         if index < limits::REPORT_ITEMS {
             return Ok(());
         }
-        let detail =
-            format!("more than {} {}: send several reports", limits::REPORT_ITEMS, D::NAMES[usize::from(LIST)]);
         let pointer = if list.is_empty() { String::new() } else { format!("/{list}") };
         let most = limits::REPORT_ITEMS;
         let detail = format!("more than {most} {}: send several reports", D::NAMES[usize::from(LIST)]);

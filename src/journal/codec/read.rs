@@ -118,8 +118,6 @@ fn actor(it: wire::Actor) -> Result<Actor> {
     Ok(Actor { id: it.id.into(), roles, scope })
 }
 
-pub(super) fn effects(it: wire::Effects) -> Result<Effects> {
-    Ok(Effects { rows: each(it.rows, row)?, events: each(it.events, alert_event)?, ..Effects::default() })
 pub(super) fn effects(bytes: &Bytes) -> Result<(u64, Effects)> {
     let (mut cause, mut effects) = (0, Effects::default());
     let mut fields = Fields::new(bytes);
