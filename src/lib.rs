@@ -7,5 +7,13 @@ pub mod limits;
 pub mod model;
 pub mod spine;
 
+pub mod pages;
+
+pub mod feed;
+
+//pub mod serve;
+
+//pub mod cli;
+
 pub mod clock;
 pub mod proto;

@@ -50,6 +50,43 @@ pub const FEED_RING: usize = 16_384;
 pub const WATCHERS: usize = 2_000;
 /// Events in one batch to a watcher.
 pub const FEED_BATCH: usize = 256;
+/// Alerts cleared last that can still be looked at without the database.
+pub const BOARD_CLEARED: usize = 4_096;
+/// A watcher hears something at least this often.
+pub const HEARTBEAT_MS: u64 = 5_000;
+/// A stream of which the client takes nothing for this long is ended, as is one of which it sends nothing.
+pub const STREAM_STALL_MS: u64 = 60_000;
+
+/// Largest message of a client.
+pub const REQUEST_BYTES: usize = 256 * 1024;
+/// Connections of clients at a time, and calls at a time on each.
+pub const CONNECTIONS: usize = 4_096;
+pub const CALLS_PER_CONNECTION: u32 = 512;
+/// Streams of history at a time.
+pub const QUERIES: usize = 64;
+/// Longest wait for the outcome of a command, and for a read to catch up with one.
+pub const COMMAND_WAIT_MS: u64 = 10_000;
+pub const CATCH_UP_WAIT_MS: u64 = 5_000;
+/// Time that calls and streams have to end once the service shuts down.
+pub const SHUTDOWN_MS: u64 = 5_000;
+/// Longest request id, in characters; that of a stream of commands leaves room for a number.
+pub const REQUEST_ID_CHARS: usize = 64;
+pub const STREAM_REQUEST_ID_CHARS: usize = 48;
+/// Longest note on an alert, in characters.
+pub const NOTE_CHARS: usize = 500;
+/// Longest free text of the archive, in characters.
+pub const ARCHIVE_TEXT_CHARS: usize = 200;
+/// Most districts or rules, and most subjects, of one filter.
+pub const FILTER_ITEMS: usize = 64;
+pub const FILTER_SUBJECTS: usize = 256;
+/// Page size where the client names none.
+pub const PAGE_ROWS_DEFAULT: usize = 200;
+/// Longest page token, in characters.
+pub const PAGE_TOKEN_CHARS: usize = 512;
+/// Bad entries named in the answer to one upload; the rest is counted.
+pub const ENTRY_ERRORS: usize = 200;
+/// Largest file that `vigil import` takes.
+pub const IMPORT_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Rows in one store transaction, and their bytes in the outbox.
 pub const BATCH_ROWS: usize = 10_000;
@@ -62,3 +99,9 @@ const _: () = assert!(PAYLOAD_BYTES < GROUP_BYTES);
 const _: () = assert!((JOURNAL_RECORD_BYTES as u64) < SEGMENT_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < BATCH_BYTES);
 const _: () = assert!(REPORT_ITEMS < BATCH_ROWS);
+// Frames are the larger part of an answer's page: some 1 KiB each at their worst fits a client's default of 4 MiB.
+const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS);
+const _: () = assert!(STREAM_REQUEST_ID_CHARS + 16 <= REQUEST_ID_CHARS);
+// An archive entry has up to three free texts of up to four bytes a character, and some codes.
+const _: () = assert!(COMMAND_ITEMS * (3 * 4 * ARCHIVE_TEXT_CHARS + 512) < JOURNAL_RECORD_BYTES);
+const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);
