@@ -11,7 +11,7 @@ pub mod pages;
 
 pub mod feed;
 
-//pub mod serve;
+pub mod serve;
 
 //pub mod cli;
 

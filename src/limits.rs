@@ -57,6 +57,9 @@ pub const HEARTBEAT_MS: u64 = 5_000;
 /// A stream of which the client takes nothing for this long is ended, as is one of which it sends nothing.
 pub const STREAM_STALL_MS: u64 = 60_000;
 
+/// The service isn't ready when the core has judged nothing for this long.
+pub const CORE_STALL_MS: i64 = 10_000;
+
 /// Largest message of a client.
 pub const REQUEST_BYTES: usize = 256 * 1024;
 /// Connections of clients at a time, and calls at a time on each.
@@ -81,6 +84,8 @@ pub const FILTER_ITEMS: usize = 64;
 pub const FILTER_SUBJECTS: usize = 256;
 /// Page size where the client names none.
 pub const PAGE_ROWS_DEFAULT: usize = 200;
+/// An answer, or one message of a stream, is ended at this size: gRPC clients take 4 MiB unless told otherwise.
+pub const ANSWER_BYTES: usize = 1024 * 1024;
 /// Longest page token, in characters.
 pub const PAGE_TOKEN_CHARS: usize = 512;
 /// Bad entries named in the answer to one upload; the rest is counted.
@@ -99,7 +104,6 @@ const _: () = assert!(PAYLOAD_BYTES < GROUP_BYTES);
 const _: () = assert!((JOURNAL_RECORD_BYTES as u64) < SEGMENT_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < BATCH_BYTES);
 const _: () = assert!(REPORT_ITEMS < BATCH_ROWS);
-// Frames are the larger part of an answer's page: some 1 KiB each at their worst fits a client's default of 4 MiB.
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS);
 const _: () = assert!(STREAM_REQUEST_ID_CHARS + 16 <= REQUEST_ID_CHARS);
 // An archive entry has up to three free texts of up to four bytes a character, and some codes.
