@@ -13,7 +13,7 @@ pub mod feed;
 
 pub mod serve;
 
-//pub mod cli;
+pub mod cli;
 
 pub mod clock;
 pub mod proto;

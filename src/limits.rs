@@ -90,6 +90,8 @@ pub const ANSWER_BYTES: usize = 1024 * 1024;
 pub const PAGE_TOKEN_CHARS: usize = 512;
 /// Bad entries named in the answer to one upload; the rest is counted.
 pub const ENTRY_ERRORS: usize = 200;
+/// Rows that `vigil import` has read and the service has not taken yet.
+pub const IMPORT_AHEAD: usize = 64;
 /// Largest file that `vigil import` takes.
 pub const IMPORT_BYTES: u64 = 256 * 1024 * 1024;
 
