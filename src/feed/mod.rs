@@ -188,7 +188,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(log.reads() > 0, true);
+        assert!(log.reads() > 0);
     }
 
     #[tokio::test]

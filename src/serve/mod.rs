@@ -41,7 +41,7 @@ pub struct Settings {
     pub auth: Arc<dyn Authenticate>,
     /// Between two heartbeats of a watch.
     pub heartbeat: Duration,
-    /// A stream that makes no progress for this long is ended.
+    /// A stream that makes no progress for this long is ended. Several heartbeats.
     pub stall: Duration,
     /// Longest wait for the outcome of a command.
     pub command_wait: Duration,

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,7 +20,8 @@ pub(super) trait Source: Send + 'static {
 
 type Step<S> = (S, Option<Result<<S as Source>::Item, Status>>);
 
-/// A source as a gRPC stream, which ends itself when the service stops, and when the client takes nothing for `stall`.
+/// A source as a gRPC stream, which ends itself when the service stops, and when it makes no progress for `stall`:
+/// because the client takes nothing, or the source gives nothing.
 pub(super) struct Pulled<S: Source> {
     /// `None` once the stream has ended.
     step: Option<ReusableBoxFuture<'static, Step<S>>>,
@@ -28,17 +29,19 @@ pub(super) struct Pulled<S: Source> {
     stop: CancellationToken,
 }
 
-/// What the client did last. `slot` is given back as soon as it is taken for gone.
+/// `slot` is given back as soon as the stream is taken for dead.
 #[derive(Debug)]
 struct Pace {
-    /// When the last message was handed over; `None` while the client waits for one.
-    given: Option<Instant>,
+    /// When more was last asked for. A source that has nothing to say sends heartbeats, so that a client which takes
+    /// what it is sent asks all the time.
+    asked: Instant,
     slot: Option<OwnedSemaphorePermit>,
+    waker: Option<Waker>,
 }
 
 impl<S: Source> Pulled<S> {
     pub(super) fn new(source: S, slot: OwnedSemaphorePermit, stall: Duration, stop: CancellationToken) -> Self {
-        let pace = Arc::new(Mutex::new(Pace { given: Some(Instant::now()), slot: Some(slot) }));
+        let pace = Arc::new(Mutex::new(Pace { asked: Instant::now(), slot: Some(slot), waker: None }));
         tokio::spawn(watch_pace(Arc::downgrade(&pace), stall));
         Self { step: Some(ReusableBoxFuture::new(step(source, stop.clone()))), pace, stop }
     }
@@ -58,10 +61,13 @@ async fn watch_pace(pace: std::sync::Weak<Mutex<Pace>>, stall: Duration) {
         tokio::time::sleep(stall / 4).await;
         let Some(pace) = pace.upgrade() else { return };
         let mut pace = lock(&pace);
-        if pace.given.is_some_and(|given| given.elapsed() >= stall) {
+        if pace.asked.elapsed() >= stall {
             pace.slot = None;
+            if let Some(waker) = pace.waker.take() {
+                waker.wake();
+            }
             metrics::counter!("vigil_streams_dropped_total", "reason" => "stalled").increment(1);
-            tracing::info!(stall_s = stall.as_secs(), "a stream was dropped: its client took nothing");
+            tracing::info!(stall_s = stall.as_secs(), "a stream was dropped: it made no progress");
             return;
         }
     }
@@ -82,16 +88,16 @@ impl<S: Source> Stream for Pulled<S> {
             if pace.slot.is_none() {
                 this.step = None;
                 return Poll::Ready(Some(Err(Status::aborted(
-                    "the stream was dropped because nothing was taken from it for too long: go on with the last cursor or token",
+                    "the stream was dropped because it made no progress for too long: go on with the last cursor or token",
                 ))));
             }
-            pace.given = None;
+            pace.asked = Instant::now();
+            pace.waker = Some(cx.waker().clone());
         }
         let (source, item) = ready!(future.poll(cx));
         match item {
             Some(Ok(item)) => {
                 future.set(step(source, this.stop.clone()));
-                lock(&this.pace).given = Some(Instant::now());
                 Poll::Ready(Some(Ok(item)))
             }
             ended => {

@@ -1,6 +1,7 @@
 //! `vigil import`: a CSV file into the archive.
 
 mod columns;
+mod lines;
 mod rows;
 
 use std::collections::hash_map::RandomState;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -10,6 +11,7 @@ use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 
 use super::columns::{Columns, Kind};
+use super::lines::Lines;
 use crate::limits;
 use crate::proto::v1::{UpsertDevicesRequest, UpsertDevicesResponse};
 
@@ -76,8 +78,10 @@ pub(super) struct Reader {
     csv: csv::Reader<File>,
     columns: Columns,
     bytes: u64,
+    /// The same file, read a second time.
+    lines: Lines<BufReader<File>>,
     /// Where each code stood: the same one twice would change back and forth at every import.
-    lines: BTreeMap<String, u64>,
+    seen: BTreeMap<String, u64>,
 }
 
 /// Opens a file and reads its header.
@@ -87,6 +91,7 @@ pub(super) fn open(path: &Path, kind: Kind) -> anyhow::Result<Reader> {
     if bytes > limits::IMPORT_BYTES {
         bail!("is larger than {} MiB: import it in parts", limits::IMPORT_BYTES / 1024 / 1024);
     }
+    let lines = Lines::new(BufReader::new(File::open(path).context("can't be opened")?));
     let mut csv = csv::ReaderBuilder::new().flexible(true).has_headers(false).trim(csv::Trim::All).from_reader(file);
     let mut header = ByteRecord::new();
     if !csv.read_byte_record(&mut header).context("can't be read")? {
@@ -94,7 +99,7 @@ pub(super) fn open(path: &Path, kind: Kind) -> anyhow::Result<Reader> {
     }
     let names = texts(&header).map_err(|at| anyhow::anyhow!("line 1, column {}: {NOT_UTF8}", at + 1))?;
     let columns = Columns::read(kind, &names).map_err(|why| anyhow::anyhow!("line 1: {why}"))?;
-    Ok(Reader { csv, columns, bytes, lines: BTreeMap::new() })
+    Ok(Reader { csv, columns, bytes, lines, seen: BTreeMap::new() })
 }
 
 const NOT_UTF8: &str = "is not UTF-8: save the file as CSV UTF-8";
@@ -128,7 +133,7 @@ impl Reader {
             }
             sent.rows += 1;
             bar.set_position(self.csv.position().byte());
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = self.lines.of(record.position().map_or(0, csv::Position::byte)).context("can't be read")?;
             match self.request(line, &record) {
                 Ok(request) => {
                     if sender.blocking_send(request).is_err() {
@@ -144,7 +149,7 @@ impl Reader {
     fn request(&mut self, line: u64, record: &ByteRecord) -> Result<UpsertDevicesRequest, Vec<Fault>> {
         let fault = |column, why| vec![Fault { line, column, why }];
         if record.len() != self.columns.len() {
-            let why = format!("has {} fields, and the first line names {}", record.len(), self.columns.len());
+            let why = format!("fields: {}, where the first line names {}", record.len(), self.columns.len());
             return Err(fault(None, why));
         }
         let fields =
@@ -155,10 +160,10 @@ impl Reader {
             faults.into_iter().map(of_field).collect::<Vec<_>>()
         })?;
         let code = self.columns.code(&fields);
-        if let Some(first) = self.lines.get(code) {
+        if let Some(first) = self.seen.get(code) {
             return Err(fault(None, format!("{code} stands in line {first} already: keep one of them")));
         }
-        self.lines.insert(code.to_owned(), line);
+        self.seen.insert(code.to_owned(), line);
         Ok(UpsertDevicesRequest { line, entry: Some(entry), ..Default::default() })
     }
 }
