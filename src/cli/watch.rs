@@ -6,7 +6,7 @@ use std::time::Duration;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::show::{Language, Look, event_json};
+use super::show::{Language, Look, alert_json, event_json};
 use super::time::{Zone, from_proto, span};
 use super::{Server, Terminal, refused};
 use crate::clock::Clock;
@@ -200,17 +200,22 @@ impl Follower {
         let mut client = AlertServiceClient::new(channel);
         let mut request = ListAlertsRequest { filter: Some(self.filter()), ..Default::default() };
         loop {
-            let page = client.list_alerts(request.clone()).await.map_err(|status| refused(&status))?.into_inner();
-            self.cursor = page.cursor.map(|c| Cursor { epoch: c.epoch, seq: c.seq });
+            let page = match client.list_alerts(request.clone()).await {
+                Ok(page) => page.into_inner(),
+                // The old cursor leads here again when the service is back.
+                Err(status) if may_pass(status.code()) => return Ok(()),
+                Err(status) => return Err(refused(&status)),
+            };
             for alert in &page.alerts {
-                let open = || serde_json::json!({ "open": super::show::alert_json(alert) }).to_string();
+                let open = || serde_json::json!({ "open": alert_json(alert) }).to_string();
                 let line = if self.args.json { open() } else { self.look.open(alert) };
                 terminal.line(&line)?;
             }
-            if page.next_page_token.is_empty() {
+            request.page_token = page.next_page_token;
+            if request.page_token.is_empty() {
+                self.cursor = page.cursor.map(|c| Cursor { epoch: c.epoch, seq: c.seq });
                 return Ok(());
             }
-            request.page_token = page.next_page_token;
         }
     }
 }

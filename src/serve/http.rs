@@ -1,5 +1,7 @@
 //! For those who run the service: `/metrics`, `/healthz` (the process answers) and `/readyz` (it can serve, or why not).
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -19,7 +21,7 @@ pub struct Pages {
     pub shutdown: CancellationToken,
 }
 
-/// Serves until the shutdown of `pages`.
+/// Serves until the shutdown of `pages`, and a second longer for answers under way.
 pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
     let shutdown = pages.shutdown.clone();
     let router = Router::new()
@@ -27,7 +29,14 @@ pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(pages);
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    let too_late = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    tokio::select! {
+        ended = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned()) => ended,
+        () = too_late => Ok(()),
+    }
 }
 
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {

@@ -349,3 +349,29 @@ async fn a_listing_waits_for_the_position_it_is_asked_for() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_page_of_large_alerts_ends_before_clients_refuse_it() {
+    let world = World::start().await;
+    for number in 0..300 {
+        let mut large = alert(number);
+        large.evidence[0].value = "x".repeat(20_000).into();
+        world.teller.lock().unwrap().tell(EventKind::Opened, large);
+    }
+    let mut client = world.alerts().await;
+    let mut request = ListAlertsRequest { page_size: 1_000, ..Default::default() };
+    let (mut ids, mut pages) = (Vec::new(), 0);
+    loop {
+        // A client refuses messages above 4 MiB.
+        let page = client.list_alerts(request.clone()).await.unwrap().into_inner();
+        pages += 1;
+        ids.extend(page.alerts.into_iter().map(|alert| alert.id));
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(ids, (0..300).map(|n| alert(n).id.to_string()).collect::<Vec<_>>());
+    assert!(pages >= 6, "{pages}");
+    world.end().await;
+}

@@ -23,7 +23,7 @@ fn at(seconds: i64) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp { seconds, nanos: 0 })
 }
 
-fn frame(seq: u64, at: Wall) -> FrameRow {
+pub(crate) fn frame(seq: u64, at: Wall) -> FrameRow {
     FrameRow {
         device: device(1),
         generation: 0,
@@ -154,7 +154,7 @@ async fn history_shows_only_what_lies_in_scope() {
     world.end().await;
 }
 
-fn scan(seq: u64, at: Wall) -> Happened {
+pub(crate) fn scan(seq: u64, at: Wall) -> Happened {
     let text = |text: &str| Some(text.into());
     Happened::Scan(ScanRow {
         site: SiteCode::parse("6401-A").unwrap(),

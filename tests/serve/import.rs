@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use vigil::model::archive::EntryKind;
 
-use crate::watch_command::{Printed, print};
+use crate::cli::{Printed, print};
 use crate::world::World;
 
 fn files() -> Vec<PathBuf> {

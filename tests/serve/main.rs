@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
 
 mod alerts;
+mod cli;
 mod commands;
 mod history;
 mod import;
 mod operate;
-mod watch_command;
 mod world;

@@ -6,9 +6,13 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use vigil::cli::{Command, Terminal, run};
-use vigil::model::alert::EventKind;
+use vigil::model::alert::{AlertEvent, EventKind};
+use vigil::model::frame::Reported;
+use vigil::model::row::Order;
+use vigil::model::time::Wall;
 
-use crate::world::{World, alert, eventually};
+use crate::history::{frame, scan};
+use crate::world::{World, alert, event, eventually};
 
 #[derive(Parser)]
 struct Typed {
@@ -123,6 +127,85 @@ async fn a_line_says_what_a_dispatcher_needs() {
          2025-11-22 07:00:31.000 critical cleared      00000000000000000003 | a\u{fffd}[2Jb | trapped-out-of-zone (likely) \
          | passenger=true for 31s | 31s old | condition-held | 1:2\n"
     );
+    world.end().await;
+}
+
+/// Flow: the service comes to another epoch while `vigil watch` follows.
+/// Asserts: it says that something may be missing, shows what is open, and goes on.
+#[tokio::test]
+async fn watching_starts_over_when_the_epoch_has_changed() {
+    let world = World::start().await;
+    world.open(0, 2);
+    let (out, err, mut terminal) = papers();
+    let stop = CancellationToken::new();
+    let command = typed(&world, &["watch", "--from", "1:0", "--json"]);
+    let watching = tokio::spawn({
+        let stop = stop.clone();
+        async move { run(command, &mut terminal, stop).await }
+    });
+    let shown = async |n: usize| {
+        eventually("the lines", async || (out.text().lines().count() >= n).then_some(())).await;
+    };
+    shown(2).await;
+    let publish = |seq: u64| {
+        let event = AlertEvent { epoch: 2, ..event(seq, EventKind::Opened, alert(6 + seq)) };
+        world.backend.feed.publish(&[event], world.backend.feed.judged_now()).unwrap();
+    };
+    publish(1);
+    shown(5).await;
+    publish(2);
+    shown(6).await;
+    stop.cancel();
+    watching.await.unwrap().unwrap();
+    let lines: Vec<serde_json::Value> = out.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let open: Vec<_> = lines[2..5].iter().map(|line| line["open"]["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(open, [0, 1, 7].map(|number| alert(number).id.to_string()));
+    assert_eq!((lines[5]["epoch"].as_u64(), lines[5]["seq"].as_u64()), (Some(2), Some(2)));
+    assert!(err.text().contains("events may be missing here"), "{}", err.text());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn frames_are_shown_as_a_table_or_as_json() {
+    let world = World::start().await;
+    let mut late = frame(2, Wall(1_763_766_001_000));
+    late.order = Order::Late;
+    late.frame.faults.items = vec![3];
+    late.frame.floor_label = Reported::Known("B1".into());
+    world.store.memory.lock().unwrap().frames = vec![frame(1, Wall(1_763_766_000_000)), late];
+    let words = ["history", "00000000000000000001", "--from", "2025-11-22", "--to", "2025-11-23"];
+    let printed = print(&world, &words).await;
+    let rows: Vec<_> =
+        printed.out.text().lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        rows[1..],
+        [
+            "2025-11-22 07:00:00.000 1/1 normal - - - - ? - - - vibration_mg=4.5",
+            "2025-11-22 07:00:01.000 1/2 normal - - - - ? B1 - - fault:03 vibration_mg=4.5 (late)",
+        ]
+    );
+    assert_eq!(printed.err.text(), "# 2 frames\n");
+    let printed = print(&world, &[&words[..], &["--json", "--limit", "1"]].concat()).await;
+    let frame: serde_json::Value = serde_json::from_str(&printed.out.text()).unwrap();
+    assert_eq!((&frame["mode"], &frame["unknown"][0]), (&"normal".into(), &"passenger".into()));
+    assert_eq!(frame["effective_at"], "2025-11-21T23:00:00.000Z");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_trace_shows_scans_in_words() {
+    let world = World::start().await;
+    world.store.memory.lock().unwrap().happened =
+        (1..=250).map(|seq| scan(seq, Wall(1_763_766_000_000 + seq as i64))).collect();
+    let printed = print(&world, &["trace", "564010012345"]).await;
+    assert_eq!(printed.out.text().lines().count(), 250);
+    assert_eq!(
+        printed.out.text().lines().next().unwrap(),
+        "2025-11-22 07:00:00.001 filled             at 6401-A by gun-1 | operator op-7 | medium lpg | tare 16500 g | gross \
+         31400 g | passed | not-a-filling-unit"
+    );
+    let printed = print(&world, &["trace", "564010012346"]).await;
+    assert!(printed.err.text().contains("nothing is known"), "{}", printed.err.text());
     world.end().await;
 }
 
