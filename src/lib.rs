@@ -13,6 +13,13 @@ pub mod core;
 pub mod spine;
 
 pub mod simulate;
+pub mod pages;
+
+pub mod feed;
+
+pub mod serve;
+
+pub mod cli;
 
 pub mod clock;
 pub mod observe;

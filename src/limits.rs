@@ -109,6 +109,50 @@ pub const FEED_RING: usize = 16_384;
 pub const WATCHERS: usize = 2_000;
 /// Events in one batch to a watcher.
 pub const FEED_BATCH: usize = 256;
+/// Alerts cleared last that can still be looked at without the database.
+pub const BOARD_CLEARED: usize = 4_096;
+/// A watcher hears something at least this often.
+pub const HEARTBEAT_MS: u64 = 5_000;
+/// A stream of which the client takes nothing for this long is ended, as is one of which it sends nothing.
+pub const STREAM_STALL_MS: u64 = 60_000;
+
+/// The service isn't ready when the core has judged nothing for this long.
+pub const CORE_STALL_MS: i64 = 10_000;
+
+/// Largest message of a client.
+pub const REQUEST_BYTES: usize = 256 * 1024;
+/// Connections of clients at a time, and calls at a time on each.
+pub const CONNECTIONS: usize = 4_096;
+pub const CALLS_PER_CONNECTION: u32 = 512;
+/// Streams of history at a time.
+pub const QUERIES: usize = 64;
+/// Longest wait for the outcome of a command, and for a read to catch up with one.
+pub const COMMAND_WAIT_MS: u64 = 10_000;
+pub const CATCH_UP_WAIT_MS: u64 = 5_000;
+/// Time that calls and streams have to end once the service shuts down.
+pub const SHUTDOWN_MS: u64 = 5_000;
+/// Longest request id, in characters; that of a stream of commands leaves room for a number.
+pub const REQUEST_ID_CHARS: usize = 64;
+pub const STREAM_REQUEST_ID_CHARS: usize = 48;
+/// Longest note on an alert, in characters.
+pub const NOTE_CHARS: usize = 500;
+/// Longest free text of the archive, in characters.
+pub const ARCHIVE_TEXT_CHARS: usize = 200;
+/// Most districts or rules, and most subjects, of one filter.
+pub const FILTER_ITEMS: usize = 64;
+pub const FILTER_SUBJECTS: usize = 256;
+/// Page size where the client names none.
+pub const PAGE_ROWS_DEFAULT: usize = 200;
+/// An answer, or one message of a stream, is ended at this size: gRPC clients take 4 MiB unless told otherwise.
+pub const ANSWER_BYTES: usize = 1024 * 1024;
+/// Longest page token, in characters.
+pub const PAGE_TOKEN_CHARS: usize = 512;
+/// Bad entries named in the answer to one upload; the rest is counted.
+pub const ENTRY_ERRORS: usize = 200;
+/// Rows that `vigil import` has read and the service has not taken yet.
+pub const IMPORT_AHEAD: usize = 64;
+/// Largest file that `vigil import` takes.
+pub const IMPORT_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Rows in one store transaction, and their bytes in the outbox.
 pub const BATCH_ROWS: usize = 10_000;
@@ -140,3 +184,8 @@ const _: () = assert!(RULE_FILES_BYTES < JOURNAL_RECORD_BYTES / 2);
 const _: () = assert!(CONDITION_NESTING < 96, "the parser's own bound on nesting must not come first");
 // What follows the prefix is at most a kind, a code of 32 characters and a verb.
 const _: () = assert!(TOPIC_PREFIX_BYTES + 64 < TOPIC_BYTES);
+const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS);
+const _: () = assert!(STREAM_REQUEST_ID_CHARS + 16 <= REQUEST_ID_CHARS);
+// An archive entry has up to three free texts of up to four bytes a character, and some codes.
+const _: () = assert!(COMMAND_ITEMS * (3 * 4 * ARCHIVE_TEXT_CHARS + 512) < JOURNAL_RECORD_BYTES);
+const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);

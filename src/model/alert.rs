@@ -93,6 +93,19 @@ named!(
     }
 );
 
+/// A place in the stream of alert events: all up to and including `seq` are behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Cursor {
+    pub epoch: u32,
+    pub seq: u64,
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.epoch, self.seq)
+    }
+}
+
 /// A value that made a transition true.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
@@ -130,6 +143,12 @@ pub struct AlertEvent {
     /// What that person wrote.
     pub note: Option<Box<str>>,
     pub alert: Alert,
+}
+
+impl AlertEvent {
+    pub fn cursor(&self) -> Cursor {
+        Cursor { epoch: self.epoch, seq: self.seq }
+    }
 }
 
 /// An alert as it stands.

@@ -1,0 +1,113 @@
+//! `vigil import`: a CSV file into the archive.
+
+mod columns;
+mod lines;
+mod rows;
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use self::columns::Kind;
+use self::rows::{Fault, Faults, Sent};
+use super::{Server, Terminal, refused};
+use crate::limits;
+use crate::proto::v1::registry_service_client::RegistryServiceClient;
+use crate::proto::v1::{UpsertDevicesRequest, UpsertDevicesResponse};
+
+/// Read lifts, cylinders, firms or sites from a CSV file into the archive
+///
+/// The file is UTF-8 with commas, its first line names the columns, and every further line is one entry, which
+/// replaces the one with the same code: a column that is left out is emptied. Good lines are taken even if others are
+/// bad; importing the same file again changes nothing. docs/import.md has examples.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = columns::help())]
+pub struct Args {
+    /// What the file holds
+    #[arg(value_enum)]
+    kind: Kind,
+    /// The file
+    file: PathBuf,
+    /// Check and count only, write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
+    let name = args.file.display().to_string();
+    let reader = rows::open(&args.file, args.kind).with_context(|| name.clone())?;
+    let columns = reader.columns();
+    let channel = args.server.connect().await?;
+
+    let (sender, mut receiver) = mpsc::channel(limits::IMPORT_AHEAD);
+    let bar = progress(terminal, reader.bytes());
+    let reading = tokio::task::spawn_blocking({
+        let bar = bar.clone();
+        move || reader.send_all(&sender, &bar)
+    });
+    let answer = match receiver.recv().await {
+        Some(first) => upload(channel, first, receiver, args.dry_run).await,
+        None => Ok(UpsertDevicesResponse::default()),
+    };
+    let sent = reading.await.context("reading the file failed")?;
+    bar.finish_and_clear();
+    let answer = answer?;
+    let Sent { mut faults, rows } = sent.with_context(|| name.clone())?;
+    faults.add_answer(&answer, &columns);
+    report(&name, &faults, terminal)?;
+    let what = if args.dry_run { " (dry run, nothing was written)" } else { "" };
+    terminal.line(&format!(
+        "{rows} rows: {} changed, {} unchanged, {} failed{what}",
+        answer.changed, answer.unchanged, faults.rows
+    ))?;
+    Ok(if faults.rows == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn upload(
+    channel: tonic::transport::Channel,
+    mut first: UpsertDevicesRequest,
+    rest: mpsc::Receiver<UpsertDevicesRequest>,
+    dry_run: bool,
+) -> anyhow::Result<UpsertDevicesResponse> {
+    first.request_id = request_id();
+    first.dry_run = dry_run;
+    let messages = tokio_stream::StreamExt::chain(tokio_stream::once(first), ReceiverStream::new(rest));
+    let answer = RegistryServiceClient::new(channel).upsert_devices(messages).await;
+    Ok(answer
+        .map_err(|status| refused(&status).context("what was taken until then stays; import the file again"))?
+        .into_inner())
+}
+
+/// New for every run: what is unchanged since the last one shall be counted so.
+fn request_id() -> String {
+    // Every RandomState is keyed from the system's random numbers.
+    let random = || RandomState::new().build_hasher().finish();
+    format!("import-{:016x}{:016x}", random(), random())
+}
+
+fn progress(terminal: &Terminal, bytes: u64) -> ProgressBar {
+    if !terminal.progress {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
+    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn report(name: &str, faults: &Faults, terminal: &mut Terminal) -> std::io::Result<()> {
+    for Fault { line, column, why } in &faults.first {
+        let column = column.map(|column| format!(":{column}")).unwrap_or_default();
+        terminal.notice(&format!("{name}:{line}{column}: {why}"))?;
+    }
+    if faults.more > 0 {
+        terminal.notice(&format!("{name}: and {} more faults", faults.more))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! `vigil trace`: what happened to one cylinder.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::show::{Language, Look, clean, event_json};
+use super::time::{FORMS, Moment, Zone, civil, rfc3339, to_proto};
+use super::{Server, Terminal, history, refused};
+use crate::model::scan::ScanEvent;
+use crate::proto::v1::history_service_client::HistoryServiceClient;
+use crate::proto::v1::timeline_item::Item;
+use crate::proto::v1::{GetTimelineRequest, StoredScan, TimelineItem};
+
+/// Show what happened to a gas cylinder: its scans and alerts
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Code of the cylinder
+    cylinder: String,
+    #[command(flatten)]
+    server: Server,
+    #[arg(long, value_name = "TIME", default_value = "1970-01-02", value_parser = Moment::parse, help = format!("From this time on: {FORMS}"))]
+    from: Moment,
+    /// Up to this time, but not at it
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = Moment::parse)]
+    to: Moment,
+    /// One JSON object a line instead
+    #[arg(long)]
+    json: bool,
+    /// Language of titles
+    #[arg(long, value_enum, default_value = "en")]
+    lang: Language,
+    #[command(flatten)]
+    zone: Zone,
+}
+
+pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
+    let moment = |moment: Moment| moment.resolve(history::now(), &args.zone.zone).map_err(anyhow::Error::msg);
+    let mut request = GetTimelineRequest {
+        subject: format!("cylinder:{}", args.cylinder),
+        from: Some(to_proto(moment(args.from)?)),
+        to: Some(to_proto(moment(args.to)?)),
+        ..Default::default()
+    };
+    let look = Look { zone: args.zone.zone.clone(), language: args.lang, colour: terminal.colour };
+    let mut client = HistoryServiceClient::new(args.server.connect().await?);
+    let mut count = 0;
+    loop {
+        let page = client.get_timeline(request.clone()).await.map_err(|status| refused(&status))?.into_inner();
+        for item in &page.items {
+            count += 1;
+            let line = if args.json { item_json(item).to_string() } else { line(item, &look) };
+            terminal.line(&line)?;
+        }
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    if count == 0 {
+        terminal.notice(&format!(
+            "# nothing is known to have happened to cylinder {} in that time",
+            clean(&args.cylinder)
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(item: &TimelineItem, look: &Look) -> String {
+    match &item.item {
+        Some(Item::AlertEvent(event)) => look.event(event),
+        Some(Item::Scan(scan)) => format!("{} {}", civil(item.at.as_ref(), &look.zone), scan_words(scan)),
+        Some(Item::Status(status)) => {
+            format!("{} {}", civil(item.at.as_ref(), &look.zone), if status.online { "online" } else { "offline" })
+        }
+        None => format!("{} something that this version doesn't know", civil(item.at.as_ref(), &look.zone)),
+    }
+}
+
+fn event_name(scan: &StoredScan) -> &'static str {
+    ScanEvent::from_number(scan.event.into()).map_or("unknown", ScanEvent::name)
+}
+
+fn scan_words(scan: &StoredScan) -> String {
+    let mut words = format!("{:<18} at {} by {}", event_name(scan), clean(&scan.site), clean(&scan.scanner));
+    for (name, text) in [("operator", &scan.operator), ("counterparty", &scan.counterparty), ("medium", &scan.medium)] {
+        if !text.is_empty() {
+            words += &format!(" | {name} {}", clean(text));
+        }
+    }
+    let amounts = [
+        ("tare", scan.tare_g, "g"),
+        ("gross", scan.gross_g, "g"),
+        ("net", scan.net_g, "g"),
+        ("pressure", scan.pressure_kpa, "kPa"),
+    ];
+    for (name, amount, unit) in amounts {
+        if let Some(amount) = amount {
+            words += &format!(" | {name} {amount} {unit}");
+        }
+    }
+    if let Some(passed) = scan.passed {
+        words += if passed { " | passed" } else { " | not passed" };
+    }
+    for finding in scan.findings.iter().chain(&scan.flags) {
+        words += &format!(" | {}", clean(finding));
+    }
+    words
+}
+
+fn item_json(item: &TimelineItem) -> Value {
+    let at = rfc3339(item.at.as_ref());
+    match &item.item {
+        Some(Item::AlertEvent(event)) => json!({ "at": at, "alert_event": event_json(event) }),
+        Some(Item::Scan(scan)) => json!({ "at": at, "scan": scan_json(scan) }),
+        Some(Item::Status(status)) => json!({ "at": at, "status": { "online": status.online } }),
+        None => json!({ "at": at }),
+    }
+}
+
+fn scan_json(scan: &StoredScan) -> Value {
+    json!({
+        "event": event_name(scan),
+        "site": scan.site,
+        "scanner": scan.scanner,
+        "generation": scan.generation,
+        "boot": scan.boot,
+        "seq": scan.seq,
+        "claimed_at": rfc3339(scan.claimed_at.as_ref()),
+        "received_at": rfc3339(scan.received_at.as_ref()),
+        "cylinder": scan.cylinder,
+        "operator": scan.operator,
+        "counterparty": scan.counterparty,
+        "medium": scan.medium,
+        "tare_g": scan.tare_g,
+        "gross_g": scan.gross_g,
+        "net_g": scan.net_g,
+        "pressure_kpa": scan.pressure_kpa,
+        "passed": scan.passed,
+        "findings": scan.findings,
+        "latitude_e7": scan.latitude_e7,
+        "longitude_e7": scan.longitude_e7,
+        "request": scan.request,
+        "valid_until": rfc3339(scan.valid_until.as_ref()),
+        "flags": scan.flags,
+        "invalid": scan.invalid,
+    })
+}

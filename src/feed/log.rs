@@ -1,0 +1,23 @@
+//! Where events older than memory are read.
+
+use std::pin::Pin;
+
+use crate::model::alert::{AlertEvent, Cursor};
+
+pub type LogFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<AlertEvent>, LogError>> + Send + 'a>>;
+
+/// Outbox and store, as one.
+pub trait EventLog: Send + Sync {
+    /// The events of the epoch of `after` that follow on it: ascending, without a gap, at most `limit`, and at least
+    /// one if there is one.
+    fn after(&self, after: Cursor, limit: usize) -> LogFuture<'_>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// The one that follows on the cursor is no longer kept.
+    #[error("no longer kept")]
+    TooOld,
+    #[error("{0}")]
+    Unavailable(String),
+}

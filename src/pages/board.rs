@@ -1,0 +1,182 @@
+//! The alerts that are open, folded from the same events that watchers get.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use super::Filter;
+use crate::limits;
+use crate::model::alert::{Alert, AlertEvent, AlertState, Cursor};
+use crate::model::ids::AlertId;
+
+/// **Invariant:** what a call shows is exactly the fold of all events up to the cursor that it names.
+#[derive(Debug, Default)]
+pub struct Board(RwLock<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    open: BTreeMap<AlertId, Arc<Alert>>,
+    /// The last ones cleared, oldest first, for whoever has just cleared one and wants to see it.
+    cleared: VecDeque<Arc<Alert>>,
+    cursor: Cursor,
+}
+
+/// One page of open alerts, ascending by id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing {
+    pub alerts: Vec<Arc<Alert>>,
+    /// There may be more behind the last one.
+    pub more: bool,
+    pub cursor: Cursor,
+}
+
+/// Events came that don't follow on what was there: a bug of ours, for which nothing was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("event {got} was published after {had}: something between them is missing")]
+pub struct Gap {
+    pub had: Cursor,
+    pub got: Cursor,
+}
+
+impl Gap {
+    /// The events of `events` that are new at `had`. A later epoch may begin at any seq.
+    pub fn check(had: Cursor, events: &[AlertEvent]) -> Result<&[AlertEvent], Self> {
+        let known = events.iter().take_while(|e| e.cursor() <= had).count();
+        let mut last = had;
+        for event in &events[known..] {
+            let got = event.cursor();
+            let follows = got.epoch > last.epoch || (got.epoch == last.epoch && got.seq == last.seq + 1);
+            if !follows {
+                return Err(Self { had: last, got });
+            }
+            last = got;
+        }
+        Ok(&events[known..])
+    }
+}
+
+impl Board {
+    /// Begins with what was open at `cursor`.
+    pub fn restore(open: impl IntoIterator<Item = Alert>, cursor: Cursor) -> Self {
+        let open = open.into_iter().map(|alert| (alert.id.clone(), Arc::new(alert))).collect();
+        Self(RwLock::new(State { open, cleared: VecDeque::new(), cursor }))
+    }
+
+    /// Takes events in order; those it knows already are passed over.
+    pub fn apply(&self, events: &[AlertEvent]) -> Result<(), Gap> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for event in Gap::check(state.cursor, events)? {
+            state.take(event);
+        }
+        Ok(())
+    }
+
+    pub fn cursor(&self) -> Cursor {
+        self.read().cursor
+    }
+
+    /// At most `limit` alerts that pass, behind `after`.
+    pub fn list(&self, filter: &Filter, after: Option<&AlertId>, limit: usize) -> Listing {
+        let state = self.read();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut passing = state.open.range((from, Bound::Unbounded)).filter(|(_, alert)| filter.passes(alert));
+        let alerts = passing.by_ref().take(limit).map(|(_, alert)| Arc::clone(alert)).collect();
+        let more = passing.next().is_some();
+        Listing { alerts, more, cursor: state.cursor }
+    }
+
+    /// An alert that is open, or was cleared a short while ago.
+    pub fn get(&self, id: &AlertId) -> Option<Arc<Alert>> {
+        let state = self.read();
+        let cleared = || state.cleared.iter().rev().find(|alert| alert.id == *id);
+        state.open.get(id).or_else(cleared).map(Arc::clone)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self, event: &AlertEvent) {
+        let alert = Arc::new(event.alert.clone());
+        match alert.state {
+            AlertState::Open => {
+                self.open.insert(alert.id.clone(), alert);
+            }
+            AlertState::Cleared => {
+                self.open.remove(&alert.id);
+                if self.cleared.len() == limits::BOARD_CLEARED {
+                    self.cleared.pop_front();
+                }
+                self.cleared.push_back(alert);
+            }
+        }
+        self.cursor = event.cursor();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::testing::{event, lift};
+    use crate::model::actor::{Actor, Scope};
+    use crate::model::alert::{EventKind, Severity};
+    use crate::model::ids::District;
+
+    fn ids(listing: &Listing) -> Vec<String> {
+        listing.alerts.iter().map(|a| a.id.subject.to_string()).collect()
+    }
+
+    #[test]
+    fn a_listing_is_the_fold_of_the_events_up_to_its_cursor() {
+        let board = Board::default();
+        let events = [
+            event(1, lift(3), EventKind::Opened),
+            event(2, lift(1), EventKind::Opened),
+            event(3, lift(2), EventKind::Opened),
+            event(4, lift(1), EventKind::Cleared),
+        ];
+        let everyone = Filter::all(Actor::local_admin());
+        for (n, want) in [vec![3], vec![1, 3], vec![1, 2, 3], vec![2, 3]].into_iter().enumerate() {
+            board.apply(&events[..=n]).unwrap();
+            let listing = board.list(&everyone, None, 10);
+            assert_eq!(ids(&listing), want.into_iter().map(|n| lift(n).to_string()).collect::<Vec<_>>());
+            assert_eq!(listing.cursor, Cursor { epoch: 1, seq: n as u64 + 1 });
+        }
+        assert_eq!(board.get(&events[3].alert.id).unwrap().state, AlertState::Cleared);
+    }
+
+    #[test]
+    fn a_gap_is_refused_and_changes_nothing() {
+        let board = Board::default();
+        board.apply(&[event(1, lift(1), EventKind::Opened)]).unwrap();
+        let gap = board.apply(&[event(2, lift(2), EventKind::Opened), event(4, lift(4), EventKind::Opened)]);
+        assert_eq!(gap.unwrap_err().got.seq, 4);
+        assert_eq!(board.cursor().seq, 1);
+        assert_eq!(board.list(&Filter::all(Actor::local_admin()), None, 10).alerts.len(), 1);
+    }
+
+    #[test]
+    fn pages_follow_on_each_other_and_show_only_the_own_district() {
+        let open = (1..=9).map(|n| event(n, lift(n), EventKind::Opened).alert);
+        let board = Board::restore(open, Cursor { epoch: 1, seq: 9 });
+        let district = District::parse("640101").unwrap();
+        let actor = Actor { scope: Scope::Districts(vec![district]), ..Actor::local_admin() };
+        let filter = Filter { minimum_severity: Some(Severity::Major), ..Filter::all(actor) };
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = board.list(&filter, after.as_ref(), 2);
+            seen.extend(ids(&page));
+            after = page.alerts.last().map(|a| a.id.clone());
+            if !page.more {
+                break;
+            }
+        }
+        // Of the lifts of `testing`, every third lies in district 640101.
+        assert_eq!(seen, [1, 4, 7].map(|n| lift(n).to_string()));
+    }
+}

@@ -1,0 +1,7 @@
+//! What the core has published, readable without the database.
+
+mod board;
+mod filter;
+
+pub use board::{Board, Gap, Listing};
+pub use filter::Filter;

@@ -1,0 +1,90 @@
+//! The gRPC services, one file each.
+
+mod alerts;
+mod convert;
+mod history;
+mod registry;
+mod violations;
+mod watch;
+
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Server;
+use tonic::transport::server::Router;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use self::violations::Violations;
+use super::auth::Gate;
+use super::{ServeError, Shared};
+use crate::limits;
+use crate::proto;
+use crate::proto::v1::alert_service_server::AlertServiceServer;
+use crate::proto::v1::history_service_server::HistoryServiceServer;
+use crate::proto::v1::registry_service_server::RegistryServiceServer;
+
+/// The domain of `google.rpc.ErrorInfo`.
+pub(super) const DOMAIN: &str = "vigil";
+
+/// Every service behind the gate, but for health, which probes ask without credentials.
+pub(super) async fn routes(server: &mut Server, shared: &Shared) -> Result<Router, ServeError> {
+    macro_rules! gated {
+        ($server:ident, $service:expr) => {{
+            let server = $server::new($service).max_decoding_message_size(limits::REQUEST_BYTES);
+            InterceptedService::new(server, Gate(shared.settings.auth.clone()))
+        }};
+    }
+    let gate = || Gate(shared.settings.auth.clone());
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tokio::spawn(report_health(reporter, shared.clone()));
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(server
+        .add_service(health)
+        .add_service(InterceptedService::new(reflection().build_v1()?, gate()))
+        .add_service(InterceptedService::new(reflection().build_v1alpha()?, gate()))
+        .add_service(gated!(AlertServiceServer, alerts::Alerts(shared.clone())))
+        .add_service(gated!(RegistryServiceServer, registry::Registry(shared.clone())))
+        .add_service(gated!(HistoryServiceServer, history::History(shared.clone()))))
+}
+
+/// Keeps the health service in step with readiness until shutdown.
+async fn report_health(reporter: HealthReporter, shared: Shared) {
+    const NAMES: [&str; 4] = ["", "vigil.v1.AlertService", "vigil.v1.RegistryService", "vigil.v1.HistoryService"];
+    let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
+    loop {
+        let stopped = tokio::select! {
+            () = shared.stop.cancelled() => true,
+            _ = every.tick() => false,
+        };
+        let serving = !stopped && shared.backend.not_ready().is_empty();
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for name in NAMES {
+            reporter.set_service_status(name, status).await;
+        }
+        if stopped {
+            return;
+        }
+    }
+}
+
+/// How many of the first `items` fit one answer; at least one.
+fn fitting<M: prost::Message>(items: &[M]) -> usize {
+    let mut bytes = 0;
+    let fits = |item: &&M| {
+        bytes += item.encoded_len() + 8;
+        bytes <= limits::ANSWER_BYTES
+    };
+    items.iter().take_while(fits).count().max(1).min(items.len())
+}
+
+/// A page size as asked for, or the default.
+fn page_size(asked: u32, violations: &mut Violations) -> usize {
+    let asked = asked as usize;
+    if asked > limits::PAGE_ROWS {
+        violations.add("page_size", format!("is {asked}: at most {} are given at a time", limits::PAGE_ROWS));
+    }
+    if asked == 0 { limits::PAGE_ROWS_DEFAULT } else { asked.min(limits::PAGE_ROWS) }
+}

@@ -1,0 +1,144 @@
+//! What serving needs of the store, and a store in memory for tests.
+
+use std::pin::Pin;
+
+use crate::model::alert::AlertEvent;
+use crate::model::archive::{Entry, EntryKind};
+use crate::model::frame::FrameKey;
+use crate::model::ids::{DeviceCode, Subject};
+use crate::model::row::{FrameRow, ScanRow, StatusRow};
+use crate::model::time::Wall;
+
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It can't be reached, or is too busy: later it may work.
+    #[error("the database is away: {0}")]
+    Away(String),
+    /// It refused what was asked: a bug of ours.
+    #[error("the database refused: {0}")]
+    Refused(String),
+}
+
+/// Queries, each one short transaction.
+pub trait HistoryStore: Send + Sync {
+    /// Frames of one device in order of their marks.
+    fn frames(&self, page: FramePage) -> StoreFuture<'_, Vec<FrameRow>>;
+
+    /// What happened to one subject, in order of time. What happened in the same ms comes in an order that doesn't
+    /// change from call to call.
+    fn timeline(&self, page: TimelinePage) -> StoreFuture<'_, Vec<Happened>>;
+
+    /// One entry of the archive.
+    fn entry(&self, kind: EntryKind, code: Box<str>) -> StoreFuture<'_, Option<Entry>>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FramePage {
+    pub device: DeviceCode,
+    /// `from` ≤ effective_at < `to`.
+    pub from: Wall,
+    pub to: Wall,
+    /// Only those behind it.
+    pub after: Option<FrameMark>,
+    pub limit: usize,
+}
+
+/// The place of a frame in its device's history: frames are ordered by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FrameMark {
+    pub effective_at: Wall,
+    pub generation: u32,
+    pub key: FrameKey,
+}
+
+impl FrameMark {
+    pub fn of(row: &FrameRow) -> Self {
+        Self { effective_at: row.effective_at, generation: row.generation, key: row.frame.key }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimelinePage {
+    pub subject: Subject,
+    /// `from` ≤ at < `to`.
+    pub from: Wall,
+    pub to: Wall,
+    /// Of those at exactly `from`, how many of the first to leave out.
+    pub skip: usize,
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happened {
+    Alert(AlertEvent),
+    Scan(ScanRow),
+    Status(StatusRow),
+}
+
+impl Happened {
+    /// The time that timelines go by.
+    pub fn at(&self) -> Wall {
+        match self {
+            Self::Alert(event) => event.at,
+            Self::Scan(row) => row.effective_at,
+            Self::Status(row) => row.received_at,
+        }
+    }
+
+    fn is_of(&self, subject: &Subject) -> bool {
+        match (self, subject) {
+            (Self::Alert(event), subject) => event.alert.id.subject == *subject,
+            (Self::Scan(row), Subject::Cylinder(code)) => row.scan.cylinder == *code,
+            (Self::Status(row), Subject::Device(code)) => row.device == *code,
+            _ => false,
+        }
+    }
+}
+
+/// A store that holds what it was built with.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryHistory {
+    pub frames: Vec<FrameRow>,
+    pub happened: Vec<Happened>,
+    pub entries: Vec<Entry>,
+    pub away: bool,
+}
+
+impl MemoryHistory {
+    fn answer<'a, T: Send + 'a>(&'a self, find: impl FnOnce() -> T) -> StoreFuture<'a, T> {
+        let away = || StoreError::Away("connection refused".into());
+        let result = if self.away { Err(away()) } else { Ok(find()) };
+        Box::pin(std::future::ready(result))
+    }
+}
+
+impl HistoryStore for MemoryHistory {
+    fn frames(&self, page: FramePage) -> StoreFuture<'_, Vec<FrameRow>> {
+        self.answer(|| {
+            let wanted = |row: &&FrameRow| {
+                row.device == page.device
+                    && (page.from..page.to).contains(&row.effective_at)
+                    && page.after.is_none_or(|after| FrameMark::of(row) > after)
+            };
+            let mut rows: Vec<_> = self.frames.iter().filter(wanted).collect();
+            rows.sort_by_key(|row| FrameMark::of(row));
+            rows.into_iter().take(page.limit).cloned().collect()
+        })
+    }
+
+    fn timeline(&self, page: TimelinePage) -> StoreFuture<'_, Vec<Happened>> {
+        self.answer(|| {
+            let wanted = |h: &&Happened| h.is_of(&page.subject) && (page.from..page.to).contains(&h.at());
+            let mut found: Vec<_> = self.happened.iter().filter(wanted).collect();
+            found.sort_by_key(|h| h.at());
+            let skip = page.skip.min(found.iter().take_while(|h| h.at() == page.from).count());
+            found.into_iter().skip(skip).take(page.limit).cloned().collect()
+        })
+    }
+
+    fn entry(&self, kind: EntryKind, code: Box<str>) -> StoreFuture<'_, Option<Entry>> {
+        self.answer(|| self.entries.iter().find(|e| e.kind() == kind && e.code() == &*code).cloned())
+    }
+}

@@ -1,0 +1,149 @@
+//! What users call: gRPC for machines, HTTP for those who run the service.
+
+pub mod auth;
+mod command;
+mod conn;
+mod grpc;
+pub mod history;
+pub mod http;
+mod stream;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use self::auth::{Authenticate, LoopbackOnly};
+use self::history::HistoryStore;
+use crate::clock::Clock;
+use crate::feed::Feed;
+use crate::limits;
+use crate::pages::Board;
+use crate::spine::input::Inputs;
+
+/// All that calls are answered from. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Backend {
+    pub feed: Arc<Feed>,
+    pub board: Arc<Board>,
+    pub inputs: Inputs,
+    pub store: Arc<dyn HistoryStore>,
+    pub clock: Clock,
+}
+
+/// How calls are served. Tests shorten the times.
+#[derive(Clone)]
+pub struct Settings {
+    pub auth: Arc<dyn Authenticate>,
+    /// Between two heartbeats of a watch.
+    pub heartbeat: Duration,
+    /// A stream that makes no progress for this long is ended. Several heartbeats.
+    pub stall: Duration,
+    /// Longest wait for the outcome of a command.
+    pub command_wait: Duration,
+    /// Longest wait for a read to catch up with a command.
+    pub catch_up_wait: Duration,
+    /// Time for calls to end once shutdown is asked for.
+    pub shutdown: Duration,
+    /// Watchers at a time.
+    pub watchers: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            auth: Arc::new(LoopbackOnly),
+            heartbeat: Duration::from_millis(limits::HEARTBEAT_MS),
+            stall: Duration::from_millis(limits::STREAM_STALL_MS),
+            command_wait: Duration::from_millis(limits::COMMAND_WAIT_MS),
+            catch_up_wait: Duration::from_millis(limits::CATCH_UP_WAIT_MS),
+            shutdown: Duration::from_millis(limits::SHUTDOWN_MS),
+            watchers: limits::WATCHERS,
+        }
+    }
+}
+
+/// What every service holds.
+#[derive(Clone)]
+struct Shared {
+    backend: Backend,
+    settings: Settings,
+    watchers: Arc<Semaphore>,
+    queries: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+/// Serves gRPC on `listener` until `shutdown`, and returns at the latest `settings.shutdown` after it, streams or not.
+pub async fn serve(
+    listener: TcpListener,
+    backend: Backend,
+    settings: Settings,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let grace = settings.shutdown;
+    let shared = Shared {
+        backend,
+        watchers: Arc::new(Semaphore::new(settings.watchers)),
+        queries: Arc::new(Semaphore::new(limits::QUERIES)),
+        stop: shutdown.clone(),
+        settings,
+    };
+    let cut = CancellationToken::new();
+    // Whatever way this function is left, no connection outlives it.
+    let _cut = cut.clone().drop_guard();
+    let incoming = conn::incoming(listener, shutdown.clone(), cut.clone());
+    let mut builder = Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .max_concurrent_streams(limits::CALLS_PER_CONNECTION);
+    let router = grpc::routes(&mut builder, &shared).await?;
+    let server = router.serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
+    tokio::pin!(server);
+    let too_late = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        ended = &mut server => Ok(ended?),
+        () = too_late => {
+            tracing::warn!(grace_ms = grace.as_millis() as u64, "clients still had calls open at the end of the grace time");
+            Ok(())
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("gRPC server: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    #[error("gRPC reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+impl Backend {
+    /// What stands in the way of serving, in words; empty when the service is ready. That the database or the broker
+    /// is away doesn't count: alerts are served all the same.
+    pub fn not_ready(&self) -> Vec<String> {
+        let judged = self.feed.judged_now();
+        if judged == crate::feed::Judged::default() {
+            return vec!["the core has judged nothing yet".into()];
+        }
+        let behind_ms = self.clock.wall() - judged.wall;
+        if behind_ms > limits::CORE_STALL_MS {
+            return vec![format!("the core has judged nothing for {} s", behind_ms / 1_000)];
+        }
+        Vec::new()
+    }
+}
+
+/// Too many of something at a time.
+fn overload(what: &str) -> tonic::Status {
+    use tonic_types::{ErrorDetails, StatusExt as _};
+    let details = ErrorDetails::with_quota_failure_violation("service", format!("too many {what} at a time"));
+    let message = format!("there are too many {what} already: try again later");
+    tonic::Status::with_error_details(tonic::Code::ResourceExhausted, message, details)
+}

@@ -1,0 +1,257 @@
+//! `vigil watch` and the other commands, as they are typed.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use clap::Parser;
+use tokio_util::sync::CancellationToken;
+use vigil::cli::{Command, Terminal, run};
+use vigil::model::alert::{AlertEvent, EventKind};
+use vigil::model::frame::Reported;
+use vigil::model::row::Order;
+use vigil::model::time::Wall;
+
+use crate::history::{frame, scan};
+use crate::world::{World, alert, event, eventually};
+
+#[derive(Parser)]
+struct Typed {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Collects what is written.
+#[derive(Clone, Default)]
+pub(crate) struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Paper {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(crate) struct Printed {
+    pub(crate) out: Paper,
+    pub(crate) err: Paper,
+    /// `Err` has the error as the user sees it.
+    pub(crate) result: Result<bool, String>,
+}
+
+pub(crate) fn typed(world: &World, words: &[&str]) -> Command {
+    let server = format!("http://{}", world.address);
+    let words = ["vigil"].iter().chain(words).copied().chain(["--server", &server]);
+    Typed::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).command
+}
+
+pub(crate) fn papers() -> (Paper, Paper, Terminal) {
+    let (out, err) = (Paper::default(), Paper::default());
+    let terminal = Terminal { out: Box::new(out.clone()), err: Box::new(err.clone()), colour: false, progress: false };
+    (out, err, terminal)
+}
+
+pub(crate) async fn print(world: &World, words: &[&str]) -> Printed {
+    let (out, err, mut terminal) = papers();
+    let result = run(typed(world, words), &mut terminal, CancellationToken::new()).await;
+    let result = result.map(|code| code == std::process::ExitCode::SUCCESS).map_err(|error| format!("{error:#}"));
+    Printed { out, err, result }
+}
+
+/// Flow: `vigil watch` follows; the server ends and comes back while events go on.
+/// Asserts: every event is shown once, in order.
+#[tokio::test]
+async fn watching_goes_on_across_a_restart_of_the_server() {
+    let mut world = World::start().await;
+    world.open(0, 3);
+    let (out, err, mut terminal) = papers();
+    let stop = CancellationToken::new();
+    let command = typed(&world, &["watch", "--from", "1:0", "--json"]);
+    let watching = tokio::spawn({
+        let stop = stop.clone();
+        async move { run(command, &mut terminal, stop).await }
+    });
+    let shown = |n: usize| {
+        let out = out.clone();
+        async move { eventually("the events", async || (out.text().lines().count() >= n).then_some(())).await }
+    };
+    shown(3).await;
+    world.restart().await;
+    world.open(3, 4);
+    shown(7).await;
+    stop.cancel();
+    watching.await.unwrap().unwrap();
+    let seqs: Vec<u64> = out
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].as_u64().unwrap())
+        .collect();
+    assert_eq!(seqs, (1..=7).collect::<Vec<_>>());
+    assert!(err.text().contains("going on from 1:3"), "{}", err.text());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_line_says_what_a_dispatcher_needs() {
+    let world = World::start().await;
+    world.open(3, 1);
+    world.teller.lock().unwrap().tell(EventKind::Cleared, {
+        let mut cleared = alert(3);
+        cleared.place.address = Some("a\u{1b}[2Jb".into());
+        cleared.title.en = "".into();
+        cleared
+    });
+    let (out, _, mut terminal) = papers();
+    let stop = CancellationToken::new();
+    let command = typed(&world, &["watch", "--from", "1:0", "--min-severity", "major", "--district", "6401"]);
+    let watching = tokio::spawn({
+        let stop = stop.clone();
+        async move { run(command, &mut terminal, stop).await }
+    });
+    eventually("two lines", async || (out.text().lines().count() == 2).then_some(())).await;
+    stop.cancel();
+    watching.await.unwrap().unwrap();
+    assert_eq!(
+        out.text(),
+        "2025-11-22 07:00:31.000 critical opened       00000000000000000003 | 北京路 1 号 | Passenger trapped outside the \
+         door zone (likely) | passenger=true for 31s | 31s old | condition-held | 1:1\n\
+         2025-11-22 07:00:31.000 critical cleared      00000000000000000003 | a\u{fffd}[2Jb | trapped-out-of-zone (likely) \
+         | passenger=true for 31s | 31s old | condition-held | 1:2\n"
+    );
+    world.end().await;
+}
+
+/// Flow: the service comes to another epoch while `vigil watch` follows.
+/// Asserts: it says that something may be missing, shows what is open, and goes on.
+#[tokio::test]
+async fn watching_starts_over_when_the_epoch_has_changed() {
+    let world = World::start().await;
+    world.open(0, 2);
+    let (out, err, mut terminal) = papers();
+    let stop = CancellationToken::new();
+    let command = typed(&world, &["watch", "--from", "1:0", "--json"]);
+    let watching = tokio::spawn({
+        let stop = stop.clone();
+        async move { run(command, &mut terminal, stop).await }
+    });
+    let shown = async |n: usize| {
+        eventually("the lines", async || (out.text().lines().count() >= n).then_some(())).await;
+    };
+    shown(2).await;
+    let publish = |seq: u64| {
+        let event = AlertEvent { epoch: 2, ..event(seq, EventKind::Opened, alert(6 + seq)) };
+        world.backend.feed.publish(&[event], world.backend.feed.judged_now()).unwrap();
+    };
+    publish(1);
+    shown(5).await;
+    publish(2);
+    shown(6).await;
+    stop.cancel();
+    watching.await.unwrap().unwrap();
+    let lines: Vec<serde_json::Value> = out.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let open: Vec<_> = lines[2..5].iter().map(|line| line["open"]["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(open, [0, 1, 7].map(|number| alert(number).id.to_string()));
+    assert_eq!((lines[5]["epoch"].as_u64(), lines[5]["seq"].as_u64()), (Some(2), Some(2)));
+    assert!(err.text().contains("events may be missing here"), "{}", err.text());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn frames_are_shown_as_a_table_or_as_json() {
+    let world = World::start().await;
+    let mut late = frame(2, Wall(1_763_766_001_000));
+    late.order = Order::Late;
+    late.frame.faults.items = vec![3];
+    late.frame.floor_label = Reported::Known("B1".into());
+    world.store.memory.lock().unwrap().frames = vec![frame(1, Wall(1_763_766_000_000)), late];
+    let words = ["history", "00000000000000000001", "--from", "2025-11-22", "--to", "2025-11-23"];
+    let printed = print(&world, &words).await;
+    let rows: Vec<_> =
+        printed.out.text().lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        rows[1..],
+        [
+            "2025-11-22 07:00:00.000 1/1 normal - - - - ? - - - vibration_mg=4.5",
+            "2025-11-22 07:00:01.000 1/2 normal - - - - ? B1 - - fault:03 vibration_mg=4.5 (late)",
+        ]
+    );
+    assert_eq!(printed.err.text(), "# 2 frames\n");
+    let printed = print(&world, &[&words[..], &["--json", "--limit", "1"]].concat()).await;
+    let frame: serde_json::Value = serde_json::from_str(&printed.out.text()).unwrap();
+    assert_eq!((&frame["mode"], &frame["unknown"][0]), (&"normal".into(), &"passenger".into()));
+    assert_eq!(frame["effective_at"], "2025-11-21T23:00:00.000Z");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_trace_shows_scans_in_words() {
+    let world = World::start().await;
+    world.store.memory.lock().unwrap().happened =
+        (1..=250).map(|seq| scan(seq, Wall(1_763_766_000_000 + seq as i64))).collect();
+    let printed = print(&world, &["trace", "564010012345"]).await;
+    assert_eq!(printed.out.text().lines().count(), 250);
+    assert_eq!(
+        printed.out.text().lines().next().unwrap(),
+        "2025-11-22 07:00:00.001 filled             at 6401-A by gun-1 | operator op-7 | medium lpg | tare 16500 g | gross \
+         31400 g | passed | not-a-filling-unit"
+    );
+    let printed = print(&world, &["trace", "564010012346"]).await;
+    assert!(printed.err.text().contains("nothing is known"), "{}", printed.err.text());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_said_in_words() {
+    let world = World::start().await;
+    world.open(0, 3);
+    for (words, want) in [
+        (&["watch", "--from", "1:9"][..], "the service answered OutOfRange: the cursor 1:9 lies in the future"),
+        (&["watch", "--district", "x"], "the service answered InvalidArgument: filter.districts[0]: district \"x\""),
+        (&["history", "x"], "the service answered InvalidArgument: device: device code \"x\" does not fit"),
+        (&["trace", "x"], "the service answered InvalidArgument: subject: cylinder code \"x\" does not fit"),
+        (&["history", "x", "--from", "9999-12-31"], "to: must be later"),
+    ] {
+        let error = print(&world, words).await.result.unwrap_err();
+        assert!(error.contains(want), "{words:?}: {error}");
+    }
+    let silent = TcpAddress::unused().await;
+    let words = ["vigil", "trace", "x", "--server", &silent.0];
+    let command = Typed::try_parse_from(words).unwrap().command;
+    let (_, _, mut terminal) = papers();
+    let error = run(command, &mut terminal, CancellationToken::new()).await.unwrap_err();
+    assert!(error.to_string().contains("can't be reached"), "{error}");
+    world.end().await;
+}
+
+struct TcpAddress(String);
+
+impl TcpAddress {
+    /// An address at which nobody listens.
+    async fn unused() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self(format!("http://{}", listener.local_addr().unwrap()))
+    }
+}
+
+#[test]
+fn arguments_that_do_not_fit_are_named() {
+    for (words, want) in [
+        (&["vigil", "watch", "--from", "7"][..], "EPOCH:SEQ"),
+        (&["vigil", "watch", "--min-severity", "bad"], "warning, minor, major or critical"),
+        (&["vigil", "watch", "--zone", "Mars"], "is no time zone"),
+        (&["vigil", "history", "x", "--from", "yesterday"], "is no time"),
+        (&["vigil", "import", "boats", "x.csv"], "lifts"),
+    ] {
+        let Err(error) = Typed::try_parse_from(words) else { panic!("{words:?} was taken") };
+        assert!(error.to_string().contains(want), "{words:?}: {error}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The services as clients see them: a server on a free port, in front of a spine that only pretends to judge.
+
+#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
+
+mod alerts;
+mod cli;
+mod commands;
+mod history;
+mod import;
+mod operate;
+mod world;
