@@ -5,6 +5,8 @@
 
 pub mod limits;
 pub mod model;
+
+pub mod ingest;
 pub mod spine;
 
 pub mod clock;

@@ -32,6 +32,15 @@ pub const GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// Inputs that wait for the inbox. A full queue makes the MQTT side reconnect and callers wait.
 pub const INPUT_QUEUE: usize = 16_384;
 
+/// The largest packet that MQTT knows. The client takes any: one that it refused would be sent again for ever.
+pub const MQTT_PACKET_BYTES: usize = 268_435_455;
+/// Bytes taken from the broker that are not safe in the inbox yet; beyond it reading pauses.
+pub const IN_FLIGHT_BYTES: usize = 64 * 1024 * 1024;
+/// Most topic filters, our own marker topic among them.
+pub const FILTERS: usize = 256;
+/// Own markers that the broker has not acknowledged; beyond it no more are sent.
+pub const MARKERS_UNACKED: u16 = 8;
+
 /// Most entries or items in one command.
 pub const COMMAND_ITEMS: usize = 500;
 /// Most timers fired while one record is applied; the rest waits for the next record.
@@ -62,3 +71,4 @@ const _: () = assert!(PAYLOAD_BYTES < GROUP_BYTES);
 const _: () = assert!((JOURNAL_RECORD_BYTES as u64) < SEGMENT_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < BATCH_BYTES);
 const _: () = assert!(REPORT_ITEMS < BATCH_ROWS);
+const _: () = assert!(IN_FLIGHT_BYTES > 16 * (PAYLOAD_BYTES + TOPIC_BYTES));
