@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use support::misbehaving::{CONNECT, SUBSCRIBE, Script, connack, serve, suback};
 use support::mosquitto::{Mosquitto, Settings};
 use support::publisher::Publisher;
 use support::spine::{Seen, Spine, options, payloads, report, wait_until};
@@ -317,6 +318,89 @@ fn a_broker_that_is_not_there_yet_is_waited_for() {
     assert!(spine.next_within(Duration::from_millis(300)).is_none(), "there is no link to speak of");
     broker.start_again();
     assert_eq!(spine.next_link(), Link::Up);
+}
+
+const FILTERS: usize = 5;
+const GRANTED: u8 = 1;
+
+fn all_granted() -> Vec<(u8, Vec<u8>)> {
+    vec![(CONNECT, connack(false, 0)), (SUBSCRIBE, suback(&[GRANTED; FILTERS]))]
+}
+
+#[test]
+fn a_broker_that_refuses_us_is_asked_again() {
+    let refuse = |code| Script(vec![(CONNECT, connack(false, code))]);
+    let (addr, _told) = serve(vec![refuse(5), refuse(4), refuse(3), Script(all_granted())]);
+    let spine = Spine::start(options(addr), QUEUE);
+    assert_eq!(spine.next_link(), Link::Up);
+    assert!(spine.next_within(Duration::from_millis(100)).is_none(), "only the last attempt was a link");
+}
+
+/// A refused filter, one granted with QoS 0, or no answer at all: each makes us leave and ask again, and no marker is
+/// sent before all is granted.
+#[test]
+fn a_subscription_that_is_not_granted_in_full_is_asked_for_again() {
+    let connected = || (CONNECT, connack(false, 0));
+    let refused = Script(vec![connected(), (SUBSCRIBE, suback(&[GRANTED, 0x80, GRANTED, GRANTED, GRANTED]))]);
+    let weaker = Script(vec![connected(), (SUBSCRIBE, suback(&[GRANTED, GRANTED, GRANTED, GRANTED, 0]))]);
+    let short = Script(vec![connected(), (SUBSCRIBE, suback(&[GRANTED; FILTERS - 1]))]);
+    let unanswered = Script(vec![connected()]);
+    let (addr, told) = serve(vec![refused, weaker, short, unanswered, Script(all_granted())]);
+    let spine = Spine::start(MqttOptions { connect_within: Duration::from_secs(1), ..options(addr) }, QUEUE);
+    for _ in 0..4 {
+        assert_eq!(spine.next_link(), Link::Up);
+        assert_eq!(spine.next_link(), Link::Down);
+        assert_eq!(told.recv().unwrap(), [CONNECT, SUBSCRIBE]);
+    }
+    assert_eq!(spine.next_link(), Link::Up);
+    spine.kill();
+    assert_eq!(told.recv().unwrap()[..2], [CONNECT, SUBSCRIBE]);
+}
+
+/// Flow: subscribed once, then the connection is lost to nonsense; the broker still knows the session.
+/// Asserts: we don't subscribe again, since the broker would send every retained message again; once it has forgotten the
+/// session, we do.
+#[test]
+fn a_session_that_the_broker_still_has_is_not_subscribed_again() {
+    const NONSENSE: u8 = 0xf0;
+    let lost = |mut script: Vec<(u8, Vec<u8>)>| {
+        let to = script.last().expect("it answers something").0;
+        script.push((to, vec![NONSENSE, 0]));
+        Script(script)
+    };
+    let known = lost(vec![(CONNECT, connack(true, 0))]);
+    let (addr, told) = serve(vec![lost(all_granted()), known, Script(all_granted())]);
+    let spine = Spine::start(options(addr), QUEUE);
+    for has_subscribed in [true, false] {
+        assert_eq!((spine.next_link(), spine.next_link()), (Link::Up, Link::Down));
+        assert_eq!(told.recv().unwrap().contains(&SUBSCRIBE), has_subscribed);
+    }
+    assert_eq!(spine.next_link(), Link::Up);
+    spine.kill();
+    assert!(told.recv().unwrap().contains(&SUBSCRIBE));
+}
+
+/// What an older subscription of the session left with QoS 2 is answered too: PUBREC when durable, then PUBCOMP.
+#[test]
+fn qos_2_is_answered_when_durable() {
+    const PUBREC: u8 = 0x50;
+    const PUBCOMP: u8 = 0x70;
+    let publish = [&[0x34, 6, 0, 1, b't', 0, 7, b'x'][..]].concat();
+    let mut script = all_granted();
+    script.push((SUBSCRIBE, publish));
+    script.push((PUBREC, vec![0x62, 2, 0, 7]));
+    let (addr, told) = serve(vec![Script(script)]);
+    let spine = Spine::start(options(addr), QUEUE);
+    let seen = spine.reports(1);
+    assert_eq!((&*seen[0].topic, &*seen[0].payload), ("t", &b"x"[..]));
+    assert!(spine.next_within(Duration::from_millis(100)).is_none());
+    spine.say_durable(seen[0].token);
+    spine.begin_shutdown();
+    spine.result().unwrap();
+    let kinds = told.recv().unwrap();
+    let at = |kind| kinds.iter().position(|it| *it == kind);
+    assert!(at(PUBREC).is_some(), "{kinds:02x?}");
+    assert!(at(PUBCOMP) > at(PUBREC) || at(PUBCOMP).is_none(), "{kinds:02x?}");
 }
 
 #[test]

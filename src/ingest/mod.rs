@@ -16,5 +16,5 @@ mod mqtt;
 mod options;
 mod subscriber;
 
-pub use options::MqttOptions;
+pub use options::{Login, MqttOptions};
 pub use subscriber::{IngestError, run};

@@ -94,12 +94,13 @@ impl Connection {
 
     /// Waits for what comes next. After an error the connection is of no more use.
     ///
-    /// May be dropped at any time, so it can stand in a `select!`. Where `poll` waits, what it drops is: waiting for
-    /// bytes (they stay in the codec's buffer, and it handles all packets of one read without waiting), the keep-alive's
-    /// timer (kept in the event loop), or flushing (the bytes stay in the buffer, the events in `state.events`, and
-    /// [`Self::write`] flushes too). It would lose a packet only while waiting to *write* one, which it does when 8 KiB
-    /// lie unsent. That can't be: it writes by itself only pings and PUBCOMPs, ten at most at a time, and flushes them;
-    /// requests, of which this would not be true, are never made.
+    /// May be dropped at any time, so it can stand in a `select!`. Where `poll` waits, dropping it loses nothing: while it
+    /// waits for bytes, those that came stay in the codec's buffer, and all packets of one read are handled without
+    /// waiting; the keep-alive's timer is kept in the event loop; while it flushes, the bytes stay in the write buffer,
+    /// the events in `state.events`, and the next flush sends the rest. Only where it waits to *write* a packet would
+    /// that packet be lost, and it waits there when 8 KiB lie unsent. But all that it writes by itself is a ping or,
+    /// at most ten at a time, PUBCOMPs, which it flushes; the requests of its channel, of which there may be more,
+    /// we never make.
     pub(super) async fn next(&mut self) -> Result<Event, LinkError> {
         loop {
             match self.events.poll().await {
@@ -221,8 +222,8 @@ fn library_options(options: &MqttOptions) -> rumqttc::MqttOptions {
         // A packet above the limit would be a fault of the connection, the broker would send it again on the next
         // one, and so for ever. The broker has to limit what devices send; see docs/adr/0003.
         .set_max_packet_size(limits::MQTT_PACKET_BYTES, limits::MQTT_PACKET_BYTES);
-    if let Some((name, password)) = &options.login {
-        library.set_credentials(name, password);
+    if let Some(login) = &options.login {
+        library.set_credentials(&login.name, &login.password);
     }
     library
 }

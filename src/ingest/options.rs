@@ -1,5 +1,6 @@
 //! What the subscriber needs to know.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -7,14 +8,26 @@ use std::time::Duration;
 use super::mqtt;
 use crate::limits;
 
+/// How we log in to the broker. Its `Debug` keeps the password to itself.
+#[derive(Clone)]
+pub struct Login {
+    pub name: String,
+    pub password: String,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct MqttOptions {
     pub host: String,
     pub port: u16,
     /// Stable across restarts: the broker keeps our session under it. Two processes with one id throw each other out.
     pub client_id: String,
-    /// Name and password.
-    pub login: Option<(String, String)>,
+    pub login: Option<Login>,
     /// The first levels of every topic of ours, without a slash at the end.
     pub topic_prefix: String,
     /// What is subscribed to, besides our own marker topic.
