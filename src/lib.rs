@@ -10,6 +10,7 @@ pub mod model;
 pub mod journal;
 
 pub mod core;
+pub mod ingest;
 pub mod spine;
 
 pub mod simulate;

@@ -58,6 +58,14 @@ pub const CONFIG_FAULTS: usize = 200;
 /// Longest prefix of our topics.
 pub const TOPIC_PREFIX_BYTES: usize = 128;
 pub const CLIENT_ID_BYTES: usize = 128;
+/// The largest packet that MQTT knows. The client takes any: one that it refused would be sent again for ever.
+pub const MQTT_PACKET_BYTES: usize = 268_435_455;
+/// Bytes taken from the broker that are not safe in the inbox yet; beyond it reading pauses.
+pub const IN_FLIGHT_BYTES: usize = 64 * 1024 * 1024;
+/// Most topic filters, our own marker topic among them.
+pub const FILTERS: usize = 256;
+/// Own markers that the broker has not acknowledged; beyond it no more are sent.
+pub const MARKERS_UNACKED: u16 = 8;
 
 /// Most entries or items in one command.
 pub const COMMAND_ITEMS: usize = 500;
@@ -189,3 +197,4 @@ const _: () = assert!(STREAM_REQUEST_ID_CHARS + 16 <= REQUEST_ID_CHARS);
 // An archive entry has up to three free texts of up to four bytes a character, and some codes.
 const _: () = assert!(COMMAND_ITEMS * (3 * 4 * ARCHIVE_TEXT_CHARS + 512) < JOURNAL_RECORD_BYTES);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);
+const _: () = assert!(IN_FLIGHT_BYTES > 16 * (PAYLOAD_BYTES + TOPIC_BYTES));

@@ -1,0 +1,431 @@
+//! Decides what happens with what the broker sends, and when to connect, pause, leave and come back.
+
+use std::collections::hash_map::RandomState;
+use std::future::pending;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use metrics::{Counter, counter};
+use tokio::select;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, trace, warn};
+
+use super::backoff::Backoff;
+use super::ledger::{Ledger, Reply};
+use super::marker::Markers;
+use super::mqtt::{Connection, Event, LinkError, Message};
+use super::options::MqttOptions;
+use crate::clock::Clock;
+use crate::model::record::Link;
+use crate::spine::input::{DurableWatch, Input, Inputs, NotTaken};
+
+/// How often a full queue is tried again.
+const RETRY: Duration = Duration::from_millis(10);
+/// How long a shutdown waits for what was taken to become durable, so that it can be acknowledged.
+const GRACE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error("the MQTT settings do not fit: {}", .0.join("; "))]
+    Options(Vec<String>),
+    #[error("the spine has ended: nobody takes what the broker sends")]
+    SpineEnded,
+}
+
+/// Reads from the broker until `shutdown`, reconnecting as often as it takes.
+///
+/// A broker that is away, or refuses us, is no error: it is logged and tried again.
+pub async fn run(
+    options: MqttOptions,
+    inputs: Inputs,
+    durable: DurableWatch,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> Result<(), IngestError> {
+    let faults = options.faults();
+    if !faults.is_empty() {
+        return Err(IngestError::Options(faults));
+    }
+    let seed = RandomState::new().build_hasher().finish();
+    Subscriber {
+        backoff: Backoff::new(options.backoff_min, options.backoff_max, seed),
+        marker_topic: options.marker_topic(),
+        nonce: seed,
+        connections: 0,
+        subscribed: false,
+        counters: Counters::new(),
+        options,
+        inputs,
+        durable,
+        clock,
+        shutdown,
+    }
+    .run()
+    .await
+}
+
+struct Subscriber {
+    options: MqttOptions,
+    inputs: Inputs,
+    durable: DurableWatch,
+    clock: Clock,
+    shutdown: CancellationToken,
+    backoff: Backoff,
+    marker_topic: String,
+    nonce: u64,
+    /// How many there have been: the number of the newest.
+    connections: u32,
+    /// This process has subscribed within the session that the broker keeps.
+    subscribed: bool,
+    counters: Counters,
+}
+
+/// Why a connection is left.
+enum End {
+    Shutdown,
+    SpineEnded,
+    /// The journals are nearly full.
+    Withheld,
+    /// Nothing could be taken for too long.
+    NoRoom,
+    Link(LinkError),
+}
+
+impl From<LinkError> for End {
+    fn from(error: LinkError) -> Self {
+        Self::Link(error)
+    }
+}
+
+impl Subscriber {
+    async fn run(mut self) -> Result<(), IngestError> {
+        loop {
+            let end = match self.one_connection().await {
+                Ok(never) => match never {},
+                Err(end) => end,
+            };
+            match end {
+                End::Shutdown => return Ok(()),
+                End::SpineEnded => return Err(IngestError::SpineEnded),
+                End::Withheld => info!("the broker keeps what devices send until the journals have room again"),
+                End::NoRoom => {
+                    warn!("left the broker: nothing could be taken for {:?}", self.pause_max());
+                }
+                End::Link(error @ LinkError::FilterRefused { .. }) => error!("{error}"),
+                End::Link(error) => warn!("{error}"),
+            }
+            let wait = self.backoff.next_wait();
+            info!("connecting to the broker again in {} ms", wait.as_millis());
+            select! {
+                () = self.shutdown.cancelled() => return Ok(()),
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn one_connection(&mut self) -> Result<std::convert::Infallible, End> {
+        self.wait_until_wanted().await?;
+        let (connection, session_present) = select! {
+            () = self.shutdown.cancelled() => return Err(End::Shutdown),
+            opened = Connection::open(&self.options) => opened?,
+        };
+        self.connections += 1;
+        self.counters.connections.increment(1);
+        info!(
+            connection = self.connections,
+            session_present, "connected to {}:{}", self.options.host, self.options.port
+        );
+        if !session_present && self.subscribed {
+            warn!("the broker has forgotten our session: what it held for us is lost");
+        }
+        self.subscribed &= session_present;
+
+        self.tell(Link::Up).await?;
+        let mut session = Session::new(self, connection);
+        let end = match session.serve().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        let connection = session.finish(&end).await;
+        if matches!(end, End::Shutdown | End::Withheld | End::NoRoom) {
+            connection.close().await;
+        }
+        // A clean end needs no `Down`: the next record after it will be a `Start`, which implies one.
+        if !matches!(end, End::Shutdown | End::SpineEnded) {
+            self.tell(Link::Down).await?;
+        }
+        Err(end)
+    }
+
+    /// There is no use in a connection on which nothing may be acknowledged.
+    async fn wait_until_wanted(&mut self) -> Result<(), End> {
+        select! {
+            () = self.shutdown.cancelled() => Err(End::Shutdown),
+            wanted = self.durable.wait_for(|durable| !durable.withheld) => {
+                wanted.map(|_| ()).map_err(|_| End::SpineEnded)
+            }
+        }
+    }
+
+    /// A change of the link must not be lost: this waits for room, and nothing overtakes it.
+    async fn tell(&self, link: Link) -> Result<(), End> {
+        let mut input = Input::Link(link);
+        loop {
+            input = match self.inputs.offer(input) {
+                Ok(()) => return Ok(()),
+                Err(NotTaken::Full(input)) => input,
+                Err(NotTaken::Ended(_)) => return Err(End::SpineEnded),
+            };
+            select! {
+                () = self.shutdown.cancelled() => return Err(End::Shutdown),
+                () = sleep(RETRY) => {}
+            }
+        }
+    }
+
+    /// How long reading may pause. rumqttc sends no pings meanwhile, and has to find the answer to the last one in time
+    /// before it sends the next.
+    fn pause_max(&self) -> Duration {
+        self.options.keep_alive / 2
+    }
+}
+
+/// A message on its way to the spine.
+struct Arrival {
+    /// `None` for a marker that isn't one of ours: there is nothing to say about it.
+    input: Option<Input>,
+    bytes: usize,
+    reply: Option<Reply>,
+}
+
+/// What lives as long as one connection.
+struct Session<'a> {
+    shared: &'a mut Subscriber,
+    connection: Connection,
+    ledger: Ledger,
+    markers: Markers,
+    /// Ticks once we are subscribed, at first at once.
+    marker_timer: Option<Interval>,
+    subscribe_by: Instant,
+    /// Found no room, and since when. Nothing is read before it is placed: what follows must not overtake it.
+    parked: Option<(Arrival, Instant)>,
+    /// When something last became durable, or nothing waited for it.
+    moved_at: Instant,
+    warned: bool,
+}
+
+impl<'a> Session<'a> {
+    fn new(shared: &'a mut Subscriber, connection: Connection) -> Self {
+        let now = Instant::now();
+        Self {
+            connection,
+            ledger: Ledger::new(shared.connections),
+            markers: Markers::new(shared.nonce, shared.connections),
+            marker_timer: None,
+            subscribe_by: now + shared.options.connect_within,
+            parked: None,
+            moved_at: now,
+            warned: false,
+            shared,
+        }
+    }
+
+    async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
+        if self.shared.subscribed {
+            self.start_markers();
+        } else {
+            self.connection.subscribe(&self.shared.options.all_filters()).await?;
+        }
+        loop {
+            while self.parked.is_none()
+                && let Some(event) = self.connection.buffered()
+            {
+                self.handle(event)?;
+            }
+            self.acknowledge().await?;
+            if self.shared.durable.borrow().withheld {
+                return Err(End::Withheld);
+            }
+            select! {
+                biased;
+                () = self.shared.shutdown.cancelled() => return Err(End::Shutdown),
+                changed = self.shared.durable.changed() => changed.map_err(|_| End::SpineEnded)?,
+                () = tick(self.marker_timer.as_mut()) => self.send_marker().await?,
+                () = sleep_until(self.subscribe_by), if self.marker_timer.is_none() => {
+                    return Err(LinkError::SubscriptionUnanswered(self.shared.options.connect_within).into());
+                }
+                () = sleep(RETRY), if self.parked.is_some() => {}
+                event = self.connection.next(), if self.parked.is_none() => self.handle(event?)?,
+            }
+            self.place_parked()?;
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Message(message) => {
+                let arrival = self.receive(message);
+                self.place(arrival, None)
+            }
+            Event::Subscribed(granted) => self.check_subscription(&granted),
+            Event::Other => Ok(()),
+        }
+    }
+
+    fn check_subscription(&mut self, granted: &[bool]) -> Result<(), End> {
+        let mut filters = self.shared.options.all_filters().into_iter().zip(0..);
+        if let Some((filter, _)) = filters.find(|(_, i)| granted.get(*i) != Some(&true)) {
+            return Err(LinkError::FilterRefused { filter }.into());
+        }
+        self.shared.subscribed = true;
+        self.start_markers();
+        Ok(())
+    }
+
+    fn start_markers(&mut self) {
+        let mut timer = interval(self.shared.options.marker_every);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.marker_timer = Some(timer);
+    }
+
+    fn receive(&mut self, message: Message) -> Arrival {
+        let Message { topic, payload, reply } = message;
+        trace!(%topic, bytes = payload.len(), ?reply, "received");
+        self.shared.counters.received(reply).increment(1);
+        let bytes = topic.len() + payload.len();
+        let input = if *topic == *self.shared.marker_topic {
+            self.hear(&payload)
+        } else {
+            Some(Input::Report { token: self.ledger.next_token(), topic, payload })
+        };
+        Arrival { input, bytes, reply }
+    }
+
+    fn hear(&mut self, payload: &Bytes) -> Option<Input> {
+        let sent = self.markers.hear(payload)?;
+        // Now the connection is known to carry messages, and the next failure is a new one.
+        self.shared.backoff.reset();
+        Some(Input::Link(Link::Heard { sent }))
+    }
+
+    /// Gives the message to the spine, or parks it, or drops it where that is allowed.
+    fn place(&mut self, arrival: Arrival, parked_at: Option<Instant>) -> Result<(), End> {
+        let Arrival { input, bytes, reply } = arrival;
+        let Some(input) = input else {
+            self.ledger.take_other(bytes, reply);
+            return Ok(());
+        };
+        let is_report = matches!(input, Input::Report { .. });
+        let offered = if self.ledger.has_room(bytes, self.shared.options.in_flight_bytes) {
+            self.shared.inputs.offer(input)
+        } else {
+            Err(NotTaken::Full(input))
+        };
+        match offered {
+            Ok(()) if is_report => self.ledger.take_report(bytes, reply),
+            Ok(()) => self.ledger.take_other(bytes, reply),
+            Err(NotTaken::Full(_)) if reply.is_none() => {
+                self.shared.options.dropped.fetch_add(1, Ordering::Relaxed);
+                self.shared.counters.dropped.increment(1);
+            }
+            Err(NotTaken::Full(input)) => {
+                let since = parked_at.unwrap_or_else(Instant::now);
+                if since.elapsed() > self.shared.pause_max() {
+                    return Err(End::NoRoom);
+                }
+                self.parked = Some((Arrival { input: Some(input), bytes, reply }, since));
+            }
+            Err(NotTaken::Ended(_)) => return Err(End::SpineEnded),
+        }
+        Ok(())
+    }
+
+    fn place_parked(&mut self) -> Result<(), End> {
+        match self.parked.take() {
+            Some((arrival, since)) => self.place(arrival, Some(since)),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends on what has become durable. Not to be dropped half-way: a reply that is taken out is a reply to be sent.
+    async fn acknowledge(&mut self) -> Result<(), LinkError> {
+        let durable = self.shared.durable.borrow_and_update().token;
+        if self.ledger.has_due(durable) {
+            let sent = self.connection.reply(std::iter::from_fn(|| self.ledger.next_due(durable))).await?;
+            self.shared.counters.acknowledged.increment(sent);
+            self.moved_at = Instant::now();
+            self.warned = false;
+        }
+        Ok(())
+    }
+
+    async fn send_marker(&mut self) -> Result<(), LinkError> {
+        self.warn_if_stuck();
+        let payload = self.markers.send(self.shared.clock.elapsed());
+        self.connection.publish(&self.shared.marker_topic, payload).await
+    }
+
+    /// Leaving the broker would not help: it would send the same again, and they would wait as long.
+    fn warn_if_stuck(&mut self) {
+        if self.ledger.is_empty() {
+            self.moved_at = Instant::now();
+        } else if self.moved_at.elapsed() > self.shared.options.stuck_acks_after && !self.warned {
+            self.warned = true;
+            warn!(
+                "{} messages wait to become durable, the first for {} s: look at the journal's disk",
+                self.ledger.len(),
+                self.moved_at.elapsed().as_secs()
+            );
+        }
+    }
+
+    /// Sends the last acknowledgements, as far as `end` lets it, and gives the connection back.
+    async fn finish(mut self, end: &End) -> Connection {
+        let deadline = Instant::now() + if matches!(end, End::Shutdown) { GRACE } else { Duration::ZERO };
+        if matches!(end, End::Shutdown | End::Withheld | End::NoRoom) {
+            while self.acknowledge().await.is_ok() && !self.ledger.is_empty() {
+                if !matches!(timeout_at(deadline, self.shared.durable.changed()).await, Ok(Ok(()))) {
+                    break;
+                }
+            }
+        }
+        self.connection
+    }
+}
+
+async fn tick(timer: Option<&mut Interval>) {
+    match timer {
+        Some(timer) => drop(timer.tick().await),
+        None => pending().await,
+    }
+}
+
+/// Looked up once: a message is too small a thing to look for its counter each time.
+struct Counters {
+    received: [Counter; 3],
+    acknowledged: Counter,
+    dropped: Counter,
+    connections: Counter,
+}
+
+impl Counters {
+    fn new() -> Self {
+        Self {
+            received: ["0", "1", "2"].map(|qos| counter!("vigil_ingest_received_total", "qos" => qos)),
+            acknowledged: counter!("vigil_ingest_acknowledged_total"),
+            dropped: counter!("vigil_ingest_dropped_total", "reason" => "no-room"),
+            connections: counter!("vigil_ingest_connections_total"),
+        }
+    }
+
+    fn received(&self, reply: Option<Reply>) -> &Counter {
+        match reply {
+            None => &self.received[0],
+            Some(Reply::PubAck(_)) => &self.received[1],
+            Some(Reply::PubRec(_)) => &self.received[2],
+        }
+    }
+}
