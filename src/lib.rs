@@ -3,25 +3,26 @@
 //! It takes MQTT reports, judges them with rules that are data, streams alerts to dispatch centres and keeps
 //! everything as time series. `docs/ARCHITECTURE.md` has the picture; the modules below stand in reading order.
 
+pub mod cli;
 pub mod config;
 pub mod limits;
 pub mod model;
 
+// One report's journey, top to bottom.
+pub mod ingest;
 pub mod journal;
 
 pub mod core;
-pub mod ingest;
 pub mod spine;
 
-pub mod simulate;
+pub mod feed;
 pub mod pages;
 
-pub mod feed;
-
+// What users call.
 pub mod serve;
+pub mod simulate;
 
-pub mod cli;
-
+// Around.
 pub mod clock;
 pub mod observe;
 pub mod proto;

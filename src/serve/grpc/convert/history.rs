@@ -132,7 +132,7 @@ fn stored_scan(row: &ScanRow) -> v1::StoredScan {
         longitude_e7: scan.longitude_e7,
         request: text(scan.request.as_deref()),
         valid_until: scan.valid_until.map(timestamp),
-        flags: row.flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        flags: row.flags.iter().map(|flag| flag.name().to_owned()).collect(),
         invalid: strings(&scan.invalid),
     }
 }
