@@ -77,8 +77,8 @@ pub struct ScanRow {
     pub effective_at: Wall,
     pub time_source: TimeSource,
     pub order: Order,
-    /// What is wrong with it by the rules of who may say what: ascending, from a bounded set.
-    pub flags: Vec<&'static str>,
+    /// What is wrong with it by the rules of who may say what: ascending, without repeats.
+    pub flags: Vec<ScanFlag>,
 }
 
 /// A message, or one item of it, that was set aside.
@@ -95,13 +95,13 @@ pub struct RejectRow {
     pub received_at: Wall,
 }
 
-macro_rules! reject_reasons {
-    ($($(#[$doc:meta])* $variant:ident = $number:literal $text:literal),+ $(,)?) => {
-        /// Why something was set aside. A bounded set: it is counted by it.
+macro_rules! bounded_set {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum RejectReason { $($(#[$doc])* $variant = $number),+ }
+        pub enum $name { $($(#[$vdoc])* $variant = $number),+ }
 
-        impl RejectReason {
+        impl $name {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             pub fn name(self) -> &'static str { match self { $(Self::$variant => $text),+ } }
             pub fn number(self) -> i32 { self as i32 }
@@ -110,28 +110,44 @@ macro_rules! reject_reasons {
     };
 }
 
-reject_reasons! {
-    /// The topic is none of ours, or its code breaks its form.
-    BadTopic = 1 "bad-topic",
-    /// The payload is larger than `limits::PAYLOAD_BYTES`.
-    TooLarge = 2 "too-large",
-    /// The payload can't be read at all.
-    Unreadable = 3 "unreadable",
-    /// JSON nested deeper than `limits::JSON_DEPTH`.
-    TooDeep = 4 "too-deep",
-    /// More than `limits::REPORT_ITEMS` frames or scans.
-    TooMany = 5 "too-many",
-    /// A code in the payload differs from the topic's.
-    WrongDevice = 6 "wrong-device",
-    /// One frame or scan can't be read.
-    UnreadableItem = 7 "unreadable-item",
-    /// `boot`, `seq`, the time, or a scan's `scanner`, `cylinder` or `event` is missing or bad.
-    BadIdentity = 8 "bad-identity",
-    /// A value that no database would take.
-    Unstorable = 9 "unstorable",
-    /// The record that made the core fail: skipped, and kept here.
-    Skipped = 10 "skipped",
-}
+bounded_set!(
+    /// Why something was set aside. It is counted by it.
+    RejectReason {
+        /// The topic is none of ours, or its code breaks its form.
+        BadTopic = 1 "bad-topic",
+        /// The payload is larger than `limits::PAYLOAD_BYTES`.
+        TooLarge = 2 "too-large",
+        /// The payload can't be read at all.
+        Unreadable = 3 "unreadable",
+        /// JSON nested deeper than `limits::JSON_DEPTH`.
+        TooDeep = 4 "too-deep",
+        /// More than `limits::REPORT_ITEMS` frames or scans.
+        TooMany = 5 "too-many",
+        /// A code in the payload differs from the topic's.
+        WrongDevice = 6 "wrong-device",
+        /// One frame or scan can't be read.
+        UnreadableItem = 7 "unreadable-item",
+        /// `boot`, `seq`, the time, or a scan's `scanner`, `cylinder` or `event` is missing or bad.
+        BadIdentity = 8 "bad-identity",
+        /// A value that no database would take.
+        Unstorable = 9 "unstorable",
+        /// The record that made the core fail: skipped, and kept here.
+        Skipped = 10 "skipped",
+    }
+);
+bounded_set!(
+    /// What a scan may not say, or not about this cylinder. It is recorded all the same, and counted by it.
+    ScanFlag {
+        /// The archive doesn't know the site.
+        UnregisteredSite = 1 "unregistered-site",
+        /// Only the cylinder's own filling unit may say that.
+        ForeignSite = 2 "foreign-site",
+        /// Only a registered inspection body may say that.
+        NotAnInspectionBody = 3 "not-an-inspection-body",
+        /// The same code was registered with other fixed data.
+        DuplicateCode = 4 "duplicate-code",
+    }
+);
 
 /// `online` or `offline`, as the device or its last will says: for its timeline only.
 #[derive(Debug, Clone, PartialEq, Eq)]
