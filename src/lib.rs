@@ -7,5 +7,7 @@ pub mod limits;
 pub mod model;
 pub mod spine;
 
+pub mod store;
+
 pub mod clock;
 pub mod proto;
