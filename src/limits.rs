@@ -63,6 +63,11 @@ pub const STORE_BUSY_MS: u64 = 5_000;
 /// How long a query, and a batch, may take before its connection is given up.
 pub const STORE_QUERY_MS: u64 = 30_000;
 pub const STORE_COMMIT_MS: u64 = 60_000;
+/// How long maintenance waits for a lock before it leaves the rest to its next round.
+pub const STORE_LOCK_MS: u64 = 500;
+/// Days around the present for which frames get a partition of their own.
+pub const PARTITION_DAYS_BACK: i64 = 8;
+pub const PARTITION_DAYS_AHEAD: i64 = 2;
 /// Rows that one step of retention deletes, and its steps a table in one round.
 pub const DELETE_ROWS: usize = 5_000;
 pub const DELETE_STEPS: usize = 40;

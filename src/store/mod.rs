@@ -6,7 +6,7 @@
 mod columns;
 pub mod error;
 pub mod memory;
-//pub mod postgres;
+pub mod postgres;
 pub mod query;
 mod retention;
 mod select;
@@ -139,9 +139,9 @@ pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Store>, StoreEr
     if let Some(path) = url.strip_prefix("sqlite:") {
         return Ok(Arc::new(sqlite::SqliteStore::open(path, options).await?));
     }
-    //    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-    //        return Ok(Arc::new(postgres::PostgresStore::open(url, options).await?));
-    //    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Arc::new(postgres::PostgresStore::open(url, options).await?));
+    }
     if url == "memory:" {
         return Ok(Arc::new(memory::MemoryStore::new(options)));
     }

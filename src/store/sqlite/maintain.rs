@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::read::numbered;
 use super::{Inner, held};
 use crate::limits;
 use crate::model::time::Wall;
@@ -29,17 +30,11 @@ fn delete_old(
     (cutoff, now): (Wall, Wall),
     done: &mut Maintained,
 ) -> Result<(), StoreError> {
-    // Rows were appended in the order of their time: all before the first one to keep may go. Where our clock was ahead
-    // for a while there are rows of the future; they must not shield those before them for ever.
-    let first_kept = format!(
-        "SELECT coalesce((SELECT id FROM {table} WHERE {column} >= ?1 AND {column} <= ?2 ORDER BY id LIMIT 1), \
-                         (SELECT id FROM {table} WHERE {column} >= ?1 ORDER BY id LIMIT 1))"
-    );
     let soon = now + retention::DAY_MS;
     let kept: Option<i64> = held(&inner.writer)
-        .prepare_cached(&first_kept)?
+        .prepare_cached(&numbered(&retention::first_kept_sql(table, column)))?
         .query_row(params![cutoff.ms(), soon.ms()], |row| row.get(0))?;
-    let delete = format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE id < ?1 ORDER BY id LIMIT ?2)");
+    let delete = numbered(&retention::delete_sql(table));
     for _ in 0..limits::DELETE_STEPS {
         let deleted = held(&inner.writer)
             .prepare_cached(&delete)?
