@@ -2,10 +2,12 @@
 
 #[path = "store/contract.rs"]
 mod contract;
-#[path = "store/only_postgres.rs"]
-mod only_postgres;
-#[path = "store/only_sqlite.rs"]
-mod only_sqlite;
+#[path = "store/databases.rs"]
+mod databases;
+#[path = "store/outages.rs"]
+mod outages;
+#[path = "store/partitions.rs"]
+mod partitions;
 mod support;
 #[path = "store/world.rs"]
 mod world;
@@ -46,5 +48,4 @@ contract! {
     rejects_are_filtered
     an_entry_is_replaced_whole
     retention_drops_what_is_old
-    what_is_stored_outlives_the_store
 }

@@ -21,6 +21,7 @@ pub use query::{
     AlertCursor, AlertQuery, FrameCursor, FrameQuery, Numbered, RejectQuery, ScanCursor, ScanQuery, StatusQuery,
 };
 
+use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
@@ -85,11 +86,17 @@ pub struct Options {
     pub frame_retention_days: Option<u32>,
     /// The same for rejects and for rows set aside.
     pub reject_retention_days: Option<u32>,
+    /// How long PostgreSQL may take for a batch before the connection is given up.
+    pub commit_limit_ms: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { frame_retention_days: Some(90), reject_retention_days: Some(30) }
+        Self {
+            frame_retention_days: Some(90),
+            reject_retention_days: Some(30),
+            commit_limit_ms: limits::STORE_COMMIT_MS,
+        }
     }
 }
 

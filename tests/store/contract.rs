@@ -407,17 +407,3 @@ pub(crate) async fn retention_drops_what_is_old(mut world: World) {
     assert_eq!((again.days_created, again.days_dropped, again.rows_deleted), (0, 0, 0));
     world.commit(vec![rows::frames(&[frame(device(1), 3, at)])]).await;
 }
-
-pub(crate) async fn what_is_stored_outlives_the_store(mut world: World) {
-    if world.kind == Kind::Memory {
-        return;
-    }
-    let sent = [frame(device(1), 1, now()), frame(device(1), 2, now())];
-    world.commit(vec![rows::frames(&sent)]).await;
-    // A second one on the same database finds the tables as they are.
-    let second = vigil::store::open(&world.url, crate::world::OPTIONS).await.unwrap();
-    world.store = second;
-    assert_eq!(world.store.checkpoint().await.unwrap(), world.at);
-    assert_eq!(world.frames(device(1)).await, sent);
-    world.commit(vec![rows::frames(&[frame(device(1), 3, now())])]).await;
-}

@@ -20,12 +20,13 @@ pub(crate) enum Kind {
 }
 
 /// One server for all tests. It ends when this process does.
-fn server() -> &'static Postgres {
+pub(crate) fn server() -> &'static Postgres {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
     SERVER.get_or_init(|| Postgres::start(false))
 }
 
-pub(crate) const OPTIONS: Options = Options { frame_retention_days: Some(30), reject_retention_days: Some(30) };
+pub(crate) const OPTIONS: Options =
+    Options { frame_retention_days: Some(30), reject_retention_days: Some(30), commit_limit_ms: 60_000 };
 
 pub(crate) struct World {
     pub kind: Kind,
@@ -49,8 +50,21 @@ impl World {
             Kind::Sqlite => format!("sqlite:{}", folder.path().join("history.db").display()),
             Kind::Postgres => server().database(),
         };
-        let store = store::open(&url, OPTIONS).await.expect("a new store opens");
+        Self::open(kind, url, OPTIONS, folder).await
+    }
+
+    pub(crate) async fn postgres(url: String, options: Options) -> Self {
+        Self::open(Kind::Postgres, url, options, tempfile::tempdir().expect("a temporary folder")).await
+    }
+
+    async fn open(kind: Kind, url: String, options: Options, folder: tempfile::TempDir) -> Self {
+        let store = store::open(&url, options).await.expect("a new store opens");
         Self { kind, url, store, at: None, _folder: folder }
+    }
+
+    /// A second way to the same database.
+    pub(crate) async fn again(&self) -> Arc<dyn Store> {
+        store::open(&self.url, OPTIONS).await.expect("a store opens twice")
     }
 
     /// The checkpoint `effects` further on.

@@ -72,6 +72,14 @@ impl Postgres {
         self.end("KILL");
     }
 
+    /// What happens when this process dies: the pipe closes, and nothing is said. Returns the folder that was in use.
+    pub(crate) fn abandon(mut self) -> PathBuf {
+        let mut child = self.running.take().expect("it runs");
+        drop(child.stdin.take());
+        child.wait().expect("it is our child");
+        self.folder.clone()
+    }
+
     /// Starts what was stopped or killed, on the same port with the same data.
     pub(crate) fn restart(&mut self) {
         assert!(self.running.is_none(), "stop it first");
@@ -147,7 +155,13 @@ folder=$1; shift
 ( while kill -0 $server 2>/dev/null; do sleep 1; done; kill $$ 2>/dev/null ) </dev/null & guard=$!
 if read -r signal; then keep=yes; else signal=QUIT; keep=no; fi
 kill $guard 2>/dev/null
-kill -$signal $server 2>/dev/null
+children=
+if [ $signal = KILL ]; then
+    # Otherwise its children would live on for a moment, and answer.
+    kill -STOP $server
+    children=$(cat /proc/$server/task/$server/children)
+fi
+kill -$signal $server $children 2>/dev/null
 wait $server
 if [ $keep = no ]; then rm -rf "$folder"; fi
 "#;

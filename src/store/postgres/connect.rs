@@ -5,7 +5,9 @@ use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 
@@ -43,8 +45,21 @@ pub(super) fn pool(url: &str) -> Result<Pool, StoreError> {
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(Duration::from_millis(limits::STORE_QUERY_MS)))
         .create_timeout(Some(busy + busy))
+        .post_create(Hook::async_fn(|client, _| Box::pin(let_go(client))))
         .build()
         .map_err(StoreError::refused)
+}
+
+/// Has the server notice when we are gone, so that a transaction of ours doesn't hold its locks for hours.
+async fn let_go(client: &ClientWrapper) -> Result<(), HookError> {
+    let settings = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
+                    SET idle_in_transaction_session_timeout = '60s'";
+    client.batch_execute(settings).await.map_err(HookError::Backend)?;
+    // Not every platform has it, and nothing depends on it but how soon.
+    match client.batch_execute("SET client_connection_check_interval = '5s'").await {
+        Err(error) if error.as_db_error().is_none() => Err(HookError::Backend(error)),
+        _ => Ok(()),
+    }
 }
 
 pub(super) async fn migrate(pool: &Pool) -> Result<(), StoreError> {
@@ -73,7 +88,7 @@ impl Lease {
     pub(super) async fn from(pool: &Pool) -> Result<Self, StoreError> {
         match pool.get().await {
             Ok(object) => Ok(Self(Some(object))),
-            Err(PoolError::Backend(error)) => Err(from(error)),
+            Err(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => Err(from(error)),
             Err(error) => Err(StoreError::unavailable(error)),
         }
     }

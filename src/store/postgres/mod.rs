@@ -95,7 +95,7 @@ impl Store for PostgresStore {
     }
 
     fn commit(&self, batch: Arc<Batch>) -> Fut<'_, Committed> {
-        Box::pin(within(limits::STORE_COMMIT_MS, async move { self.write(&batch).await }))
+        Box::pin(within(self.options.commit_limit_ms, async move { self.write(&batch).await }))
     }
 
     fn reset_checkpoint(&self, to: Checkpoint) -> Fut<'_, ()> {

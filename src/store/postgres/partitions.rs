@@ -69,7 +69,7 @@ async fn create(client: &Object, day: i64) -> Result<(), StoreError> {
     );
     match client.batch_execute(&sql).await {
         // Somebody else was faster, or keeps a table of that name: what is really there is looked up afterwards.
-        Err(error) if error.code() == Some(&SqlState::DUPLICATE_TABLE) => Ok(()),
+        Err(error) if matches!(error.code(), Some(&SqlState::DUPLICATE_TABLE | &SqlState::UNIQUE_VIOLATION)) => Ok(()),
         done => done.map_err(connect::from),
     }
 }
