@@ -15,6 +15,8 @@ pub mod journal;
 pub mod core;
 pub mod spine;
 
+pub mod store;
+
 pub mod feed;
 pub mod pages;
 

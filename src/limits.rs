@@ -167,6 +167,21 @@ pub const BATCH_ROWS: usize = 10_000;
 pub const BATCH_BYTES: usize = 32 * 1024 * 1024;
 /// Rows in one page of a query.
 pub const PAGE_ROWS: usize = 1_000;
+/// Queries at work in the store at a time; others wait.
+pub const STORE_READERS: usize = 8;
+/// How long the store's own statements wait for a lock of another process, and for a connection.
+pub const STORE_BUSY_MS: u64 = 5_000;
+/// How long a query, and a batch, may take before its connection is given up.
+pub const STORE_QUERY_MS: u64 = 30_000;
+pub const STORE_COMMIT_MS: u64 = 60_000;
+/// How long maintenance waits for a lock before it leaves the rest to its next round.
+pub const STORE_LOCK_MS: u64 = 500;
+/// Days around the present for which frames get a partition of their own.
+pub const PARTITION_DAYS_BACK: i64 = 8;
+pub const PARTITION_DAYS_AHEAD: i64 = 2;
+/// Rows that one step of retention deletes, and its steps a table in one round.
+pub const DELETE_ROWS: usize = 5_000;
+pub const DELETE_STEPS: usize = 40;
 
 // The longest list of an item: its elements are named by their index in 16 bits.
 const _: () = assert!(CLEARED < u16::MAX as usize);

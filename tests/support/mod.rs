@@ -3,5 +3,7 @@
 
 pub mod misbehaving;
 pub mod mosquitto;
+pub mod postgres;
 pub mod publisher;
+pub mod rows;
 pub mod spine;

@@ -1,0 +1,250 @@
+//! History in memory, for tests: the contract in its plainest form. Nothing survives it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::query::page_rows;
+use super::{
+    AlertCursor, AlertQuery, Batch, Checkpoint, Committed, FrameCursor, FrameQuery, Fut, Maintained, Numbered, Options,
+    RejectQuery, ScanCursor, ScanQuery, SetAside, StatusQuery, Store, StoreError, retention,
+};
+use crate::model::alert::{Alert, AlertEvent};
+use crate::model::archive::{Entry, EntryKind};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, SiteCode, Subject};
+use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
+use crate::model::time::Wall;
+
+pub struct MemoryStore {
+    options: Options,
+    kept: Mutex<Kept>,
+}
+
+type LateFrame = (DeviceCode, u32, u64, Option<Wall>);
+type LateScan = (SiteCode, Box<str>, u32, u64, Option<Wall>);
+
+#[derive(Default, Clone)]
+struct Kept {
+    checkpoint: Option<Checkpoint>,
+    /// Rows under the same cursor stay in the order in which they came.
+    frames: BTreeMap<(DeviceCode, FrameCursor), Vec<FrameRow>>,
+    late_frames: BTreeSet<LateFrame>,
+    scans: BTreeMap<(CylinderCode, ScanCursor), Vec<ScanRow>>,
+    late_scans: BTreeSet<LateScan>,
+    statuses: Vec<Numbered<StatusRow>>,
+    rejects: Vec<Numbered<RejectRow>>,
+    /// The last number given to a status or reject.
+    last_n: u64,
+    events: BTreeMap<(u32, u64), AlertEvent>,
+    by_subject: BTreeMap<(Subject, AlertCursor), (u32, u64)>,
+    alerts: BTreeMap<AlertId, Alert>,
+    entries: BTreeMap<(EntryKind, String), Entry>,
+}
+
+impl MemoryStore {
+    pub fn new(options: Options) -> Self {
+        Self { options, kept: Mutex::default() }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut Kept) -> Result<T, StoreError>) -> Fut<'_, T> {
+        let done = work(&mut self.kept());
+        Box::pin(std::future::ready(done))
+    }
+}
+
+impl Kept {
+    fn commit(&mut self, batch: &Batch) -> Result<Committed, StoreError> {
+        if self.checkpoint != batch.from {
+            return Err(StoreError::CheckpointMoved { expected: batch.from, stored: self.checkpoint });
+        }
+        let mut set_aside = Vec::new();
+        for effects in &batch.effects {
+            effects.rows.iter().for_each(|row| self.row(row, &mut set_aside));
+            effects.events.iter().try_for_each(|event| self.event(event))?;
+        }
+        self.checkpoint = Some(batch.to);
+        Ok(Committed { to: batch.to.position, set_aside })
+    }
+
+    fn row(&mut self, row: &Row, set_aside: &mut Vec<SetAside>) {
+        let mut unfit = |what, seq: u64| {
+            let detail = format!("seq is {seq}, more than 2^63 - 1");
+            set_aside.push(SetAside { what, sqlstate: "22003".to_owned(), detail });
+        };
+        match row {
+            Row::Frame(row) => {
+                let key = row.frame.key;
+                if i64::try_from(key.seq).is_err() {
+                    return unfit("frame", key.seq);
+                }
+                let late = (row.device, key.boot, key.seq, row.frame.claimed_at);
+                if row.order != Order::VeryLate || self.late_frames.insert(late) {
+                    self.frames.entry((row.device, FrameCursor::of(row))).or_default().push(row.clone());
+                }
+            }
+            Row::Scan(row) => {
+                let key = row.scan.key;
+                if i64::try_from(key.seq).is_err() {
+                    return unfit("scan", key.seq);
+                }
+                let late = (row.site, row.scan.scanner.clone(), key.boot, key.seq, row.scan.claimed_at);
+                if row.order != Order::VeryLate || self.late_scans.insert(late) {
+                    self.scans.entry((row.scan.cylinder, ScanCursor::of(row))).or_default().push(row.clone());
+                }
+            }
+            Row::Reject(row) => {
+                self.last_n += 1;
+                self.rejects.push(Numbered { n: self.last_n, row: row.clone() });
+            }
+            Row::Status(row) => {
+                self.last_n += 1;
+                self.statuses.push(Numbered { n: self.last_n, row: row.clone() });
+            }
+            Row::Entry(entry) => {
+                self.entries.insert((entry.kind(), entry.code().to_owned()), entry.clone());
+            }
+        }
+    }
+
+    fn event(&mut self, event: &AlertEvent) -> Result<(), StoreError> {
+        let number = (event.epoch, event.seq);
+        if self.events.insert(number, event.clone()).is_some() {
+            let detail = format!("alert event {} of epoch {} is stored already", event.seq, event.epoch);
+            return Err(StoreError::refused(detail));
+        }
+        self.by_subject.insert((event.alert.id.subject, AlertCursor::of(event)), number);
+        self.alerts.insert(event.alert.id.clone(), event.alert.clone());
+        Ok(())
+    }
+
+    fn maintain(&mut self, now: Wall, options: &Options) -> Maintained {
+        let before = self.frames.len() + self.statuses.len() + self.rejects.len();
+        if let Some(days) = options.frame_retention_days {
+            let cutoff = retention::cutoff(now, days);
+            self.frames.values_mut().for_each(|rows| rows.retain(|row| row.received_at >= cutoff));
+            self.frames.retain(|_, rows| !rows.is_empty());
+            self.statuses.retain(|status| status.row.received_at >= cutoff);
+        }
+        if let Some(days) = options.reject_retention_days {
+            let cutoff = retention::cutoff(now, days);
+            self.rejects.retain(|reject| reject.row.received_at >= cutoff);
+        }
+        let after = self.frames.len() + self.statuses.len() + self.rejects.len();
+        Maintained { rows_deleted: (before - after) as u64, ..Maintained::default() }
+    }
+}
+
+impl Store for MemoryStore {
+    fn checkpoint(&self) -> Fut<'_, Option<Checkpoint>> {
+        self.with(|kept| Ok(kept.checkpoint))
+    }
+
+    fn commit(&self, batch: Arc<Batch>) -> Fut<'_, Committed> {
+        self.with(|kept| {
+            let mut next = kept.clone();
+            let committed = next.commit(&batch)?;
+            *kept = next;
+            Ok(committed)
+        })
+    }
+
+    fn reset_checkpoint(&self, to: Checkpoint) -> Fut<'_, ()> {
+        self.with(|kept| {
+            kept.checkpoint = Some(to);
+            Ok(())
+        })
+    }
+
+    fn frames(&self, query: FrameQuery) -> Fut<'_, Vec<FrameRow>> {
+        self.with(|kept| {
+            let wanted = kept.frames.iter().filter(|((device, cursor), _)| {
+                *device == query.device
+                    && (query.from..query.to).contains(&cursor.effective_at)
+                    && query.after.is_none_or(|after| *cursor > after)
+            });
+            Ok(wanted.flat_map(|(_, rows)| rows.clone()).take(page_rows(query.limit)).collect())
+        })
+    }
+
+    fn scans(&self, query: ScanQuery) -> Fut<'_, Vec<ScanRow>> {
+        self.with(|kept| {
+            let wanted = kept.scans.iter().filter(|((cylinder, cursor), _)| {
+                *cylinder == query.cylinder
+                    && (query.from..query.to).contains(&cursor.effective_at)
+                    && query.after.as_ref().is_none_or(|after| cursor > after)
+            });
+            Ok(wanted.flat_map(|(_, rows)| rows.clone()).take(page_rows(query.limit)).collect())
+        })
+    }
+
+    fn statuses(&self, query: StatusQuery) -> Fut<'_, Vec<Numbered<StatusRow>>> {
+        self.with(|kept| {
+            let wanted = kept.statuses.iter().filter(|status| {
+                status.row.device == query.device
+                    && (query.from..query.to).contains(&status.row.received_at)
+                    && query.after.is_none_or(|after| status.n > after)
+            });
+            Ok(wanted.take(page_rows(query.limit)).cloned().collect())
+        })
+    }
+
+    fn rejects(&self, query: RejectQuery) -> Fut<'_, Vec<Numbered<RejectRow>>> {
+        self.with(|kept| {
+            let wanted = kept.rejects.iter().filter(|reject| {
+                (query.from..query.to).contains(&reject.row.received_at)
+                    && query.after.is_none_or(|after| reject.n > after)
+                    && query.topic.as_deref().is_none_or(|topic| *reject.row.topic == *topic)
+                    && query.reason.is_none_or(|reason| reject.row.reason == reason)
+            });
+            Ok(wanted.take(page_rows(query.limit)).cloned().collect())
+        })
+    }
+
+    fn alert_events(&self, query: AlertQuery) -> Fut<'_, Vec<AlertEvent>> {
+        self.with(|kept| {
+            let wanted = kept.by_subject.iter().filter(|((subject, cursor), _)| {
+                *subject == query.subject
+                    && (query.from..query.to).contains(&cursor.at)
+                    && query.after.is_none_or(|after| *cursor > after)
+            });
+            Ok(wanted.map(|(_, number)| kept.events[number].clone()).take(page_rows(query.limit)).collect())
+        })
+    }
+
+    fn alert_events_after(&self, epoch: u32, seq: u64, limit: usize) -> Fut<'_, Vec<AlertEvent>> {
+        self.with(|kept| {
+            let later = kept.events.range((epoch, seq)..=(epoch, u64::MAX));
+            let later = later.filter(|(number, _)| number.1 > seq).map(|(_, event)| event.clone());
+            Ok(later.take(page_rows(limit)).collect())
+        })
+    }
+
+    fn alert(&self, id: AlertId) -> Fut<'_, Option<Alert>> {
+        self.with(|kept| Ok(kept.alerts.get(&id).cloned()))
+    }
+
+    fn entry(&self, kind: EntryKind, code: String) -> Fut<'_, Option<Entry>> {
+        self.with(|kept| Ok(kept.entries.get(&(kind, code)).cloned()))
+    }
+
+    fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
+        self.with(|kept| {
+            let wanted = kept
+                .entries
+                .iter()
+                .filter(|((own, code), _)| *own == kind && after.as_ref().is_none_or(|after| code > after));
+            Ok(wanted.take(page_rows(limit)).map(|(_, entry)| entry.clone()).collect())
+        })
+    }
+
+    fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {
+        self.with(|kept| Ok(kept.maintain(now, &self.options)))
+    }
+
+    fn ping(&self) -> Fut<'_, ()> {
+        self.with(|_| Ok(()))
+    }
+}

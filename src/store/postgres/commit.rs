@@ -1,0 +1,223 @@
+//! Storing a batch: one transaction, which begins with the checkpoint.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::Transaction;
+use tokio_postgres::types::ToSql;
+
+use super::{connect, copy, partitions::Days};
+use crate::clock::Clock;
+use crate::model::alert::AlertEvent;
+use crate::model::archive::{Entry, EntryKind};
+use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
+use crate::store::columns::{Value, alert, archive, frame, misc, names, scan};
+use crate::store::{Batch, Checkpoint, Committed, SetAside, StoreError};
+
+/// A batch by the tables that its rows go to, each in outbox order.
+#[derive(Default)]
+pub(super) struct Sorted<'b> {
+    pub frames: Vec<&'b FrameRow>,
+    out_of_range: Vec<&'b FrameRow>,
+    late_frames: Vec<&'b FrameRow>,
+    scans: Vec<&'b ScanRow>,
+    late_scans: Vec<&'b ScanRow>,
+    rejects: Vec<&'b RejectRow>,
+    statuses: Vec<&'b StatusRow>,
+    /// The last one of each code.
+    entries: BTreeMap<EntryKind, BTreeMap<&'b str, &'b Entry>>,
+    events: Vec<&'b AlertEvent>,
+}
+
+impl<'b> Sorted<'b> {
+    pub(super) fn new(batch: &'b Batch) -> Self {
+        let mut sorted = Self::default();
+        for effects in &batch.effects {
+            effects.rows.iter().for_each(|row| sorted.add(row));
+            sorted.events.extend(&effects.events);
+        }
+        sorted
+    }
+
+    fn add(&mut self, row: &'b Row) {
+        match row {
+            Row::Frame(row) if row.order == Order::VeryLate => self.late_frames.push(row),
+            Row::Frame(row) => self.frames.push(row),
+            Row::Scan(row) if row.order == Order::VeryLate => self.late_scans.push(row),
+            Row::Scan(row) => self.scans.push(row),
+            Row::Reject(row) => self.rejects.push(row),
+            Row::Status(row) => self.statuses.push(row),
+            Row::Entry(entry) => {
+                self.entries.entry(entry.kind()).or_default().insert(entry.code(), entry);
+            }
+        }
+    }
+
+    /// Takes out the frames of days that have no partition.
+    pub(super) fn keep_within(&mut self, days: &Days) {
+        if self.frames.iter().any(|row| !days.has(row.effective_at)) {
+            let (within, beyond) = self.frames.drain(..).partition(|row| days.has(row.effective_at));
+            (self.frames, self.out_of_range) = (within, beyond);
+        }
+    }
+}
+
+pub(super) async fn commit(
+    transaction: Transaction<'_>,
+    batch: &Batch,
+    sorted: &Sorted<'_>,
+) -> Result<Committed, StoreError> {
+    move_checkpoint(&transaction, batch).await?;
+    let mut writing = Writing { transaction: &transaction, set_aside: Vec::new() };
+    writing.apart("frame", &sorted.frames).await?;
+    writing.apart("frame_out_of_range", &sorted.out_of_range).await?;
+    writing.staged("late_frame", frame::COLUMNS, &sorted.late_frames).await?;
+    writing.apart("scan", &sorted.scans).await?;
+    writing.staged("scan", scan::COLUMNS, &sorted.late_scans).await?;
+    writing.apart("reject", &sorted.rejects).await?;
+    copy::all(&transaction, "status", &sorted.statuses).await?;
+    for (kind, entries) in &sorted.entries {
+        let entries: Vec<_> = entries.values().copied().collect();
+        writing.entries(*kind, &entries).await?;
+    }
+    writing.events(&sorted.events).await?;
+    let set_aside = writing.set_aside;
+    transaction.commit().await.map_err(connect::from)?;
+    Ok(Committed { to: batch.to.position, set_aside })
+}
+
+pub(super) async fn stored_checkpoint(client: &tokio_postgres::Client) -> Result<Option<Checkpoint>, StoreError> {
+    let sql = "SELECT journal, epoch, position, hash FROM checkpoint";
+    let Some(row) = client.query_opt(sql, &[]).await.map_err(connect::from)? else { return Ok(None) };
+    let wrong = |error: &dyn std::fmt::Display| StoreError::corrupt("the checkpoint", error);
+    let number = |i: usize| row.try_get::<_, i64>(i).map_err(|error| wrong(&error));
+    let journal: &str = row.try_get(0).map_err(|error| wrong(&error))?;
+    Ok(Some(Checkpoint {
+        journal: u128::from_str_radix(journal, 16).map_err(|error| wrong(&error))?,
+        epoch: u32::try_from(number(1)?).map_err(|error| wrong(&error))?,
+        position: u64::try_from(number(2)?).map_err(|error| wrong(&error))?,
+        hash: u32::try_from(number(3)?).map_err(|error| wrong(&error))?,
+    }))
+}
+
+/// As the columns journal, epoch, position and hash.
+fn checkpoint_values(checkpoint: &Checkpoint) -> Result<[Value<'static>; 4], StoreError> {
+    let journal = Value::Text(format!("{:032x}", checkpoint.journal).into());
+    let position = i64::try_from(checkpoint.position).map_err(StoreError::refused)?;
+    Ok([journal, checkpoint.epoch.into(), Value::Big(position), checkpoint.hash.into()])
+}
+
+pub(super) async fn set_checkpoint(client: &tokio_postgres::Client, to: &Checkpoint) -> Result<(), StoreError> {
+    let sql = "INSERT INTO checkpoint (id, journal, epoch, position, hash) VALUES (1, $1, $2, $3, $4) \
+               ON CONFLICT (id) DO UPDATE SET journal = $1, epoch = $2, position = $3, hash = $4";
+    client.execute(sql, &params(&checkpoint_values(to)?)).await.map_err(connect::from)?;
+    Ok(())
+}
+
+/// From here on the transaction holds the checkpoint's row, so that a second writer waits, and then finds it moved.
+async fn move_checkpoint(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError> {
+    let mut values = checkpoint_values(&batch.to)?.to_vec();
+    let sql = match &batch.from {
+        None => {
+            "INSERT INTO checkpoint (id, journal, epoch, position, hash) VALUES (1, $1, $2, $3, $4) \
+             ON CONFLICT DO NOTHING"
+        }
+        Some(from) => {
+            values.extend(checkpoint_values(from)?);
+            "UPDATE checkpoint SET journal = $1, epoch = $2, position = $3, hash = $4 \
+             WHERE journal = $5 AND epoch = $6 AND position = $7 AND hash = $8"
+        }
+    };
+    let statement = transaction.prepare_cached(sql).await.map_err(connect::from)?;
+    if transaction.execute(&statement, &params(&values)).await.map_err(connect::from)? == 1 {
+        return Ok(());
+    }
+    let stored = stored_checkpoint(transaction.client()).await?;
+    Err(StoreError::CheckpointMoved { expected: batch.from, stored })
+}
+
+pub(super) fn params<'v>(values: &'v [Value<'_>]) -> Vec<&'v (dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+struct Writing<'t> {
+    transaction: &'t Transaction<'t>,
+    set_aside: Vec<SetAside>,
+}
+
+impl Writing<'_> {
+    /// Sets aside what the server can't hold.
+    async fn apart<R: copy::Stored>(&mut self, table: &str, rows: &[&R]) -> Result<(), StoreError> {
+        let asides = copy::apart(self.transaction, table, rows).await?;
+        for aside in asides {
+            let content = misc::content(rows[aside.at]);
+            let mut values = Vec::new();
+            misc::push_set_aside(&aside.why, &content, Clock::default().wall(), &mut values);
+            let columns = names(misc::SET_ASIDE_COLUMNS);
+            let sql = format!("INSERT INTO set_aside ({columns}) VALUES ($1, $2, $3, $4, $5)");
+            self.execute(&sql, &values).await?;
+            self.set_aside.push(aside.why);
+        }
+        Ok(())
+    }
+
+    /// COPY can't pass over what is there already: so it goes to a table of this session, and from there on.
+    async fn staged<R: copy::Stored>(&mut self, table: &str, columns: &[&str], rows: &[&R]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let stage = self.stage(table, columns).await?;
+        self.apart(&stage, rows).await?;
+        let columns = names(columns);
+        self.execute(
+            &format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {stage} ON CONFLICT DO NOTHING"),
+            &[],
+        )
+        .await
+    }
+
+    async fn stage(&self, table: &str, columns: &[&str]) -> Result<String, StoreError> {
+        let (stage, columns) = (format!("stage_{table}"), names(columns));
+        let sql = format!(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS {stage} ON COMMIT DELETE ROWS AS \
+             SELECT {columns} FROM {table} WITH NO DATA"
+        );
+        self.transaction.batch_execute(&sql).await.map_err(connect::from)?;
+        Ok(stage)
+    }
+
+    async fn entries(&self, kind: EntryKind, entries: &[&Entry]) -> Result<(), StoreError> {
+        let (table, columns) = (kind.name(), archive::columns(kind));
+        let stage = self.stage(table, columns).await?;
+        copy::all(self.transaction, &stage, entries).await?;
+        let (list, set) = (names(columns), replacing(columns));
+        let sql = format!("INSERT INTO {table} ({list}) SELECT {list} FROM {stage} ON CONFLICT (code) DO UPDATE {set}");
+        self.execute(&sql, &[]).await
+    }
+
+    async fn events(&self, events: &[&AlertEvent]) -> Result<(), StoreError> {
+        let Some(first) = events.iter().map(|event| (event.epoch, event.seq)).min() else { return Ok(()) };
+        copy::all(self.transaction, "alert_event", events).await?;
+        let columns = [alert::ALERT_COLUMNS, &["epoch", "seq"]].concat();
+        let (list, set) = (names(&columns), replacing(&columns));
+        let sql = format!(
+            "INSERT INTO alert ({list}) \
+             SELECT DISTINCT ON (subject, rule, opening) {list} FROM alert_event WHERE (epoch, seq) >= ($1, $2) \
+             ORDER BY subject, rule, opening, epoch DESC, seq DESC \
+             ON CONFLICT (subject, rule, opening) DO UPDATE {set}"
+        );
+        // The copy has taken it, so it fits.
+        let seq = i64::try_from(first.1).map_err(StoreError::refused)?;
+        self.execute(&sql, &[first.0.into(), Value::Big(seq)]).await
+    }
+
+    async fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<(), StoreError> {
+        let statement = self.transaction.prepare_cached(sql).await.map_err(connect::from)?;
+        self.transaction.execute(&statement, &params(values)).await.map_err(connect::from)?;
+        Ok(())
+    }
+}
+
+fn replacing(columns: &[&str]) -> String {
+    let set: Vec<_> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+    format!("SET {}", set.join(", "))
+}

@@ -1,0 +1,141 @@
+//! What can be asked for, and the cursors by which pages follow each other.
+//!
+//! A range holds `from` and not `to`. `after` is the cursor of the last row of the page before.
+
+use crate::limits;
+use crate::model::alert::AlertEvent;
+use crate::model::ids::{CylinderCode, DeviceCode, SiteCode, Subject};
+use crate::model::row::{FrameRow, RejectReason, ScanRow};
+use crate::model::time::Wall;
+
+use super::columns::order_number;
+
+/// How many rows a page has when `limit` are asked for.
+pub(super) fn page_rows(limit: usize) -> usize {
+    limit.clamp(1, limits::PAGE_ROWS)
+}
+
+#[derive(Debug, Clone)]
+pub struct FrameQuery {
+    pub device: DeviceCode,
+    pub from: Wall,
+    pub to: Wall,
+    pub after: Option<FrameCursor>,
+    pub limit: usize,
+}
+
+/// The place of a frame in its device's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FrameCursor {
+    pub effective_at: Wall,
+    pub generation: u32,
+    pub boot: u32,
+    pub seq: u64,
+    /// How it stands to those before it, as a number: a very late frame may repeat one that is in history already,
+    /// and comes after it.
+    pub arrival_order: i16,
+    pub claimed_at: Option<Wall>,
+}
+
+impl FrameCursor {
+    pub fn of(row: &FrameRow) -> Self {
+        Self {
+            effective_at: row.effective_at,
+            generation: row.generation,
+            boot: row.frame.key.boot,
+            seq: row.frame.key.seq,
+            arrival_order: order_number(row.order),
+            claimed_at: row.frame.claimed_at,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct ScanQuery {
+    pub cylinder: CylinderCode,
+    pub from: Wall,
+    pub to: Wall,
+    pub after: Option<ScanCursor>,
+    pub limit: usize,
+}
+
+/// The place of a scan in its cylinder's history.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScanCursor {
+    pub effective_at: Wall,
+    pub site: SiteCode,
+    pub scanner: Box<str>,
+    pub generation: u32,
+    pub boot: u32,
+    pub seq: u64,
+    pub arrival_order: i16,
+    pub claimed_at: Option<Wall>,
+}
+
+impl ScanCursor {
+    pub fn of(row: &ScanRow) -> Self {
+        Self {
+            effective_at: row.effective_at,
+            site: row.site,
+            scanner: row.scan.scanner.clone(),
+            generation: row.generation,
+            boot: row.scan.key.boot,
+            seq: row.scan.key.seq,
+            arrival_order: order_number(row.order),
+            claimed_at: row.scan.claimed_at,
+        }
+    }
+}
+
+/// A row with the number by which the store ordered it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbered<T> {
+    /// Ascending, with gaps. It is the cursor.
+    pub n: u64,
+    pub row: T,
+}
+
+/// The range is of `received_at`.
+#[derive(Debug, Clone)]
+pub struct StatusQuery {
+    pub device: DeviceCode,
+    pub from: Wall,
+    pub to: Wall,
+    pub after: Option<u64>,
+    pub limit: usize,
+}
+
+/// The range is of `received_at`.
+#[derive(Debug, Clone)]
+pub struct RejectQuery {
+    pub from: Wall,
+    pub to: Wall,
+    pub topic: Option<String>,
+    pub reason: Option<RejectReason>,
+    pub after: Option<u64>,
+    pub limit: usize,
+}
+
+/// The range is of `at`, the time at which it came true.
+#[derive(Debug, Clone)]
+pub struct AlertQuery {
+    pub subject: Subject,
+    pub from: Wall,
+    pub to: Wall,
+    pub after: Option<AlertCursor>,
+    pub limit: usize,
+}
+
+/// The place of an alert event in its subject's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AlertCursor {
+    pub at: Wall,
+    pub epoch: u32,
+    pub seq: u64,
+}
+
+impl AlertCursor {
+    pub fn of(event: &AlertEvent) -> Self {
+        Self { at: event.at, epoch: event.epoch, seq: event.seq }
+    }
+}

@@ -1,0 +1,189 @@
+//! Every query, as SQL that both databases understand.
+//!
+//! Each is one statement over an index, cut to a page, so that no reader holds a transaction open for long.
+
+use super::columns::{Read, Value, alert, archive, frame, misc, names, scan};
+use super::query::page_rows;
+use super::{AlertQuery, FrameQuery, Numbered, RejectQuery, ScanQuery, StatusQuery};
+use crate::model::alert::{Alert, AlertEvent};
+use crate::model::archive::{Entry, EntryKind};
+use crate::model::ids::AlertId;
+use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::time::Wall;
+
+/// What differs between the databases.
+pub(super) struct Dialect {
+    /// A time before all others, which a missing claimed time counts as.
+    pub never: &'static str,
+    /// Frames are in these tables.
+    pub frame_tables: &'static [&'static str],
+}
+
+pub(super) struct Select<'a, T> {
+    /// Parameters are `$1` and so on.
+    pub sql: String,
+    pub params: Vec<Value<'a>>,
+    /// What a row is, for errors.
+    pub what: &'static str,
+    pub read: Read<T>,
+}
+
+const NEVER: Wall = Wall(i64::MIN);
+const FRAME_ORDER: &str = "effective_at, generation, boot, seq, arrival_order, claimed_at NULLS FIRST";
+const SCAN_ORDER: &str = "effective_at, site, scanner, generation, boot, seq, arrival_order, claimed_at NULLS FIRST";
+
+pub(super) fn frames<'a>(query: &'a FrameQuery, dialect: &Dialect) -> Select<'a, FrameRow> {
+    let (columns, never) = (names(frame::COLUMNS), dialect.never);
+    let part = |table: &&str| {
+        // The range repeats the cursor's time, because a range is what the index can use.
+        format!(
+            "SELECT * FROM (SELECT {columns} FROM {table} \
+             WHERE device = $1 AND effective_at >= $2 AND effective_at < $3 \
+             AND (effective_at, generation, boot, seq, arrival_order, coalesce(claimed_at, {never})) \
+             > ($2, $4, $5, $6, $7, $8) ORDER BY {FRAME_ORDER} LIMIT $9) AS part"
+        )
+    };
+    let parts: Vec<_> = dialect.frame_tables.iter().map(part).collect();
+    let sql = format!("{} ORDER BY {FRAME_ORDER} LIMIT $9", parts.join(" UNION ALL "));
+    let after = query.after.filter(|after| after.effective_at >= query.from);
+    let params = vec![
+        Value::text(query.device.as_str()),
+        Value::Time(after.map_or(query.from, |a| a.effective_at)),
+        Value::Time(query.to),
+        after.map_or(Value::Big(-1), |a| a.generation.into()),
+        after.map_or(0, |a| a.boot).into(),
+        Value::Big(after.map_or(0, |a| signed(a.seq))),
+        Value::Small(after.map_or(0, |a| a.arrival_order)),
+        Value::Time(after.and_then(|a| a.claimed_at).unwrap_or(NEVER)),
+        limit(query.limit),
+    ];
+    Select { sql, params, what: "a frame", read: frame::read }
+}
+
+pub(super) fn scans<'a>(query: &'a ScanQuery, dialect: &Dialect) -> Select<'a, ScanRow> {
+    let (columns, never) = (names(scan::COLUMNS), dialect.never);
+    let sql = format!(
+        "SELECT {columns} FROM scan WHERE cylinder = $1 AND effective_at >= $2 AND effective_at < $3 \
+         AND (effective_at, site, scanner, generation, boot, seq, arrival_order, coalesce(claimed_at, {never})) \
+         > ($2, $4, $5, $6, $7, $8, $9, $10) ORDER BY {SCAN_ORDER} LIMIT $11"
+    );
+    let after = query.after.as_ref().filter(|after| after.effective_at >= query.from);
+    let params = vec![
+        Value::text(query.cylinder.as_str()),
+        Value::Time(after.map_or(query.from, |a| a.effective_at)),
+        Value::Time(query.to),
+        // No site's code is empty, so this is before all of them.
+        Value::text(after.map_or("", |a| a.site.as_str())),
+        Value::text(after.map_or("", |a| &a.scanner)),
+        after.map_or(0, |a| a.generation).into(),
+        after.map_or(0, |a| a.boot).into(),
+        Value::Big(after.map_or(0, |a| signed(a.seq))),
+        Value::Small(after.map_or(0, |a| a.arrival_order)),
+        Value::Time(after.and_then(|a| a.claimed_at).unwrap_or(NEVER)),
+        limit(query.limit),
+    ];
+    Select { sql, params, what: "a scan", read: scan::read }
+}
+
+pub(super) fn statuses(query: &StatusQuery) -> Select<'_, Numbered<StatusRow>> {
+    let columns = names(misc::STATUS_COLUMNS);
+    let sql = format!(
+        "SELECT id, {columns} FROM status WHERE device = $1 AND received_at >= $2 AND received_at < $3 AND id > $4 \
+         ORDER BY id LIMIT $5"
+    );
+    let params = vec![
+        Value::text(query.device.as_str()),
+        Value::Time(query.from),
+        Value::Time(query.to),
+        Value::Big(query.after.map_or(0, signed)),
+        limit(query.limit),
+    ];
+    Select { sql, params, what: "a status", read: misc::read_numbered_status }
+}
+
+pub(super) fn rejects(query: &RejectQuery) -> Select<'_, Numbered<RejectRow>> {
+    let columns = names(misc::REJECT_COLUMNS);
+    let mut sql = format!("SELECT id, {columns} FROM reject WHERE received_at >= $1 AND received_at < $2 AND id > $3");
+    let after = query.after.map_or(0, signed);
+    let mut params = vec![Value::Time(query.from), Value::Time(query.to), Value::Big(after)];
+    let topic = query.topic.as_deref().map(|topic| ("topic", topic));
+    let reason = query.reason.map(|reason| ("reason", reason.name()));
+    for (column, wanted) in topic.into_iter().chain(reason) {
+        params.push(Value::text(wanted));
+        sql += &format!(" AND {column} = ${}", params.len());
+    }
+    params.push(limit(query.limit));
+    sql += &format!(" ORDER BY id LIMIT ${}", params.len());
+    Select { sql, params, what: "a reject", read: misc::read_numbered_reject }
+}
+
+pub(super) fn alert_events(query: &AlertQuery) -> Select<'_, AlertEvent> {
+    let columns = event_columns();
+    let sql = format!(
+        "SELECT {columns} FROM alert_event WHERE subject = $1 AND at >= $2 AND at < $3 \
+         AND (at, epoch, seq) > ($2, $4, $5) ORDER BY at, epoch, seq LIMIT $6"
+    );
+    let after = query.after.filter(|after| after.at >= query.from);
+    let params = vec![
+        Value::Text(query.subject.to_string().into()),
+        Value::Time(after.map_or(query.from, |a| a.at)),
+        Value::Time(query.to),
+        after.map_or(Value::Big(-1), |a| a.epoch.into()),
+        Value::Big(after.map_or(0, |a| signed(a.seq))),
+        limit(query.limit),
+    ];
+    Select { sql, params, what: "an alert event", read: alert::read_event }
+}
+
+pub(super) fn alert_events_after(epoch: u32, seq: u64, rows: usize) -> Select<'static, AlertEvent> {
+    let columns = event_columns();
+    let sql = format!("SELECT {columns} FROM alert_event WHERE epoch = $1 AND seq > $2 ORDER BY seq LIMIT $3");
+    Select {
+        sql,
+        params: vec![epoch.into(), Value::Big(signed(seq)), limit(rows)],
+        what: "an alert event",
+        read: alert::read_event,
+    }
+}
+
+pub(super) fn alert(id: &AlertId) -> Select<'_, Alert> {
+    let columns = names(alert::ALERT_COLUMNS);
+    let sql = format!("SELECT {columns} FROM alert WHERE subject = $1 AND rule = $2 AND opening = $3");
+    let subject = Value::Text(id.subject.to_string().into());
+    Select {
+        sql,
+        params: vec![subject, Value::text(id.rule.as_str()), id.opening.into()],
+        what: "an alert",
+        read: alert::read_alert,
+    }
+}
+
+pub(super) fn entry(kind: EntryKind, code: &str) -> Select<'_, Entry> {
+    let columns = names(archive::columns(kind));
+    let sql = format!("SELECT {columns} FROM {} WHERE code = $1", kind.name());
+    Select { sql, params: vec![Value::text(code)], what: kind.name(), read: archive::reader(kind) }
+}
+
+pub(super) fn entries(kind: EntryKind, after: Option<&str>, rows: usize) -> Select<'_, Entry> {
+    let columns = names(archive::columns(kind));
+    let sql = format!("SELECT {columns} FROM {} WHERE code > $1 ORDER BY code LIMIT $2", kind.name());
+    Select {
+        sql,
+        params: vec![Value::text(after.unwrap_or("")), limit(rows)],
+        what: kind.name(),
+        read: archive::reader(kind),
+    }
+}
+
+fn event_columns() -> String {
+    names(&[alert::EVENT_COLUMNS, alert::ALERT_COLUMNS].concat())
+}
+
+fn limit(rows: usize) -> Value<'static> {
+    Value::Big(page_rows(rows) as i64)
+}
+
+/// Nothing stored is beyond 2^63 − 1, so nothing comes after such a cursor.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,177 @@
+//! What only stores with a database behind them can be asked: that it lasts, is shared, and can be read with SQL.
+
+use vigil::model::frame::{Car, Direction, Door, Mode, Reported};
+use vigil::model::row::{Order, Row, TimeSource};
+use vigil::model::time::Wall;
+use vigil::store::{self, StoreError};
+
+use crate::support::rows::{self, device, frame};
+use crate::world::{Kind, OPTIONS, World, now, run, server};
+
+const DATABASES: [Kind; 2] = [Kind::Sqlite, Kind::Postgres];
+
+#[test]
+fn what_is_stored_outlives_the_store() {
+    run(|| async {
+        for kind in DATABASES {
+            let mut world = World::new(kind).await;
+            let sent = [frame(device(1), 1, now()), frame(device(1), 2, now())];
+            world.commit(vec![rows::frames(&sent)]).await;
+            world.store = world.again().await;
+            assert_eq!(world.store.checkpoint().await.unwrap(), world.at);
+            assert_eq!(world.frames(device(1)).await, sent);
+            world.commit(vec![rows::frames(&[frame(device(1), 3, now())])]).await;
+        }
+    });
+}
+
+/// Flow: two stores on one database commit at the same moment from the same place, many times.
+/// Asserts: exactly one of them succeeds each time, and only its row is there.
+#[test]
+fn of_two_writers_one_wins() {
+    run(|| async {
+        for kind in DATABASES {
+            let mut world = World::new(kind).await;
+            let other = world.again().await;
+            for round in 1..=20 {
+                let batch = |n| world.batch(vec![rows::frames(&[frame(device(n), round, now())])]);
+                let (one, two) = (world.store.commit(batch(1)), other.commit(batch(2)));
+                let (one, two) = tokio::join!(one, two);
+                assert!(one.is_ok() != two.is_ok(), "{kind:?}: {one:?}, {two:?}");
+                let lost = one.err().or(two.err()).unwrap();
+                assert!(matches!(lost, StoreError::CheckpointMoved { .. }), "{lost}");
+                world.at = Some(world.next(1));
+            }
+            let stored = world.frames(device(1)).await.len() + world.frames(device(2)).await.len();
+            assert_eq!(stored, 20);
+        }
+    });
+}
+
+#[test]
+fn a_new_database_may_be_opened_twice_at_once() {
+    run(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        for url in [format!("sqlite:{}", folder.path().join("history.db").display()), server().database()] {
+            let open = || store::open(&url, OPTIONS);
+            let (a, b, c, d) = tokio::join!(open(), open(), open(), open());
+            for opened in [a, b, c, d] {
+                opened.unwrap().ping().await.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_url_that_cannot_be_used_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text");
+    std::fs::write(&text, "this is not a database, but it is long enough to be read as the header of one").unwrap();
+    let missing = format!("sqlite:{}", folder.path().join("no/such/folder.db").display());
+    let secured = server().url() + "?sslmode=require";
+    let nobody = server().url().replace("/postgres", "/no_such_database");
+    let cases = [
+        ("mysql://user:secret@host/db", "must begin with postgres://"),
+        ("postgres://user:secret@host:99999999/db", "the store's URL can't be read"),
+        ("postgres://user:secret@host/db?sslmode=verify-full", "the store's URL can't be read"),
+        (&secured, "can't speak TLS"),
+        (&nobody, "no_such_database"),
+        (&missing, "no/such"),
+        (&format!("sqlite:{}", text.display()), "not a database"),
+    ];
+    run(|| async {
+        for (url, expected) in cases {
+            let Err(error) = store::open(url, OPTIONS).await else { panic!("{url} was opened") };
+            let message = error.to_string();
+            assert!(message.contains(expected), "{url}: {message}");
+            assert!(!message.contains("secret"), "{message}");
+            assert!(!error.is_transient(), "{message}");
+        }
+    });
+}
+
+/// The view for analysts names constants; the model names them too.
+#[test]
+fn frame_history_speaks_the_models_words() {
+    let at = now();
+    let mut sent = Vec::new();
+    for i in 0..7 {
+        let mut row = frame(device(1), i + 1, at);
+        let i = i as usize;
+        row.frame.mode = Mode::ALL.get(i).map_or(Reported::Unknown, |mode| Reported::Known(*mode));
+        row.frame.car = Car::ALL.get(i).map_or(Reported::Unknown, |car| Reported::Known(*car));
+        row.frame.direction = Direction::ALL.get(i).map_or(Reported::Absent, |way| Reported::Known(*way));
+        row.frame.door = Door::ALL.get(i).map_or(Reported::Absent, |door| Reported::Known(*door));
+        row.time_source = [TimeSource::Claimed, TimeSource::Absent, TimeSource::Wrong][i % 3];
+        row.order = [Order::Newer, Order::Late, Order::VeryLate][i % 3];
+        sent.push(row);
+    }
+    let name = |name: Option<&'static str>| name.unwrap_or("-").to_owned();
+    let expected: Vec<Vec<String>> = sent
+        .iter()
+        .map(|row| {
+            let frame = &row.frame;
+            vec![
+                name(frame.mode.known().map(|mode| mode.name())),
+                name(frame.car.known().map(|car| car.name())),
+                name(frame.direction.known().map(|direction| direction.name())),
+                name(frame.door.known().map(|door| door.name())),
+                format!("{:?}", row.time_source).to_lowercase(),
+                format!("{:?}", row.order).to_lowercase().replace("verylate", "very_late"),
+            ]
+        })
+        .collect();
+    let columns = ["mode", "car", "direction", "door", "time_source", "arrival_order"];
+    let columns = columns.map(|column| format!("coalesce({column}, '-')")).join(", ");
+    let sql = format!("SELECT {columns} FROM frame_history ORDER BY seq");
+    run(|| async {
+        let mut world = World::new(Kind::Postgres).await;
+        world.commit(vec![rows::frames(&sent)]).await;
+        let rows = client(&world.url).await.query(&sql, &[]).await.unwrap();
+        let found: Vec<Vec<String>> = rows.iter().map(|row| (0..6).map(|i| row.get(i)).collect()).collect();
+        assert_eq!(found, expected);
+
+        let mut world = World::new(Kind::Sqlite).await;
+        world.commit(vec![rows::frames(&sent)]).await;
+        let file = rusqlite::Connection::open(world.url.strip_prefix("sqlite:").unwrap()).unwrap();
+        let mut statement = file.prepare(&sql).unwrap();
+        let found = statement.query_map([], |row| (0..6).map(|i| row.get(i)).collect()).unwrap();
+        assert_eq!(found.collect::<Result<Vec<Vec<String>>, _>>().unwrap(), expected);
+        let shown: String =
+            file.query_row("SELECT min(effective_at) FROM frame_history", [], |row| row.get(0)).unwrap();
+        assert_eq!(shown, at.to_string());
+    });
+}
+
+/// Flow: among many rejects some have what PostgreSQL can't hold: a NUL, a time out of its range.
+/// Asserts: each is found, set aside with its content, and the others are kept in order.
+#[test]
+fn poison_is_found_among_many_and_kept() {
+    run(|| async {
+        let mut world = World::new(Kind::Postgres).await;
+        let at = now();
+        let mut sent: Vec<_> = (0..600).map(|n| rows::reject(&format!("reject {n}"), at)).collect();
+        let nuls = [0, 299, 300, 599];
+        nuls.iter().for_each(|i| sent[*i].detail = format!("nul {i}: \0").into());
+        sent[444].received_at = Wall(-1_000_000_000_000_000);
+        let committed = world.commit(vec![rows::rows(sent.iter().cloned().map(Row::Reject))]).await;
+        let states: Vec<_> = committed.set_aside.iter().map(|aside| aside.sqlstate.as_str()).collect();
+        assert_eq!(states, ["22021", "22021", "22021", "22008", "22021"]);
+
+        let client = client(&world.url).await;
+        let rows = client.query("SELECT content FROM set_aside ORDER BY id", &[]).await.unwrap();
+        for (row, i) in rows.iter().zip([0, 299, 300, 444, 599]) {
+            assert!(row.get::<_, &str>(0).contains(&format!("{:?}", sent[i].detail)), "{row:?}");
+        }
+        let rows = client.query("SELECT detail FROM reject ORDER BY id", &[]).await.unwrap();
+        let kept: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+        let good = sent.iter().enumerate().filter(|(i, _)| !nuls.contains(i) && *i != 444);
+        assert_eq!(kept, good.map(|(_, row)| &*row.detail).collect::<Vec<_>>());
+    });
+}
+
+pub(crate) async fn client(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
