@@ -25,6 +25,7 @@ pub mod serve;
 pub mod simulate;
 
 // Around.
+pub mod app;
 pub mod clock;
 pub mod observe;
 pub mod proto;

@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Log, LogFormat};
 use crate::model::alert::{EventKind, Reason, Severity};
 use crate::model::ids::RuleId;
-use crate::model::row::RejectReason;
+use crate::model::row::{RejectReason, Tally};
 
 /// Something that happened, worth telling people and counting.
 pub trait Event {
@@ -169,6 +169,30 @@ impl Event for RecordSkipped {
     }
 }
 
+/// A group of records was judged.
+#[derive(Debug)]
+pub struct JudgedReports {
+    pub records: usize,
+    pub tally: Tally,
+}
+
+impl Event for JudgedReports {
+    fn log(&self) {
+        trace!(target: "vigil::spine", records = self.records, tally = ?self.tally, "judged a group");
+    }
+
+    fn measure(&self) {
+        let Tally { frames, late, scans, repeats, rejects, unknown_fields, ignored } = self.tally;
+        counter!("vigil_records_judged_total").increment(self.records as u64);
+        for (what, n) in [("newer", frames), ("late", late), ("scan", scans), ("repeat", repeats), ("reject", rejects)]
+        {
+            counter!("vigil_items_total", "what" => what).increment(n.into());
+        }
+        counter!("vigil_unknown_fields_total").increment(unknown_fields.into());
+        counter!("vigil_messages_ignored_total").increment(ignored.into());
+    }
+}
+
 #[derive(Debug)]
 pub struct AlertTransition<'a> {
     /// As many as `limits::RULES`.
@@ -246,6 +270,10 @@ pub const METRICS: &[Metric] = &[
     },
     counts("vigil_journal_torn_bytes_total", &["journal"], "Unfinished bytes cut off a journal at a start"),
     counts("vigil_records_skipped_total", &[], "Records that made the core fail"),
+    counts("vigil_records_judged_total", &[], "Records of the inbox judged"),
+    counts("vigil_items_total", &["what"], "Frames and scans that came in, by what became of them"),
+    counts("vigil_unknown_fields_total", &[], "Fields that the wire contract doesn't know"),
+    counts("vigil_messages_ignored_total", &[], "Messages that nobody waits for"),
     counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
 ];
 
@@ -285,6 +313,11 @@ impl Metrics {
     /// In Prometheus' text format.
     pub fn render(&self) -> String {
         self.0.render()
+    }
+
+    /// For a page that shows them.
+    pub fn handle(&self) -> PrometheusHandle {
+        self.0.clone()
     }
 
     /// To be called every few seconds: until then histograms keep each value, and memory would grow unscraped.
@@ -336,6 +369,7 @@ mod tests {
         emit(SnapshotWritten { bytes: 4_096, took_ms: 7 });
         emit(JournalTornTail { journal: "inbox", cut_bytes: 12 });
         emit(RecordSkipped { pos: 41 });
+        emit(JudgedReports { records: 2, tally: Tally { frames: 3, ..Tally::default() } });
         emit(AlertTransition {
             rule: &rule,
             subject: "31305001122014017242",

@@ -1,7 +1,10 @@
-//! The commands that talk to a running service, one file each.
+//! The commands, one file each: those that run the service, and those that talk to a running one.
 
+#[cfg(feature = "demo")]
+mod demo;
 mod history;
 mod import;
+mod serve;
 mod show;
 mod terminal;
 mod time;
@@ -11,14 +14,26 @@ mod watch;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Parser as _;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 pub use self::terminal::Terminal;
 use crate::limits;
 
-/// What a user can ask of a running service.
+/// Safety of smart lifts and gas cylinders: MQTT in, trapped-passenger alerts and overdue inspections out.
+#[derive(Debug, clap::Parser)]
+#[command(name = "vigil", version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    Serve(serve::Args),
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
     Watch(watch::Args),
     History(history::Args),
     Trace(trace::Args),
@@ -51,28 +66,72 @@ impl Server {
     }
 }
 
+/// Reads the command line of this process, runs the command and says what went wrong.
+pub fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    let mut terminal = Terminal::of_process();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&mut terminal, &anyhow::anyhow!("no threads to run on: {error}")),
+    };
+    let result = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        tokio::spawn(stop_on_signal(stop.clone()));
+        run(command, &mut terminal, stop).await
+    });
+    // A thread that still waits for a disk or a terminal must not keep the process.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|error| fail(&mut terminal, &error))
+}
+
+fn fail(terminal: &mut Terminal, error: &anyhow::Error) -> ExitCode {
+    let _nowhere_to_say = terminal.notice(&format!("vigil: {error:#}"));
+    ExitCode::FAILURE
+}
+
+/// Ctrl-C and SIGTERM ask for an orderly end; the second one doesn't wait for it.
+async fn stop_on_signal(stop: CancellationToken) {
+    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        if stop.is_cancelled() {
+            std::process::exit(130);
+        }
+        stop.cancel();
+    }
+}
+
 /// Runs one command until it is done, or `stop` for those that have no end.
-pub async fn run(
-    command: Command,
-    terminal: &mut Terminal,
-    stop: tokio_util::sync::CancellationToken,
-) -> anyhow::Result<ExitCode> {
+pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let work = async {
         match command {
-            Command::Watch(args) => watch::run(args, terminal).await,
-            Command::History(args) => history::run(args, terminal).await,
-            Command::Trace(args) => trace::run(args, terminal).await,
-            Command::Import(args) => import::run(args, terminal).await,
+            // These end in order when they are asked to.
+            Command::Serve(args) => serve::run(args, terminal, stop.clone()).await,
+            #[cfg(feature = "demo")]
+            Command::Demo(args) => demo::run(args, terminal, stop.clone()).await,
+            Command::Watch(args) => or_stop(&stop, watch::run(args, terminal)).await,
+            Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
+            Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,
+            Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,
         }
     };
-    let result = tokio::select! {
-        result = work => result,
-        () = stop.cancelled() => Ok(ExitCode::SUCCESS),
-    };
-    match result {
+    match work.await {
         // Whoever reads from us, such as `head`, has enough.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         result => result,
+    }
+}
+
+async fn or_stop(
+    stop: &CancellationToken,
+    work: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    tokio::select! {
+        result = work => result,
+        () = stop.cancelled() => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Alert events by seq: the latest from memory, older ones from the log. Nobody is ever told of a gap by silence.
 
+pub mod events;
 mod log;
 mod ring;
 #[cfg(test)]

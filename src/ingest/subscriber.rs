@@ -246,7 +246,8 @@ impl<'a> Session<'a> {
                 self.handle(event)?;
             }
             self.acknowledge().await?;
-            if self.shared.durable.borrow().withheld {
+            let durable = *self.shared.durable.borrow();
+            if durable.withheld || durable.refused == self.shared.connections {
                 return Err(End::Withheld);
             }
             select! {

@@ -6,6 +6,7 @@ mod conn;
 mod grpc;
 pub mod history;
 pub mod http;
+pub mod stored;
 mod stream;
 mod token;
 
@@ -122,6 +123,11 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
     #[error("gRPC reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// An entry of the archive as `UpsertDevices` takes it.
+pub fn upsert_entry(entry: &crate::model::archive::Entry) -> crate::proto::v1::upsert_devices_request::Entry {
+    grpc::entry_to_upsert(entry)
 }
 
 impl Backend {

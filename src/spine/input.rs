@@ -70,6 +70,9 @@ pub struct Durable {
     /// The journals are nearly full: reports are not taken, and what was sent since `token` will not be.
     /// Disconnect, and connect again once this is false.
     pub withheld: bool,
+    /// The last connection of which a report was not taken; 0: none. Nothing more of it is taken, since to acknowledge
+    /// a later message would be to acknowledge that one: disconnect.
+    pub refused: u32,
 }
 
 pub type DurableWatch = watch::Receiver<Durable>;

@@ -20,7 +20,7 @@ use crate::core::telemetry::heard::Way;
 use crate::journal::{Identity, Journal, JournalError, codec};
 use crate::limits;
 use crate::model::alert::AlertEvent;
-use crate::model::record::{Kind, Outcome, Record};
+use crate::model::record::{Kind, Link, Outcome, Record};
 use crate::model::row::{Effects, Tally};
 use crate::model::time::{Elapsed, Wall};
 
@@ -78,7 +78,10 @@ pub struct Spine {
     core: Core,
     poison: Box<dyn Poison>,
     quotas: Quotas,
-    withheld: bool,
+    /// What the broker's side was told last.
+    durable: Durable,
+    /// A report of the present connection was not taken.
+    refusing: bool,
     /// Scratch: the records of the group at hand, and who waits for them.
     group: Vec<(Record, Waiter)>,
     bytes: Vec<u8>,
@@ -117,7 +120,7 @@ impl Spine {
     }
 
     pub fn is_withheld(&self) -> bool {
-        self.withheld
+        self.durable.withheld
     }
 
     /// Fullness of the fuller journal, in percent of its quota.
@@ -137,19 +140,19 @@ impl Spine {
         mut durable: impl FnMut(Durable),
     ) -> Result<Released, SpineError> {
         let elapsed = elapsed.max(self.core.now().elapsed);
+        let told = self.durable;
         self.note_fill();
         self.group.clear();
-        let mut last = None;
         for input in inputs {
             let Some((kind, waiter)) = self.admit(input) else { continue };
             if let Waiter::Broker(token) = waiter {
-                last = Some(token);
+                self.durable.token = token;
             }
             self.write_down(kind, waiter, elapsed, wall)?;
         }
         self.inbox.sync()?;
-        if last.is_some() || self.withheld {
-            durable(Durable { token: last.unwrap_or_default(), withheld: self.withheld });
+        if self.durable != told {
+            durable(self.durable);
         }
         self.judge()
     }
@@ -168,12 +171,21 @@ impl Spine {
     }
 
     /// What of an input is written down. Reports are not taken while the journals are nearly full: nobody is told
-    /// that they are safe, so the broker keeps them.
-    fn admit(&self, input: Input) -> Option<(Kind, Waiter)> {
+    /// that they are safe, so the broker keeps them. Once one of a connection was not taken, none after it is, since
+    /// acknowledgements are in order; and no marker either, since not all before it was heard.
+    fn admit(&mut self, input: Input) -> Option<(Kind, Waiter)> {
         match input {
-            Input::Report { .. } if self.withheld => None,
+            Input::Report { token, .. } if self.durable.withheld || self.refusing => {
+                self.refusing = true;
+                self.durable.refused = token.connection;
+                None
+            }
             Input::Report { token, topic, payload } => Some((Kind::Report { topic, payload }, Waiter::Broker(token))),
-            Input::Link(link) => Some((Kind::Link(link), Waiter::Nobody)),
+            Input::Link(Link::Heard { .. }) if self.refusing => None,
+            Input::Link(link) => {
+                self.refusing &= link != Link::Down;
+                Some((Kind::Link(link), Waiter::Nobody))
+            }
             Input::Command { command, reply } => Some((Kind::Command(command), Waiter::Caller(reply))),
             Input::Policy { policy, reply } => Some((Kind::Policy(policy), Waiter::Caller(reply))),
             Input::Health(health) => Some((Kind::Health(health), Waiter::Nobody)),
@@ -185,7 +197,8 @@ impl Spine {
         let fill = u64::from(self.fill_percent());
         let most = 100 - limits::JOURNAL_RESERVE_PERCENT;
         // Some room has to come free before reports are taken again, or it would flutter.
-        self.withheld = fill >= if self.withheld { most - limits::JOURNAL_RESERVE_PERCENT } else { most };
+        self.durable.withheld =
+            fill >= if self.durable.withheld { most - limits::JOURNAL_RESERVE_PERCENT } else { most };
     }
 
     fn write_down(&mut self, kind: Kind, waiter: Waiter, elapsed: Elapsed, wall: Wall) -> Result<(), SpineError> {

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::input::Durable;
 use super::poison::Poison;
 use super::{Image, Point, Quotas, Spine, SpineError, apply};
 use crate::core::Core;
@@ -77,8 +78,17 @@ impl Spine {
             None => (Core::new(inbox.identity().epoch), 0),
         };
         let replayed = replay(&mut core.0, core.1, &*inbox, &mut *outbox, &mut *poison)?;
-        let spine =
-            Self { inbox, outbox, core: core.0, poison, quotas, withheld: false, group: Vec::new(), bytes: Vec::new() };
+        let spine = Self {
+            inbox,
+            outbox,
+            core: core.0,
+            poison,
+            quotas,
+            durable: Durable::default(),
+            refusing: false,
+            group: Vec::new(),
+            bytes: Vec::new(),
+        };
         Ok((spine, replayed))
     }
 }

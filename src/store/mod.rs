@@ -3,6 +3,7 @@
 //! Three implementations keep one contract (`tests/store.rs`): `postgres` for production, `sqlite` where one file
 //! must do, `memory` for tests. Which one it is stands in the URL.
 
+pub mod absent;
 mod columns;
 pub mod error;
 pub mod memory;
@@ -11,6 +12,7 @@ pub mod query;
 mod retention;
 mod select;
 pub mod sqlite;
+pub mod writer;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -14,6 +14,7 @@ mod writer;
 use bytes::Bytes;
 use prost::Message as _;
 
+use crate::model::alert::AlertEvent;
 use crate::model::record::Record;
 use crate::model::row::Effects;
 use crate::proto::internal as wire;
@@ -49,6 +50,11 @@ pub fn decode_record(pos: u64, bytes: Bytes) -> Result<Record, CodecError> {
 /// Appends what the record at inbox position `cause` has led to. The reply is left out: it is for whoever waits now.
 pub fn encode_effects(cause: u64, effects: &Effects, out: &mut Vec<u8>) {
     write::effects(&mut Writer::new(out), cause, effects);
+}
+
+/// Only the alert events of an entry. Its rows, which are many and large, are passed over unread.
+pub fn decode_events(bytes: Bytes) -> Result<Vec<AlertEvent>, CodecError> {
+    read::alert_events(&bytes)
 }
 
 /// Returns also the inbox position that they come from.

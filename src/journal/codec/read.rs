@@ -118,6 +118,17 @@ fn actor(it: wire::Actor) -> Result<Actor> {
     Ok(Actor { id: it.id.into(), roles, scope })
 }
 
+pub(super) fn alert_events(bytes: &Bytes) -> Result<Vec<AlertEvent>> {
+    let mut events = Vec::new();
+    let mut fields = Fields::new(bytes);
+    while let Some((field, value)) = fields.next()? {
+        if field == 3 {
+            events.push(alert_event(wire::AlertEvent::decode(value.bytes()?)?)?);
+        }
+    }
+    Ok(events)
+}
+
 pub(super) fn effects(bytes: &Bytes) -> Result<(u64, Effects)> {
     let (mut cause, mut effects) = (0, Effects::default());
     let mut fields = Fields::new(bytes);

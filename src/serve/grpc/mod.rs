@@ -13,6 +13,7 @@ use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+pub(super) use self::convert::entry_to_upsert;
 use self::violations::Violations;
 use super::auth::Gate;
 use super::{ServeError, Shared};

@@ -23,12 +23,15 @@ const MIGRATION_LOCK: i64 = 0x7669_6769_6c00_0001;
 /// Detaching partitions concurrently came with 14.
 const VERSION_MIN: i32 = 140_000;
 
-pub(super) fn pool(url: &str) -> Result<Pool, StoreError> {
-    let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
+pub(super) fn parse(url: &str) -> Result<Config, StoreError> {
+    url.parse().map_err(|error: tokio_postgres::Error| {
         // The URL may hold a password, so only what is wrong with it is said.
         let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
         StoreError::refused(format!("the store's URL can't be read: {cause}"))
-    })?;
+    })
+}
+
+pub(super) fn pool(mut config: Config) -> Result<Pool, StoreError> {
     if config.get_ssl_mode() == SslMode::Require {
         let detail = "this version of vigil can't speak TLS to PostgreSQL: take sslmode=require out of the store's URL \
                       and reach the server by loopback or through a tunnel";

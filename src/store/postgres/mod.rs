@@ -41,7 +41,11 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
-        let pool = connect::pool(url)?;
+        Self::open_server(connect::parse(url)?, options).await
+    }
+
+    pub async fn open_server(server: tokio_postgres::Config, options: Options) -> Result<Self, StoreError> {
+        let pool = connect::pool(server)?;
         within(limits::STORE_COMMIT_MS, connect::migrate(&pool)).await?;
         Ok(Self { pool, options, clock: Clock::default(), days: Mutex::default() })
     }

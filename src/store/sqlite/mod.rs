@@ -46,8 +46,8 @@ struct Inner {
 }
 
 impl SqliteStore {
-    pub async fn open(path: &str, options: Options) -> Result<Self, StoreError> {
-        let path = PathBuf::from(path);
+    pub async fn open(path: impl Into<PathBuf>, options: Options) -> Result<Self, StoreError> {
+        let path = path.into();
         let inner = blocking(move || {
             let writer = open_writer(&path)?;
             Ok(Inner { path, options, writer: Mutex::new(writer), idle_readers: Mutex::new(Vec::new()) })

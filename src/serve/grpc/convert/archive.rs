@@ -112,6 +112,17 @@ fn short(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
+/// An entry as `UpsertDevices` takes it.
+pub(in crate::serve) fn entry_to_upsert(entry: &Entry) -> v1::upsert_devices_request::Entry {
+    use v1::upsert_devices_request::Entry as Asked;
+    match entry_to(entry) {
+        Shown::Lift(lift) => Asked::Lift(lift),
+        Shown::Cylinder(cylinder) => Asked::Cylinder(cylinder),
+        Shown::Firm(firm) => Asked::Firm(firm),
+        Shown::Site(site) => Asked::Site(site),
+    }
+}
+
 pub(in super::super) fn entry_to(entry: &Entry) -> Shown {
     match entry {
         Entry::Lift(e) => Shown::Lift(lift_to(e)),

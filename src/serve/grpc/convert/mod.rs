@@ -7,6 +7,7 @@ mod history;
 use prost_types::Timestamp;
 
 pub(super) use self::alert::{alert, alert_event, filter, heartbeat, kinds};
+pub(in crate::serve) use self::archive::entry_to_upsert;
 pub(super) use self::archive::{ArchiveEntry, entry_from, entry_kind, entry_to};
 pub(super) use self::history::{stored_frame, timeline_item};
 use super::Violations;

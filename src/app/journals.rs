@@ -1,0 +1,101 @@
+//! The data folder: journals, snapshots and what they lead back to.
+
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::AppError;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::journal::local::{LocalJournal, Options, new_id};
+use crate::journal::snapshots::SnapshotDir;
+use crate::journal::{Identity, Journal, JournalError, JournalReader};
+use crate::model::record::{Kind, PolicyText};
+use crate::model::time::Elapsed;
+use crate::observe::{JournalTornTail, RecordSkipped, emit};
+use crate::spine::poison::PoisonFile;
+use crate::spine::recover::{Parts, RecoverError};
+use crate::spine::{Quotas, Spine, SpineError};
+
+/// Downtime counts as elapsed time, but no more than this: a clock that was wrong must not fire everything at once.
+const DOWNTIME_MAX_MS: i64 = 24 * 3_600_000;
+
+pub(super) struct Opened {
+    pub(super) spine: Spine,
+    pub(super) snapshots: SnapshotDir,
+    /// For the store's writer and for the feed.
+    pub(super) outbox_readers: [Box<dyn JournalReader>; 2],
+}
+
+pub(super) fn quotas(config: &Config) -> Quotas {
+    Quotas { inbox_bytes: config.journal.inbox_max_bytes, outbox_bytes: config.journal.outbox_max_bytes }
+}
+
+pub(super) fn is_poisoned(error: &AppError) -> bool {
+    matches!(
+        error,
+        AppError::Spine(SpineError::Poisoned { .. })
+            | AppError::Recover(RecoverError::Spine(SpineError::Poisoned { .. }))
+    )
+}
+
+/// Opens what is there, or makes it, replays, and notes the start. Takes as long as the tail of the inbox is long.
+pub(super) fn open(config: &Config, policy: PolicyText, clock: &Clock) -> Result<Opened, AppError> {
+    let dir = &config.service.data_dir;
+    let snapshots = SnapshotDir::open(dir.join("snapshots")).map_err(RecoverError::Journal)?;
+    let newest = snapshots.newest().map_err(RecoverError::Journal)?;
+    for (file, what) in newest.iter().flat_map(|snapshot| &snapshot.skipped) {
+        tracing::warn!(file = %file.display(), what, "a snapshot is damaged; an older one is used");
+    }
+    let inbox = open_journal(dir, "inbox")?;
+    let outbox = open_journal(dir, "outbox")?;
+    let poison = PoisonFile::open(dir.join("inbox").join("poison")).map_err(RecoverError::Journal)?;
+    let readers = [outbox.reader(), outbox.reader()];
+    let parts = Parts {
+        inbox: Box::new(inbox),
+        outbox: Box::new(outbox),
+        poison: Box::new(poison),
+        snapshot: newest.map(|snapshot| Bytes::from(snapshot.content)),
+        quotas: quotas(config),
+    };
+    let began = std::time::Instant::now();
+    let (mut spine, replayed) = Spine::recover(parts).inspect_err(|error| {
+        if let RecoverError::Spine(SpineError::Poisoned { pos }) = error {
+            emit(RecordSkipped { pos: *pos });
+        }
+    })?;
+    let took_ms = began.elapsed().as_millis() as u64;
+    tracing::info!(
+        records = replayed.records,
+        compared = replayed.compared,
+        added = replayed.added,
+        took_ms,
+        "replayed the inbox"
+    );
+    begin(&mut spine, policy, clock)?;
+    Ok(Opened { spine, snapshots, outbox_readers: readers })
+}
+
+/// Elapsed time goes on from the last record; the time in between is as long as the wall clock says, within reason.
+fn begin(spine: &mut Spine, policy: PolicyText, clock: &Clock) -> Result<(), SpineError> {
+    let last = spine.core().now();
+    let is_first = spine.core().next() == 0;
+    let down_ms = if is_first { 0 } else { (clock.wall() - last.wall).clamp(0, DOWNTIME_MAX_MS) };
+    clock.set_elapsed(Elapsed(last.elapsed.0 + down_ms));
+    let start = Kind::Start { version: env!("CARGO_PKG_VERSION").into() };
+    spine.enter(start, clock.elapsed(), clock.wall())?;
+    if *spine.core().policy() != policy {
+        spine.enter(Kind::Policy(policy), clock.elapsed(), clock.wall())?;
+    }
+    Ok(())
+}
+
+fn open_journal(dir: &Path, name: &'static str) -> Result<LocalJournal, RecoverError> {
+    let file = dir.join(name);
+    let id = new_id().map_err(JournalError::io("read", "/dev/urandom"))?;
+    let opened = LocalJournal::open(&file, &Options::new(Identity { id, epoch: 1 }))?;
+    if let Some(cut) = &opened.cut {
+        emit(JournalTornTail { journal: name, cut_bytes: cut.bytes });
+    }
+    Ok(opened.journal)
+}

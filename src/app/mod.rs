@@ -1,0 +1,347 @@
+//! The composition root: what the service is made of, who feeds whom, and in which order it ends.
+//!
+//! ```text
+//! broker → ingest → inputs → spine (thread) → outlet → feed, board → gRPC
+//!                                  └ outbox → store writer → database → gRPC
+//! ```
+
+mod journals;
+mod outlet;
+pub mod policy;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::journals::{Opened, is_poisoned};
+use self::outlet::ToFeed;
+use crate::clock::Clock;
+use crate::config::{Config, StoreAt};
+use crate::feed::Feed;
+use crate::feed::events::Events;
+use crate::ingest::{self, IngestError, Login, MqttOptions};
+use crate::limits;
+use crate::model::alert::Cursor;
+use crate::model::record::{Outcome, PolicyText};
+use crate::observe::Metrics;
+use crate::pages::Board;
+use crate::serve::stored::Stored;
+use crate::serve::{self, Backend, ServeError, Settings, http};
+use crate::spine::SpineError;
+use crate::spine::driver::{Driver, Options, Vitals};
+use crate::spine::input::{Durable, Input, Inputs};
+use crate::spine::recover::RecoverError;
+use crate::store::absent::OpenedLater;
+use crate::store::writer::{Writer, WriterError};
+use crate::store::{self, Store};
+
+/// How long the spine may take to sync and write its last snapshot, and the store to take what is left.
+const SPINE_ENDS_WITHIN: Duration = Duration::from_secs(5);
+const STORE_ENDS_WITHIN: Duration = Duration::from_secs(3);
+/// A core that stands still for so long is ended: a restart is better than silence.
+const CORE_STALL_MS: i64 = 10_000;
+const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("{0}")]
+    Policy(#[from] policy::PolicyError),
+    #[error("{0}")]
+    Recover(#[from] RecoverError),
+    #[error("{0}")]
+    Spine(#[from] SpineError),
+    #[error("{0}")]
+    Writer(#[from] WriterError),
+    #[error("{0}")]
+    Ingest(#[from] IngestError),
+    #[error("{0}")]
+    Serve(#[from] ServeError),
+    #[error("cannot listen on {addr} ({what}): {source}")]
+    Listen { what: &'static str, addr: SocketAddr, source: std::io::Error },
+    #[error("HTTP server: {0}")]
+    Http(std::io::Error),
+    #[error("the core has not come round for {0} s; ending, so that a restart can replay what it was given")]
+    Stalled(i64),
+    #[error("a part of the service has failed: {0}")]
+    Task(String),
+}
+
+/// Where the service can be reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    pub grpc: SocketAddr,
+    pub http: SocketAddr,
+}
+
+/// Runs the service until `shutdown`. `ready` is told the addresses once calls are answered.
+///
+/// A record that makes the core fail ends the parts that depend on it; they are set up again, and that record is
+/// passed over.
+pub async fn run(
+    config: Config,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(Addresses),
+) -> Result<(), AppError> {
+    let grpc = bind("grpc.listen", config.grpc.listen)?;
+    let http = bind("http.listen", config.http.listen)?;
+    let addr = |listener: &std::net::TcpListener, what, asked| {
+        listener.local_addr().map_err(|source| AppError::Listen { what, addr: asked, source })
+    };
+    let addresses = Addresses {
+        grpc: addr(&grpc, "grpc.listen", config.grpc.listen)?,
+        http: addr(&http, "http.listen", config.http.listen)?,
+    };
+    let mut ready = Some(ready);
+    loop {
+        let begun = || {
+            if let Some(ready) = ready.take() {
+                ready(addresses);
+            }
+        };
+        match run_once(&config, &metrics, &shutdown, (&grpc, &http), begun).await {
+            Err(error) if is_poisoned(&error) && !shutdown.is_cancelled() => {
+                tracing::error!(%error, "setting the core up again without that record");
+            }
+            ended => return ended,
+        }
+    }
+}
+
+fn bind(what: &'static str, addr: SocketAddr) -> Result<std::net::TcpListener, AppError> {
+    let listen = || {
+        let listener = std::net::TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    listen().map_err(|source| AppError::Listen { what, addr, source })
+}
+
+fn listener(of: &std::net::TcpListener, what: &'static str, addr: SocketAddr) -> Result<TcpListener, AppError> {
+    of.try_clone().and_then(TcpListener::from_std).map_err(|source| AppError::Listen { what, addr, source })
+}
+
+async fn run_once(
+    config: &Config,
+    metrics: &Metrics,
+    shutdown: &CancellationToken,
+    listeners: (&std::net::TcpListener, &std::net::TcpListener),
+    ready: impl FnOnce(),
+) -> Result<(), AppError> {
+    let policy = policy::load(config)?;
+    let clock = Clock::default();
+    let opened = {
+        let (config, clock) = (config.clone(), clock.clone());
+        let open = tokio::task::spawn_blocking(move || journals::open(&config, policy, &clock));
+        open.await.map_err(|error| AppError::Task(error.to_string()))??
+    };
+    let Opened { spine, snapshots, outbox_readers: [to_store, to_feed] } = opened;
+    let store = store(config);
+    let (sender, receiver) = sync_channel(limits::INPUT_QUEUE);
+    let inputs = Inputs::new(sender);
+    let core = spine.core();
+    let board = Arc::new(Board::restore(core.open_alerts(), Cursor { epoch: core.epoch(), seq: core.seq() }));
+    let feed = Arc::new(Feed::new(Arc::clone(&board), Arc::new(Events::new(to_feed, Arc::clone(&store)))));
+    let vitals = Arc::new(Vitals::default());
+    vitals.alive_at_ms.store(clock.elapsed().0, Ordering::Relaxed);
+    let (durable, durable_watch) = watch::channel(Durable::default());
+    let (outbox_next, released) = watch::channel(spine.outbox().next());
+    let identity = spine.outbox().identity();
+    let driver = Driver {
+        spine,
+        inputs: receiver,
+        clock: clock.clone(),
+        durable,
+        outlet: Box::new(ToFeed::new(Arc::clone(&feed), Arc::clone(&vitals), outbox_next)),
+        vitals: Arc::clone(&vitals),
+        snapshots: Arc::new(snapshots),
+        options: Options {
+            quotas: journals::quotas(config),
+            inbox_retention_ms: config.journal.inbox_retention_ms,
+            event_retention_ms: config.journal.event_retention_ms,
+            snapshot_every_ms: config.journal.snapshot_every_ms,
+        },
+    };
+    let mut spine_ended = start_thread(driver)?;
+
+    // Ends in this order: what comes in, what is asked, then the spine, then the store.
+    let (front, back) = (CancellationToken::new(), CancellationToken::new());
+    let _front = front.clone().drop_guard();
+    let _back = back.clone().drop_guard();
+    let mut tasks: JoinSet<Result<(), AppError>> = JoinSet::new();
+    let backend = Backend {
+        feed: Arc::clone(&feed),
+        board,
+        inputs: inputs.clone(),
+        store: Arc::new(Stored(Arc::clone(&store))),
+        clock: clock.clone(),
+    };
+    let mqtt = mqtt_options(config, &vitals);
+    let ingest = ingest::run(mqtt, inputs.clone(), durable_watch, clock.clone(), front.clone());
+    tasks.spawn(async move { Ok(ingest.await?) });
+    let grpc = listener(listeners.0, "grpc.listen", config.grpc.listen)?;
+    let calls = serve::serve(grpc, backend.clone(), Settings::default(), front.clone());
+    tasks.spawn(async move { Ok(calls.await?) });
+    let pages = http::Pages { backend, metrics: metrics.handle(), shutdown: front.clone() };
+    let http = listener(listeners.1, "http.listen", config.http.listen)?;
+    tasks.spawn(async move { http::serve(http, pages).await.map_err(AppError::Http) });
+    tasks.spawn(watch_core(clock.clone(), Arc::clone(&vitals), front.clone()));
+    tasks.spawn(keep_metrics(metrics.clone(), front.clone()));
+    tasks.spawn(maintain(Arc::clone(&store), clock.clone(), front.clone()));
+    tasks.spawn(reload_on_hangup(config.clone(), inputs.clone(), front.clone()));
+    let writer = Writer { store, outbox: to_store, identity, released, vitals: Arc::clone(&vitals) };
+    let mut writing = tokio::spawn(writer.run(back.clone()));
+    ready();
+
+    let outcome = tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        ended = &mut spine_ended => Err(spine_outcome(ended)),
+        ended = &mut writing => Err(match ended {
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(())) => AppError::Task("the store's writer ended".into()),
+            Err(error) => AppError::Task(error.to_string()),
+        }),
+        Some(ended) = tasks.join_next() => match ended {
+            Ok(Ok(())) => Err(AppError::Task("a task ended before its time".into())),
+            Ok(Err(error)) => Err(error),
+            Err(error) => Err(AppError::Task(error.to_string())),
+        },
+    };
+    front.cancel();
+    while tasks.join_next().await.is_some() {}
+    if !spine_ended.is_terminated() {
+        stop_spine(&inputs, spine_ended).await;
+    }
+    back.cancel();
+    if !writing.is_finished() && tokio::time::timeout(STORE_ENDS_WITHIN, &mut writing).await.is_err() {
+        tracing::info!("what the store has not taken waits in the outbox for the next start");
+        writing.abort();
+    }
+    outcome
+}
+
+/// The spine runs on a thread of its own: it waits for the disk.
+fn start_thread(driver: Driver) -> Result<oneshot::Receiver<Result<(), SpineError>>, AppError> {
+    let (ended, spine_ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("spine".into())
+        .spawn(move || _ = ended.send(driver.run()))
+        .map_err(|error| AppError::Task(format!("no thread for the core: {error}")))?;
+    Ok(spine_ended)
+}
+
+fn spine_outcome(ended: Result<Result<(), SpineError>, oneshot::error::RecvError>) -> AppError {
+    match ended {
+        Ok(Err(error)) => error.into(),
+        Ok(Ok(())) => AppError::Task("the core ended before its time".into()),
+        Err(_) => AppError::Task("the core's thread panicked outside of a record".into()),
+    }
+}
+
+async fn stop_spine(inputs: &Inputs, ended: oneshot::Receiver<Result<(), SpineError>>) {
+    let _full_or_ended = inputs.offer(Input::Stop);
+    match tokio::time::timeout(SPINE_ENDS_WITHIN, ended).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => tracing::error!(%error, "the core ended with an error"),
+        Ok(Err(_)) => tracing::error!("the core's thread panicked while it ended"),
+        Err(_) => tracing::error!("the core did not end in time; what it was given is replayed at the next start"),
+    }
+}
+
+fn store(config: &Config) -> Arc<dyn Store> {
+    let days = config.store.frame_retention_ms / (24 * 3_600_000);
+    let options = store::Options { frame_retention_days: u32::try_from(days.max(1)).ok(), ..store::Options::default() };
+    match &config.store.at {
+        StoreAt::Sqlite(file) => Arc::new(OpenedLater::sqlite(file.clone(), options)),
+        StoreAt::Postgres(server) => Arc::new(OpenedLater::postgres((**server).clone(), options)),
+    }
+}
+
+fn mqtt_options(config: &Config, vitals: &Vitals) -> MqttOptions {
+    let mqtt = &config.mqtt;
+    let login = mqtt.credentials.as_ref().map(|credentials| Login {
+        name: credentials.username.clone(),
+        password: credentials.password.as_ref().map_or_else(String::new, |password| password.reveal().to_owned()),
+    });
+    MqttOptions {
+        client_id: mqtt.client_id.clone(),
+        login,
+        keep_alive: Duration::from_millis(u64::try_from(mqtt.keep_alive_ms).unwrap_or(30_000)),
+        in_flight_bytes: usize::try_from(mqtt.in_flight_max_bytes).unwrap_or(usize::MAX),
+        dropped: Arc::clone(&vitals.dropped),
+        ..MqttOptions::new(&mqtt.host, mqtt.port, &mqtt.topic_prefix, &config.service.instance)
+    }
+}
+
+async fn watch_core(clock: Clock, vitals: Arc<Vitals>, shutdown: CancellationToken) -> Result<(), AppError> {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+        let still_ms = clock.elapsed().0 - vitals.alive_at_ms.load(Ordering::Relaxed);
+        if still_ms > CORE_STALL_MS {
+            return Err(AppError::Stalled(still_ms / 1_000));
+        }
+    }
+}
+
+async fn keep_metrics(metrics: Metrics, shutdown: CancellationToken) -> Result<(), AppError> {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(5)) => metrics.upkeep(),
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
+}
+
+async fn maintain(store: Arc<dyn Store>, clock: Clock, shutdown: CancellationToken) -> Result<(), AppError> {
+    loop {
+        let round = tokio::select! {
+            round = store.maintain(clock.wall()) => round,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        if let Err(error) = round {
+            tracing::warn!(%error, "the store's upkeep has to wait");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(MAINTAIN_EVERY) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// SIGHUP reads the rules again. Wrong ones change nothing, and the log says why.
+async fn reload_on_hangup(config: Config, inputs: Inputs, shutdown: CancellationToken) -> Result<(), AppError> {
+    let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+        .map_err(|error| AppError::Task(format!("SIGHUP: {error}")))?;
+    loop {
+        tokio::select! {
+            _ = hangups.recv() => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+        match policy::load(&config) {
+            Ok(policy) => reload(&inputs, policy).await,
+            Err(error) => tracing::error!(%error, "the rules were not reloaded; those in force stay"),
+        }
+    }
+}
+
+async fn reload(inputs: &Inputs, policy: PolicyText) {
+    let (reply, outcome) = oneshot::channel();
+    if inputs.offer(Input::Policy { policy, reply }).is_err() {
+        return tracing::error!("the rules were not reloaded: too much is waiting; try again");
+    }
+    match outcome.await {
+        Ok(Outcome::Done { .. }) => tracing::info!("the rules were reloaded"),
+        Ok(other) => tracing::error!(?other, "the rules were not reloaded; those in force stay"),
+        Err(_) => tracing::error!("the rules were not reloaded: the core ended"),
+    }
+}

@@ -1,0 +1,54 @@
+//! Where the spine's thread hands over what it released: to the feed, to the store's writer, to the figures.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::watch;
+
+use crate::core::telemetry::heard::Way;
+use crate::feed::{Feed, Judged, LinkState};
+use crate::observe::{AlertTransition, JudgedReports, emit};
+use crate::spine::Released;
+use crate::spine::driver::{Outlet, Standing, Vitals};
+
+pub(super) struct ToFeed {
+    feed: Arc<Feed>,
+    vitals: Arc<Vitals>,
+    outbox_next: watch::Sender<u64>,
+}
+
+impl ToFeed {
+    pub(super) fn new(feed: Arc<Feed>, vitals: Arc<Vitals>, outbox_next: watch::Sender<u64>) -> Self {
+        Self { feed, vitals, outbox_next }
+    }
+}
+
+impl Outlet for ToFeed {
+    fn released(&mut self, released: Released, standing: Standing) {
+        let link = match standing.way {
+            Way::Down => LinkState::Down,
+            Way::Draining => LinkState::Draining,
+            Way::Open => LinkState::Up,
+        };
+        let store_stalled_ms = self.vitals.store_stalled_ms.load(Ordering::Relaxed);
+        let judged = Judged { position: standing.inbox, wall: standing.wall, link, store_stalled_ms };
+        if let Err(gap) = self.feed.publish(&released.events, judged) {
+            // Watchers go back to the outbox, which has no gap; that one came here is a fault of ours.
+            tracing::error!(%gap, "alert events came out of order");
+        }
+        self.outbox_next.send_if_modified(|next| std::mem::replace(next, standing.outbox_next) != standing.outbox_next);
+        for event in &released.events {
+            let alert = &event.alert;
+            emit(AlertTransition {
+                rule: &alert.id.rule,
+                subject: &alert.id.subject.to_string(),
+                kind: event.kind,
+                severity: alert.severity,
+                reason: event.reason,
+            });
+        }
+        if released.records > 0 {
+            emit(JudgedReports { records: released.records, tally: released.tally });
+        }
+    }
+}

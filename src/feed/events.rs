@@ -1,0 +1,85 @@
+//! Events older than memory: from the outbox as long as it has them, else from the store.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::log::{EventLog, LogError, LogFuture};
+use crate::journal::{JournalError, JournalReader, codec};
+use crate::model::alert::{AlertEvent, Cursor};
+use crate::store::{Store, StoreError};
+
+/// Entries of the outbox read at a time.
+const READ_ENTRIES: usize = 4_096;
+const READ_BYTES: usize = 8 * 1024 * 1024;
+
+pub struct Events {
+    outbox: Arc<Mutex<Box<dyn JournalReader>>>,
+    store: Arc<dyn Store>,
+}
+
+impl Events {
+    pub fn new(outbox: Box<dyn JournalReader>, store: Arc<dyn Store>) -> Self {
+        Self { outbox: Arc::new(Mutex::new(outbox)), store }
+    }
+
+    async fn read(&self, after: Cursor, limit: usize) -> Result<Vec<AlertEvent>, LogError> {
+        let outbox = Arc::clone(&self.outbox);
+        let search = tokio::task::spawn_blocking(move || {
+            // One search at a time: it reads the disk, and watchers who were away so long can wait for each other.
+            let mut outbox = outbox.lock().unwrap_or_else(PoisonError::into_inner);
+            search(&mut **outbox, after, limit)
+        });
+        let found = search.await.map_err(|error| LogError::Unavailable(error.to_string()))?;
+        match found.map_err(|error| LogError::Unavailable(error.to_string()))? {
+            Some(events) => Ok(events),
+            None => self.read_store(after, limit).await,
+        }
+    }
+
+    async fn read_store(&self, after: Cursor, limit: usize) -> Result<Vec<AlertEvent>, LogError> {
+        let events =
+            self.store.alert_events_after(after.epoch, after.seq, limit).await.map_err(|error| match error {
+                StoreError::Unavailable { detail } => LogError::Unavailable(detail),
+                other => LogError::Unavailable(other.to_string()),
+            })?;
+        match events.first() {
+            Some(first) if first.seq == after.seq + 1 => Ok(events),
+            _ => Err(LogError::TooOld),
+        }
+    }
+}
+
+/// `None`: the outbox no longer has what follows on `after`.
+fn search(
+    outbox: &mut dyn JournalReader,
+    after: Cursor,
+    limit: usize,
+) -> Result<Option<Vec<AlertEvent>>, JournalError> {
+    let Some(mut pos) = outbox.seek_mark(after.seq + 1) else { return Ok(None) };
+    let mut events: Vec<AlertEvent> = Vec::new();
+    let mut entries = Vec::new();
+    loop {
+        match outbox.read(pos, READ_ENTRIES, READ_BYTES, &mut entries) {
+            Err(JournalError::Trimmed { .. }) => return Ok(None),
+            other => other?,
+        }
+        let Some(last) = entries.last() else { break };
+        pos = last.pos + 1;
+        for entry in entries.drain(..) {
+            // What can't be read here stops the store's writer too, which says so; the store may still know better.
+            let Ok(found) = codec::decode_events(entry.payload) else { return Ok(None) };
+            events.extend(found.into_iter().filter(|event| event.cursor() > after && event.epoch == after.epoch));
+        }
+        if events.len() >= limit {
+            events.truncate(limit);
+            break;
+        }
+    }
+    let follows = events.first().is_none_or(|first| first.seq == after.seq + 1);
+    Ok(follows.then_some(events))
+}
+
+impl EventLog for Events {
+    fn after(&self, after: Cursor, limit: usize) -> LogFuture<'_> {
+        Box::pin(self.read(after, limit))
+    }
+}

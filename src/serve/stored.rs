@@ -1,0 +1,106 @@
+//! The store as serving needs it.
+
+use std::sync::Arc;
+
+use super::history::{FrameMark, FramePage, Happened, HistoryStore, StoreError, StoreFuture, TimelinePage};
+use crate::limits;
+use crate::model::alert::AlertEvent;
+use crate::model::archive::{Entry, EntryKind};
+use crate::model::ids::{CylinderCode, DeviceCode, Subject};
+use crate::model::row::{FrameRow, ScanRow};
+use crate::model::time::Wall;
+use crate::store::{self, AlertCursor, AlertQuery, FrameCursor, FrameQuery, ScanCursor, ScanQuery, StatusQuery, Store};
+
+pub struct Stored(pub Arc<dyn Store>);
+
+impl HistoryStore for Stored {
+    fn frames(&self, page: FramePage) -> StoreFuture<'_, Vec<FrameRow>> {
+        let FramePage { device, from, to, after, limit } = page;
+        let query = FrameQuery { device, from, to, after: after.map(cursor), limit };
+        Box::pin(async move { self.0.frames(query).await.map_err(away) })
+    }
+
+    fn timeline(&self, page: TimelinePage) -> StoreFuture<'_, Vec<Happened>> {
+        Box::pin(self.read_timeline(page))
+    }
+
+    fn entry(&self, kind: EntryKind, code: Box<str>) -> StoreFuture<'_, Option<Entry>> {
+        Box::pin(async move { self.0.entry(kind, code.into()).await.map_err(away) })
+    }
+}
+
+impl Stored {
+    async fn read_timeline(&self, page: TimelinePage) -> Result<Vec<Happened>, StoreError> {
+        let TimelinePage { subject, from, to, skip, limit } = page;
+        let wanted = skip.saturating_add(limit);
+        let mut happened = self.alerts(subject, from, to, wanted).await.map_err(away)?;
+        match subject {
+            Subject::Device(device) => happened.extend(self.statuses(device, from, to, wanted).await.map_err(away)?),
+            Subject::Cylinder(cylinder) => happened.extend(self.scans(cylinder, from, to, wanted).await.map_err(away)?),
+            Subject::Service => {}
+        }
+        // Stable: what happened in the same ms stays in the order of the store.
+        happened.sort_by_key(Happened::at);
+        Ok(happened.into_iter().skip(skip).take(limit).collect())
+    }
+
+    async fn alerts(&self, subject: Subject, from: Wall, to: Wall, wanted: usize) -> Found {
+        let mut found: Vec<AlertEvent> = Vec::new();
+        while found.len() < wanted {
+            let (after, limit) = (found.last().map(AlertCursor::of), page(wanted - found.len()));
+            let next = self.0.alert_events(AlertQuery { subject, from, to, after, limit }).await?;
+            let is_last = next.len() < limit;
+            found.extend(next);
+            if is_last {
+                break;
+            }
+        }
+        Ok(found.into_iter().map(Happened::Alert).collect())
+    }
+
+    async fn statuses(&self, device: DeviceCode, from: Wall, to: Wall, wanted: usize) -> Found {
+        let (mut found, mut after) = (Vec::new(), None);
+        while found.len() < wanted {
+            let limit = page(wanted - found.len());
+            let next = self.0.statuses(StatusQuery { device, from, to, after, limit }).await?;
+            after = next.last().map(|last| last.n);
+            let is_last = next.len() < limit;
+            found.extend(next.into_iter().map(|status| Happened::Status(status.row)));
+            if is_last {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn scans(&self, cylinder: CylinderCode, from: Wall, to: Wall, wanted: usize) -> Found {
+        let mut found: Vec<ScanRow> = Vec::new();
+        while found.len() < wanted {
+            let (after, limit) = (found.last().map(ScanCursor::of), page(wanted - found.len()));
+            let next = self.0.scans(ScanQuery { cylinder, from, to, after, limit }).await?;
+            let is_last = next.len() < limit;
+            found.extend(next);
+            if is_last {
+                break;
+            }
+        }
+        Ok(found.into_iter().map(Happened::Scan).collect())
+    }
+}
+
+type Found = Result<Vec<Happened>, store::StoreError>;
+
+fn page(wanted: usize) -> usize {
+    wanted.min(limits::PAGE_ROWS)
+}
+
+/// Behind everything that has this mark: a very late frame that repeats one stands with it.
+fn cursor(mark: FrameMark) -> FrameCursor {
+    let FrameMark { effective_at, generation, key } = mark;
+    let (boot, seq) = (key.boot, key.seq);
+    FrameCursor { effective_at, generation, boot, seq, arrival_order: i16::MAX, claimed_at: None }
+}
+
+fn away(error: store::StoreError) -> StoreError {
+    if error.is_transient() { StoreError::Away(error.to_string()) } else { StoreError::Refused(error.to_string()) }
+}

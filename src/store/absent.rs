@@ -1,0 +1,81 @@
+//! A store that may not be reachable when the service starts: it is opened when it can be, and is away until then.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+use tokio_postgres::Config;
+
+use super::postgres::PostgresStore;
+use super::sqlite::SqliteStore;
+use super::{
+    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
+    StatusQuery, Store, StoreError,
+};
+use crate::model::alert::{Alert, AlertEvent};
+use crate::model::archive::{Entry, EntryKind};
+use crate::model::ids::AlertId;
+use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::time::Wall;
+
+pub struct OpenedLater {
+    place: Place,
+    options: Options,
+    store: OnceCell<Arc<dyn Store>>,
+}
+
+enum Place {
+    Sqlite(PathBuf),
+    Postgres(Box<Config>),
+}
+
+impl OpenedLater {
+    pub fn sqlite(file: PathBuf, options: Options) -> Self {
+        Self { place: Place::Sqlite(file), options, store: OnceCell::new() }
+    }
+
+    pub fn postgres(server: Config, options: Options) -> Self {
+        Self { place: Place::Postgres(Box::new(server)), options, store: OnceCell::new() }
+    }
+
+    async fn store(&self) -> Result<&dyn Store, StoreError> {
+        let store = self.store.get_or_try_init(|| self.open()).await?;
+        Ok(&**store)
+    }
+
+    async fn open(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(match &self.place {
+            Place::Sqlite(file) => Arc::new(SqliteStore::open(file, self.options.clone()).await?),
+            Place::Postgres(server) => {
+                Arc::new(PostgresStore::open_server((**server).clone(), self.options.clone()).await?)
+            }
+        })
+    }
+}
+
+macro_rules! pass_on {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)+) => {
+        impl Store for OpenedLater {
+            $(fn $name(&self, $($arg: $type),*) -> Fut<'_, $answer> {
+                Box::pin(async move { self.store().await?.$name($($arg),*).await })
+            })+
+        }
+    };
+}
+
+pass_on! {
+    checkpoint() -> Option<Checkpoint>;
+    commit(batch: Arc<Batch>) -> Committed;
+    reset_checkpoint(to: Checkpoint) -> ();
+    frames(query: FrameQuery) -> Vec<FrameRow>;
+    scans(query: ScanQuery) -> Vec<ScanRow>;
+    statuses(query: StatusQuery) -> Vec<Numbered<StatusRow>>;
+    rejects(query: RejectQuery) -> Vec<Numbered<RejectRow>>;
+    alert_events(query: AlertQuery) -> Vec<AlertEvent>;
+    alert_events_after(epoch: u32, seq: u64, limit: usize) -> Vec<AlertEvent>;
+    alert(id: AlertId) -> Option<Alert>;
+    entry(kind: EntryKind, code: String) -> Option<Entry>;
+    entries(kind: EntryKind, after: Option<String>, limit: usize) -> Vec<Entry>;
+    maintain(now: Wall) -> Maintained;
+    ping() -> ();
+}
