@@ -235,9 +235,11 @@ impl Spine {
     /// The state as it stands, to be made a snapshot of by another thread; `None` while something is left over from
     /// the last record. Syncs the outbox first, so that no snapshot is ahead of it.
     pub fn freeze(&mut self) -> Result<Option<Image>, SpineError> {
-        let Some(core) = self.core.freeze() else { return Ok(None) };
+        if !self.core.is_settled() {
+            return Ok(None);
+        }
         self.outbox.sync()?;
-        Ok(Some(Image { inbox: Point::end(&*self.inbox), outbox: Point::end(&*self.outbox), core }))
+        Ok(Some(Image { inbox: Point::end(&*self.inbox), outbox: Point::end(&*self.outbox), core: self.core.freeze() }))
     }
 
     /// Drops what neither a restart nor a reader needs: of the inbox what lies before `inbox`, of the outbox before `outbox`.

@@ -184,7 +184,7 @@ pub(crate) fn scan(seq: u64, at: Wall) -> Happened {
         effective_at: at,
         time_source: TimeSource::Claimed,
         order: Order::Newer,
-        flags: vec!["not-a-filling-unit"],
+        flags: vec![vigil::model::row::ScanFlag::ForeignSite],
     })
 }
 
