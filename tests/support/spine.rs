@@ -17,6 +17,19 @@ use vigil::spine::input::{Durable, Input, Inputs, Token};
 /// Far above what anything takes, so that only what never comes runs into it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Markers keep coming, so that waiting for the next input never runs out; waiting for a certain one must.
+struct Patience(Instant);
+
+impl Patience {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    fn check(&self) {
+        assert!(self.0.elapsed() < PATIENCE, "it never came");
+    }
+}
+
 /// A report as the spine got it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -71,10 +84,12 @@ impl Spine {
 
     /// The next change of the link, past markers and reports.
     pub fn next_change(&self) -> Link {
+        let patience = Patience::new();
         loop {
             if let Input::Link(link @ (Link::Up | Link::Down)) = self.next() {
                 return link;
             }
+            patience.check();
         }
     }
 
@@ -88,9 +103,11 @@ impl Spine {
 
     /// The next reports, past all else.
     pub fn reports(&self, count: usize) -> Vec<Seen> {
+        let patience = Patience::new();
         let mut seen = Vec::new();
         while seen.len() < count {
             seen.extend(report(self.next()));
+            patience.check();
         }
         seen
     }
