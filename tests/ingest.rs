@@ -10,7 +10,7 @@ use std::time::Duration;
 use support::misbehaving::{CONNECT, SUBSCRIBE, Script, connack, serve, suback};
 use support::mosquitto::{Mosquitto, Settings};
 use support::publisher::Publisher;
-use support::spine::{Seen, Spine, options, payloads, report, wait_until};
+use support::spine::{Patience, Seen, Spine, options, payloads, report, wait_until};
 use vigil::ingest::{IngestError, MqttOptions};
 use vigil::limits;
 use vigil::model::record::Link;
@@ -188,10 +188,8 @@ fn a_full_queue_pauses_reading_and_loses_nothing() {
     publish(broker.addr(), 0..200);
     let mut seen = Vec::new();
     while seen.len() < 200 {
-        if let Some(report) = report(spine.next()) {
-            spine.say_durable(report.token);
-            seen.push(report);
-        }
+        seen.extend(spine.reports(1));
+        spine.say_durable(seen.last().expect("one came").token);
     }
     assert_eq!(payloads(&seen), numbers(0..200));
     assert_eq!(seen[199].token, Token { connection: 1, n: 200 });
@@ -207,6 +205,7 @@ fn a_queue_that_stays_full_makes_us_leave_and_come_back() {
     publish(broker.addr(), 0..60);
     wait_until("the subscriber leaves", || broker.log().contains("Client vigil-test disconnected"));
     let (mut seen, mut changes) = (Vec::new(), Vec::new());
+    let patience = Patience::new();
     while seen.last().is_none_or(|seen: &Seen| seen.payload != b"59") {
         match spine.next() {
             Input::Link(link @ (Link::Up | Link::Down)) => changes.push(link),
@@ -215,6 +214,7 @@ fn a_queue_that_stays_full_makes_us_leave_and_come_back() {
         if let Some(last) = seen.last() {
             spine.say_durable(last.token);
         }
+        patience.check();
     }
     assert_eq!(changes, [Link::Down, Link::Up]);
     let (before, after): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|seen| seen.token.connection == 1);

@@ -18,14 +18,14 @@ use vigil::spine::input::{Durable, Input, Inputs, Token};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Markers keep coming, so that waiting for the next input never runs out; waiting for a certain one must.
-struct Patience(Instant);
+pub struct Patience(Instant);
 
 impl Patience {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(Instant::now())
     }
 
-    fn check(&self) {
+    pub fn check(&self) {
         assert!(self.0.elapsed() < PATIENCE, "it never came");
     }
 }
