@@ -20,11 +20,11 @@ const TOPIC: &str = "vigil/v1/elevator/31305001122014017242/report";
 const QUEUE: usize = 1_024;
 
 fn publish(addr: SocketAddr, numbers: Range<u32>) {
-    let mut publisher = Publisher::connect(addr, "a-device").unwrap();
+    let mut publisher = Publisher::connect(addr, "a-device").expect("the broker takes it");
     for number in numbers {
-        publisher.publish(TOPIC, number.to_string().as_bytes()).unwrap();
+        publisher.publish(TOPIC, number.to_string().as_bytes()).expect("the broker takes it");
     }
-    publisher.finish().unwrap();
+    publisher.finish().expect("the broker acknowledges");
 }
 
 fn numbers(numbers: Range<u32>) -> Vec<String> {

@@ -62,7 +62,7 @@ impl Spine {
     pub fn start(options: MqttOptions, queue: usize) -> Self {
         let (sender, inputs) = sync_channel(queue);
         let (durable, watch) = watch::channel(Durable::default());
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let (shutdown, clock) = (CancellationToken::new(), Clock::default());
         let run = ingest::run(options, Inputs::new(sender), watch, clock.clone(), shutdown.clone());
         let task = Some(runtime.spawn(run));
