@@ -17,6 +17,19 @@ use vigil::spine::input::{Durable, Input, Inputs, Token};
 /// Far above what anything takes, so that only what never comes runs into it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Markers keep coming, so that waiting for the next input never runs out; waiting for a certain one must.
+pub struct Patience(Instant);
+
+impl Patience {
+    pub fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    pub fn check(&self) {
+        assert!(self.0.elapsed() < PATIENCE, "it never came");
+    }
+}
+
 /// A report as the spine got it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -49,7 +62,7 @@ impl Spine {
     pub fn start(options: MqttOptions, queue: usize) -> Self {
         let (sender, inputs) = sync_channel(queue);
         let (durable, watch) = watch::channel(Durable::default());
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let (shutdown, clock) = (CancellationToken::new(), Clock::default());
         let run = ingest::run(options, Inputs::new(sender), watch, clock.clone(), shutdown.clone());
         let task = Some(runtime.spawn(run));
@@ -71,10 +84,12 @@ impl Spine {
 
     /// The next change of the link, past markers and reports.
     pub fn next_change(&self) -> Link {
+        let patience = Patience::new();
         loop {
             if let Input::Link(link @ (Link::Up | Link::Down)) = self.next() {
                 return link;
             }
+            patience.check();
         }
     }
 
@@ -88,9 +103,11 @@ impl Spine {
 
     /// The next reports, past all else.
     pub fn reports(&self, count: usize) -> Vec<Seen> {
+        let patience = Patience::new();
         let mut seen = Vec::new();
         while seen.len() < count {
             seen.extend(report(self.next()));
+            patience.check();
         }
         seen
     }
