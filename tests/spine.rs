@@ -209,7 +209,7 @@ fn crashes_lose_nothing_durable() {
             let message = Bytes::from_static(b"{\"seq\":0}");
             let mut told = Durable::default();
             life.second(&mut spine);
-            spine.take([report(durable + 1, "nowhere", message)], at, BEGAN + at.0, |now| told = now).unwrap();
+            spine.take([report(durable + 1, "no-where", message)], at, BEGAN + at.0, |now| told = now).unwrap();
             durable = told.token.n;
             if second % 13 == 0 {
                 snapshot = spine.freeze().unwrap().map(|image| image.encode());
@@ -224,8 +224,8 @@ fn crashes_lose_nothing_durable() {
         assert_eq!(durable, 120);
         spine.sync().unwrap();
         drop(spine);
-        let nowhere = entries(&house.inbox).iter().filter(|e| e.payload.windows(7).any(|w| w == b"nowhere")).count();
-        assert_eq!(nowhere, 120, "{crash:?}");
+        let kept = entries(&house.inbox).iter().filter(|e| e.payload.windows(8).any(|w| w == b"no-where")).count();
+        assert_eq!(kept, 120, "{crash:?}");
         let (_, replayed) = house.open(None).unwrap();
         assert_eq!(replayed.added, 0, "{crash:?}");
         let mut seqs = entries(&house.outbox)

@@ -202,7 +202,7 @@ async fn a_trace_shows_scans_in_words() {
     assert_eq!(
         printed.out.text().lines().next().unwrap(),
         "2025-11-22 07:00:00.001 filled             at 6401-A by gun-1 | operator op-7 | medium lpg | tare 16500 g | gross \
-         31400 g | passed | not-a-filling-unit"
+         31400 g | passed | foreign-site"
     );
     let printed = print(&world, &["trace", "564010012346"]).await;
     assert!(printed.err.text().contains("nothing is known"), "{}", printed.err.text());
