@@ -74,6 +74,7 @@ struct Shared {
     settings: Settings,
     watchers: Arc<Semaphore>,
     queries: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -89,6 +90,7 @@ pub async fn serve(
         backend,
         watchers: Arc::new(Semaphore::new(settings.watchers)),
         queries: Arc::new(Semaphore::new(limits::QUERIES)),
+        uploads: Arc::new(Semaphore::new(limits::UPLOADS)),
         stop: shutdown.clone(),
         settings,
     };
