@@ -25,11 +25,15 @@ async fn next(stream: &mut Streaming<WatchAlertsResponse>) -> Result<Option<Mess
 }
 
 async fn next_event(stream: &mut Streaming<WatchAlertsResponse>) -> AlertEvent {
-    loop {
-        if let Message::Event(event) = next(stream).await.unwrap().unwrap() {
-            return event;
+    // Heartbeats alone mustn't count as going on.
+    let event = async {
+        loop {
+            if let Message::Event(event) = next(stream).await.unwrap().unwrap() {
+                return event;
+            }
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, event).await.expect("an event comes")
 }
 
 async fn next_heartbeat(stream: &mut Streaming<WatchAlertsResponse>) -> Heartbeat {
