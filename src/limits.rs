@@ -132,8 +132,9 @@ pub const REQUEST_BYTES: usize = 256 * 1024;
 /// Connections of clients at a time, and calls at a time on each.
 pub const CONNECTIONS: usize = 4_096;
 pub const CALLS_PER_CONNECTION: u32 = 512;
-/// Streams of history at a time.
+/// Streams of history at a time, and uploads of archive entries.
 pub const QUERIES: usize = 64;
+pub const UPLOADS: usize = 16;
 /// Longest wait for the outcome of a command, and for a read to catch up with one.
 pub const COMMAND_WAIT_MS: u64 = 10_000;
 pub const CATCH_UP_WAIT_MS: u64 = 5_000;

@@ -15,7 +15,8 @@ pub trait Authenticate: Send + Sync {
     fn actor(&self, peer: Option<SocketAddr>, metadata: &MetadataMap) -> Result<Actor, Status>;
 }
 
-/// Takes whoever calls from this machine for its administrator, and nobody else.
+/// Takes whoever calls from this machine for its administrator, and nobody else. Not for use behind a proxy on this
+/// machine, through which everybody would call from it.
 #[derive(Debug, Clone, Copy)]
 pub struct LoopbackOnly;
 

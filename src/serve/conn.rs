@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -31,9 +32,9 @@ pub(super) fn incoming(
 }
 
 async fn accept(listener: &TcpListener, cut: &CancellationToken, sender: &mpsc::Sender<io::Result<Conn>>) {
-    let slots = std::sync::Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(limits::CONNECTIONS));
     // Beyond the bound, clients wait in the listener's backlog.
-    while let Ok(slot) = std::sync::Arc::clone(&slots).acquire_owned().await {
+    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         match listener.accept().await {
             Ok((io, _)) => {
                 // Without it, events would wait for the client's delayed acknowledgement.

@@ -75,6 +75,7 @@ struct Shared {
     settings: Settings,
     watchers: Arc<Semaphore>,
     queries: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -90,6 +91,7 @@ pub async fn serve(
         backend,
         watchers: Arc::new(Semaphore::new(settings.watchers)),
         queries: Arc::new(Semaphore::new(limits::QUERIES)),
+        uploads: Arc::new(Semaphore::new(limits::UPLOADS)),
         stop: shutdown.clone(),
         settings,
     };

@@ -25,11 +25,15 @@ async fn next(stream: &mut Streaming<WatchAlertsResponse>) -> Result<Option<Mess
 }
 
 async fn next_event(stream: &mut Streaming<WatchAlertsResponse>) -> AlertEvent {
-    loop {
-        if let Message::Event(event) = next(stream).await.unwrap().unwrap() {
-            return event;
+    // Heartbeats alone mustn't count as going on.
+    let event = async {
+        loop {
+            if let Message::Event(event) = next(stream).await.unwrap().unwrap() {
+                return event;
+            }
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, event).await.expect("an event comes")
 }
 
 async fn next_heartbeat(stream: &mut Streaming<WatchAlertsResponse>) -> Heartbeat {
@@ -88,7 +92,9 @@ async fn a_filter_names_the_seq_sent_before_and_heartbeats_the_seq_scanned() {
         let mut stream = client.watch_alerts(request).await.unwrap().into_inner();
         let mut previous = 0;
         let mut seen = Vec::new();
+        let mut heartbeats = 0;
         loop {
+            assert!(heartbeats < 1_000, "the end is never scanned");
             match next(&mut stream).await.unwrap().unwrap() {
                 Message::Event(event) => {
                     assert_eq!(event.previous_seq, previous);
@@ -96,7 +102,7 @@ async fn a_filter_names_the_seq_sent_before_and_heartbeats_the_seq_scanned() {
                     seen.push(event.seq);
                 }
                 Message::Heartbeat(heartbeat) if heartbeat.scanned.unwrap().seq == 80 => break,
-                Message::Heartbeat(_) => {}
+                Message::Heartbeat(_) => heartbeats += 1,
             }
         }
         assert_eq!(seen, want);
@@ -197,6 +203,15 @@ async fn two_hundred_watchers_all_get_everything_and_one_more_is_refused() {
     world.end().await;
 }
 
+/// Tells events up to `last`, a few at a time, while `stream` takes them.
+async fn tell_and_take(world: &World, stream: &mut Streaming<WatchAlertsResponse>, last: u64) {
+    while world.head().seq < last {
+        let head = world.head().seq;
+        world.open(head, 100.min(last - head));
+        take_all(stream, head, world.head().seq).await;
+    }
+}
+
 /// Flow: a client opens a watch and takes nothing while thousands of events happen.
 /// Asserts: others get everything; its place is given back; the little that was under way is all it ever gets, and
 /// then the reason.
@@ -215,11 +230,7 @@ async fn a_client_that_takes_nothing_is_dropped_and_holds_nothing_up() {
         AlertServiceClient::new(world.narrow_channel().await).watch_alerts(from(1, 0)).await.unwrap().into_inner();
     let mut quick = world.alerts().await.watch_alerts(from(1, 0)).await.unwrap().into_inner();
     take_all(&mut quick, 0, 1).await;
-    while world.head().seq < EVENTS {
-        let head = world.head().seq;
-        world.open(head, 100.min(EVENTS - head));
-        take_all(&mut quick, head, world.head().seq).await;
-    }
+    tell_and_take(&world, &mut quick, EVENTS).await;
     let mut third = world.alerts().await;
     let third = eventually("the slow one's place", async || third.watch_alerts(from(1, EVENTS)).await.ok()).await;
     drop(third);
@@ -245,8 +256,8 @@ async fn shutdown_ends_streams_and_does_not_wait_for_who_takes_nothing() {
     let mut waiting = world.alerts().await.watch_alerts(from(1, 1)).await.unwrap().into_inner();
     let stuck =
         AlertServiceClient::new(world.narrow_channel().await).watch_alerts(from(1, 0)).await.unwrap().into_inner();
-    world.open(1, 10_000);
-    next_heartbeat(&mut waiting).await;
+    // What the other one hasn't taken by then no longer fits its window.
+    tell_and_take(&world, &mut waiting, 10_000).await;
     world.shutdown();
     let status = loop {
         match next(&mut waiting).await {

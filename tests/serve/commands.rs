@@ -5,15 +5,17 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic_types::StatusExt as _;
+use vigil::limits;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
-use vigil::proto::v1::{AcknowledgeAlertRequest, Alert, AlertState, ClearAlertRequest};
+use vigil::proto::v1::{AcknowledgeAlertRequest, Alert, AlertState, ClearAlertRequest, UpsertDevicesRequest};
 use vigil::serve::{Settings, serve};
 use vigil::spine::input::{Input, Inputs};
 
-use crate::world::{World, alert, within};
+use crate::world::{World, alert, eventually, within};
 
 fn acknowledge(request: &str, number: u64) -> AcknowledgeAlertRequest {
     AcknowledgeAlertRequest {
@@ -110,4 +112,36 @@ async fn a_spine_that_is_full_silent_or_gone_is_told_apart() {
     check_spine(keep(&kept), Code::DeadlineExceeded, "same request id").await;
     check_spine(keep(&kept), Code::ResourceExhausted, "more to do").await;
     check_spine(drop, Code::Unavailable, "shutting down").await;
+}
+
+#[tokio::test]
+async fn uploads_at_a_time_are_bounded_and_their_first_message_must_name_them() {
+    let world = World::start().await;
+    let registry = world.registry().await;
+    let begin = UpsertDevicesRequest { request_id: "u".into(), ..Default::default() };
+    let mut open = Vec::new();
+    for _ in 0..limits::UPLOADS {
+        let (sender, receiver) = tokio::sync::mpsc::channel(1);
+        sender.send(begin.clone()).await.unwrap();
+        let mut registry = registry.clone();
+        let call = tokio::spawn(async move { registry.upsert_devices(ReceiverStream::new(receiver)).await });
+        // The second message finds room only when the first has been sent on.
+        sender.reserve().await.unwrap();
+        open.push((sender, call));
+    }
+    eventually("the refusal", async || {
+        let refused = registry.clone().upsert_devices(tokio_stream::once(begin.clone())).await.err()?;
+        (refused.code() == Code::ResourceExhausted).then_some(())
+    })
+    .await;
+    for (sender, call) in open {
+        drop(sender);
+        let answer = call.await.unwrap().unwrap().into_inner();
+        // It held no entry.
+        assert_eq!((answer.failed, answer.errors[0].line), (1, 1));
+    }
+    let status =
+        registry.clone().upsert_devices(tokio_stream::once(UpsertDevicesRequest::default())).await.unwrap_err();
+    assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "request_id");
+    world.end().await;
 }

@@ -201,6 +201,7 @@ async fn a_timeline_pages_through_moments_that_share_a_time() {
         let mut seqs = Vec::new();
         loop {
             let page = client.get_timeline(request.clone()).await.unwrap().into_inner();
+            assert!(seqs.len() < 20, "it goes round in circles: {seqs:?}");
             for item in page.items {
                 let Some(Item::Scan(scan)) = item.item else { panic!("no scan") };
                 seqs.push(scan.seq);

@@ -13,9 +13,9 @@ use crate::model::ids::{CylinderCode, DeviceCode, FirmId, SiteCode};
 use crate::model::record::{Action, Command};
 use crate::proto::v1;
 use crate::proto::v1::registry_service_server::RegistryService;
-use crate::serve::Shared;
 use crate::serve::auth::{actor, require, sees_entry};
 use crate::serve::command::{Patience, not_found};
+use crate::serve::{Shared, overload};
 
 pub(super) struct Registry(pub(super) Shared);
 
@@ -27,6 +27,7 @@ impl RegistryService for Registry {
     ) -> Result<Response<v1::UpsertDevicesResponse>, Status> {
         let actor = actor(&request)?;
         require(&actor, &[Role::Admin])?;
+        let _slot = self.0.uploads.try_acquire().map_err(|_| overload("uploads"))?;
         let mut stream = request.into_inner();
         let Some(first) = self.receive(&mut stream).await? else {
             return Err(missing_request_id());

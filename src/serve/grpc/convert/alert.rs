@@ -78,9 +78,9 @@ pub(in super::super) fn filter(asked: v1::AlertFilter, actor: Actor, violations:
     }
     Filter {
         minimum_severity: severity,
-        districts: list("filter.districts", &asked.districts, limits::FILTER_ITEMS, District::parse, violations),
-        rules: list("filter.rules", &asked.rules, limits::FILTER_ITEMS, RuleId::parse, violations),
-        subjects: list("filter.subjects", &asked.subjects, limits::FILTER_SUBJECTS, Subject::parse, violations),
+        districts: list("filter.districts", &asked.districts, limits::FILTER_ITEMS, |t| District::parse(t), violations),
+        rules: list("filter.rules", &asked.rules, limits::FILTER_ITEMS, |t| RuleId::parse(t), violations),
+        subjects: list("filter.subjects", &asked.subjects, limits::FILTER_SUBJECTS, |t| Subject::parse(t), violations),
         ..Filter::all(actor)
     }
 }
@@ -90,21 +90,18 @@ pub(in super::super) fn kinds(asked: &[i32], violations: &mut Violations) -> Vec
     list("kinds", asked, EventKind::ALL.len(), parse, violations)
 }
 
+/// The items that can be read; what is wrong with the others is noted.
 fn list<A, T, E: std::fmt::Display>(
     field: &str,
-    asked: &[impl std::borrow::Borrow<A>],
+    asked: &[A],
     most: usize,
     parse: impl Fn(&A) -> Result<T, E>,
     violations: &mut Violations,
-) -> Vec<T>
-where
-    A: ?Sized,
-{
+) -> Vec<T> {
     if asked.len() > most {
         violations.add(field, format!("holds {} items: at most {most} are taken", asked.len()));
         return Vec::new();
     }
-    let take =
-        |(i, item): (usize, _)| violations.take(&format!("{field}[{i}]"), parse(std::borrow::Borrow::borrow(item)));
+    let take = |(i, item)| violations.take(&format!("{field}[{i}]"), parse(item));
     asked.iter().enumerate().filter_map(take).collect()
 }
