@@ -5,7 +5,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
@@ -17,7 +17,7 @@ use support::rows;
 use vigil::clock::Clock;
 use vigil::model::frame::Reported;
 use vigil::model::row::{Effects, FrameRow};
-use vigil::store::{self, Batch, Checkpoint, Options};
+use vigil::store::{self, Batch, Checkpoint, Options, Store};
 
 const ROWS: usize = 200_000;
 const DEVICES: u32 = 25_000;
@@ -39,9 +39,7 @@ async fn main() {
             println!("{batch_rows:>10} {sqlite:>12.0}");
             continue;
         };
-        let url = server.database();
-        let ours = commit_all(&url, &frames, batch_rows).await;
-        let bare = bare_copy(&url, batch_rows).await;
+        let (ours, bare) = beside_bare_copy(server, &frames, batch_rows).await;
         println!("{batch_rows:>10} {sqlite:>12.0} {ours:>12.0} {bare:>12.0} {:>8.2}", ours / bare);
     }
 }
@@ -65,17 +63,24 @@ fn frames() -> Vec<FrameRow> {
     frames
 }
 
-async fn commit_all(url: &str, frames: &[FrameRow], batch_rows: usize) -> f64 {
+fn batches(frames: &[FrameRow], batch_rows: usize) -> Vec<Arc<Batch>> {
+    let at = |position| Checkpoint { journal: 1, epoch: 1, position, hash: 0 };
+    let batch = |(part, n): (&[FrameRow], u64)| {
+        let effects: Vec<Effects> = part.chunks(FRAMES_A_REPORT).map(rows::frames).collect();
+        Arc::new(Batch { from: (n > 0).then(|| at(n)), to: at(n + 1), effects })
+    };
+    frames.chunks(batch_rows).zip(0..).map(batch).collect()
+}
+
+async fn opened(url: &str) -> Arc<dyn Store> {
     let store = store::open(url, Options::default()).await.expect("a new store opens");
     store.maintain(Clock::default().wall()).await.expect("days are created");
-    let mut from = None;
-    let mut batches = Vec::new();
-    for (n, part) in frames.chunks(batch_rows).enumerate() {
-        let effects: Vec<Effects> = part.chunks(FRAMES_A_REPORT).map(rows::frames).collect();
-        let to = Checkpoint { journal: 1, epoch: 1, position: n as u64 + 1, hash: 0 };
-        batches.push(Arc::new(Batch { from, to, effects }));
-        from = Some(to);
-    }
+    store
+}
+
+async fn commit_all(url: &str, frames: &[FrameRow], batch_rows: usize) -> f64 {
+    let store = opened(url).await;
+    let batches = batches(frames, batch_rows);
     let begun = Instant::now();
     for batch in batches {
         store.commit(batch).await.expect("a good batch is stored");
@@ -83,33 +88,52 @@ async fn commit_all(url: &str, frames: &[FrameRow], batch_rows: usize) -> f64 {
     frames.len() as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// Reads back what was stored, in PostgreSQL's own binary form, and sends it again as it is.
-async fn bare_copy(url: &str, batch_rows: usize) -> f64 {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("the server runs");
-    tokio::spawn(connection);
+/// Batch by batch in turn, so that whatever else the machine does hits both alike.
+///
+/// What the bare COPY sends was stored and read back before, so it is PostgreSQL's own binary form of the same rows.
+async fn beside_bare_copy(server: &Postgres, frames: &[FrameRow], batch_rows: usize) -> (f64, f64) {
+    let source = server.database();
+    commit_all(&source, frames, batch_rows).await;
+    let source = connected(&source).await;
+    let url = server.database();
+    let store = opened(&url).await;
+    let client = connected(&url).await;
     let setup = "CREATE TABLE bare (LIKE frame); CREATE INDEX ON bare (device, effective_at); CHECKPOINT";
     client.batch_execute(setup).await.expect("a table");
-    let mut batches = Vec::new();
-    for first in (0..ROWS).step_by(batch_rows) {
+
+    let (mut ours, mut bare) = (Duration::ZERO, Duration::ZERO);
+    for (batch, first) in batches(frames, batch_rows).into_iter().zip((0..).step_by(batch_rows)) {
         let sql = format!(
             "COPY (SELECT * FROM frame WHERE seq > {first} AND seq <= {} ORDER BY seq) TO STDOUT (FORMAT binary)",
             first + batch_rows
         );
-        batches.push(copy_out(&client, &sql).await);
+        let bytes = copy_out(&source, &sql).await;
+        let begun = Instant::now();
+        store.commit(batch).await.expect("a good batch is stored");
+        ours += begun.elapsed();
+        let begun = Instant::now();
+        copy_in(&client, bytes).await;
+        bare += begun.elapsed();
     }
-    let begun = Instant::now();
-    for batch in batches {
-        let sink = client.copy_in("COPY bare FROM STDIN (FORMAT binary)").await.expect("COPY begins");
-        tokio::pin!(sink);
-        for chunk in batch {
-            sink.send(chunk).await.expect("it is sent");
-        }
-        sink.finish().await.expect("COPY ends");
-    }
-    let rate = ROWS as f64 / begun.elapsed().as_secs_f64();
     let stored = client.query_one("SELECT count(*) FROM bare", &[]).await.expect("it is counted");
-    assert_eq!(stored.get::<_, i64>(0), ROWS as i64);
-    rate
+    assert_eq!(stored.get::<_, i64>(0), frames.len() as i64);
+    let rate = |spent: Duration| frames.len() as f64 / spent.as_secs_f64();
+    (rate(ours), rate(bare))
+}
+
+async fn connected(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("the server runs");
+    tokio::spawn(connection);
+    client
+}
+
+async fn copy_in(client: &Client, chunks: Vec<Bytes>) {
+    let sink = client.copy_in("COPY bare FROM STDIN (FORMAT binary)").await.expect("COPY begins");
+    tokio::pin!(sink);
+    for chunk in chunks {
+        sink.send(chunk).await.expect("it is sent");
+    }
+    sink.finish().await.expect("COPY ends");
 }
 
 async fn copy_out(client: &Client, sql: &str) -> Vec<Bytes> {
