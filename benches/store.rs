@@ -54,7 +54,7 @@ fn frames() -> Vec<FrameRow> {
             let n = report * FRAMES_A_REPORT + i;
             let mut row = rows::frame(device, n as u64 + 1, now - (ROWS - n) as i64);
             row.frame.load_kg = Reported::Known(n as u32 % 1_000);
-            if n % 50 == 0 {
+            if n.is_multiple_of(50) {
                 row.frame.faults.items = vec![3];
             }
             frames.push(row);

@@ -114,11 +114,9 @@ pub(super) async fn all<R: Stored>(client: &Object, table: &str, rows: &[&R]) ->
 /// Writes `rows` except those that the server can't hold, which are found by halving.
 pub(super) async fn apart<R: Stored>(client: &Object, table: &str, rows: &[&R]) -> Result<Vec<Aside>, StoreError> {
     let mut asides = Vec::new();
-    let mut parts = vec![0..rows.len()];
-    while let Some(part) = parts.pop() {
-        if part.is_empty() {
-            continue;
-        }
+    let mut parts = Vec::new();
+    let mut next = Some(0..rows.len()).filter(|whole| !whole.is_empty());
+    while let Some(part) = next {
         let aside = |at, sqlstate: &str, detail| Aside {
             at,
             why: SetAside { what: R::WHAT, sqlstate: sqlstate.to_owned(), detail },
@@ -147,6 +145,7 @@ pub(super) async fn apart<R: Stored>(client: &Object, table: &str, rows: &[&R]) 
                 }
             }
         }
+        next = parts.pop();
     }
     Ok(asides)
 }
