@@ -1,8 +1,8 @@
 //! A PostgreSQL server of our own: on a free loopback port, with its data in a temporary folder.
 //!
 //! A shell stands between us and the server and reads from a pipe that we hold open. A word on the pipe tells it how to
-//! stop the server; when the pipe closes without one, this process is gone, and it also removes the data. So nothing is
-//! left behind, however the tests end.
+//! stop the server; when the pipe closes without one, this process is gone, and it also removes the data. So no
+//! server is left behind, however the tests end, and no data, unless they are killed while it is being created.
 
 use std::fs;
 use std::io::Write as _;
