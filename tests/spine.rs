@@ -30,7 +30,12 @@ struct House {
 impl House {
     fn new() -> Self {
         let identity = |id| Identity { id, epoch: 1 };
-        Self { inbox: MemoryDisk::new(identity(1)), outbox: MemoryDisk::new(identity(2)), poison: BTreeSet::new(), quotas: PLENTY }
+        Self {
+            inbox: MemoryDisk::new(identity(1)),
+            outbox: MemoryDisk::new(identity(2)),
+            poison: BTreeSet::new(),
+            quotas: PLENTY,
+        }
     }
 
     fn open(&self, snapshot: Option<&[u8]>) -> Result<(Spine, Replayed), RecoverError> {

@@ -8,6 +8,7 @@
 mod journals;
 mod outlet;
 pub mod policy;
+pub mod recover;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -142,6 +142,7 @@ impl Core {
         let mut out = self.begin(record);
         match &record.kind {
             Kind::Start { .. } => self.hearing.start(record.elapsed),
+            Kind::Recovered { epoch, retell } => self.take_recovery(&mut out, *epoch, *retell),
             Kind::Policy(text) => out.reply = Some(self.take_policy(text)),
             Kind::Report { topic, payload } => self.take_report(&mut out, topic, payload),
             Kind::Link(link) => self.take_link(*link),

@@ -249,6 +249,18 @@ impl Spine {
         Ok(())
     }
 
+    /// Begins a higher epoch in both journals and notes it, so that nobody takes what follows for a continuation.
+    pub fn raise_epoch(&mut self, epoch: u32, retell: bool) -> Result<(), SpineError> {
+        self.inbox.raise_epoch(epoch)?;
+        self.outbox.raise_epoch(epoch)?;
+        let now = self.core.now();
+        self.enter(Kind::Recovered { epoch, retell }, now.elapsed, now.wall)?;
+        while self.next_deadline().is_some_and(|due| due <= now.elapsed) {
+            self.tick(now.elapsed, now.wall)?;
+        }
+        Ok(())
+    }
+
     /// Makes everything durable; the last thing before the end.
     pub fn sync(&mut self) -> Result<(), SpineError> {
         self.inbox.sync()?;

@@ -64,6 +64,7 @@ pub(super) fn record(pos: u64, it: wire::Record) -> Result<Record> {
     use wire::record::Kind as Wire;
     let kind = match there("a kind of record", it.kind)? {
         Wire::Start(start) => Kind::Start { version: start.version.into() },
+        Wire::Recovered(it) => Kind::Recovered { epoch: it.epoch, retell: it.retell },
         Wire::Policy(it) => Kind::Policy(policy(it)),
         Wire::Report(report) => Kind::Report { topic: report.topic.into(), payload: report.payload },
         Wire::Link(it) => Kind::Link(link(it)?),

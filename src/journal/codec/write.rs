@@ -16,6 +16,10 @@ pub(super) fn record(w: &mut Writer<'_>, record: &Record) {
     w.int(2, record.wall.0);
     match &record.kind {
         Kind::Start { version } => w.message(3, |w| w.text(1, version)),
+        Kind::Recovered { epoch, retell } => w.message(10, |w| {
+            w.uint(1, *epoch);
+            w.uint(2, *retell);
+        }),
         Kind::Policy(it) => w.message(4, |w| policy(w, it)),
         Kind::Report { topic, payload } => w.message(5, |w| {
             w.text(1, topic);
