@@ -65,6 +65,9 @@ pub const FIRES_PER_RECORD: usize = 256;
 
 /// Lifts and cylinders, each; frames and scans of further unknown ones are set aside.
 pub const SUBJECTS: usize = 2_000_000;
+/// Firms and sites of the archive.
+pub const FIRMS: usize = 100_000;
+pub const SITES: usize = 200_000;
 /// Scanners whose order is remembered.
 pub const SCANNERS: usize = 200_000;
 /// Codes and conditions of one lift that count as active.
@@ -84,6 +87,8 @@ pub const REJECT_TOPICS: usize = 4_096;
 /// Largest rule file.
 pub const RULE_FILE_BYTES: usize = 256 * 1024;
 pub const RULES: usize = 256;
+/// Rule ids that were ever in force, since their numbers are never given again.
+pub const RULE_NAMES: usize = 16_384;
 /// Longest condition text, and its deepest nesting, both looked at before it is parsed.
 pub const CONDITION_TEXT_BYTES: usize = 2_048;
 pub const CONDITION_NESTING: usize = 32;
@@ -116,14 +121,14 @@ pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
 pub const PAGE_ROWS: usize = 1_000;
 
 // The items of a list are named by their index in 16 bits.
-const _: () = assert!(CLEARED < u16::MAX as usize && CODES < u16::MAX as usize);
+const _: () = assert!(CLEARED < u16::MAX as usize);
 const _: () = assert!(PAYLOAD_BYTES + TOPIC_BYTES < JOURNAL_RECORD_BYTES);
 const _: () = assert!(PAYLOAD_BYTES < GROUP_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < JOURNAL_BUFFER_BYTES);
 const _: () = assert!((JOURNAL_RECORD_BYTES as u64) < SEGMENT_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < BATCH_BYTES);
 const _: () = assert!(REPORT_ITEMS < BATCH_ROWS);
-const _: () = assert!(RULES <= u16::MAX as usize);
+const _: () = assert!(RULES + RULE_NAMES < u16::MAX as usize);
 const _: () = assert!(CONDITION_TEXT_BYTES < RULE_FILE_BYTES);
 // All rule files travel in one record.
 const _: () = assert!(RULE_FILES_BYTES < JOURNAL_RECORD_BYTES / 2);

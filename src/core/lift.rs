@@ -7,7 +7,7 @@ use crate::core::judge::run::{Footing, Phase, Run, Transition, Wait};
 use crate::core::judge::{self, Context, Reading, built_in};
 use crate::core::policy::Policy;
 use crate::core::rules::schema::{self, KIND_INSPECTION};
-use crate::core::rules::{CodeList, Facts, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
+use crate::core::rules::{CodeList, Facts, Family, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
@@ -112,7 +112,7 @@ impl Lift {
 
     pub fn keep_alive_ms(&self, moments: &Moments) -> i64 {
         let own = self.entry.as_ref().and_then(|entry| entry.keep_alive_s);
-        own.map_or(moments.keep_alive_ms, |s| i64::from(s) * 1_000)
+        own.map_or(moments.keep_alive_ms, |s| i64::from(s.max(1)) * 1_000)
     }
 
     /// Takes a frame: its order, its time, what was due before it, its values, and what follows from them.
@@ -216,11 +216,11 @@ impl Lift {
             None => self.registers.lists(&rule.raising),
         };
         let facts = self.facts(cx, frame, Some(rule));
-        let inputs = judge::inputs(rule, &facts, self.judged, carried, footing);
         // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
-        if !inputs.when.is_true() && judge::find(&self.runs, number).is_none() {
+        if judge::find(&self.runs, number).is_none() && !rule.when.eval(&facts).is_true() {
             return false;
         }
+        let inputs = judge::inputs(rule, &facts, self.judged, carried, footing);
         let run = judge::entry(&mut self.runs, number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {
             self.runs.retain(|run| !run.is_blank());
@@ -247,12 +247,7 @@ impl Lift {
         let rule = cx.policy.set.rule(ix);
         let who = self.who();
         let run = judge::entry(&mut self.runs, cx.policy.number(ix));
-        let mut label = judge::label(rule);
-        // What may be over sends nobody; its confirmation does.
-        if matches!(transition, Transition::Open { reason: Reason::CatchingUp | Reason::AlreadyOver, .. }) {
-            label.dispatch = None;
-        }
-        cx.books.carry_out(cx.out, &who, run, &label, transition, evidence, &ByHand::default());
+        cx.books.carry_out(cx.out, &who, run, &judge::label(rule), transition, evidence, &ByHand::default());
     }
 
     /// Absence rules for what has been heard so far.
@@ -265,11 +260,17 @@ impl Lift {
             let rule = cx.policy.set.rule(*ix);
             let run = judge::find(&self.runs, cx.policy.number(*ix));
             let is_open = run.is_some_and(|run| run.open().is_some());
-            let by_hand = run.is_some_and(|run| run.closed.is_some());
+            let closed_at = run.and_then(|run| run.closed.as_ref()).filter(|closed| closed.by_hand).map(|c| c.at);
             let when = rule.when.eval(&self.facts(cx, None, None));
+            if closed_at.is_some_and(|at| !when.is_false() && now - at < cx.policy.set.moments.rearm_ms) {
+                continue;
+            }
+            if closed_at.is_some() {
+                judge::entry(&mut self.runs, cx.policy.number(*ix)).closed = None;
+            }
             let transition = match (is_open, when) {
                 (true, Tri::False) => Transition::Clear { reason: Reason::ConditionEnded, at: now },
-                (false, Tri::True) if !by_hand && silent_ms >= i64::from(rule.absent.unwrap_or(1)) * keep_alive_ms => {
+                (false, Tri::True) if silent_ms >= i64::from(rule.absent.unwrap_or(1)) * keep_alive_ms => {
                     let (severity, certainty) = (rule.severity, rule.certainty);
                     Transition::Open { reopens: false, severity, certainty, reason: Reason::Silence, at: now }
                 }
@@ -298,7 +299,8 @@ impl Lift {
     fn next_due(&self, policy: &Policy) -> Option<Elapsed> {
         let moments = &policy.set.moments;
         let of_runs = self.runs.iter().filter_map(|run| {
-            let (_, rule) = policy.rule_of(run.rule)?;
+            // What is due on civil days is looked at by the day.
+            let (_, rule) = policy.rule_of(run.rule).filter(|(_, rule)| rule.family == Family::Elevator)?;
             run.deadline(rule, moments)
         });
         of_runs.chain(self.registers.next_change(self.judged, moments)).min()
@@ -314,24 +316,40 @@ impl Lift {
         }
     }
 
-    /// Fires what is due by the clock.
-    pub fn fire(&mut self, cx: &mut Context<'_>) {
-        let now = cx.books.now.elapsed;
-        if self.catching_up.is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= now) {
+    /// Fires what fell due by the clock, up to a moment: lifts take turns in the order of their deadlines, however late
+    /// the clock is looked at.
+    pub fn fire(&mut self, cx: &mut Context<'_>, until: Elapsed) {
+        if self.catching_up.is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= until) {
             self.catching_up = None;
-            self.fire_until(cx, now, self.footing_by_clock(cx));
+            self.fire_until(cx, until, self.footing_by_clock(cx));
             self.judge(cx, ALL, None, self.footing_by_clock(cx));
         } else {
-            self.fire_until(cx, now, self.footing_by_clock(cx));
+            self.fire_until(cx, until, self.footing_by_clock(cx));
         }
     }
 
     /// Once the backlog is in: what waited for it is looked at again.
     pub fn drained(&mut self, cx: &mut Context<'_>) {
         self.catching_up = None;
-        let now = cx.books.now.elapsed;
-        self.fire_until(cx, now, Footing::Sound);
-        self.judge(cx, ALL, None, Footing::Sound);
+        // The link may be down again by the time that it is this lift's turn.
+        let (now, footing) = (cx.books.now.elapsed, self.footing_by_clock(cx));
+        self.fire_until(cx, now, footing);
+        self.judge(cx, ALL, None, footing);
+    }
+
+    /// Looks at every rule, because something else than a frame or the clock changed one.
+    pub fn look_again(&mut self, cx: &mut Context<'_>) {
+        if self.heard.is_none() {
+            return;
+        }
+        let footing = self.footing_by_clock(cx);
+        // What a backlog still holds is judged at its own time, so the lift isn't brought to the present before.
+        if footing == Footing::Sound {
+            let now = cx.books.now.elapsed;
+            self.fire_until(cx, now, footing);
+            self.judged = self.judged.max(now);
+        }
+        self.judge(cx, ALL, None, footing);
     }
 
     /// Fires what falls due up to a judged time, moment by moment.
@@ -361,7 +379,9 @@ impl Lift {
         self.runs.iter().any(|run| match &run.phase {
             Phase::Idle => false,
             Phase::Holding(hold) => hold.waits == Wait::Footing,
-            Phase::Open(open) => policy.rule_of(run.rule).is_some_and(|(_, rule)| open.certainty < rule.certainty),
+            Phase::Open(open) => {
+                open.unproven || policy.rule_of(run.rule).is_some_and(|(_, rule)| open.certainty < rule.certainty)
+            }
         })
     }
 
@@ -397,10 +417,7 @@ impl Lift {
         let now = cx.books.now.elapsed;
         judge::forget_changed(cx, &who, &mut self.runs, self.policy, now);
         self.policy = cx.policy.version;
-        if self.heard.is_some() {
-            self.judged = self.judged.max(now);
-            self.judge(cx, ALL, None, self.footing_by_clock(cx));
-        }
+        self.look_again(cx);
         self.judge_due_dates(cx, today);
     }
 
@@ -657,7 +674,7 @@ impl Facts for ObligationFacts<'_> {
     fn field(&self, field: Field) -> Value {
         match field {
             Field::ObligationKind => Value::Int(KIND_INSPECTION),
-            Field::ObligationDaysOverdue => self.due.map(|due| i64::from(self.today.0 - due.0)).into(),
+            Field::ObligationDaysOverdue => self.due.map(|due| self.today.days_since(due)).into(),
             _ => Value::Unknown,
         }
     }

@@ -62,6 +62,7 @@ impl Core {
                     let lift = lifts_table.get_mut(ix);
                     lift.follow(&mut cx, today);
                     lift.judge_due_dates(&mut cx, today);
+                    self.timers.forget_silence(ix);
                     self.settle(ix);
                 }
                 None => {
