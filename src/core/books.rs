@@ -69,7 +69,10 @@ impl Books {
     }
 
     /// Carries out a transition: changes the run, and says so in an event.
-    #[expect(clippy::too_many_arguments, reason = "what happened, to whom, under which rule and by whom are four things")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what happened, to whom, under which rule and by whom are four things"
+    )]
     pub fn carry_out(
         &mut self,
         out: &mut Effects,

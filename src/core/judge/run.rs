@@ -259,3 +259,6 @@ impl Open {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
