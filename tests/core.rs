@@ -15,6 +15,8 @@ mod backlog;
 mod blind;
 #[path = "core/bounds.rs"]
 mod bounds;
+#[path = "core/invariants.rs"]
+mod invariants;
 #[path = "core/lift.rs"]
 mod lift;
 #[path = "core/policy.rs"]

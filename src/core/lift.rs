@@ -151,12 +151,15 @@ impl Lift {
         let before = if self.catching_up.is_some() { Footing::CatchingUp } else { self.footing_by_clock(cx) };
         self.fire_until(cx, judged, before);
         self.judged = judged;
+        let was_silent = self.is_silent(cx);
         self.hear(cx, arrival.elapsed);
         let stamp = Stamp { generation: self.order.generation(), key: frame.key };
         let moments = &cx.policy.set.moments;
-        let counts = late_ms < moments.late_codes_ms;
+        // However old, what is in order is how things went; what comes behind newer frames counts only while it is fresh.
+        let counts = newer || late_ms < moments.late_codes_ms;
         let taken = self.registers.take(frame, stamp, judged, counts, moments, &cx.policy.set.extras);
-        let changed = if self.is_unsettled(cx.policy) { ALL } else { taken.changed };
+        // After a long silence all that was known is known again.
+        let changed = if was_silent || self.is_unsettled(cx.policy) { ALL } else { taken.changed };
         self.judge(cx, changed, Some(frame), self.footing_of_frame());
         if !taken.over.is_empty() {
             self.raise_what_is_over(cx, &taken.over, arrival.elapsed - late_ms);
@@ -402,8 +405,11 @@ impl Lift {
                 continue;
             }
             let evidence = judge::evidence(rule, &facts, false);
+            let closed = judge::find(&self.runs, cx.policy.number(*ix)).and_then(|run| run.closed.as_ref());
+            let within_ms = cx.policy.set.moments.reopen_within_ms;
+            let reopens = !rule.is_critical() && closed.is_some_and(|c| !c.by_hand && at - c.at <= within_ms);
             let (severity, certainty, reason) = (rule.severity, rule.certainty, Reason::AlreadyOver);
-            self.carry_out(cx, *ix, Transition::Open { reopens: false, severity, certainty, reason, at }, evidence);
+            self.carry_out(cx, *ix, Transition::Open { reopens, severity, certainty, reason, at }, evidence);
             if !matches!(rule.clear, crate::core::rules::Clear::Manual) {
                 self.carry_out(cx, *ix, Transition::Clear { reason, at }, Vec::new());
             }
@@ -538,12 +544,16 @@ impl Lift {
         }
     }
 
-    fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {
+    /// Whether nothing it reported is known any more.
+    fn is_silent(&self, cx: &Context<'_>) -> bool {
         let moments = &cx.policy.set.moments;
-        let unknown_ms =
-            moments.unknown_after_ms.max(i64::from(moments.unknown_keep_alives) * self.keep_alive_ms(moments));
+        let keep_alives_ms = i64::from(moments.unknown_keep_alives) * self.keep_alive_ms(moments);
         let silent_ms = self.heard.map_or(0, |(heard, _)| cx.hearing.now().0 - heard.0);
-        let is_silent = silent_ms >= unknown_ms;
+        silent_ms >= moments.unknown_after_ms.max(keep_alives_ms)
+    }
+
+    fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {
+        let is_silent = self.is_silent(cx);
         LiftFacts { lift: self, policy: cx.policy, is_silent, now: cx.books.now.elapsed, frame, rule, over: &[] }
     }
 }

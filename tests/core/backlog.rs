@@ -161,6 +161,55 @@ fn a_late_code_that_a_newer_status_excludes_is_raised_and_cleared() {
 }
 
 #[test]
+fn a_late_code_reopens_what_was_open_then() {
+    check(
+        "0s     frame A fault=41 seq=1
+         0s     expect opened A power-lost opening=1
+         10s    frame A idle seq=9
+         10s    expect cleared A power-lost
+         20s    frame A fault=41 seq=5 claimed=5s
+         20s    expect reopened A power-lost already-over opening=1
+         20s    expect cleared A power-lost already-over",
+    );
+}
+
+#[test]
+fn an_alarm_of_an_old_backlog_still_waits_for_a_person() {
+    check(
+        "0s     frame A idle
+         5s     link down
+         20s    expect opened vigil ingest-blind
+         60s    queue A waiting alarm=90
+         61s    queue A waiting
+         90s    queue A waiting
+         100s   queue A idle
+         2h     link up
+         2h1s   deliver
+         2h1s   expect opened A trapped-alarm critical possible catching-up at=70s delayed !dispatch=rescue
+         2h2s   drained
+         2h2s   expect cleared vigil ingest-blind
+         2h3s   clear A/trapped-alarm/1
+         2h3s   expect cleared A trapped-alarm operator",
+    );
+}
+
+#[test]
+fn a_restart_in_the_middle_takes_up_where_the_backlog_leads() {
+    check(
+        "0s     frame A stuck
+         0s     frame B stuck
+         10s    restart
+         12s    queue A door=open
+         14s    queue B floor=2
+         20s    link up
+         21s    deliver
+         22s    drained
+         30s    expect opened B trapped-out-of-zone likely condition-held at=30s
+         40s    end",
+    );
+}
+
+#[test]
 fn frames_of_one_report_are_judged_in_order_one_by_one() {
     check(
         "0s     frame A idle

@@ -2,8 +2,8 @@
 
 use vigil::model::record::{Kind, Outcome, PolicyText};
 
-use crate::script::{Script, check};
-use crate::timeline::shipped;
+use crate::script::{Script, check, run};
+use crate::timeline::{Timeline, shipped};
 
 fn edited(file: &str, edit: impl Fn(&str) -> String) -> PolicyText {
     let mut policy = shipped();
@@ -127,5 +127,34 @@ fn a_policy_in_the_middle_of_a_backlog_doesnt_judge_it_as_the_present() {
          303s   drained
          303s   expect cleared vigil ingest-blind
          320s   end",
+    );
+}
+
+#[test]
+fn long_holds_go_on_through_silence() {
+    let long = |of: &str| {
+        let policy = edited("elevator.toml", |text| text.replace(&format!("for = \"{of}\""), "for = \"15m\""));
+        Timeline::new(&policy)
+    };
+    // Unknown when it falls due: what isn't grave waits, and is looked at when the lift is heard again, whatever it says.
+    run(
+        long("45s"),
+        "0s     frame A idle zone=no
+         3m     expect opened A offline
+         20m    frame A floor=1
+         20m    expect cleared A offline
+         20m    expect opened A stopped-out-of-zone at=1200s
+         20m    end",
+    );
+    run(
+        long("30s"),
+        "0s     frame A stuck
+         3m     expect opened A offline
+         15m    expect opened A trapped-out-of-zone possible condition-unknown at=900s
+         15m    expect opened A trapped-stale
+         20m    frame A floor=1
+         20m    expect cleared A offline
+         20m    expect cleared A trapped-stale
+         20m    expect raised A trapped-out-of-zone likely confirmed",
     );
 }

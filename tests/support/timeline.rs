@@ -34,6 +34,8 @@ pub(crate) struct Timeline {
     /// Of the last record.
     pub(crate) effects: Effects,
     pub(crate) ticks: usize,
+    /// Ticks that nobody asked for, this far apart.
+    pub(crate) extra_ticks_ms: Option<i64>,
     /// What is open isn't compared after every record: for scenarios of very many.
     pub(crate) unchecked: bool,
     /// What the events say is open.
@@ -62,6 +64,7 @@ impl Timeline {
             rows: Vec::new(),
             effects: Effects::default(),
             ticks: 0,
+            extra_ticks_ms: None,
             unchecked: false,
             folded: BTreeMap::new(),
         };
@@ -79,6 +82,17 @@ impl Timeline {
 
     /// Lets time pass, with markers and ticks as they fall due.
     pub(crate) fn advance_to(&mut self, to_ms: i64) {
+        while let Some(next) =
+            self.extra_ticks_ms.map(|every| (self.now_ms / every + 1) * every).filter(|at| *at < to_ms)
+        {
+            self.advance(next);
+            self.append(Kind::Tick);
+            self.rest();
+        }
+        self.advance(to_ms);
+    }
+
+    fn advance(&mut self, to_ms: i64) {
         assert!(to_ms >= self.now_ms, "time doesn't run backwards");
         loop {
             let deadline = self.core.next_deadline().map(|at| at - BEGAN);
