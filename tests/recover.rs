@@ -83,7 +83,8 @@ impl Running {
             keep_alive_s: None,
             inspection_due: CivilDay::parse("2020-01-01"),
         });
-        let request = UpsertDevicesRequest { request_id: "r".into(), entry: Some(upsert_entry(&entry)), ..Default::default() };
+        let request =
+            UpsertDevicesRequest { request_id: "r".into(), entry: Some(upsert_entry(&entry)), ..Default::default() };
         let mut client = RegistryServiceClient::connect(self.url()).await.unwrap();
         let answer = client.upsert_devices(tokio_stream::iter([request])).await.unwrap().into_inner();
         assert_eq!((answer.changed, answer.failed), (1, 0));

@@ -180,6 +180,8 @@ impl Core {
         // The inbox never lets elapsed time step back; should a foreign one, timers must not run backwards.
         let elapsed = record.elapsed.max(self.books.now.elapsed);
         self.books.now = Now { elapsed, wall: record.wall };
+        // No record is judged by the day of the one before it.
+        self.turn_day();
         Effects::default()
     }
 

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use crate::core::books::Books;
 use crate::core::judge::run::RuleNo;
 use crate::core::rules::{self, Family, Reads, Rule, RuleIx, RuleSet};
+use crate::limits;
 use crate::model::record::PolicyText;
 
 #[derive(Debug, Clone)]
@@ -42,6 +43,10 @@ impl Policy {
     /// Compiles a policy to follow `before`. Every fault comes back, one a line.
     pub fn compile(text: &PolicyText, before: &Policy, books: &mut Books) -> Result<Self, String> {
         let (set, zone) = check(text)?;
+        if books.names.len() > limits::RULE_NAMES {
+            let most = limits::RULE_NAMES;
+            return Err(format!("more than {most} rule ids were in force over time; keep the ids of rules"));
+        }
         let version = before.version + 1;
         let numbers: Vec<RuleNo> = set.rules.iter().map(|rule| books.number(&rule.id)).collect();
         let mut known = before.known.clone();
