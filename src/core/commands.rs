@@ -22,7 +22,7 @@ impl Core {
     pub(super) fn take_policy(&mut self, text: &PolicyText) -> Outcome {
         match Policy::compile(text, &self.policy, &mut self.books) {
             Ok(policy) => {
-                self.policy = policy;
+                self.policy = Arc::new(policy);
                 self.sweep_all();
                 self.done(1)
             }

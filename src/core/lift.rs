@@ -150,7 +150,7 @@ impl Lift {
         self.fire_until(cx, judged, before);
         self.judged = judged;
         self.hear(cx, arrival.elapsed);
-        let stamp = Stamp { generation: self.order.generation(), key: frame.key };
+        let stamp = Stamp::new(self.order.generation(), frame.key);
         let moments = &cx.policy.set.moments;
         let counts = late_ms < moments.late_codes_ms;
         let taken = self.registers.take(frame, stamp, judged, counts, moments, &cx.policy.set.extras);

@@ -15,6 +15,7 @@ pub mod paged;
 pub mod policy;
 pub mod scanner;
 pub mod service;
+pub mod snapshot;
 
 mod commands;
 pub mod rejects;
@@ -54,7 +55,7 @@ pub struct Core {
     /// The position of the next record.
     next: u64,
     books: Books,
-    policy: Policy,
+    policy: Arc<Policy>,
     hearing: Hearing,
     lifts: Paged<Lift>,
     cylinders: Paged<Cylinder>,
@@ -84,7 +85,7 @@ impl Core {
         Self {
             next: 0,
             books: Books::new(epoch),
-            policy: Policy::none(),
+            policy: Arc::new(Policy::none()),
             hearing: Hearing::default(),
             lifts: Paged::default(),
             cylinders: Paged::default(),

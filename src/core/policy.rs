@@ -94,6 +94,17 @@ impl Policy {
         Ok(Self::assemble(version, text.clone(), set, zone, numbers, known))
     }
 
+    /// Whether what is known of the rules, which a restored policy was given, is said of these rules.
+    pub fn fits(&self) -> bool {
+        let is_known = |(ix, number): (usize, &RuleNo)| {
+            self.known.get(usize::from(number.0)).is_some_and(|known| {
+                known.ix.map(usize::from) == Some(ix) && known.fingerprint == self.set.rules[ix].fingerprint
+            })
+        };
+        let in_force = self.known.iter().filter(|known| known.ix.is_some()).count();
+        in_force == self.numbers.len() && self.numbers.iter().enumerate().all(is_known)
+    }
+
     pub fn known(&self) -> &[Known] {
         &self.known
     }

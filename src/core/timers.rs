@@ -51,10 +51,13 @@ impl Timers {
             }
             self.by_clock.insert((due, ix));
         }
-        if silence.is_none()
-            && let Some(due) = lift.next_silence(policy)
+        // A shorter keep-alive, from the archive or a new policy, brings silence forward.
+        if let Some(due) = lift.next_silence(policy)
+            && silence.is_none_or(|entry| due < entry)
         {
-            *silence = Some(due);
+            if let Some(entry) = silence.replace(due) {
+                self.by_silence.remove(&(entry, ix));
+            }
             self.by_silence.insert((due, ix));
         }
         if lift.catching_up.is_some() || lift.is_unsettled(policy) {

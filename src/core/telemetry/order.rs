@@ -11,7 +11,7 @@ const SLOW_RESET_RUN: u32 = 10;
 const SLOW_RESET_KEEP_ALIVES: i64 = 3;
 
 /// Boots before the newest one whose frames are still told apart.
-const EARLIER_BOOTS: usize = 4;
+pub(crate) const EARLIER_BOOTS: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

@@ -5,11 +5,18 @@ use crate::limits;
 use crate::model::frame::{Door, Ended, Frame, FrameKey, Listed, Reported};
 use crate::model::time::Elapsed;
 
-/// Which frame wrote something; ordered from older to newer.
+/// Which frame wrote something; ordered from older to newer. Flat, so that it takes no padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Stamp {
     pub generation: u32,
-    pub key: FrameKey,
+    pub boot: u32,
+    pub seq: u64,
+}
+
+impl Stamp {
+    pub fn new(generation: u32, key: FrameKey) -> Self {
+        Self { generation, boot: key.boot, seq: key.seq }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -435,7 +442,7 @@ mod tests {
     }
 
     fn take(registers: &mut Registers, seq: u64, frame: Frame) -> Taken {
-        let stamp = Stamp { generation: 0, key: FrameKey { boot: 1, seq } };
+        let stamp = Stamp::new(0, FrameKey { boot: 1, seq });
         registers.take(&frame, stamp, Elapsed(1_000 * seq as i64), true, &Moments::default(), &[])
     }
 

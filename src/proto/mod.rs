@@ -1,5 +1,9 @@
 //! Types generated from `proto/`. They stay at the edges: each edge converts them by hand to and from `model`.
 
+pub(crate) mod read;
+pub(crate) mod write;
+pub(crate) mod writer;
+
 /// What devices and clients see.
 pub mod v1 {
     #![allow(clippy::all, unreachable_pub, reason = "generated")]

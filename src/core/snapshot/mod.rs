@@ -1,0 +1,106 @@
+//! The whole state as bytes and back, by `proto/vigil/internal/v1/snapshot.proto`.
+//!
+//! Indexes and timers follow from the rest and are made anew. **Invariant:** equal states give equal bytes, and a core
+//! that was restored goes on exactly as the one it was taken from.
+
+#[cfg(test)]
+mod journey;
+mod read;
+mod subject;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::books::Books;
+use super::cylinder::Cylinder;
+use super::lift::Lift;
+use super::paged::Paged;
+use super::policy::Policy;
+use super::rejects::Quota;
+use super::requests::Requests;
+use super::scanner::Scanner;
+use super::service::Service;
+use super::sweep::Today;
+use super::telemetry::heard::Hearing;
+use super::{CORE_VERSION, Core};
+use crate::model::archive;
+use crate::model::ids::{FirmId, SiteCode};
+
+/// Changes when bytes of an earlier program would be misread.
+const FORMAT: u32 = 1;
+
+/// The state after a record, held fast: what the core changes afterwards it changes in copies. Cheap to make; to be
+/// encoded on another thread.
+#[derive(Debug, Clone)]
+pub struct Frozen {
+    next: u64,
+    books: Books,
+    policy: Arc<Policy>,
+    hearing: Hearing,
+    lifts: Paged<Lift>,
+    cylinders: Paged<Cylinder>,
+    scanners: Paged<Scanner>,
+    sites: Arc<BTreeMap<SiteCode, archive::Site>>,
+    firms: Arc<BTreeMap<FirmId, archive::Firm>>,
+    service: Service,
+    requests: Arc<Requests>,
+    quota: Arc<Quota>,
+    today: Option<Today>,
+}
+
+/// Why bytes are not a state that this program can go on from.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SnapshotError {
+    #[error("the snapshot is of format {got}, this program reads format {FORMAT}: start the version that wrote it")]
+    Format { got: u32 },
+    /// It could be read, but what follows from it would not be what followed when it was taken.
+    #[error("the snapshot is of core version {got}, this program's is {CORE_VERSION}: it would judge otherwise")]
+    CoreVersion { got: u32 },
+    #[error("{place} in the snapshot can't be read: {why}; use an older snapshot")]
+    Unreadable { place: Box<str>, why: Box<str> },
+}
+
+impl Core {
+    /// The state as it stands, to be encoded. Only when nothing is left over from the last record (`is_settled`).
+    pub fn freeze(&self) -> Frozen {
+        assert!(self.is_settled(), "what is left over from a record is in no snapshot");
+        Frozen {
+            next: self.next,
+            books: self.books.clone(),
+            policy: self.policy.clone(),
+            hearing: self.hearing.clone(),
+            lifts: self.lifts.clone(),
+            cylinders: self.cylinders.clone(),
+            scanners: self.scanners.clone(),
+            sites: self.sites.clone(),
+            firms: self.firms.clone(),
+            service: self.service.clone(),
+            requests: self.requests.clone(),
+            quota: self.quota.clone(),
+            today: self.today,
+        }
+    }
+
+    /// Whether the bytes were whole is the file's to say; these are refused only if they can't be a state.
+    pub fn restore(bytes: Bytes) -> Result<Self, SnapshotError> {
+        read::core(bytes)
+    }
+}
+
+impl Frozen {
+    /// The position that the next record has.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        write::frozen(self, &mut out);
+        out
+    }
+}

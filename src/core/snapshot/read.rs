@@ -1,0 +1,188 @@
+//! Bytes to state, by way of the generated types. What a subject holds is read by `subject`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::subject::{self, Rules};
+use super::{FORMAT, SnapshotError, write};
+use crate::core::books::{Books, Now};
+use crate::core::paged::Paged;
+use crate::core::policy::{Known, Policy};
+use crate::core::rejects::Quota;
+use crate::core::requests::{Remembered, Requests};
+use crate::core::service::Service;
+use crate::core::sweep::Today;
+use crate::core::telemetry::heard::{Hearing, Way};
+use crate::core::timers::Timers;
+use crate::core::{CORE_VERSION, Core, Index};
+use crate::limits;
+use crate::model::ids::RuleId;
+use crate::model::record::Outcome;
+use crate::model::time::{CivilDay, Elapsed, Wall};
+use crate::proto::internal as wire;
+use crate::proto::read::{CodecError, Result, each, firm, health, known, policy, site, there};
+
+type Restored<T> = std::result::Result<T, SnapshotError>;
+
+pub(super) fn core(bytes: Bytes) -> Restored<Core> {
+    let head: wire::SnapshotHead = at("its head", decode(bytes.clone()))?;
+    if head.format != FORMAT {
+        return Err(SnapshotError::Format { got: head.format });
+    }
+    if head.core_version != CORE_VERSION {
+        return Err(SnapshotError::CoreVersion { got: head.core_version });
+    }
+    let it: wire::Snapshot = at("what it is made of", decode(bytes))?;
+    let mut books = at("the books", books(it.books.unwrap_or_default()))?;
+    let rules = Rules { count: books.names.len() };
+    let policy = at("the policy", policy_state(it.policy.unwrap_or_default(), &mut books))?;
+    let mut core = Core {
+        next: it.next,
+        books,
+        policy: Arc::new(policy),
+        hearing: at("the state of the link", hearing(&it.hearing.unwrap_or_default()))?,
+        lifts: table("lift", it.lift_states, limits::SUBJECTS, |it| subject::lift(it, rules))?,
+        cylinders: table("cylinder", it.cylinder_states, limits::SUBJECTS, |it| subject::cylinder(it, rules))?,
+        scanners: table("scanner", it.scanner_states, limits::SCANNERS, subject::scanner)?,
+        sites: Arc::new(at("the sites", each(it.sites, site))?.into_iter().map(|it| (it.code, it)).collect()),
+        firms: Arc::new(at("the firms", each(it.firms, firm))?.into_iter().map(|it| (it.id, it)).collect()),
+        service: at("the state of the service", service(it.service.unwrap_or_default(), rules))?,
+        requests: Arc::new(at("the answers to commands", requests(it.answers))?),
+        quota: Arc::new(at("the quota of rejects", quota(it.quota.unwrap_or_default()))?),
+        today: it.today.map(|it| today(&it)),
+        sweep: None,
+        index: Index::default(),
+        timers: Timers::default(),
+    };
+    at("what it is made of", index(&mut core))?;
+    for ix in 0..core.lifts.len() {
+        core.settle(number(ix));
+    }
+    Ok(core)
+}
+
+/// Says where in the snapshot something is wrong.
+fn at<T>(place: &str, result: Result<T>) -> Restored<T> {
+    result.map_err(|why| SnapshotError::Unreadable { place: place.into(), why: why.to_string().into() })
+}
+
+fn decode<M: Message + Default>(bytes: Bytes) -> Result<M> {
+    Ok(M::decode(bytes)?)
+}
+
+fn table<M: Message + Default, T: Clone>(
+    what: &str,
+    items: Vec<Bytes>,
+    most: usize,
+    read: impl Fn(M) -> Result<T>,
+) -> Restored<Paged<T>> {
+    at(&format!("the {what}s"), bounded(items.len(), most))?;
+    let item = |(n, bytes)| at(&format!("{what} {n}"), decode(bytes).and_then(&read));
+    items.into_iter().enumerate().map(item).collect()
+}
+
+pub(super) fn bounded(count: usize, most: usize) -> Result<()> {
+    if count > most { Err(CodecError::Unfit("there are more of them than this program keeps")) } else { Ok(()) }
+}
+
+fn number(ix: usize) -> u32 {
+    u32::try_from(ix).expect("tables are bounded far below 2^32")
+}
+
+/// Where everything stands.
+fn index(core: &mut Core) -> Result<()> {
+    let Index { lifts, cylinders, scanners } = &mut core.index;
+    lifts.extend(core.lifts.iter().enumerate().map(|(ix, it)| (it.code, number(ix))));
+    cylinders.extend(core.cylinders.iter().enumerate().map(|(ix, it)| (it.code, number(ix))));
+    scanners.extend(core.scanners.iter().enumerate().map(|(ix, it)| ((it.site, it.name.clone()), number(ix))));
+    let indexed = (lifts.len(), cylinders.len(), scanners.len());
+    if indexed != (core.lifts.len(), core.cylinders.len(), core.scanners.len()) {
+        return Err(CodecError::Unfit("a lift, cylinder or scanner is in it twice"));
+    }
+    Ok(())
+}
+
+fn books(it: wire::BooksState) -> Result<Books> {
+    bounded(it.names.len(), usize::from(u16::MAX))?;
+    Ok(Books {
+        epoch: it.epoch,
+        seq: it.seq,
+        now: Now { elapsed: Elapsed(it.now_ms), wall: Wall(it.now_at_ms) },
+        names: each(it.names, |name| Ok(RuleId::parse(&name)?))?,
+    })
+}
+
+fn policy_state(it: wire::PolicyState, books: &mut Books) -> Result<Policy> {
+    let known_rule = |it: wire::KnownRule| {
+        let ix = it.ix.map(|got| known("place of a rule", got, |got| u16::try_from(got).ok())).transpose()?;
+        Ok(Known { ix, fingerprint: it.fingerprint, changed_in: it.changed_in })
+    };
+    let text = policy(it.text.unwrap_or_default());
+    let names = books.names.len();
+    let policy = Policy::restore(it.version, &text, each(it.known, known_rule)?, books)
+        .map_err(|_| CodecError::Unfit("its rules, which were in force, have faults for this program"))?;
+    if books.names.len() != names || !policy.fits() {
+        return Err(CodecError::Unfit("its rules mean something else to this program than to the one that took it"));
+    }
+    Ok(policy)
+}
+
+fn hearing(it: &wire::HearingState) -> Result<Hearing> {
+    Ok(Hearing {
+        way: known("state of the link", it.way, |got| {
+            [Way::Down, Way::Draining, Way::Open].into_iter().find(|way| write::way(*way) == got)
+        })?,
+        up_at: Elapsed(it.up_ms),
+        heard_to: Elapsed(subject::span(it.heard_to_ms)?),
+        blind_ms: subject::span(it.blind_ms)?,
+        proven_at: Elapsed(it.proven_ms),
+    })
+}
+
+fn service(it: wire::ServiceState, rules: Rules) -> Result<Service> {
+    Ok(Service {
+        runs: rules.runs(it.runs)?,
+        health: health(it.health.unwrap_or_default())?,
+        dropped_at: it.dropped_ms.map(Elapsed),
+    })
+}
+
+fn requests(answers: Vec<wire::Answer>) -> Result<Requests> {
+    bounded(answers.len(), limits::REQUESTS)?;
+    let mut requests = Requests::default();
+    for it in answers {
+        requests.put(answer(it)?);
+    }
+    Ok(requests)
+}
+
+fn answer(it: wire::Answer) -> Result<Remembered> {
+    use wire::answer::Outcome as Wire;
+    let outcome = match there("an outcome", it.outcome)? {
+        Wire::Done(it) => Outcome::Done { position: it.position, changed: it.changed },
+        Wire::NotFound(what) => Outcome::NotFound { what: what.into() },
+        Wire::Precondition(why) => Outcome::Precondition { why: why.into() },
+        Wire::Denied(why) => Outcome::Denied { why: why.into() },
+        Wire::RequestReused(_) => Outcome::RequestReused,
+    };
+    Ok(Remembered {
+        at: Elapsed(it.taken_ms),
+        actor: it.actor.into(),
+        request: it.request.into(),
+        action: it.action,
+        outcome,
+    })
+}
+
+fn quota(it: wire::QuotaState) -> Result<Quota> {
+    // One more is the count of all topics beyond the bound.
+    bounded(it.kept.len(), limits::REJECT_TOPICS + 1)?;
+    let kept = it.kept.into_iter().map(|it| (it.topic.into(), it.count)).collect();
+    Ok(Quota { began: Elapsed(it.began_ms), kept })
+}
+
+fn today(it: &wire::Today) -> Today {
+    Today { day: CivilDay(it.day), begins: Wall(it.begins_at_ms), ends: Wall(it.ends_at_ms) }
+}

@@ -1,0 +1,225 @@
+//! Lifts, cylinders and scanners, from the generated types.
+
+use std::sync::Arc;
+
+use super::read::bounded;
+use super::write;
+use crate::core::cylinder::Cylinder;
+use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
+use crate::core::lift::{CatchingUp, Lift};
+use crate::core::rules::CodeList;
+use crate::core::scanner::Scanner;
+use crate::core::telemetry::heard::Heard;
+use crate::core::telemetry::offset::Offset;
+use crate::core::telemetry::order::{self, Boot, Newest, Order};
+use crate::core::telemetry::registers::{Active, Held, Item, Lingering, Register, Registers, Stamp};
+use crate::limits;
+use crate::model::alert::{Certainty, Severity};
+use crate::model::frame::FrameKey;
+use crate::model::ids::{CylinderCode, DeviceCode, SiteCode};
+use crate::model::time::{CivilDay, Elapsed, Wall};
+use crate::proto::internal as wire;
+use crate::proto::read::{self, CodecError, Result, acknowledged, each, evidence, known, numbered, there};
+
+/// How many rules there ever were: runs name them by number.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) count: usize,
+}
+
+pub(super) fn lift(it: wire::LiftState, rules: Rules) -> Result<Lift> {
+    Ok(Lift {
+        code: DeviceCode::parse(&it.code)?,
+        entry: it.entry.map(read::lift).transpose()?.map(Arc::new),
+        order: order(it.order.unwrap_or_default())?,
+        offset: offset(&it.offset.unwrap_or_default()),
+        registers: registers(it.registers.unwrap_or_default())?,
+        judged: Elapsed(it.judged_ms),
+        heard: it.last_heard.map(last_heard).transpose()?,
+        absence_judged_to: Heard(span(it.absence_judged_to_ms)?),
+        first_heard: it.first_heard_ms.map(Elapsed),
+        catching_up: it
+            .catching_up
+            .map(|it| CatchingUp { since: Elapsed(it.since_ms), last_arrival: Elapsed(it.last_arrival_ms) }),
+        runs: rules.runs(it.runs)?,
+        policy: it.policy,
+        unreadable: known("count of unreadable frames", it.unreadable, |got| u8::try_from(got).ok())?,
+        sighted_in: it.sighted_in,
+    })
+}
+
+fn last_heard(it: wire::LastHeard) -> Result<(Heard, Elapsed)> {
+    Ok((Heard(span(it.heard_ms)?), Elapsed(it.arrived_ms)))
+}
+
+/// A number that is reckoned with without further care.
+pub(super) fn span(ms: i64) -> Result<i64> {
+    const MAX: u64 = 1 << 60;
+    if ms.unsigned_abs() > MAX { Err(CodecError::Unfit("it has a time that can't be")) } else { Ok(ms) }
+}
+
+pub(super) fn cylinder(it: wire::CylinderState, rules: Rules) -> Result<Cylinder> {
+    Ok(Cylinder {
+        code: CylinderCode::parse(&it.code)?,
+        entry: it.entry.map(read::cylinder).transpose()?.map(Arc::new),
+        inspected_until: it.inspected_until_day.map(CivilDay),
+        runs: rules.runs(it.runs)?,
+        policy: it.policy,
+    })
+}
+
+pub(super) fn scanner(it: wire::ScannerState) -> Result<Scanner> {
+    Ok(Scanner { site: SiteCode::parse(&it.site)?, name: it.name.into(), order: order(it.order.unwrap_or_default())? })
+}
+
+fn order(it: wire::OrderState) -> Result<Order> {
+    bounded(it.earlier.len(), order::EARLIER_BOOTS)?;
+    let lower_run = |it: wire::LowerRun| order::Run {
+        count: it.count,
+        last: FrameKey { boot: it.boot, seq: it.seq },
+        began: Elapsed(it.began_ms),
+        all_claimed_later: it.all_claimed_later,
+    };
+    Ok(Order {
+        generation: it.generation,
+        newest: it.newest.map(|it| newest(&it)).transpose()?,
+        earlier: it.earlier.into_iter().map(|it| Boot { boot: it.boot, seq: it.seq, seen: it.seen }).collect(),
+        claimed: it.claimed_at_ms.map(Wall),
+        run: it.run.map(lower_run),
+    })
+}
+
+fn newest(it: &wire::Newest) -> Result<Newest> {
+    let mut seen = [0; 4];
+    bounded(it.seen.len(), seen.len())?;
+    seen[..it.seen.len()].copy_from_slice(&it.seen);
+    Ok(Newest { key: FrameKey { boot: it.boot, seq: it.seq }, seen })
+}
+
+fn offset(it: &wire::OffsetState) -> Offset {
+    Offset {
+        least_ms: [it.least_1_ms, it.least_2_ms, it.least_3_ms, it.least_4_ms, it.least_5_ms],
+        began: Elapsed(it.began_ms),
+        claimed: it.claimed_at_ms.map(Wall),
+    }
+}
+
+fn registers(it: wire::Registers) -> Result<Registers> {
+    bounded(it.active.len(), limits::ACTIVE_ITEMS)?;
+    bounded(it.lingering.len(), limits::LINGERING_CODES)?;
+    let fields = [
+        it.mode,
+        it.car,
+        it.direction,
+        it.door_zone,
+        it.door,
+        it.passenger,
+        it.floor,
+        it.load_kg,
+        it.speed_mm_s,
+        it.runs,
+        it.run_hours,
+    ];
+    Ok(Registers {
+        fields: fields.map(|it| it.map_or_else(Register::default, |it| register(&it))),
+        door_moves_since: it.door_moves_since_ms.map(Elapsed),
+        active: each(it.active, active)?,
+        whole: [it.whole_faults, it.whole_alarms, it.whole_conditions].map(|it| it.map(|it| stamp(&it))),
+        lingering: each(it.lingering, lingering)?,
+        extras: each(it.extras, extra)?,
+    })
+}
+
+fn register(it: &wire::Register) -> Register {
+    Register {
+        stamp: Stamp { generation: it.generation, boot: it.boot, seq: it.seq },
+        at: Elapsed(it.judged_ms),
+        held: it.known.map_or(Held::Unknown, Held::Known),
+    }
+}
+
+fn stamp(it: &wire::Stamp) -> Stamp {
+    Stamp { generation: it.generation, boot: it.boot, seq: it.seq }
+}
+
+fn active(it: wire::ActiveItem) -> Result<Active> {
+    use wire::active_item::Item as Wire;
+    Ok(Active {
+        item: match there("a code or condition", it.item)? {
+            Wire::Fault(code) => Item::Fault(code),
+            Wire::Alarm(code) => Item::Alarm(code),
+            Wire::Condition(name) => Item::Condition(name.into()),
+        },
+        stamp: Stamp { generation: it.generation, boot: it.boot, seq: it.seq },
+        at: Elapsed(it.judged_ms),
+        on: !it.ended,
+    })
+}
+
+fn lingering(it: wire::Lingering) -> Result<Lingering> {
+    Ok(Lingering {
+        list: known("list of a code", it.list, |got| {
+            [CodeList::Alarm, CodeList::Event].into_iter().find(|list| write::lingering_list(*list) == got)
+        })?,
+        code: it.code,
+        at: Elapsed(it.judged_ms),
+        until: Elapsed(it.until_ms),
+    })
+}
+
+fn extra(it: wire::ExtraState) -> Result<(Box<str>, Stamp, Elapsed, f64)> {
+    let by = Stamp { generation: it.generation, boot: it.boot, seq: it.seq };
+    Ok((it.name.into(), by, Elapsed(it.judged_ms), there("a sensor's value", it.value)?))
+}
+
+impl Rules {
+    pub(super) fn runs(self, runs: Vec<wire::RunState>) -> Result<Vec<Run>> {
+        let runs = each(runs, |it| self.run(it))?;
+        if runs.is_sorted_by(|one, next| one.rule < next.rule) {
+            Ok(runs)
+        } else {
+            Err(CodecError::Unfit("its rules are not in their order"))
+        }
+    }
+
+    fn run(self, it: wire::RunState) -> Result<Run> {
+        use wire::run_state::Phase as Wire;
+        let named = |got| u16::try_from(got).ok().filter(|number| usize::from(*number) < self.count);
+        Ok(Run {
+            rule: RuleNo(known("number of a rule", it.rule, named)?),
+            openings: it.openings,
+            phase: match it.phase {
+                None => Phase::Idle,
+                Some(Wire::Holding(it)) => Phase::Holding(hold(&it)?),
+                Some(Wire::Open(it)) => Phase::Open(Box::new(open(it)?)),
+            },
+            closed: it.closed.map(closed).transpose()?.map(Box::new),
+        })
+    }
+}
+
+fn hold(it: &wire::Hold) -> Result<Hold> {
+    Ok(Hold {
+        since: Elapsed(it.since_ms),
+        false_since: it.false_since_ms.map(Elapsed),
+        waits: known("reason to wait", it.waits, |got| {
+            [Wait::No, Wait::Footing, Wait::Condition].into_iter().find(|wait| write::wait(*wait) == got)
+        })?,
+    })
+}
+
+fn closed(it: wire::Closed) -> Result<Closed> {
+    Ok(Closed { at: Elapsed(it.closed_ms), by_hand: it.by_hand, open: open(there("what was closed", it.open)?)? })
+}
+
+fn open(it: wire::OpenState) -> Result<Open> {
+    Ok(Open {
+        severity: numbered("severity", it.severity, Severity::from_number)?,
+        certainty: numbered("certainty", it.certainty, Certainty::from_number)?,
+        opened_at: Wall(it.opened_at_ms),
+        acknowledged: it.acknowledged.map(acknowledged),
+        evidence: it.evidence.into_iter().map(evidence).collect(),
+        clear_since: it.clear_since_ms.map(Elapsed),
+        clear_done_ms: span(it.clear_done_ms)?,
+    })
+}

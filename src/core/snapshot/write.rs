@@ -1,0 +1,313 @@
+//! State to bytes. The numbers are the fields of `snapshot.proto`, ascending as the generated types would write them.
+
+use super::{FORMAT, Frozen};
+use crate::core::CORE_VERSION;
+use crate::core::books::Books;
+use crate::core::cylinder::Cylinder;
+use crate::core::judge::run::{Open, Phase, Run, Wait};
+use crate::core::lift::Lift;
+use crate::core::policy::Policy;
+use crate::core::requests::Remembered;
+use crate::core::rules::CodeList;
+use crate::core::scanner::Scanner;
+use crate::core::service::Service;
+use crate::core::telemetry::heard::{Hearing, Way};
+use crate::core::telemetry::offset::Offset;
+use crate::core::telemetry::order::Order;
+use crate::core::telemetry::registers::{Held, Item, Register, Registers, Stamp};
+use crate::model::record::Outcome;
+use crate::model::time::{Elapsed, Wall};
+use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site};
+use crate::proto::writer::Writer;
+
+/// The number of each of `registers::FIELDS` in telemetry.proto.
+pub(super) const REGISTER_FIELDS: [u32; 11] = [4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15];
+
+pub(super) fn frozen(it: &Frozen, out: &mut Vec<u8>) {
+    let w = &mut Writer::new(out);
+    w.uint(1, FORMAT);
+    w.uint(2, CORE_VERSION);
+    w.uint(3, it.next);
+    w.part(4, |w| books(w, &it.books));
+    w.part(5, |w| policy_state(w, &it.policy));
+    w.part(6, |w| hearing(w, &it.hearing));
+    w.part(7, |w| service(w, &it.service));
+    for it in it.requests.iter() {
+        w.message(8, |w| answer(w, &it));
+    }
+    w.part(9, |w| {
+        w.int(1, it.quota.began.0);
+        for (topic, count) in &it.quota.kept {
+            w.message(2, |w| {
+                w.text(1, topic);
+                w.uint(2, *count);
+            });
+        }
+    });
+    w.some_message(10, it.today, |w, it| {
+        w.sint(1, it.day.0);
+        w.int(2, it.begins.0);
+        w.int(3, it.ends.0);
+    });
+    for it in it.sites.values() {
+        w.message(11, |w| site(w, it));
+    }
+    for it in it.firms.values() {
+        w.message(12, |w| firm(w, it));
+    }
+    for it in it.lifts.iter() {
+        w.message(13, |w| lift_state(w, it));
+    }
+    for it in it.cylinders.iter() {
+        w.message(14, |w| cylinder_state(w, it));
+    }
+    for it in it.scanners.iter() {
+        w.message(15, |w| scanner_state(w, it));
+    }
+}
+
+fn books(w: &mut Writer<'_>, it: &Books) {
+    w.uint(1, it.epoch);
+    w.uint(2, it.seq);
+    w.int(3, it.now.elapsed.0);
+    w.int(4, it.now.wall.0);
+    for name in &it.names {
+        w.present_text(5, name.as_str());
+    }
+}
+
+fn policy_state(w: &mut Writer<'_>, it: &Policy) {
+    w.uint(1, it.version);
+    w.part(2, |w| policy(w, &it.text));
+    for it in it.known() {
+        w.message(3, |w| {
+            w.some_uint(1, it.ix);
+            w.fixed(2, it.fingerprint);
+            w.uint(3, it.changed_in);
+        });
+    }
+}
+
+fn hearing(w: &mut Writer<'_>, it: &Hearing) {
+    w.uint(1, way(it.way));
+    w.int(2, it.up_at.0);
+    w.int(3, it.heard_to.0);
+    w.int(4, it.blind_ms);
+    w.int(5, it.proven_at.0);
+}
+
+pub(super) fn way(it: Way) -> u32 {
+    match it {
+        Way::Down => 0,
+        Way::Draining => 1,
+        Way::Open => 2,
+    }
+}
+
+fn service(w: &mut Writer<'_>, it: &Service) {
+    runs(w, 1, &it.runs);
+    w.part(2, |w| health(w, &it.health));
+    some_elapsed(w, 3, it.dropped_at);
+}
+
+fn answer(w: &mut Writer<'_>, it: &Remembered) {
+    w.int(1, it.at.0);
+    w.text(2, &it.actor);
+    w.text(3, &it.request);
+    w.fixed(4, it.action);
+    match &it.outcome {
+        Outcome::Done { position, changed } => w.message(5, |w| {
+            w.uint(1, *position);
+            w.uint(2, *changed);
+        }),
+        Outcome::NotFound { what } => w.present_text(6, what),
+        Outcome::Precondition { why } => w.present_text(7, why),
+        Outcome::Denied { why } => w.present_text(8, why),
+        Outcome::RequestReused => w.present_uint(9, true),
+    }
+}
+
+fn lift_state(w: &mut Writer<'_>, it: &Lift) {
+    w.text(1, it.code.as_str());
+    w.some_message(2, it.entry.as_deref(), lift);
+    w.part(3, |w| order(w, &it.order));
+    w.part(4, |w| offset(w, &it.offset));
+    w.part(5, |w| registers(w, &it.registers));
+    w.int(6, it.judged.0);
+    w.some_message(7, it.heard, |w, (heard, arrived)| {
+        w.int(1, heard.0);
+        w.int(2, arrived.0);
+    });
+    w.int(8, it.absence_judged_to.0);
+    some_elapsed(w, 9, it.first_heard);
+    w.some_message(10, it.catching_up, |w, it| {
+        w.int(1, it.since.0);
+        w.int(2, it.last_arrival.0);
+    });
+    runs(w, 11, &it.runs);
+    w.uint(12, it.policy);
+    w.uint(13, it.unreadable);
+    w.some_uint(14, it.sighted_in);
+}
+
+fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {
+    w.text(1, it.code.as_str());
+    w.some_message(2, it.entry.as_deref(), cylinder);
+    w.some_sint(3, it.inspected_until.map(|day| day.0));
+    runs(w, 4, &it.runs);
+    w.uint(5, it.policy);
+}
+
+fn scanner_state(w: &mut Writer<'_>, it: &Scanner) {
+    w.text(1, it.site.as_str());
+    w.text(2, &it.name);
+    w.part(3, |w| order(w, &it.order));
+}
+
+fn order(w: &mut Writer<'_>, it: &Order) {
+    w.uint(1, it.generation);
+    w.some_message(2, it.newest.as_ref(), |w, it| {
+        w.uint(1, it.key.boot);
+        w.uint(2, it.key.seq);
+        let words = it.seen.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
+        w.fixeds(3, &it.seen[..words]);
+    });
+    for it in &it.earlier {
+        w.message(3, |w| {
+            w.uint(1, it.boot);
+            w.uint(2, it.seq);
+            w.fixed(3, it.seen);
+        });
+    }
+    w.some_int(4, it.claimed.map(Wall::ms));
+    w.some_message(5, it.run.as_ref(), |w, it| {
+        w.uint(1, it.count);
+        w.uint(2, it.last.boot);
+        w.uint(3, it.last.seq);
+        w.int(4, it.began.0);
+        w.uint(5, it.all_claimed_later);
+    });
+}
+
+fn offset(w: &mut Writer<'_>, it: &Offset) {
+    for (field, least_ms) in (1..).zip(it.least_ms) {
+        w.some_sint(field, least_ms);
+    }
+    w.int(6, it.began.0);
+    w.some_int(7, it.claimed.map(Wall::ms));
+}
+
+fn registers(w: &mut Writer<'_>, it: &Registers) {
+    for (field, it) in REGISTER_FIELDS.into_iter().zip(&it.fields) {
+        register(w, field, it);
+    }
+    some_elapsed(w, 16, it.door_moves_since);
+    for it in &it.active {
+        w.message(17, |w| {
+            stamp(w, it.stamp);
+            w.int(4, it.at.0);
+            w.uint(5, !it.on);
+            match &it.item {
+                Item::Fault(code) => w.present_uint(6, *code),
+                Item::Alarm(code) => w.present_uint(7, *code),
+                Item::Condition(name) => w.present_text(8, name),
+            }
+        });
+    }
+    for (field, whole) in (18..).zip(it.whole) {
+        w.some_message(field, whole, stamp);
+    }
+    for it in &it.lingering {
+        w.message(21, |w| {
+            w.uint(1, lingering_list(it.list));
+            w.uint(2, it.code);
+            w.int(3, it.at.0);
+            w.int(4, it.until.0);
+        });
+    }
+    for (name, by, at, value) in &it.extras {
+        w.message(22, |w| {
+            stamp(w, *by);
+            w.int(4, at.0);
+            w.text(5, name);
+            w.present_double(6, *value);
+        });
+    }
+}
+
+fn register(w: &mut Writer<'_>, field: u32, it: &Register) {
+    let known = match it.held {
+        Held::Never => return,
+        Held::Unknown => None,
+        Held::Known(value) => Some(value),
+    };
+    w.message(field, |w| {
+        stamp(w, it.stamp);
+        w.int(4, it.at.0);
+        w.some_sint(5, known);
+    });
+}
+
+fn stamp(w: &mut Writer<'_>, it: Stamp) {
+    w.uint(1, it.generation);
+    w.uint(2, it.boot);
+    w.uint(3, it.seq);
+}
+
+pub(super) fn lingering_list(it: CodeList) -> u32 {
+    match it {
+        CodeList::Alarm => 1,
+        CodeList::Event => 2,
+        // A fault is a state: it is listed or it isn't.
+        CodeList::Any | CodeList::Fault => 0,
+    }
+}
+
+fn runs(w: &mut Writer<'_>, field: u32, runs: &[Run]) {
+    for it in runs {
+        w.message(field, |w| run(w, it));
+    }
+}
+
+fn run(w: &mut Writer<'_>, it: &Run) {
+    w.uint(1, it.rule.0);
+    w.uint(2, it.openings);
+    match &it.phase {
+        Phase::Idle => {}
+        Phase::Holding(hold) => w.message(3, |w| {
+            w.int(1, hold.since.0);
+            some_elapsed(w, 2, hold.false_since);
+            w.uint(3, wait(hold.waits));
+        }),
+        Phase::Open(it) => w.message(4, |w| open(w, it)),
+    }
+    w.some_message(5, it.closed.as_deref(), |w, it| {
+        w.int(1, it.at.0);
+        w.uint(2, it.by_hand);
+        w.message(3, |w| open(w, &it.open));
+    });
+}
+
+pub(super) fn wait(it: Wait) -> u32 {
+    match it {
+        Wait::No => 0,
+        Wait::Footing => 1,
+        Wait::Condition => 2,
+    }
+}
+
+fn open(w: &mut Writer<'_>, it: &Open) {
+    w.uint(1, number(it.severity.number()));
+    w.uint(2, number(it.certainty.number()));
+    w.int(3, it.opened_at.0);
+    w.some_message(4, it.acknowledged.as_ref(), acknowledged);
+    for it in &it.evidence {
+        w.message(5, |w| evidence(w, it));
+    }
+    some_elapsed(w, 6, it.clear_since);
+    w.int(7, it.clear_done_ms);
+}
+
+fn some_elapsed(w: &mut Writer<'_>, field: u32, at: Option<Elapsed>) {
+    w.some_int(field, at.map(Elapsed::ms));
+}

@@ -1,0 +1,90 @@
+//! Model to bytes: the nouns that both journals and snapshots hold. The numbers are the fields of `journal.proto`.
+
+use super::writer::Writer;
+use crate::model::alert::{Acknowledged, Evidence};
+use crate::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site};
+use crate::model::record::{Health, PolicyText};
+use crate::model::time::CivilDay;
+
+/// The model's enums are numbered from 1.
+pub(crate) fn number(number: i32) -> u32 {
+    number.unsigned_abs()
+}
+
+pub(crate) fn policy(w: &mut Writer<'_>, it: &PolicyText) {
+    for (name, content) in &it.rules {
+        w.message(1, |w| {
+            w.text(1, name);
+            w.text(2, content);
+        });
+    }
+    w.text(2, &it.zone);
+    w.text(3, &it.tzdb);
+    w.text(4, &it.topic_prefix);
+}
+
+pub(crate) fn health(w: &mut Writer<'_>, it: &Health) {
+    w.uint(1, it.journal_fill_percent);
+    w.int(2, it.store_stalled_ms);
+    w.uint(3, it.dropped);
+}
+
+pub(crate) fn entry(w: &mut Writer<'_>, entry: &Entry) {
+    match entry {
+        Entry::Lift(it) => w.message(1, |w| lift(w, it)),
+        Entry::Cylinder(it) => w.message(2, |w| cylinder(w, it)),
+        Entry::Firm(it) => w.message(3, |w| firm(w, it)),
+        Entry::Site(it) => w.message(4, |w| site(w, it)),
+    }
+}
+
+pub(crate) fn lift(w: &mut Writer<'_>, it: &Lift) {
+    w.text(1, it.code.as_str());
+    w.uint(2, it.equipment == Equipment::Escalator);
+    w.some_text(3, it.address.as_deref());
+    w.some_text(4, it.district.as_ref().map(|code| code.as_str()));
+    w.some_text(5, it.rescue_code.as_deref());
+    w.some_text(6, it.firm.as_ref().map(|id| id.as_str()));
+    w.some_text(7, it.use_unit.as_deref());
+    w.some_uint(8, it.keep_alive_s);
+    some_day(w, 9, it.inspection_due);
+}
+
+pub(crate) fn cylinder(w: &mut Writer<'_>, it: &Cylinder) {
+    w.text(1, it.code.as_str());
+    w.some_text(2, it.filling_unit.as_ref().map(|code| code.as_str()));
+    w.some_text(3, it.medium.as_deref());
+    some_day(w, 4, it.made_on);
+    some_day(w, 5, it.inspection_due);
+    w.uint(6, it.scrapped);
+    w.some_text(7, it.district.as_ref().map(|code| code.as_str()));
+}
+
+pub(crate) fn some_day(w: &mut Writer<'_>, field: u32, day: Option<CivilDay>) {
+    w.some_sint(field, day.map(|day| day.0));
+}
+
+pub(crate) fn firm(w: &mut Writer<'_>, it: &Firm) {
+    w.text(1, it.id.as_str());
+    w.text(2, &it.name);
+    w.some_text(3, it.phone.as_deref());
+}
+
+pub(crate) fn site(w: &mut Writer<'_>, it: &Site) {
+    w.text(1, it.code.as_str());
+    w.text(2, it.kind.name());
+    w.text(3, &it.name);
+    w.some_text(4, it.address.as_deref());
+    w.some_text(5, it.district.as_ref().map(|code| code.as_str()));
+}
+
+pub(crate) fn acknowledged(w: &mut Writer<'_>, it: &Acknowledged) {
+    w.text(1, &it.by);
+    w.int(2, it.at.0);
+}
+
+pub(crate) fn evidence(w: &mut Writer<'_>, it: &Evidence) {
+    w.text(1, &it.name);
+    w.text(2, &it.value);
+    w.some_int(3, it.age_ms);
+}
