@@ -7,7 +7,7 @@ use crate::core::judge::run::{Footing, Phase, Run, Transition, Wait};
 use crate::core::judge::{self, Context, Reading, built_in};
 use crate::core::policy::Policy;
 use crate::core::rules::schema::{self, KIND_INSPECTION};
-use crate::core::rules::{CodeList, Facts, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
+use crate::core::rules::{CodeList, Facts, Family, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
@@ -299,7 +299,8 @@ impl Lift {
         let moments = &policy.set.moments;
         let of_runs = self.runs.iter().filter_map(|run| {
             let (_, rule) = policy.rule_of(run.rule)?;
-            run.deadline(rule, moments)
+            // Absence goes by heard time and due dates by days: this clock looks at neither, and would look for ever.
+            if rule.absent.is_some() || rule.family != Family::Elevator { None } else { run.deadline(rule, moments) }
         });
         of_runs.chain(self.registers.next_change(self.judged, moments)).min()
     }
