@@ -1,4 +1,5 @@
 //! What `vigil serve` refuses to go on with, and what `vigil recover` makes of it.
+#![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 use std::path::Path;
 use std::sync::OnceLock;

@@ -1,4 +1,5 @@
 //! The spine on journals in memory, under a simulated clock: what is durable is judged, and judged the same again.
+#![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 use std::collections::BTreeSet;
 

@@ -65,7 +65,8 @@ async fn reproject(config: &Config, store: &dyn Store, stored: Option<Checkpoint
     let mut spine = existing(config)?;
     let epoch = spine.core().epoch() + 1;
     spine.raise_epoch(epoch, true).and_then(|()| spine.sync()).map_err(AppError::Spine)?;
-    go_on(store, &spine, spine.outbox().first(), 0).await
+    let position = spine.outbox().first();
+    go_on(store, spine, position, 0).await
 }
 
 async fn gap(config: &Config, store: &dyn Store, stored: Option<Checkpoint>) -> Result<Done, RecoverError> {
@@ -79,7 +80,7 @@ async fn gap(config: &Config, store: &dyn Store, stored: Option<Checkpoint>) -> 
     let stored_epoch = stored.map_or(0, |stored| stored.epoch);
     let epoch = spine.core().epoch().max(stored_epoch) + 1;
     spine.raise_epoch(epoch, false).and_then(|()| spine.sync()).map_err(AppError::Spine)?;
-    go_on(store, &spine, position, 0).await
+    go_on(store, spine, position, 0).await
 }
 
 async fn from_store(config: &Config, store: Arc<dyn Store>, stored: Option<Checkpoint>) -> Result<Done, RecoverError> {
@@ -113,7 +114,7 @@ async fn from_store(config: &Config, store: Arc<dyn Store>, stored: Option<Check
         }
     }
     spine.sync().map_err(AppError::Spine)?;
-    go_on(&*store, &spine, 0, entries).await
+    go_on(&*store, spine, 0, entries).await
 }
 
 fn existing(config: &Config) -> Result<Spine, RecoverError> {
@@ -124,11 +125,17 @@ fn existing(config: &Config) -> Result<Spine, RecoverError> {
 }
 
 /// Tells the store where it goes on.
-async fn go_on(store: &dyn Store, spine: &Spine, position: u64, entries: usize) -> Result<Done, RecoverError> {
+async fn go_on(store: &dyn Store, spine: Spine, position: u64, entries: usize) -> Result<Done, RecoverError> {
+    let to = checkpoint(&spine, position)?;
+    drop(spine);
+    store.reset_checkpoint(to).await?;
+    Ok(Done { epoch: to.epoch, position, entries })
+}
+
+fn checkpoint(spine: &Spine, position: u64) -> Result<Checkpoint, RecoverError> {
     let outbox: &dyn Journal = spine.outbox();
     let (journal, epoch) = (outbox.identity().id, outbox.identity().epoch);
     let hash = outbox.hash_at(position).map_err(|error| AppError::Spine(error.into()))?;
     let hash = hash.expect("the position is one that the outbox holds");
-    store.reset_checkpoint(Checkpoint { journal, epoch, position, hash }).await?;
-    Ok(Done { epoch, position, entries })
+    Ok(Checkpoint { journal, epoch, position, hash })
 }

@@ -63,6 +63,7 @@ pub(super) fn cylinder(it: wire::CylinderState, rules: Rules) -> Result<Cylinder
         code: CylinderCode::parse(&it.code)?,
         entry: it.entry.map(read::cylinder).transpose()?.map(Arc::new),
         inspected_until: it.inspected_until_day.map(CivilDay),
+        scrapped: it.scrapped,
         runs: rules.runs(it.runs)?,
         policy: it.policy,
     })
@@ -221,5 +222,6 @@ fn open(it: wire::OpenState) -> Result<Open> {
         evidence: it.evidence.into_iter().map(evidence).collect(),
         clear_since: it.clear_since_ms.map(Elapsed),
         clear_done_ms: span(it.clear_done_ms)?,
+        unproven: it.unproven,
     })
 }

@@ -7,6 +7,7 @@ use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use super::journey::{Step, World, steps};
 use super::*;
 use crate::model::alert::Reason;
+use crate::model::time::Elapsed;
 use crate::proto::internal as wire;
 use prost::Message;
 use std::fmt::Debug;
@@ -47,6 +48,9 @@ fn restore_the_same(core: &Core) -> Core {
     assert_is_what_the_schema_says(&bytes);
     let restored = Core::restore(bytes.clone().into()).unwrap();
     assert!(restored.is_settled());
+    // A core that was restored knows its deadlines exactly; one that wasn't may look early, but never late.
+    let deadline = |core: &Core| core.next_deadline().unwrap_or(Elapsed::MAX);
+    assert!(deadline(core) <= deadline(&restored), "{:?} {:?}", core.next_deadline(), restored.next_deadline());
     assert!(restored.freeze().encode() == bytes, "a restored core freezes to other bytes");
     restored
 }
