@@ -97,6 +97,20 @@ fn silence_stands_still_while_we_are_blind() {
 }
 
 #[test]
+fn a_frame_of_the_backlog_was_heard_when_the_link_was_lost() {
+    check(
+        "0s     frame A idle
+         60s    link down
+         75s    expect opened vigil ingest-blind
+         2h     link up
+         2h     frame A idle
+         2h1s   drained
+         2h1s   expect cleared vigil ingest-blind
+         2h181s expect opened A offline",
+    );
+}
+
+#[test]
 fn a_start_is_a_link_down_since_the_record_before_it() {
     check(
         "0s     frame A stuck

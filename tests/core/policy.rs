@@ -45,6 +45,13 @@ fn unchanged_rules_keep_holds_and_open_alerts() {
 }
 
 #[test]
+fn a_shorter_keep_alive_counts_at_once() {
+    let mut script = check("0s frame A idle \n 30s frame A idle \n 35s end");
+    reload(&mut script, edited("elevator.toml", |text| text.replace("keep_alive = \"60s\"", "keep_alive = \"10s\"")));
+    script.play("60s expect opened A offline");
+}
+
+#[test]
 fn changed_rules_clear_and_begin_anew() {
     let mut script = check(BEFORE);
     reload(&mut script, edited("elevator.toml", |text| text.replace("for = \"30s\"", "for = \"20s\"")));
@@ -122,9 +129,11 @@ fn a_policy_in_the_middle_of_a_backlog_doesnt_judge_it_as_the_present() {
     reload(&mut script, edited("elevator.toml", |text| text.replace("for = \"120s\"", "for = \"60s\"")));
     script.play(
         "302s   frame A stuck seq=10 claimed=10s
-         302s   frame A floor=1 seq=11 claimed=39s
-         302s   frame A door=open seq=12 claimed=39.5s
+         302s   frame A floor=1 seq=11 claimed=45s
+         302s   expect opened A trapped-out-of-zone catching-up at=40s delayed
+         302s   frame A door=open seq=12 claimed=50s
          303s   drained
+         303s   expect cleared A trapped-out-of-zone at=55s
          303s   expect cleared vigil ingest-blind
          320s   end",
     );
