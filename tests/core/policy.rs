@@ -93,7 +93,8 @@ fn a_rule_that_is_gone_clears_its_alerts() {
 fn a_bad_policy_changes_nothing_and_says_why() {
     let bad_rule = edited("elevator.toml", |text| text.replace("car == STOPPED", "car == STOPED"));
     let bad_zone = PolicyText { zone: "Asia/Nowhere".into(), ..shipped() };
-    for (policy, why) in [(bad_rule, "elevator.toml:"), (bad_zone, "Asia/Nowhere")] {
+    let taken_id = edited("elevator.toml", |text| text.replace("id = \"offline\"", "id = \"clock-wrong\""));
+    for (policy, why) in [(bad_rule, "elevator.toml:"), (bad_zone, "Asia/Nowhere"), (taken_id, "`clock-wrong`")] {
         let mut script = check(BEFORE);
         let Outcome::Precondition { why: said } = reload(&mut script, policy) else { panic!("it was taken") };
         assert!(said.contains(why), "{said}");
