@@ -498,7 +498,7 @@ impl Lift {
             };
             let who = self.who();
             built_in::raise(cx, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::SelfCheck, vec![behind]);
-        } else if !self.runs.is_empty() {
+        } else if built_in::has_any(&self.runs) {
             let who = self.who();
             built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::ConditionEnded);
         }

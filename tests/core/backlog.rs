@@ -161,6 +161,30 @@ fn a_late_code_that_a_newer_status_excludes_is_raised_and_cleared() {
 }
 
 #[test]
+fn a_late_code_of_a_rule_that_is_held_says_nothing() {
+    check(
+        "0s     frame A waiting door=open
+         60s    frame A waiting door=open seq=5
+         61s    frame A waiting door=open seq=4 claimed=58s fault=4
+         120s   end",
+    );
+}
+
+#[test]
+fn a_lift_first_heard_in_a_backlog_is_as_late_as_it_says() {
+    check(
+        "0s     link down
+         10s    queue B stuck
+         15s    expect opened vigil ingest-blind
+         300s   link up
+         301s   deliver
+         302s   drained
+         302s   expect opened B trapped-out-of-zone likely condition-held at=40s delayed
+         302s   expect cleared vigil ingest-blind",
+    );
+}
+
+#[test]
 fn a_late_code_reopens_what_was_open_then() {
     check(
         "0s     frame A fault=41 seq=1

@@ -16,6 +16,20 @@ fn critical_holds_fire_as_possible_and_live_frames_confirm() {
          42s    expect cleared vigil ingest-blind
          50s    end",
     );
+    // It was over before it fell due, which only the backlog knew.
+    check(
+        "0s     frame A stuck
+         10s    link down
+         20s    queue A door=open
+         25s    expect opened vigil ingest-blind
+         30s    expect opened A trapped-out-of-zone possible ingest-blind
+         40s    link up
+         41s    deliver
+         42s    drained
+         42s    expect cleared A trapped-out-of-zone condition-ended at=35s delayed
+         42s    expect cleared vigil ingest-blind
+         60s    end",
+    );
     // Nobody says otherwise: once the backlog is in, what still stands is confirmed.
     check(
         "0s     frame A stuck
@@ -93,6 +107,20 @@ fn silence_stands_still_while_we_are_blind() {
          2h61s  expect opened A trapped-stale        # 60 s before, 60 s after, markers every 5 s
          2h121s expect opened A offline
          2h190s end",
+    );
+}
+
+#[test]
+fn a_frame_of_the_backlog_was_heard_when_the_link_was_lost() {
+    check(
+        "0s     frame A idle
+         60s    link down
+         75s    expect opened vigil ingest-blind
+         2h     link up
+         2h     frame A idle
+         2h1s   drained
+         2h1s   expect cleared vigil ingest-blind
+         2h181s expect opened A offline",
     );
 }
 

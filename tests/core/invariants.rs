@@ -141,7 +141,7 @@ fn play(ops: &[(i64, Op)], extra_ticks_ms: Option<i64>) -> Vec<AlertEvent> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
 
     #[test]
     fn random_records_keep_what_must_always_hold(

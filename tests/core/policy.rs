@@ -45,6 +45,13 @@ fn unchanged_rules_keep_holds_and_open_alerts() {
 }
 
 #[test]
+fn a_shorter_keep_alive_counts_at_once() {
+    let mut script = check("0s frame A idle \n 30s frame A idle \n 35s end");
+    reload(&mut script, edited("elevator.toml", |text| text.replace("keep_alive = \"60s\"", "keep_alive = \"10s\"")));
+    script.play("60s expect opened A offline");
+}
+
+#[test]
 fn changed_rules_clear_and_begin_anew() {
     let mut script = check(BEFORE);
     reload(&mut script, edited("elevator.toml", |text| text.replace("for = \"30s\"", "for = \"20s\"")));
@@ -86,7 +93,8 @@ fn a_rule_that_is_gone_clears_its_alerts() {
 fn a_bad_policy_changes_nothing_and_says_why() {
     let bad_rule = edited("elevator.toml", |text| text.replace("car == STOPPED", "car == STOPED"));
     let bad_zone = PolicyText { zone: "Asia/Nowhere".into(), ..shipped() };
-    for (policy, why) in [(bad_rule, "elevator.toml:"), (bad_zone, "Asia/Nowhere")] {
+    let taken_id = edited("elevator.toml", |text| text.replace("id = \"offline\"", "id = \"clock-wrong\""));
+    for (policy, why) in [(bad_rule, "elevator.toml:"), (bad_zone, "Asia/Nowhere"), (taken_id, "`clock-wrong`")] {
         let mut script = check(BEFORE);
         let Outcome::Precondition { why: said } = reload(&mut script, policy) else { panic!("it was taken") };
         assert!(said.contains(why), "{said}");
@@ -122,9 +130,11 @@ fn a_policy_in_the_middle_of_a_backlog_doesnt_judge_it_as_the_present() {
     reload(&mut script, edited("elevator.toml", |text| text.replace("for = \"120s\"", "for = \"60s\"")));
     script.play(
         "302s   frame A stuck seq=10 claimed=10s
-         302s   frame A floor=1 seq=11 claimed=39s
-         302s   frame A door=open seq=12 claimed=39.5s
+         302s   frame A floor=1 seq=11 claimed=45s
+         302s   expect opened A trapped-out-of-zone catching-up at=40s delayed
+         302s   frame A door=open seq=12 claimed=50s
          303s   drained
+         303s   expect cleared A trapped-out-of-zone at=55s
          303s   expect cleared vigil ingest-blind
          320s   end",
     );

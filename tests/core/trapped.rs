@@ -214,6 +214,13 @@ fn in_zone_needs_a_failed_opening_or_the_alarm() {
          65s    expect cleared A trapped-in-zone",
     );
     check(
+        "0s     frame A waiting event=3
+         45s    expect opened A trapped-in-zone
+         50s    frame A waiting door=open event=3
+         52s    frame A waiting door=open
+         57s    expect cleared A trapped-in-zone",
+    );
+    check(
         "0s     frame A waiting fault=3 mode=inspection
          60s    frame A waiting fault=3 mode=firefighter
          60s    expect opened A trapped-in-zone",

@@ -102,9 +102,13 @@ pub fn raise_to(
     books.carry_out(out, who, run, &Label { title: &title, dispatch: None }, transition, evidence, &ByHand::default());
 }
 
+/// Whether there may be anything to clear: asked with every frame, so it looks up no name.
+pub fn has_any(runs: &[Run]) -> bool {
+    runs.iter().any(|run| run.open().is_some() || run.closed.as_ref().is_some_and(|closed| closed.by_hand))
+}
+
 pub fn clear(books: &mut Books, out: &mut Effects, who: &Who, runs: &mut [Run], which: &BuiltIn, reason: Reason) {
-    let by_hand = |run: &Run| run.closed.as_ref().is_some_and(|closed| closed.by_hand);
-    if runs.iter().all(|run| run.open().is_none() && !by_hand(run)) {
+    if !has_any(runs) {
         return;
     }
     let number = books.number(&which.rule_id());

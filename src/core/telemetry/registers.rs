@@ -142,6 +142,10 @@ impl Registers {
         let mut taken = Taken::default();
         self.take_fields(frame, stamp, judged, &mut taken.changed);
         self.take_codes(frame, stamp, judged, counts, &mut taken);
+        // A frame that no longer carries what a moment brought may clear what the frame before could not.
+        if self.lingering.iter().any(|lingering| lingering.until > judged) {
+            taken.changed |= Reads::CODES;
+        }
         if counts {
             self.take_moments(frame, judged, moments, &mut taken.changed);
         }
