@@ -182,7 +182,6 @@ impl Core {
         lift.follow(&mut cx, today);
         lift.judge_due_dates(&mut cx, today);
         lift.judge_absence(&mut cx);
-        self.timers.forget_silence(ix);
         self.settle(ix);
         Some(true)
     }

@@ -304,9 +304,9 @@ impl Lift {
     fn next_due(&self, policy: &Policy) -> Option<Elapsed> {
         let moments = &policy.set.moments;
         let of_runs = self.runs.iter().filter_map(|run| {
-            let (_, rule) = policy.rule_of(run.rule)?;
-            // Absence goes by heard time and due dates by days: this clock looks at neither, and would look for ever.
-            if rule.absent.is_some() || rule.family != Family::Elevator { None } else { run.deadline(rule, moments) }
+            // What is due on civil days is looked at by the day.
+            let (_, rule) = policy.rule_of(run.rule).filter(|(_, rule)| rule.family == Family::Elevator)?;
+            run.deadline(rule, moments)
         });
         of_runs.chain(self.registers.next_change(self.judged, moments)).min()
     }

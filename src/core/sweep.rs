@@ -79,7 +79,6 @@ impl Core {
                     if let Some(entry) = lift.entry.as_deref().filter(|_| retell) {
                         cx.out.rows.push(Row::Entry(Entry::Lift(entry.clone())));
                     }
-                    self.timers.forget_silence(ix);
                     self.settle(ix);
                 }
                 None => {

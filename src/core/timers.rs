@@ -73,15 +73,6 @@ impl Timers {
         self.woken.append(&mut self.waiting);
     }
 
-    /// To be followed by `settle`: silence may fall due sooner than it was noted.
-    pub fn forget_silence(&mut self, ix: u32) {
-        if let Some((_, silence)) = self.entries.get_mut(ix as usize)
-            && let Some(entry) = silence.take()
-        {
-            self.by_silence.remove(&(entry, ix));
-        }
-    }
-
     fn pop_clock(&mut self, now: Elapsed) -> Option<(Elapsed, u32)> {
         let entry = self.by_clock.pop_first()?;
         if entry.0 > now {
