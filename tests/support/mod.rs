@@ -3,6 +3,7 @@
 
 pub mod misbehaving;
 pub mod mosquitto;
+pub mod patience;
 pub mod postgres;
 pub mod publisher;
 pub mod rows;

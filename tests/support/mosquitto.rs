@@ -100,7 +100,7 @@ impl Mosquitto {
                 self.running = Some(running);
                 return true;
             }
-            thread::sleep(Duration::from_millis(5));
+            super::patience::pause();
         }
         running.end(Signal::KILL);
         false

@@ -86,7 +86,7 @@ fn order(it: wire::OrderState) -> Result<Order> {
         newest: it.newest.map(|it| newest(&it)).transpose()?,
         earlier: it.earlier.into_iter().map(|it| Boot { boot: it.boot, seq: it.seq, seen: it.seen }).collect(),
         claimed: it.claimed_at_ms.map(Wall),
-        run: it.run.map(lower_run),
+        run: it.run.map(lower_run).map(Box::new),
     })
 }
 

@@ -181,7 +181,7 @@ fn order(w: &mut Writer<'_>, it: &Order) {
         });
     }
     w.some_int(4, it.claimed.map(Wall::ms));
-    w.some_message(5, it.run.as_ref(), |w, it| {
+    w.some_message(5, it.run.as_deref(), |w, it| {
         w.uint(1, it.count);
         w.uint(2, it.last.boot);
         w.uint(3, it.last.seq);
