@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use vigil::core::Core;
 use vigil::core::lift::Lift;
+use vigil::limits::COMMAND_ITEMS;
 use vigil::model::actor::Actor;
 use vigil::model::archive::{self, Entry, Equipment};
 use vigil::model::record::{Action, Command, Kind, Link, PolicyText, Record};
@@ -46,13 +47,13 @@ fn fleet() -> Core {
     };
     apply(0, Kind::Policy(policy()));
     apply(0, Kind::Link(Link::Up));
+    for first in (0..LIFTS).step_by(COMMAND_ITEMS) {
+        apply(0, upsert(first));
+    }
     for round in 0..ROUNDS {
         let at_s = round * 60;
         apply(at_s, Kind::Link(Link::Heard { sent: Elapsed(at_s as i64 * 1_000) }));
         for lift in 0..LIFTS {
-            if round == 0 {
-                apply(at_s, upsert(lift));
-            }
             apply(at_s, report(lift, round, at_s));
         }
     }
@@ -78,8 +79,13 @@ fn code(lift: usize) -> String {
     format!("3130500112201{lift:07}")
 }
 
-fn upsert(lift: usize) -> Kind {
-    let entry = archive::Lift {
+fn upsert(first: usize) -> Kind {
+    let action = Action::Upsert((first..first + COMMAND_ITEMS).map(entry).collect());
+    Kind::Command(Command { request: format!("{first}").into(), actor: Actor::local_admin(), action })
+}
+
+fn entry(lift: usize) -> Entry {
+    Entry::Lift(archive::Lift {
         code: code(lift).parse().expect("it has 20 digits"),
         equipment: Equipment::Lift,
         address: Some(format!("Building {}, {} Example Road, Jinfeng District", lift % 40, lift / 40).into()),
@@ -89,9 +95,7 @@ fn upsert(lift: usize) -> Kind {
         use_unit: Some("An example property company".into()),
         keep_alive_s: Some(60),
         inspection_due: Some(CivilDay(21_000)),
-    };
-    let action = Action::Upsert(vec![Entry::Lift(entry)]);
-    Kind::Command(Command { request: format!("{lift}").into(), actor: Actor::local_admin(), action })
+    })
 }
 
 fn report(lift: usize, round: usize, at_s: usize) -> Kind {

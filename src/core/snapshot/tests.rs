@@ -1,16 +1,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
+use proptest::test_runner::{Config, TestRunner};
+use prost::Message;
 
 use super::journey::{Step, World, steps};
 use super::*;
 use crate::model::alert::Reason;
 use crate::model::time::Elapsed;
 use crate::proto::internal as wire;
-use prost::Message;
-use std::fmt::Debug;
 
 /// What the journeys met after a restore, so that they can't pass by being empty.
 #[derive(Debug, Default)]
@@ -71,11 +71,7 @@ fn assert_is_what_the_schema_says(bytes: &[u8]) {
 
 #[test]
 fn a_restored_core_goes_on_as_the_one_it_was_taken_from() {
-    let config = Config {
-        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        source_file: Some(file!()),
-        ..Config::default()
-    };
+    let config = Config { source_file: Some(file!()), ..Config::default() };
     let met = RefCell::new(Met::default());
     let strategy = (steps(), any::<[prop::sample::Index; 2]>());
     TestRunner::new(config)
