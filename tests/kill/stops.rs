@@ -1,0 +1,1 @@
+//! SIGTERM, and starts that are refused.
