@@ -1,17 +1,18 @@
 //! A Mosquitto of a test's own: on a free loopback port, with config and data in a temporary folder.
 //!
-//! It ends with the value that owns it, also when the test panics, and with the test process, also when that is killed.
+//! It ends as a `Process` does.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
+
+use super::process::{Process, guarded};
+use super::wait::is_soon;
+
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -37,7 +38,7 @@ pub struct Mosquitto {
     settings: Settings,
     folder: TempDir,
     addr: SocketAddr,
-    running: Option<Running>,
+    running: Option<Process>,
 }
 
 impl Mosquitto {
@@ -70,14 +71,14 @@ impl Mosquitto {
 
     /// Ends it as an administrator would; with persistence it saves what it holds.
     pub fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
+        if let Some(mut running) = self.running.take() {
             running.end(Signal::TERM);
         }
     }
 
     /// Ends it as a crash would.
     pub fn kill(&mut self) {
-        if let Some(running) = self.running.take() {
+        if let Some(mut running) = self.running.take() {
             running.end(Signal::KILL);
         }
     }
@@ -93,17 +94,14 @@ impl Mosquitto {
 
     fn try_start_again(&mut self) -> bool {
         assert!(self.running.is_none(), "it runs already");
-        let mut running = Running::start(&self.path("conf"));
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < deadline && !running.has_ended() {
-            if TcpStream::connect(self.addr).is_ok() && !running.has_ended() {
-                self.running = Some(running);
-                return true;
-            }
-            super::patience::pause();
-        }
-        running.end(Signal::KILL);
-        false
+        let mut command = guarded("mosquitto");
+        command.arg("-c").arg(self.path("conf"));
+        let mut running = Process::start(command);
+        is_soon(START_LIMIT, || running.has_ended() || TcpStream::connect(self.addr).is_ok());
+        // Whoever answers may be somebody else, who had the port before.
+        let starts = !running.has_ended() && TcpStream::connect(self.addr).is_ok();
+        self.running = starts.then_some(running);
+        starts
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -131,64 +129,4 @@ impl Mosquitto {
         config.push('\n');
         std::fs::write(self.path("conf"), config).expect("the config");
     }
-}
-
-/// The process, and the thread that started it.
-///
-/// The kernel ends the process when that *thread* ends (`setpriv --pdeathsig`), so a thread is kept for it: a test's
-/// own may be a pool's, which ends when it likes.
-struct Running {
-    pid: Pid,
-    ended: Receiver<ExitStatus>,
-    is_over: bool,
-    keeper: Option<JoinHandle<()>>,
-}
-
-impl Running {
-    fn start(config: &Path) -> Self {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "mosquitto", "-c"]).arg(config);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let (started, starting) = sync_channel(1);
-        let (ending, ended) = sync_channel(1);
-        let keeper = thread::spawn(move || keep(command, &started, &ending));
-        let pid = starting.recv().expect("mosquitto and setpriv (util-linux) must be installed and in PATH");
-        Self { pid, ended, is_over: false, keeper: Some(keeper) }
-    }
-
-    fn has_ended(&mut self) -> bool {
-        self.is_over |= !matches!(self.ended.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
-        self.is_over
-    }
-
-    fn end(mut self, signal: Signal) {
-        self.end_by(signal);
-    }
-
-    fn end_by(&mut self, signal: Signal) {
-        let Some(keeper) = self.keeper.take() else { return };
-        if !self.has_ended() {
-            let _ = kill_process(self.pid, signal);
-            if self.ended.recv_timeout(Duration::from_secs(10)).is_err() {
-                let _ = kill_process(self.pid, Signal::KILL);
-            }
-        }
-        let _ = keeper.join();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.end_by(Signal::KILL);
-    }
-}
-
-fn keep(mut command: Command, started: &SyncSender<Pid>, ending: &SyncSender<ExitStatus>) {
-    let Ok(mut child): Result<Child, _> = command.spawn() else { return };
-    let pid = Pid::from_child(&child);
-    if started.send(pid).is_err() {
-        let _ = child.kill();
-    }
-    let status = child.wait().unwrap_or_else(|_| ExitStatus::from_raw(1));
-    let _ = ending.send(status);
 }
