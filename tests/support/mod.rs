@@ -4,6 +4,9 @@
 pub mod misbehaving;
 pub mod mosquitto;
 pub mod postgres;
+pub mod process;
 pub mod publisher;
+pub mod python;
 pub mod rows;
 pub mod spine;
+pub mod vigil;

@@ -1,17 +1,14 @@
 //! A Mosquitto of a test's own: on a free loopback port, with config and data in a temporary folder.
-//!
-//! It ends with the value that owns it, also when the test panics, and with the test process, also when that is killed.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
+
+use super::process::{self, Process};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -37,7 +34,7 @@ pub struct Mosquitto {
     settings: Settings,
     folder: TempDir,
     addr: SocketAddr,
-    running: Option<Running>,
+    running: Option<Process>,
 }
 
 impl Mosquitto {
@@ -93,14 +90,16 @@ impl Mosquitto {
 
     fn try_start_again(&mut self) -> bool {
         assert!(self.running.is_none(), "it runs already");
-        let mut running = Running::start(&self.path("conf"));
+        let mut command = process::command("mosquitto");
+        command.arg("-c").arg(self.path("conf"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let (mut running, _) = Process::start(command);
         let deadline = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < deadline && !running.has_ended() {
+        while Instant::now() < deadline && !running.ends_within(Duration::from_millis(5)) {
             if TcpStream::connect(self.addr).is_ok() && !running.has_ended() {
                 self.running = Some(running);
                 return true;
             }
-            thread::sleep(Duration::from_millis(5));
         }
         running.end(Signal::KILL);
         false
@@ -131,64 +130,4 @@ impl Mosquitto {
         config.push('\n');
         std::fs::write(self.path("conf"), config).expect("the config");
     }
-}
-
-/// The process, and the thread that started it.
-///
-/// The kernel ends the process when that *thread* ends (`setpriv --pdeathsig`), so a thread is kept for it: a test's
-/// own may be a pool's, which ends when it likes.
-struct Running {
-    pid: Pid,
-    ended: Receiver<ExitStatus>,
-    is_over: bool,
-    keeper: Option<JoinHandle<()>>,
-}
-
-impl Running {
-    fn start(config: &Path) -> Self {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "mosquitto", "-c"]).arg(config);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let (started, starting) = sync_channel(1);
-        let (ending, ended) = sync_channel(1);
-        let keeper = thread::spawn(move || keep(command, &started, &ending));
-        let pid = starting.recv().expect("mosquitto and setpriv (util-linux) must be installed and in PATH");
-        Self { pid, ended, is_over: false, keeper: Some(keeper) }
-    }
-
-    fn has_ended(&mut self) -> bool {
-        self.is_over |= !matches!(self.ended.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
-        self.is_over
-    }
-
-    fn end(mut self, signal: Signal) {
-        self.end_by(signal);
-    }
-
-    fn end_by(&mut self, signal: Signal) {
-        let Some(keeper) = self.keeper.take() else { return };
-        if !self.has_ended() {
-            let _ = kill_process(self.pid, signal);
-            if self.ended.recv_timeout(Duration::from_secs(10)).is_err() {
-                let _ = kill_process(self.pid, Signal::KILL);
-            }
-        }
-        let _ = keeper.join();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.end_by(Signal::KILL);
-    }
-}
-
-fn keep(mut command: Command, started: &SyncSender<Pid>, ending: &SyncSender<ExitStatus>) {
-    let Ok(mut child): Result<Child, _> = command.spawn() else { return };
-    let pid = Pid::from_child(&child);
-    if started.send(pid).is_err() {
-        let _ = child.kill();
-    }
-    let status = child.wait().unwrap_or_else(|_| ExitStatus::from_raw(1));
-    let _ = ending.send(status);
 }
