@@ -60,7 +60,7 @@ fn a_terminal_and_a_dispatch_centre_of_other_makers_understand_the_service() {
     python::generate(generated.path());
     let modules = generated.path().to_str().unwrap();
     let broker = Mosquitto::start(Settings::default());
-    let vigil = Vigil::with_sqlite(broker.addr());
+    let mut vigil = Vigil::with_sqlite(broker.addr());
 
     let mut centre = Partner::start("dispatch.py", &[&vigil.grpc().to_string(), DEVICE, modules]);
     let services = ["", "vigil.v1.AlertService", "vigil.v1.HistoryService", "vigil.v1.RegistryService"];

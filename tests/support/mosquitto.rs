@@ -67,14 +67,14 @@ impl Mosquitto {
 
     /// Ends it as an administrator would; with persistence it saves what it holds.
     pub fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
+        if let Some(mut running) = self.running.take() {
             running.end(Signal::TERM);
         }
     }
 
     /// Ends it as a crash would.
     pub fn kill(&mut self) {
-        if let Some(running) = self.running.take() {
+        if let Some(mut running) = self.running.take() {
             running.end(Signal::KILL);
         }
     }

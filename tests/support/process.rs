@@ -77,11 +77,7 @@ impl Process {
     }
 
     /// Asks it to end with `signal` and waits for it; kills it where that takes too long.
-    pub fn end(mut self, signal: Signal) -> ExitStatus {
-        self.end_by(signal)
-    }
-
-    fn end_by(&mut self, signal: Signal) -> ExitStatus {
+    pub fn end(&mut self, signal: Signal) -> ExitStatus {
         if !self.has_ended() {
             self.signal(signal);
             if !self.ends_within(ENDS_WITHIN) {
@@ -98,7 +94,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.end_by(Signal::KILL);
+        self.end(Signal::KILL);
     }
 }
 

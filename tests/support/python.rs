@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::process;
 
 /// The environment that `tests/run` makes beside what cargo builds.
-fn python() -> PathBuf {
+pub fn interpreter() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a folder of cargo's");
     let (venv, wanted) = (target.join("python"), root().join("tests/python/requirements.txt"));
     let read = |file: &Path| std::fs::read(file).ok();
@@ -25,7 +25,7 @@ fn root() -> &'static Path {
 
 /// A command for a program of `tests/python`.
 pub fn command(program: &str) -> Command {
-    let mut command = process::command(python());
+    let mut command = process::command(interpreter());
     // Its modules are not compiled into our source tree.
     command.arg("-B").arg(root().join("tests/python").join(program));
     command
@@ -39,7 +39,7 @@ pub fn generate(folder: &Path) {
         .expect("proto/vigil/v1 can be listed");
     files.sort();
     let option = |name: &str, folder: &Path| format!("{name}={}", folder.display());
-    let mut protoc = Command::new(python());
+    let mut protoc = Command::new(interpreter());
     protoc.args(["-m", "grpc_tools.protoc"]).arg(option("--proto_path", &proto));
     protoc.arg(option("--python_out", folder)).arg(option("--grpc_python_out", folder)).args(files);
     let output = protoc.stdin(Stdio::null()).output().expect("python runs");

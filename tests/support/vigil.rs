@@ -99,8 +99,8 @@ impl Vigil {
         page(self.http, path)
     }
 
-    /// Asks it to end, and returns how it did.
-    pub fn stop(self) -> ExitStatus {
+    /// Asks it to end, and returns how it did. Its data stay as long as this value.
+    pub fn stop(&mut self) -> ExitStatus {
         self.process.end(Signal::TERM)
     }
 
