@@ -71,7 +71,7 @@ const BANS: &[Ban] = &[
         // What another process does can only be asked for again and again, with a pause: in one place.
         name: "tests await conditions, they don't sleep",
         within: &["tests/"],
-        except: &["tests/support/patience.rs"],
+        except: &["tests/support/wait.rs"],
         words: &["thread::sleep", "time::sleep"],
     },
 ];

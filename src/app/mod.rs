@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::journals::{Opened, is_poisoned};
@@ -43,14 +44,16 @@ use crate::store::absent::OpenedLater;
 use crate::store::writer::{Writer, WriterError};
 use crate::store::{self, Store};
 
-/// How long the spine may take to sync and write its last snapshot, and the store to take what is left.
-const SPINE_ENDS_WITHIN: Duration = Duration::from_secs(5);
-const STORE_ENDS_WITHIN: Duration = Duration::from_secs(3);
+/// By when after the shutdown the spine must have synced and written its last snapshot, and the store taken what is
+/// left. Whoever runs the service kills it after 10 s.
+const SPINE_ENDS_BY: Duration = Duration::from_secs(8);
+const STORE_ENDS_BY: Duration = Duration::from_secs(9);
 /// How long a start waits for the store to say what it belongs to.
 const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// A core that stands still for so long is ended: a restart is better than silence.
 const CORE_STALL_MS: i64 = 10_000;
 const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
+const _: () = assert!(limits::SHUTDOWN_MS + 2_000 < SPINE_ENDS_BY.as_millis() as u64, "calls end first");
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -172,7 +175,8 @@ async fn run_once(
             snapshot_every_ms: config.journal.snapshot_every_ms,
         },
     };
-    let mut writer = Writer { store: Arc::clone(&store), outbox: to_store, identity, released, vitals: Arc::clone(&vitals) };
+    let mut writer =
+        Writer { store: Arc::clone(&store), outbox: to_store, identity, released, vitals: Arc::clone(&vitals) };
     writer.check(STORE_ANSWERS_WITHIN).await?;
     let mut spine_ended = start_thread(driver)?;
 
@@ -218,13 +222,14 @@ async fn run_once(
             Err(error) => Err(AppError::Task(error.to_string())),
         },
     };
+    let asked = Instant::now();
     front.cancel();
     while tasks.join_next().await.is_some() {}
     if !spine_ended.is_terminated() {
-        stop_spine(&inputs, spine_ended).await;
+        stop_spine(&inputs, spine_ended, asked + SPINE_ENDS_BY).await;
     }
     back.cancel();
-    if !writing.is_finished() && tokio::time::timeout(STORE_ENDS_WITHIN, &mut writing).await.is_err() {
+    if !writing.is_finished() && tokio::time::timeout_at(asked + STORE_ENDS_BY, &mut writing).await.is_err() {
         tracing::info!("what the store has not taken waits in the outbox for the next start");
         writing.abort();
     }
@@ -249,9 +254,9 @@ fn spine_outcome(ended: Result<Result<(), SpineError>, oneshot::error::RecvError
     }
 }
 
-async fn stop_spine(inputs: &Inputs, ended: oneshot::Receiver<Result<(), SpineError>>) {
+async fn stop_spine(inputs: &Inputs, ended: oneshot::Receiver<Result<(), SpineError>>, by: Instant) {
     let _full_or_ended = inputs.offer(Input::Stop);
-    match tokio::time::timeout(SPINE_ENDS_WITHIN, ended).await {
+    match tokio::time::timeout_at(by, ended).await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(error))) => tracing::error!(%error, "the core ended with an error"),
         Ok(Err(_)) => tracing::error!("the core's thread panicked while it ended"),

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::sync::{oneshot, watch};
@@ -73,12 +73,16 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal, stop: CancellationT
     let broker = EmbeddedBroker::start(LOCALHOST).context("the embedded broker did not start")?;
     let (config, metrics) = (config(&args, &folder, broker.addr()), Metrics::install()?);
     let (ready, begun) = oneshot::channel();
-    let mut service = tokio::spawn(app::run(config, metrics, stop.clone(), |addresses| _ = ready.send(addresses)));
+    // The service ends after the fleet and the client, and the broker after the service, so that nobody talks into a
+    // void: each has a shutdown of its own.
+    let end_service = CancellationToken::new();
+    let _end_service = end_service.clone().drop_guard();
+    let mut service =
+        tokio::spawn(app::run(config, metrics, end_service.clone(), |addresses| _ = ready.send(addresses)));
     let addresses = tokio::select! {
-        addresses = begun => addresses.ok(),
-        ended = &mut service => { ended??; None }
+        Ok(addresses) = begun => addresses,
+        ended = &mut service => return Err(ended_early(ended)),
     };
-    let Some(addresses) = addresses else { return Ok(ExitCode::SUCCESS) };
     terminal.line(&format!(
         "MQTT {} | gRPC {} | http://{}/metrics | data in {}",
         broker.addr(),
@@ -87,14 +91,25 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal, stop: CancellationT
         folder.path.display()
     ))?;
     let shown = tokio::select! {
-        shown = show(&args, broker.addr(), addresses.grpc, terminal, stop.clone()) => shown,
-        ended = &mut service => { ended??; return Ok(ExitCode::SUCCESS) }
+        shown = show(&args, broker.addr(), addresses.grpc, terminal, stop) => shown,
+        ended = &mut service => return Err(ended_early(ended)),
     };
-    stop.cancel();
-    service.await??;
+    end_service.cancel();
+    let served = service.await?;
     shown?;
+    served?;
+    drop(broker);
     terminal.line("ended cleanly")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Nobody has asked the service to end.
+fn ended_early(ended: Result<Result<(), app::AppError>, tokio::task::JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(Ok(())) => anyhow::anyhow!("the service ended before its time"),
+        Ok(Err(error)) => error.into(),
+        Err(error) => error.into(),
+    }
 }
 
 fn config(args: &Args, folder: &Folder, broker: SocketAddr) -> Config {
@@ -161,8 +176,10 @@ async fn show(
     let fleet = Arc::new(Mutex::new(Fleet::new(&FleetOptions { began: Clock::default().wall(), ..options })));
     terminal.line(&format!("{} lifts and {} cylinders, seed {}", args.lifts, args.cylinders, args.seed))?;
     let (counts, published) = watch::channel(Published::default());
+    let end_fleet = CancellationToken::new();
+    let _end_fleet = end_fleet.clone().drop_guard();
     let publishing = tokio::spawn({
-        let (fleet, stop) = (Arc::clone(&fleet), stop.clone());
+        let (fleet, stop) = (Arc::clone(&fleet), end_fleet.clone());
         let options = PublishOptions {
             host: broker.ip().to_string(),
             port: broker.port(),
@@ -175,7 +192,8 @@ async fn show(
         async move { publish(fleet, options, Clock::default(), &counts, stop).await }
     });
     let look = Look { zone: jiff::tz::TimeZone::system(), language: args.lang, colour: terminal.colour };
-    let mut board = Scoreboard { fleet, published, score: Score::default(), open: 0, lag_ms: 0, before: 0 };
+    let mut board =
+        Scoreboard { fleet, published, score: Score::default(), open: 0, lag_ms: 0, before: (Instant::now(), 0) };
     let mut figures = tokio::time::interval_at(tokio::time::Instant::now() + FIGURES_EVERY, FIGURES_EVERY);
     let end = async {
         match args.seconds {
@@ -189,7 +207,6 @@ async fn show(
             message = stream.message() => match message {
                 Ok(Some(response)) => board.hear(response.message, &look, terminal)?,
                 Ok(None) => break,
-                Err(_) if stop.is_cancelled() => break,
                 Err(status) => return Err(refused(&status)),
             },
             _ = figures.tick() => terminal.line(&board.figures())?,
@@ -198,7 +215,7 @@ async fn show(
         }
     }
     terminal.line(&board.figures())?;
-    stop.cancel();
+    end_fleet.cancel();
     publishing.await??;
     Ok(())
 }
@@ -227,8 +244,8 @@ struct Scoreboard {
     open: usize,
     /// The longest time from judging an event to seeing it, since the last figures.
     lag_ms: i64,
-    /// Reports published when the last figures were shown.
-    before: u64,
+    /// When the last figures were shown, and how many reports had been published.
+    before: (Instant, u64),
 }
 
 impl Scoreboard {
@@ -271,8 +288,8 @@ impl Scoreboard {
         self.score.advance(fleet.truth(), now);
         let tally = self.score.tally();
         let published = self.published.borrow().acknowledged;
-        let rate = (published - self.before) as f64 / FIGURES_EVERY.as_secs_f64();
-        self.before = published;
+        let (since, before) = std::mem::replace(&mut self.before, (Instant::now(), published));
+        let rate = (published - before) as f64 / since.elapsed().as_secs_f64().max(0.001);
         let lag_ms = std::mem::take(&mut self.lag_ms);
         format!(
             "-- {rate:.0} reports/s | lag {lag_ms} ms | {} open alerts | {} incidents: {} in time, {} late, {} missed, \

@@ -6,7 +6,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::mpsc;
 use std::task::Poll;
-use std::thread::{self, JoinHandle};
+use std::thread;
+use std::time::Duration;
 
 use rumqttd::protocol::v4::V4;
 use rumqttd::{ConnectionSettings, LinkType, Router, RouterConfig, Server, ServerSettings};
@@ -17,6 +18,8 @@ use crate::limits;
 
 /// How often another port is chosen when somebody else takes the one found free.
 const PORT_ATTEMPTS: usize = 16;
+/// How long a drop waits for the port to be free again.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Serves MQTT 3.1.1 from `start` until it is dropped.
 ///
@@ -25,7 +28,7 @@ const PORT_ATTEMPTS: usize = 16;
 pub struct EmbeddedBroker {
     addr: SocketAddr,
     stop: CancellationToken,
-    thread: Option<JoinHandle<()>>,
+    ended: mpsc::Receiver<()>,
 }
 
 impl EmbeddedBroker {
@@ -56,10 +59,14 @@ impl EmbeddedBroker {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let (started, starting) = mpsc::sync_channel(1);
-        let thread = thread::Builder::new()
-            .name("embedded-broker".to_owned())
-            .spawn(move || runtime.block_on(serve(addr, started, stopped)))?;
-        let broker = Self { addr, stop, thread: Some(thread) };
+        let (ending, ended) = mpsc::sync_channel::<()>(0);
+        thread::Builder::new().name("embedded-broker".to_owned()).spawn(move || {
+            // Goes when the thread has nothing left to do, and so tells that it has ended.
+            let _ending = ending;
+            runtime.block_on(serve(addr, started, stopped));
+            drop(runtime);
+        })?;
+        let broker = Self { addr, stop, ended };
         match starting.recv() {
             Ok(None) => Ok(broker),
             Ok(Some(reason)) => Err(io::Error::new(io::ErrorKind::AddrInUse, format!("{addr}: {reason}"))),
@@ -71,10 +78,8 @@ impl EmbeddedBroker {
 impl Drop for EmbeddedBroker {
     fn drop(&mut self) {
         self.stop.cancel();
-        if let Some(thread) = self.thread.take() {
-            // The thread owns nothing that its panic could leave half done.
-            let _ = thread.join();
-        }
+        // Not longer: rumqttd's connections wait for its router on this thread, and nothing bounds that.
+        let _ended = self.ended.recv_timeout(ENDS_WITHIN);
     }
 }
 

@@ -9,6 +9,6 @@ mod history;
 mod import;
 mod operate;
 #[allow(dead_code, unreachable_pub, reason = "other tests use the rest of it")]
-#[path = "../support/patience.rs"]
-mod patience;
+#[path = "../support/wait.rs"]
+mod wait;
 mod world;

@@ -367,7 +367,7 @@ pub(crate) async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> 
             if let Some(value) = attempt().await {
                 return value;
             }
-            crate::patience::pause_async().await;
+            crate::wait::pause().await;
         }
     };
     tokio::time::timeout(PATIENCE, trying).await.unwrap_or_else(|_| panic!("{what} never came true"))

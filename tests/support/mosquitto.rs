@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::process::{Process, guarded};
+use super::process::{Process, quiet};
 use super::wait::is_soon;
 
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -94,9 +94,9 @@ impl Mosquitto {
 
     fn try_start_again(&mut self) -> bool {
         assert!(self.running.is_none(), "it runs already");
-        let mut command = guarded("mosquitto");
+        let mut command = quiet("mosquitto");
         command.arg("-c").arg(self.path("conf"));
-        let mut running = Process::start(command);
+        let (mut running, _) = Process::start(command);
         is_soon(START_LIMIT, || running.has_ended() || TcpStream::connect(self.addr).is_ok());
         // Whoever answers may be somebody else, who had the port before.
         let starts = !running.has_ended() && TcpStream::connect(self.addr).is_ok();

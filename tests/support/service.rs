@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::process::{Process, guarded};
+use super::process::{Process, quiet};
 use super::wait::is_soon;
 
 /// Far above what a start takes, so that only what never comes runs into it.
@@ -52,12 +52,12 @@ impl Service {
     pub fn start(&mut self) {
         assert!(self.running.is_none(), "it runs already");
         self.starts += 1;
-        let mut command = guarded(env!("CARGO_BIN_EXE_vigil"));
+        let mut command = quiet(env!("CARGO_BIN_EXE_vigil"));
         command.arg("serve").arg("--config").arg(self.config()).stderr(File::create(self.log_file()).expect("a log"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VIGIL_")) {
             command.env_remove(name);
         }
-        self.running = Some(Process::start(command));
+        self.running = Some(Process::start(command).0);
     }
 
     /// Starts it and returns once it is ready, with the time that took.
@@ -88,13 +88,13 @@ impl Service {
         let mut running = self.running.take().expect("it was started");
         let began = Instant::now();
         running.signal(Signal::TERM);
-        let status = running.ends_within(within);
+        let status = running.status_within(within);
         (status.unwrap_or_else(|| panic!("it still runs {within:?} after SIGTERM:\n{}", self.log())), began.elapsed())
     }
 
     /// How it ended by itself, and what it said.
     pub fn ends_within(&mut self, limit: Duration) -> Option<(ExitStatus, String)> {
-        let status = self.running.as_mut()?.ends_within(limit)?;
+        let status = self.running.as_mut()?.status_within(limit)?;
         self.running = None;
         Some((status, self.log()))
     }

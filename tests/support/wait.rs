@@ -24,3 +24,8 @@ pub fn until(at: Instant) {
         park_timeout(left);
     }
 }
+
+/// Between two looks, where others run on the same thread.
+pub async fn pause() {
+    tokio::time::sleep(LOOK_EVERY).await;
+}
