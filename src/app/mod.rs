@@ -45,6 +45,8 @@ use crate::store::{self, Store};
 /// How long the spine may take to sync and write its last snapshot, and the store to take what is left.
 const SPINE_ENDS_WITHIN: Duration = Duration::from_secs(5);
 const STORE_ENDS_WITHIN: Duration = Duration::from_secs(3);
+/// How long a start waits for the store to say what it belongs to.
+const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// A core that stands still for so long is ended: a restart is better than silence.
 const CORE_STALL_MS: i64 = 10_000;
 const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
@@ -169,6 +171,9 @@ async fn run_once(
             snapshot_every_ms: config.journal.snapshot_every_ms,
         },
     };
+    let mut writer =
+        Writer { store: Arc::clone(&store), outbox: to_store, identity, released, vitals: Arc::clone(&vitals) };
+    writer.check(STORE_ANSWERS_WITHIN).await?;
     let mut spine_ended = start_thread(driver)?;
 
     // Ends in this order: what comes in, what is asked, then the spine, then the store.
@@ -194,9 +199,8 @@ async fn run_once(
     tasks.spawn(async move { http::serve(http, pages).await.map_err(AppError::Http) });
     tasks.spawn(watch_core(clock.clone(), Arc::clone(&vitals), front.clone()));
     tasks.spawn(keep_metrics(metrics.clone(), front.clone()));
-    tasks.spawn(maintain(Arc::clone(&store), clock.clone(), front.clone()));
+    tasks.spawn(maintain(store, clock.clone(), front.clone()));
     tasks.spawn(reload_on_hangup(config.clone(), inputs.clone(), front.clone()));
-    let writer = Writer { store, outbox: to_store, identity, released, vitals: Arc::clone(&vitals) };
     let mut writing = tokio::spawn(writer.run(back.clone()));
     ready();
 

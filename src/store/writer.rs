@@ -41,6 +41,19 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// Refuses a store that doesn't belong to the journals, if it answers now: before anything is acknowledged that
+    /// nobody would look for in these journals. One that is away is asked by `run`, once it is back.
+    pub async fn check(&mut self, within: Duration) -> Result<(), WriterError> {
+        let store = Arc::clone(&self.store);
+        // In a task of its own, so that a new database that takes longer is set up all the same.
+        let asked = tokio::spawn(async move { store.checkpoint().await });
+        match tokio::time::timeout(within, asked).await {
+            Ok(Ok(Ok(stored))) => self.begin(stored).map(|_| ()),
+            Ok(Ok(Err(error))) if !error.is_transient() => Err(error.into()),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// Runs until `shutdown`, then stores what is there and returns; or until something is wrong that time won't mend.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), WriterError> {
         let ask = |store: Arc<dyn Store>| -> Attempt<_> { Box::pin(async move { store.checkpoint().await }) };
