@@ -53,17 +53,17 @@ const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    #[error("{0}")]
+    #[error(transparent)]
     Policy(#[from] policy::PolicyError),
-    #[error("{0}")]
+    #[error(transparent)]
     Recover(#[from] RecoverError),
-    #[error("{0}")]
+    #[error(transparent)]
     Spine(#[from] SpineError),
-    #[error("{0}")]
+    #[error(transparent)]
     Writer(#[from] WriterError),
-    #[error("{0}")]
+    #[error(transparent)]
     Ingest(#[from] IngestError),
-    #[error("{0}")]
+    #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("cannot listen on {addr} ({what}): {source}")]
     Listen { what: &'static str, addr: SocketAddr, source: std::io::Error },

@@ -27,7 +27,7 @@ use crate::model::time::{Elapsed, Wall};
 /// Why the spine can't go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SpineError {
-    #[error("{0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
     /// It is noted, and will be passed over after a restart.
     #[error("the record at position {pos} of the inbox made the core fail; it will be skipped")]

@@ -21,9 +21,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum WriterError {
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("{0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("the outbox's entry at position {pos} can't be read: {error}")]
     Entry { pos: u64, error: CodecError },
