@@ -1,14 +1,22 @@
 //! What the database holds, beside what the broker acknowledged and what a watcher saw.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row};
+use vigil::journal::codec::decode_record;
+use vigil::journal::local::{LocalJournal, Options};
+use vigil::journal::{Identity, Journal as _};
+use vigil::model::record::Kind;
 use vigil::proto::v1::AlertEventKind;
 
 use crate::support::fleet::{Published, code};
 use crate::support::watcher::Watched;
+
+/// How many there are, by subject and rule.
+pub(crate) type Alerts = BTreeMap<(String, String), i64>;
 
 pub(crate) struct Books {
     runtime: Runtime,
@@ -37,9 +45,9 @@ impl Books {
         self.number("SELECT count(*) FROM frame_history")
     }
 
-    /// Puts what was published beside what is stored.
+    /// Puts what was published beside what is stored, and beside what was put there before.
     pub(crate) fn load(&self, published: &Published) {
-        self.query("CREATE TEMP TABLE sent (device text, boot bigint, seq bigint, claimed_ms bigint, runs bigint, acknowledged bool)", &[]);
+        self.query("CREATE TEMP TABLE IF NOT EXISTS sent (device text, boot bigint, seq bigint, claimed_ms bigint, runs bigint, acknowledged bool)", &[]);
         let all: Vec<_> = published.sent.iter().zip(&published.acknowledged).collect();
         for part in all.chunks(20_000) {
             let devices: Vec<String> = part.iter().map(|(sent, _)| code(sent.lift)).collect();
@@ -91,17 +99,24 @@ impl Books {
         }
     }
 
-    /// Alerts on lifts, by subject and rule.
-    pub(crate) fn alerts(&self) -> BTreeMap<(String, String), i64> {
+    /// Alerts on lifts.
+    pub(crate) fn alerts(&self) -> Alerts {
         let sql = "SELECT subject, rule, count(*) FROM alert WHERE subject <> 'vigil' GROUP BY subject, rule";
         self.query(sql, &[]).iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect()
     }
 
-    /// Of a lift, for whoever has to find out what happened to it.
-    pub(crate) fn story(&self, subject: &str) -> String {
-        let sql = "SELECT concat_ws(' ', seq, kind, rule, opening, reason, certainty, at, published_at)
-                   FROM alert_event WHERE subject = $1 ORDER BY epoch, seq";
-        self.query(sql, &[&subject]).iter().map(|row| row.get::<_, String>(0) + "\n").collect()
+    /// The lifts with open alerts.
+    pub(crate) fn open_alerts(&self) -> Vec<String> {
+        let sql = "SELECT subject FROM alert WHERE subject <> 'vigil' AND state <> 'cleared' ORDER BY subject";
+        self.query(sql, &[]).iter().map(|row| row.get(0)).collect()
+    }
+
+    /// What happened to some lifts, for whoever has to find out why.
+    pub(crate) fn stories(&self, lifts: &[String]) -> String {
+        let sql = "SELECT concat_ws(' ', subject, seq, kind, rule, opening, reason, certainty, at, published_at)
+                   FROM alert_event WHERE subject = ANY($1) ORDER BY subject, epoch, seq";
+        let lines = self.query(sql, &[&&lifts[..lifts.len().min(5)]]);
+        lifts.join(" ") + "\n" + &lines.iter().map(|row| row.get::<_, String>(0) + "\n").collect::<String>()
     }
 
     /// What was stored of alerts is what was told of them.
@@ -137,4 +152,32 @@ impl Books {
 fn key(row: &Row) -> String {
     let (device, boot, seq): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));
     format!("{device} {boot} {seq}")
+}
+
+/// The reports of lifts in the inbox, repeats and all.
+pub(crate) fn reports_in_inbox(data: &Path) -> i64 {
+    let inbox = open(&data.join("inbox"));
+    assert_eq!(inbox.first(), 0, "the inbox is trimmed already");
+    let (mut reader, mut entries, mut at, mut reports) = (inbox.reader(), Vec::new(), 0, 0);
+    loop {
+        reader.read(at, 4_096, 1 << 20, &mut entries).expect("the inbox can be read");
+        if entries.is_empty() {
+            return reports;
+        }
+        at += entries.len() as u64;
+        let records = entries.drain(..).map(|entry| decode_record(entry.pos, entry.payload).expect("it can be read"));
+        reports += records.filter(|record| matches!(record.kind, Kind::Report { .. })).count() as i64;
+    }
+}
+
+/// The position after the last entry of the outbox.
+pub(crate) fn outbox_next(data: &Path) -> i64 {
+    open(&data.join("outbox")).next() as i64
+}
+
+fn open(journal: &Path) -> LocalJournal {
+    assert!(journal.is_dir(), "{} is no journal", journal.display());
+    LocalJournal::open(journal, &Options::new(Identity { id: 0, epoch: 1 }))
+        .expect("the service has let go of it")
+        .journal
 }

@@ -22,6 +22,8 @@ const BREAK_EVERY: Duration = Duration::from_secs(7);
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub lifts: u32,
+    /// Where the terminals begin to count their restarts; some restart once.
+    pub boot: u32,
     pub reports_per_s: u32,
     /// Nobody is trapped after this, so that all is over by the end.
     pub last: Duration,
@@ -198,7 +200,7 @@ struct Work {
 impl Work {
     fn new(broker: SocketAddr, plan: Plan, began: Instant) -> Self {
         Self {
-            keys: vec![(1, 0); plan.lifts as usize],
+            keys: vec![(plan.boot, 0); plan.lifts as usize],
             told: BTreeSet::new(),
             published: Published::default(),
             publisher: connect(broker, 1),
@@ -235,8 +237,8 @@ impl Work {
         let lift = (n % self.plan.lifts as usize) as u32;
         let (boot, seq) = &mut self.keys[lift as usize];
         *seq += 1;
-        if *boot == 1 && self.plan.restarts_at(lift).is_some_and(|restarts| at >= restarts) {
-            (*boot, *seq) = (2, 1);
+        if *boot == self.plan.boot && self.plan.restarts_at(lift).is_some_and(|restarts| at >= restarts) {
+            (*boot, *seq) = (*boot + 1, 1);
         }
         let key = (*boot, *seq);
         let in_trouble = self.is_in_trouble(lift, at);
