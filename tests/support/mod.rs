@@ -5,6 +5,7 @@
 pub mod fleet;
 pub mod misbehaving;
 pub mod mosquitto;
+pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod publisher;

@@ -2,7 +2,7 @@
 //!
 //! It ends as a `Process` does.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ impl Mosquitto {
 
     /// Chooses a port and writes the config, and doesn't start it yet.
     pub fn prepare(settings: Settings) -> Self {
-        let addr = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, super::ports::free()));
         let folder = tempfile::tempdir().expect("a temporary folder");
         let broker = Self { settings, folder, addr, running: None };
         broker.write_config();

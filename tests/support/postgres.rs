@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -33,7 +32,8 @@ impl Postgres {
         if let Some(user) = other_user() {
             std::os::unix::fs::chown(&folder, Some(user.uid), Some(user.gid)).expect("root may give folders away");
         }
-        let mut server = Self { folder, port: free_port(), fsync, running: None, databases: AtomicU32::new(0) };
+        let mut server =
+            Self { folder, port: super::ports::free(), fsync, running: None, databases: AtomicU32::new(0) };
         let data = server.data();
         let mut initdb = as_other_user(&binary("initdb"));
         initdb.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username", USER]);
@@ -218,11 +218,6 @@ fn find_binary(name: &str) -> Option<PathBuf> {
     versions.sort();
     folders.extend(versions.into_iter().rev().map(|version| version.join("bin")));
     folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file())
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }
 
 fn run(command: &mut Command) {
