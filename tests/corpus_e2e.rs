@@ -1,5 +1,7 @@
 //! Every payload of `tests/malformed/` through Mosquitto into the running service, and what its database has of it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 #[path = "support/malformed.rs"]
 #[allow(dead_code, reason = "the decoder's own test uses the rest of it")]
 mod corpus;

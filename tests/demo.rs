@@ -1,4 +1,5 @@
 //! `vigil demo`, as a newcomer runs it, and with nothing to judge by.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![cfg(feature = "demo")]
 
 mod support;

@@ -1,5 +1,7 @@
 //! Clients that aren't ours: a terminal written with paho-mqtt, a dispatch centre's client with grpcio.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 mod support;
 
 use std::io::Write as _;

@@ -1,5 +1,7 @@
 //! The commands that the pages tell their readers to copy, copied, and what the pages say will happen.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 mod support;
 
 use std::path::Path;
