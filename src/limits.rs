@@ -74,6 +74,9 @@ pub const FIRES_PER_RECORD: usize = 256;
 
 /// Lifts and cylinders, each; frames and scans of further unknown ones are set aside.
 pub const SUBJECTS: usize = 2_000_000;
+/// Firms and sites of the archive.
+pub const FIRMS: usize = 100_000;
+pub const SITES: usize = 200_000;
 /// Scanners whose order is remembered.
 pub const SCANNERS: usize = 200_000;
 /// Codes and conditions of one lift that count as active.
@@ -93,6 +96,8 @@ pub const REJECT_TOPICS: usize = 4_096;
 /// Largest rule file.
 pub const RULE_FILE_BYTES: usize = 256 * 1024;
 pub const RULES: usize = 256;
+/// Rule ids that were ever in force, since their numbers are never given again.
+pub const RULE_NAMES: usize = 16_384;
 /// Longest condition text, and its deepest nesting, both looked at before it is parsed.
 pub const CONDITION_TEXT_BYTES: usize = 2_048;
 pub const CONDITION_NESTING: usize = 32;
@@ -183,9 +188,6 @@ pub const PARTITION_DAYS_AHEAD: i64 = 2;
 /// Rows that one step of retention deletes, and its steps a table in one round.
 pub const DELETE_ROWS: usize = 5_000;
 pub const DELETE_STEPS: usize = 40;
-
-// The longest list of an item: its elements are named by their index in 16 bits.
-const _: () = assert!(CLEARED < u16::MAX as usize);
 /// Largest simulated fleet; larger wishes are cut to it. Codes have room for no more.
 pub const SIMULATED_LIFTS: u32 = 999_999;
 pub const SIMULATED_CYLINDERS: u32 = 999_999;
@@ -195,13 +197,15 @@ pub const PUBLISH_WINDOW: u16 = 4_096;
 /// False alerts that a score names one by one; further ones are counted.
 pub const SCORE_FALSE_NAMED: usize = 1_000;
 
+// The longest list of an item: its elements are named by their index in 16 bits.
+const _: () = assert!(CLEARED < u16::MAX as usize);
 const _: () = assert!(PAYLOAD_BYTES + TOPIC_BYTES < JOURNAL_RECORD_BYTES);
 const _: () = assert!(PAYLOAD_BYTES < GROUP_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < JOURNAL_BUFFER_BYTES);
 const _: () = assert!((JOURNAL_RECORD_BYTES as u64) < SEGMENT_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < BATCH_BYTES);
 const _: () = assert!(REPORT_ITEMS < BATCH_ROWS);
-const _: () = assert!(RULES <= u16::MAX as usize);
+const _: () = assert!(RULES + RULE_NAMES < u16::MAX as usize);
 const _: () = assert!(CONDITION_TEXT_BYTES < RULE_FILE_BYTES);
 // All rule files travel in one record.
 const _: () = assert!(RULE_FILES_BYTES < JOURNAL_RECORD_BYTES / 2);

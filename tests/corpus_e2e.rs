@@ -1,6 +1,5 @@
 //! Every payload of `tests/malformed/` through Mosquitto into the running service, and what its database has of it.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
 
 #[path = "support/malformed.rs"]
 #[allow(dead_code, reason = "the decoder's own test uses the rest of it")]

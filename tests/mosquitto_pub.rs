@@ -1,6 +1,5 @@
 //! The commands that the pages tell their readers to copy, copied, and what the pages say will happen.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The spine on journals in memory, under a simulated clock: what is durable is judged, and judged the same again.
+#![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 use std::collections::BTreeSet;
 
@@ -30,7 +31,12 @@ struct House {
 impl House {
     fn new() -> Self {
         let identity = |id| Identity { id, epoch: 1 };
-        Self { inbox: MemoryDisk::new(identity(1)), outbox: MemoryDisk::new(identity(2)), poison: BTreeSet::new(), quotas: PLENTY }
+        Self {
+            inbox: MemoryDisk::new(identity(1)),
+            outbox: MemoryDisk::new(identity(2)),
+            poison: BTreeSet::new(),
+            quotas: PLENTY,
+        }
     }
 
     fn open(&self, snapshot: Option<&[u8]>) -> Result<(Spine, Replayed), RecoverError> {

@@ -1,5 +1,7 @@
 //! What a store promises, checked for each of them: in memory, in SQLite, in PostgreSQL.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
+
 #[path = "store/contract.rs"]
 mod contract;
 #[path = "store/databases.rs"]

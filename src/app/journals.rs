@@ -41,14 +41,26 @@ pub(super) fn is_poisoned(error: &AppError) -> bool {
 
 /// Opens what is there, or makes it, replays, and notes the start. Takes as long as the tail of the inbox is long.
 pub(super) fn open(config: &Config, policy: PolicyText, clock: &Clock) -> Result<Opened, AppError> {
+    let mut opened = replay(config, 1)?;
+    begin(&mut opened.spine, policy, clock)?;
+    Ok(opened)
+}
+
+/// Whether there are journals already.
+pub(super) fn exist(config: &Config) -> bool {
+    ["inbox", "outbox"].iter().any(|name| config.service.data_dir.join(name).exists())
+}
+
+/// Opens what is there, or makes it with `epoch_if_new`, and replays.
+pub(super) fn replay(config: &Config, epoch_if_new: u32) -> Result<Opened, AppError> {
     let dir = &config.service.data_dir;
     let snapshots = SnapshotDir::open(dir.join("snapshots")).map_err(RecoverError::Journal)?;
     let newest = snapshots.newest().map_err(RecoverError::Journal)?;
     for (file, what) in newest.iter().flat_map(|snapshot| &snapshot.skipped) {
         tracing::warn!(file = %file.display(), what, "a snapshot is damaged; an older one is used");
     }
-    let inbox = open_journal(dir, "inbox")?;
-    let outbox = open_journal(dir, "outbox")?;
+    let inbox = open_journal(dir, "inbox", epoch_if_new)?;
+    let outbox = open_journal(dir, "outbox", epoch_if_new)?;
     let poison = PoisonFile::open(dir.join("inbox").join("poison")).map_err(RecoverError::Journal)?;
     let readers = [outbox.reader(), outbox.reader()];
     let parts = Parts {
@@ -59,7 +71,7 @@ pub(super) fn open(config: &Config, policy: PolicyText, clock: &Clock) -> Result
         quotas: quotas(config),
     };
     let began = std::time::Instant::now();
-    let (mut spine, replayed) = Spine::recover(parts).inspect_err(|error| {
+    let (spine, replayed) = Spine::recover(parts).inspect_err(|error| {
         if let RecoverError::Spine(SpineError::Poisoned { pos }) = error {
             emit(RecordSkipped { pos: *pos });
         }
@@ -72,12 +84,11 @@ pub(super) fn open(config: &Config, policy: PolicyText, clock: &Clock) -> Result
         took_ms,
         "replayed the inbox"
     );
-    begin(&mut spine, policy, clock)?;
     Ok(Opened { spine, snapshots, outbox_readers: readers })
 }
 
 /// Elapsed time goes on from the last record; the time in between is as long as the wall clock says, within reason.
-fn begin(spine: &mut Spine, policy: PolicyText, clock: &Clock) -> Result<(), SpineError> {
+pub(super) fn begin(spine: &mut Spine, policy: PolicyText, clock: &Clock) -> Result<(), SpineError> {
     let last = spine.core().now();
     let is_first = spine.core().next() == 0;
     let down_ms = if is_first { 0 } else { (clock.wall() - last.wall).clamp(0, DOWNTIME_MAX_MS) };
@@ -90,10 +101,10 @@ fn begin(spine: &mut Spine, policy: PolicyText, clock: &Clock) -> Result<(), Spi
     Ok(())
 }
 
-fn open_journal(dir: &Path, name: &'static str) -> Result<LocalJournal, RecoverError> {
+fn open_journal(dir: &Path, name: &'static str, epoch: u32) -> Result<LocalJournal, RecoverError> {
     let file = dir.join(name);
     let id = new_id().map_err(JournalError::io("read", "/dev/urandom"))?;
-    let opened = LocalJournal::open(&file, &Options::new(Identity { id, epoch: 1 }))?;
+    let opened = LocalJournal::open(&file, &Options::new(Identity { id, epoch }))?;
     if let Some(cut) = &opened.cut {
         emit(JournalTornTail { journal: name, cut_bytes: cut.bytes });
     }

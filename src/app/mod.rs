@@ -8,6 +8,7 @@
 mod journals;
 mod outlet;
 pub mod policy;
+pub mod recover;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ use crate::store::{self, Store};
 /// left. Whoever runs the service kills it after 10 s.
 const SPINE_ENDS_BY: Duration = Duration::from_secs(8);
 const STORE_ENDS_BY: Duration = Duration::from_secs(9);
+/// How long a start waits for the store to say what it belongs to.
+const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// A core that stands still for so long is ended: a restart is better than silence.
 const CORE_STALL_MS: i64 = 10_000;
 const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
@@ -54,17 +57,17 @@ const _: () = assert!(limits::SHUTDOWN_MS + 2_000 < SPINE_ENDS_BY.as_millis() as
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    #[error("{0}")]
+    #[error(transparent)]
     Policy(#[from] policy::PolicyError),
-    #[error("{0}")]
+    #[error(transparent)]
     Recover(#[from] RecoverError),
-    #[error("{0}")]
+    #[error(transparent)]
     Spine(#[from] SpineError),
-    #[error("{0}")]
+    #[error(transparent)]
     Writer(#[from] WriterError),
-    #[error("{0}")]
+    #[error(transparent)]
     Ingest(#[from] IngestError),
-    #[error("{0}")]
+    #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("cannot listen on {addr} ({what}): {source}")]
     Listen { what: &'static str, addr: SocketAddr, source: std::io::Error },
@@ -172,6 +175,9 @@ async fn run_once(
             snapshot_every_ms: config.journal.snapshot_every_ms,
         },
     };
+    let mut writer =
+        Writer { store: Arc::clone(&store), outbox: to_store, identity, released, vitals: Arc::clone(&vitals) };
+    writer.check(STORE_ANSWERS_WITHIN).await?;
     let mut spine_ended = start_thread(driver)?;
 
     // Ends in this order: what comes in, what is asked, then the spine, then the store.
@@ -197,9 +203,8 @@ async fn run_once(
     tasks.spawn(async move { http::serve(http, pages).await.map_err(AppError::Http) });
     tasks.spawn(watch_core(clock.clone(), Arc::clone(&vitals), front.clone()));
     tasks.spawn(keep_metrics(metrics.clone(), front.clone()));
-    tasks.spawn(maintain(Arc::clone(&store), clock.clone(), front.clone()));
+    tasks.spawn(maintain(store, clock.clone(), front.clone()));
     tasks.spawn(reload_on_hangup(config.clone(), inputs.clone(), front.clone()));
-    let writer = Writer { store, outbox: to_store, identity, released, vitals: Arc::clone(&vitals) };
     let mut writing = tokio::spawn(writer.run(back.clone()));
     ready();
 

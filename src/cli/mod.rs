@@ -4,6 +4,7 @@
 mod demo;
 mod history;
 mod import;
+mod recover;
 mod serve;
 mod show;
 mod terminal;
@@ -38,6 +39,7 @@ pub enum Command {
     History(history::Args),
     Trace(trace::Args),
     Import(import::Args),
+    Recover(recover::Args),
 }
 
 /// Which service to ask.
@@ -130,6 +132,7 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Watch(args) => or_stop(&stop, watch::run(args, terminal)).await,
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,
+            Command::Recover(args) => recover::run(args, terminal).await,
             Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,
         }
     };

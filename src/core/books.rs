@@ -69,6 +69,10 @@ impl Books {
     }
 
     /// Carries out a transition: changes the run, and says so in an event.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what happened, to whom, under which rule and by whom are four things"
+    )]
     pub fn carry_out(
         &mut self,
         out: &mut Effects,
@@ -81,7 +85,7 @@ impl Books {
     ) {
         let (kind, reason, at) = match transition {
             Transition::Open { reopens, severity, certainty, reason, at } => {
-                let kind = self.open(run, reopens, severity, certainty, at);
+                let kind = self.open(run, reopens, severity, certainty, reason, at);
                 (kind, reason, at)
             }
             Transition::Raise { severity, certainty, reason, at } => {
@@ -108,12 +112,23 @@ impl Books {
         self.publish(out, kind, reason, at_wall, alert, by);
     }
 
-    fn open(&self, run: &mut Run, reopens: bool, severity: Severity, certainty: Certainty, at: Elapsed) -> EventKind {
+    fn open(
+        &self,
+        run: &mut Run,
+        reopens: bool,
+        severity: Severity,
+        certainty: Certainty,
+        reason: Reason,
+        at: Elapsed,
+    ) -> EventKind {
+        // What may be over sends nobody; its confirmation does.
+        let unproven = matches!(reason, Reason::CatchingUp | Reason::AlreadyOver);
         match run.closed.take().filter(|_| reopens) {
             Some(closed) => {
                 let open = Open {
                     severity: severity.max(closed.open.severity),
                     certainty,
+                    unproven,
                     clear_since: None,
                     clear_done_ms: 0,
                     ..closed.open
@@ -128,6 +143,7 @@ impl Books {
                     certainty,
                     opened_at: self.now.wall_at(at),
                     acknowledged: None,
+                    unproven,
                     evidence: Vec::new(),
                     clear_since: None,
                     clear_done_ms: 0,
@@ -178,7 +194,7 @@ impl Books {
             unregistered: who.unregistered,
             place: who.place.clone(),
             title: label.title.clone(),
-            dispatch: label.dispatch.map(Into::into),
+            dispatch: label.dispatch.filter(|_| !open.unproven).map(Into::into),
         }
     }
 

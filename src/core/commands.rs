@@ -85,7 +85,8 @@ impl Core {
         } else {
             self.books.acknowledge(out, &who, run, &label, &by);
         }
-        if let Subject::Device(code) = id.subject
+        if clear
+            && let Subject::Device(code) = id.subject
             && let Some(ix) = self.index.lifts.get(&code).copied()
         {
             self.look_again(out, ix);
@@ -93,10 +94,11 @@ impl Core {
         self.done(1)
     }
 
-    /// Rules of a lift that depend on each other, after a person changed one.
+    /// The rules of a lift after a person cleared an alert: others may depend on it, and one whose condition is over
+    /// already is armed again at once.
     fn look_again(&mut self, out: &mut Effects, ix: u32) {
         let (mut cx, lifts, _) = self.context(out);
-        lifts.get_mut(ix).judge_absence(&mut cx);
+        lifts.get_mut(ix).look_again(&mut cx);
         self.settle(ix);
     }
 
@@ -127,8 +129,8 @@ impl Core {
                 Some(true) => changed += 1,
                 Some(false) => {}
                 None => {
-                    let why =
-                        format!("{} would be more than the {} this service takes", entry.code(), limits::SUBJECTS);
+                    let (kind, code) = (entry.kind().name(), entry.code());
+                    let why = format!("{kind} {code} would be more of its kind than this service takes");
                     return Outcome::Precondition { why: why.into() };
                 }
             }
@@ -142,6 +144,9 @@ impl Core {
             Entry::Lift(lift) => self.upsert_lift(out, lift)?,
             Entry::Cylinder(cylinder) => self.upsert_cylinder(out, cylinder)?,
             Entry::Firm(firm) => {
+                if self.firms.len() >= limits::FIRMS && !self.firms.contains_key(&firm.id) {
+                    return None;
+                }
                 let known = self.firms.get(&firm.id) == Some(firm);
                 if !known {
                     Arc::make_mut(&mut self.firms).insert(firm.id, firm.clone());
@@ -149,6 +154,9 @@ impl Core {
                 !known
             }
             Entry::Site(site) => {
+                if self.sites.len() >= limits::SITES && !self.sites.contains_key(&site.code) {
+                    return None;
+                }
                 let known = self.sites.get(&site.code) == Some(site);
                 if !known {
                     Arc::make_mut(&mut self.sites).insert(site.code, site.clone());
@@ -173,6 +181,7 @@ impl Core {
         lift.entry = Some(Arc::new(entry.clone()));
         lift.follow(&mut cx, today);
         lift.judge_due_dates(&mut cx, today);
+        lift.judge_absence(&mut cx);
         self.settle(ix);
         Some(true)
     }

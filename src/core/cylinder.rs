@@ -19,6 +19,8 @@ pub struct Cylinder {
     pub entry: Option<Arc<archive::Cylinder>>,
     /// A later date than the archive's, from an inspection body's passed inspection.
     pub(crate) inspected_until: Option<CivilDay>,
+    /// Somebody who may say so has said that it is scrapped: its code is void for ever.
+    pub(crate) scrapped: bool,
     pub(crate) runs: Vec<Run>,
     /// The version of the policy that its runs follow.
     pub(crate) policy: u32,
@@ -26,11 +28,11 @@ pub struct Cylinder {
 
 impl Cylinder {
     pub fn new(code: CylinderCode, policy: u32) -> Self {
-        Self { code, entry: None, inspected_until: None, runs: Vec::new(), policy }
+        Self { code, entry: None, inspected_until: None, scrapped: false, runs: Vec::new(), policy }
     }
 
     pub fn is_registered(&self) -> bool {
-        self.entry.as_ref().is_some_and(|entry| !entry.scrapped)
+        !self.scrapped && self.entry.as_ref().is_some_and(|entry| !entry.scrapped)
     }
 
     pub fn who(&self, place: Option<&archive::Site>) -> Who {
@@ -104,9 +106,7 @@ impl Facts for CylinderFacts<'_> {
             // A cylinder is only judged as unregistered when somebody scans it.
             Field::CylinderRegistered if self.cylinder.is_registered() => Value::Bool(true),
             Field::CylinderRegistered => self.scan.map(|_| false).into(),
-            Field::CylinderDaysOverdue => {
-                self.cylinder.inspection_due().map(|due| i64::from(self.today.0 - due.0)).into()
-            }
+            Field::CylinderDaysOverdue => self.cylinder.inspection_due().map(|due| self.today.days_since(due)).into(),
             _ => Value::Unknown,
         }
     }

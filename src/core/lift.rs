@@ -1,20 +1,22 @@
 //! One lift or escalator: its telemetry, its rules, its timers.
 
+mod facts;
+
 use std::sync::Arc;
 
+use self::facts::{LiftFacts, ObligationFacts};
 use crate::core::books::{ByHand, Who};
 use crate::core::judge::run::{Footing, Phase, Run, Transition, Wait};
 use crate::core::judge::{self, Context, Reading, built_in};
 use crate::core::policy::Policy;
-use crate::core::rules::schema::{self, KIND_INSPECTION};
-use crate::core::rules::{CodeList, Facts, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
+use crate::core::rules::{Facts, Family, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
 use crate::core::telemetry::registers::{self, Held, Item, Registers, Stamp};
 use crate::model::alert::{Evidence, Place, Reason};
 use crate::model::archive;
-use crate::model::frame::{Car, Frame, Mode};
+use crate::model::frame::Frame;
 use crate::model::ids::{DeviceCode, Subject};
 use crate::model::row::{self, FrameRow, Row, TimeSource};
 use crate::model::time::{CivilDay, Elapsed, Wall};
@@ -112,7 +114,7 @@ impl Lift {
 
     pub fn keep_alive_ms(&self, moments: &Moments) -> i64 {
         let own = self.entry.as_ref().and_then(|entry| entry.keep_alive_s);
-        own.map_or(moments.keep_alive_ms, |s| i64::from(s) * 1_000)
+        own.map_or(moments.keep_alive_ms, |s| i64::from(s.max(1)) * 1_000)
     }
 
     /// Takes a frame: its order, its time, what was due before it, its values, and what follows from them.
@@ -149,12 +151,15 @@ impl Lift {
         let before = if self.catching_up.is_some() { Footing::CatchingUp } else { self.footing_by_clock(cx) };
         self.fire_until(cx, judged, before);
         self.judged = judged;
+        let was_silent = self.is_silent(cx);
         self.hear(cx, arrival.elapsed);
         let stamp = Stamp::new(self.order.generation(), frame.key);
         let moments = &cx.policy.set.moments;
-        let counts = late_ms < moments.late_codes_ms;
+        // However old, what is in order is how things went; what comes behind newer frames counts only while it is fresh.
+        let counts = newer || late_ms < moments.late_codes_ms;
         let taken = self.registers.take(frame, stamp, judged, counts, moments, &cx.policy.set.extras);
-        let changed = if self.is_unsettled(cx.policy) { ALL } else { taken.changed };
+        // After a long silence all that was known is known again.
+        let changed = if was_silent || self.is_unsettled(cx.policy) { ALL } else { taken.changed };
         self.judge(cx, changed, Some(frame), self.footing_of_frame());
         if !taken.over.is_empty() {
             self.raise_what_is_over(cx, &taken.over, arrival.elapsed - late_ms);
@@ -216,11 +221,11 @@ impl Lift {
             None => self.registers.lists(&rule.raising),
         };
         let facts = self.facts(cx, frame, Some(rule));
-        let inputs = judge::inputs(rule, &facts, self.judged, carried, footing);
         // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
-        if !inputs.when.is_true() && judge::find(&self.runs, number).is_none() {
+        if judge::find(&self.runs, number).is_none() && !rule.when.eval(&facts).is_true() {
             return false;
         }
+        let inputs = judge::inputs(rule, &facts, self.judged, carried, footing);
         let run = judge::entry(&mut self.runs, number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {
             self.runs.retain(|run| !run.is_blank());
@@ -247,12 +252,7 @@ impl Lift {
         let rule = cx.policy.set.rule(ix);
         let who = self.who();
         let run = judge::entry(&mut self.runs, cx.policy.number(ix));
-        let mut label = judge::label(rule);
-        // What may be over sends nobody; its confirmation does.
-        if matches!(transition, Transition::Open { reason: Reason::CatchingUp | Reason::AlreadyOver, .. }) {
-            label.dispatch = None;
-        }
-        cx.books.carry_out(cx.out, &who, run, &label, transition, evidence, &ByHand::default());
+        cx.books.carry_out(cx.out, &who, run, &judge::label(rule), transition, evidence, &ByHand::default());
     }
 
     /// Absence rules for what has been heard so far.
@@ -265,11 +265,17 @@ impl Lift {
             let rule = cx.policy.set.rule(*ix);
             let run = judge::find(&self.runs, cx.policy.number(*ix));
             let is_open = run.is_some_and(|run| run.open().is_some());
-            let by_hand = run.is_some_and(|run| run.closed.is_some());
+            let closed_at = run.and_then(|run| run.closed.as_ref()).filter(|closed| closed.by_hand).map(|c| c.at);
             let when = rule.when.eval(&self.facts(cx, None, None));
+            if closed_at.is_some_and(|at| !when.is_false() && now - at < cx.policy.set.moments.rearm_ms) {
+                continue;
+            }
+            if closed_at.is_some() {
+                judge::entry(&mut self.runs, cx.policy.number(*ix)).closed = None;
+            }
             let transition = match (is_open, when) {
                 (true, Tri::False) => Transition::Clear { reason: Reason::ConditionEnded, at: now },
-                (false, Tri::True) if !by_hand && silent_ms >= i64::from(rule.absent.unwrap_or(1)) * keep_alive_ms => {
+                (false, Tri::True) if silent_ms >= i64::from(rule.absent.unwrap_or(1)) * keep_alive_ms => {
                     let (severity, certainty) = (rule.severity, rule.certainty);
                     Transition::Open { reopens: false, severity, certainty, reason: Reason::Silence, at: now }
                 }
@@ -298,7 +304,8 @@ impl Lift {
     fn next_due(&self, policy: &Policy) -> Option<Elapsed> {
         let moments = &policy.set.moments;
         let of_runs = self.runs.iter().filter_map(|run| {
-            let (_, rule) = policy.rule_of(run.rule)?;
+            // What is due on civil days is looked at by the day.
+            let (_, rule) = policy.rule_of(run.rule).filter(|(_, rule)| rule.family == Family::Elevator)?;
             run.deadline(rule, moments)
         });
         of_runs.chain(self.registers.next_change(self.judged, moments)).min()
@@ -314,24 +321,40 @@ impl Lift {
         }
     }
 
-    /// Fires what is due by the clock.
-    pub fn fire(&mut self, cx: &mut Context<'_>) {
-        let now = cx.books.now.elapsed;
-        if self.catching_up.is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= now) {
+    /// Fires what fell due by the clock, up to a moment: lifts take turns in the order of their deadlines, however late
+    /// the clock is looked at.
+    pub fn fire(&mut self, cx: &mut Context<'_>, until: Elapsed) {
+        if self.catching_up.is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= until) {
             self.catching_up = None;
-            self.fire_until(cx, now, self.footing_by_clock(cx));
+            self.fire_until(cx, until, self.footing_by_clock(cx));
             self.judge(cx, ALL, None, self.footing_by_clock(cx));
         } else {
-            self.fire_until(cx, now, self.footing_by_clock(cx));
+            self.fire_until(cx, until, self.footing_by_clock(cx));
         }
     }
 
     /// Once the backlog is in: what waited for it is looked at again.
     pub fn drained(&mut self, cx: &mut Context<'_>) {
         self.catching_up = None;
-        let now = cx.books.now.elapsed;
-        self.fire_until(cx, now, Footing::Sound);
-        self.judge(cx, ALL, None, Footing::Sound);
+        // The link may be down again by the time that it is this lift's turn.
+        let (now, footing) = (cx.books.now.elapsed, self.footing_by_clock(cx));
+        self.fire_until(cx, now, footing);
+        self.judge(cx, ALL, None, footing);
+    }
+
+    /// Looks at every rule, because something else than a frame or the clock changed one.
+    pub fn look_again(&mut self, cx: &mut Context<'_>) {
+        if self.heard.is_none() {
+            return;
+        }
+        let footing = self.footing_by_clock(cx);
+        // What a backlog still holds is judged at its own time, so the lift isn't brought to the present before.
+        if footing == Footing::Sound {
+            let now = cx.books.now.elapsed;
+            self.fire_until(cx, now, footing);
+            self.judged = self.judged.max(now);
+        }
+        self.judge(cx, ALL, None, footing);
     }
 
     /// Fires what falls due up to a judged time, moment by moment.
@@ -361,7 +384,9 @@ impl Lift {
         self.runs.iter().any(|run| match &run.phase {
             Phase::Idle => false,
             Phase::Holding(hold) => hold.waits == Wait::Footing,
-            Phase::Open(open) => policy.rule_of(run.rule).is_some_and(|(_, rule)| open.certainty < rule.certainty),
+            Phase::Open(open) => {
+                open.unproven || policy.rule_of(run.rule).is_some_and(|(_, rule)| open.certainty < rule.certainty)
+            }
         })
     }
 
@@ -380,8 +405,11 @@ impl Lift {
                 continue;
             }
             let evidence = judge::evidence(rule, &facts, false);
+            let closed = judge::find(&self.runs, cx.policy.number(*ix)).and_then(|run| run.closed.as_ref());
+            let within_ms = cx.policy.set.moments.reopen_within_ms;
+            let reopens = !rule.is_critical() && closed.is_some_and(|c| !c.by_hand && at - c.at <= within_ms);
             let (severity, certainty, reason) = (rule.severity, rule.certainty, Reason::AlreadyOver);
-            self.carry_out(cx, *ix, Transition::Open { reopens: false, severity, certainty, reason, at }, evidence);
+            self.carry_out(cx, *ix, Transition::Open { reopens, severity, certainty, reason, at }, evidence);
             if !matches!(rule.clear, crate::core::rules::Clear::Manual) {
                 self.carry_out(cx, *ix, Transition::Clear { reason, at }, Vec::new());
             }
@@ -397,10 +425,7 @@ impl Lift {
         let now = cx.books.now.elapsed;
         judge::forget_changed(cx, &who, &mut self.runs, self.policy, now);
         self.policy = cx.policy.version;
-        if self.heard.is_some() {
-            self.judged = self.judged.max(now);
-            self.judge(cx, ALL, None, self.footing_by_clock(cx));
-        }
+        self.look_again(cx);
         self.judge_due_dates(cx, today);
     }
 
@@ -473,7 +498,7 @@ impl Lift {
             };
             let who = self.who();
             built_in::raise(cx, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::SelfCheck, vec![behind]);
-        } else if !self.runs.is_empty() {
+        } else if built_in::has_any(&self.runs) {
             let who = self.who();
             built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::ConditionEnded);
         }
@@ -519,12 +544,16 @@ impl Lift {
         }
     }
 
-    fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {
+    /// Whether nothing it reported is known any more.
+    fn is_silent(&self, cx: &Context<'_>) -> bool {
         let moments = &cx.policy.set.moments;
-        let unknown_ms =
-            moments.unknown_after_ms.max(i64::from(moments.unknown_keep_alives) * self.keep_alive_ms(moments));
+        let keep_alives_ms = i64::from(moments.unknown_keep_alives) * self.keep_alive_ms(moments);
         let silent_ms = self.heard.map_or(0, |(heard, _)| cx.hearing.now().0 - heard.0);
-        let is_silent = silent_ms >= unknown_ms;
+        silent_ms >= moments.unknown_after_ms.max(keep_alives_ms)
+    }
+
+    fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {
+        let is_silent = self.is_silent(cx);
         LiftFacts { lift: self, policy: cx.policy, is_silent, now: cx.books.now.elapsed, frame, rule, over: &[] }
     }
 }
@@ -548,139 +577,3 @@ pub fn row_order(took: Took) -> row::Order {
 
 /// Everything that rules of lifts read.
 pub const ALL: Reads = Reads::ALL;
-
-/// A lift as its rules' conditions read it.
-struct LiftFacts<'a> {
-    lift: &'a Lift,
-    policy: &'a Policy,
-    /// Silent for so long that nothing it reported is known any more.
-    is_silent: bool,
-    now: Elapsed,
-    frame: Option<&'a Frame>,
-    rule: Option<&'a Rule>,
-    /// Codes that count although a newer frame excludes them.
-    over: &'a [Item],
-}
-
-impl LiftFacts<'_> {
-    fn held(&self, field: Field) -> Option<i64> {
-        match self.lift.registers.register(field)?.held {
-            Held::Known(value) => Some(value),
-            Held::Never | Held::Unknown => None,
-        }
-    }
-
-    /// Shut is every reported state but open; a door that moves counts once it has moved for too long.
-    fn door_shut(&self) -> Option<bool> {
-        use crate::model::frame::Door;
-        let shut_after_ms = self.policy.set.moments.door_shut_after_ms;
-        Some(match self.lift.registers.door()? {
-            Door::Open => false,
-            Door::Closed | Door::Locked | Door::NotFullyClosed => true,
-            Door::Opening | Door::Closing => {
-                self.lift.registers.door_moves_since.is_some_and(|since| self.lift.judged - since >= shut_after_ms)
-            }
-        })
-    }
-
-    fn normal_run(&self) -> bool {
-        let carried = matches!((self.frame, self.rule), (Some(f), Some(r)) if registers::carries(f, &r.raising));
-        self.frame.is_some_and(|frame| frame.car.known() == Some(&Car::Running))
-            && self.held(Field::Mode) == Some(Mode::Normal.number().into())
-            && !carried
-    }
-}
-
-impl Facts for LiftFacts<'_> {
-    fn field(&self, field: Field) -> Value {
-        match field {
-            Field::DeviceEquipment => self.lift.entry.as_ref().map(|e| schema::equipment_number(e.equipment)).into(),
-            Field::DeviceRegistered => Value::Bool(self.lift.entry.is_some()),
-            Field::NormalRun => Value::Bool(self.normal_run()),
-            _ if self.is_silent => Value::Unknown,
-            Field::DoorShut => self.door_shut().into(),
-            Field::DoorZone | Field::Passenger => self.held(field).map(|v| v != 0).into(),
-            _ => self.held(field).into(),
-        }
-    }
-
-    fn code(&self, list: CodeList, code: u32) -> Tri {
-        let wanted = [crate::core::rules::CodeTerm::Code(list, code)];
-        if !self.over.is_empty() && registers::waited_for(self.over, &wanted) {
-            return Tri::True;
-        }
-        if self.is_silent { Tri::Unknown } else { self.lift.registers.code(list, code, self.lift.judged) }
-    }
-
-    fn condition(&self, name: &str) -> Tri {
-        if self.over.iter().any(|item| matches!(item, Item::Condition(n) if **n == *name)) {
-            return Tri::True;
-        }
-        if self.is_silent { Tri::Unknown } else { self.lift.registers.condition(name) }
-    }
-
-    fn extra(&self, extra: u16) -> Option<f64> {
-        let name = self.policy.set.extras.get(usize::from(extra))?;
-        if self.is_silent { None } else { self.lift.registers.extra(name).map(|(value, _)| value) }
-    }
-
-    fn is_open(&self, rule: RuleIx) -> bool {
-        judge::is_open(self.policy, &self.lift.runs, rule)
-    }
-}
-
-impl Reading for LiftFacts<'_> {
-    fn age_ms(&self, term: &Term) -> Option<i64> {
-        let registers = &self.lift.registers;
-        let at = match term {
-            Term::Field(Field::DoorShut) => {
-                registers.register(Field::Door).filter(|r| r.held != Held::Never).map(|r| r.at)
-            }
-            Term::Field(field) => registers.register(*field).filter(|r| r.held != Held::Never).map(|r| r.at),
-            Term::Code(list, code) => registers.reported_at(*list, *code),
-            Term::Extra(_, name) => registers.extra(name).map(|(_, at)| at),
-            Term::Condition(_) | Term::Open(..) => None,
-        };
-        at.map(|at| (self.now - at).max(0))
-    }
-}
-
-/// Something that is due on a civil day, as its rules' conditions read it.
-struct ObligationFacts<'a> {
-    policy: &'a Policy,
-    runs: &'a [Run],
-    due: Option<CivilDay>,
-    today: CivilDay,
-}
-
-impl Facts for ObligationFacts<'_> {
-    fn field(&self, field: Field) -> Value {
-        match field {
-            Field::ObligationKind => Value::Int(KIND_INSPECTION),
-            Field::ObligationDaysOverdue => self.due.map(|due| i64::from(self.today.0 - due.0)).into(),
-            _ => Value::Unknown,
-        }
-    }
-
-    fn code(&self, _: CodeList, _: u32) -> Tri {
-        Tri::Unknown
-    }
-
-    fn condition(&self, _: &str) -> Tri {
-        Tri::Unknown
-    }
-
-    fn extra(&self, _: u16) -> Option<f64> {
-        None
-    }
-
-    fn is_open(&self, rule: RuleIx) -> bool {
-        judge::is_open(self.policy, self.runs, rule)
-    }
-}
-
-impl Reading for ObligationFacts<'_> {
-    fn age_ms(&self, _: &Term) -> Option<i64> {
-        None
-    }
-}

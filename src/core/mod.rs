@@ -142,6 +142,7 @@ impl Core {
         let mut out = self.begin(record);
         match &record.kind {
             Kind::Start { .. } => self.hearing.start(record.elapsed),
+            Kind::Recovered { epoch, retell } => self.take_recovery(&mut out, *epoch, *retell),
             Kind::Policy(text) => out.reply = Some(self.take_policy(text)),
             Kind::Report { topic, payload } => self.take_report(&mut out, topic, payload),
             Kind::Link(link) => self.take_link(*link),
@@ -179,6 +180,8 @@ impl Core {
         // The inbox never lets elapsed time step back; should a foreign one, timers must not run backwards.
         let elapsed = record.elapsed.max(self.books.now.elapsed);
         self.books.now = Now { elapsed, wall: record.wall };
+        // No record is judged by the day of the one before it.
+        self.turn_day();
         Effects::default()
     }
 

@@ -3,8 +3,10 @@
 use jiff::tz::TimeZone;
 
 use crate::core::books::Books;
+use crate::core::judge::built_in;
 use crate::core::judge::run::RuleNo;
 use crate::core::rules::{self, Family, Reads, Rule, RuleIx, RuleSet};
+use crate::limits;
 use crate::model::record::PolicyText;
 
 #[derive(Debug, Clone)]
@@ -42,6 +44,10 @@ impl Policy {
     /// Compiles a policy to follow `before`. Every fault comes back, one a line.
     pub fn compile(text: &PolicyText, before: &Policy, books: &mut Books) -> Result<Self, String> {
         let (set, zone) = check(text)?;
+        if books.names.len() > limits::RULE_NAMES {
+            let most = limits::RULE_NAMES;
+            return Err(format!("more than {most} rule ids were in force over time; keep the ids of rules"));
+        }
         let version = before.version + 1;
         let numbers: Vec<RuleNo> = set.rules.iter().map(|rule| books.number(&rule.id)).collect();
         let mut known = before.known.clone();
@@ -153,8 +159,11 @@ pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), String> {
     });
     let set =
         rules::parse(&text.rules).map_err(|rule_faults| faults.extend(rule_faults.iter().map(ToString::to_string)));
+    // Its alerts would be mixed up with those that this service raises itself.
+    let taken = set.iter().flat_map(|set| &set.rules).filter(|rule| built_in::title_of(&rule.id).is_some());
+    faults.extend(taken.map(|rule| format!("rule `{}` has the id of an alert of this service; rename it", rule.id)));
     match (set, zone) {
-        (Ok(set), Ok(zone)) => Ok((set, zone)),
+        (Ok(set), Ok(zone)) if faults.is_empty() => Ok((set, zone)),
         _ => Err(faults.join("\n")),
     }
 }

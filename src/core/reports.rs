@@ -103,7 +103,7 @@ impl Core {
         let flags = self.flags(site, &scan);
         if took != Took::VeryLate {
             let ix = self.cylinder(scan.cylinder)?;
-            self.note_inspection(ix, site, &scan);
+            self.note_scan(ix, site, &scan, &flags);
             let today = self.day();
             let place = self.sites.get(&site).cloned();
             let (mut cx, _, cylinders) = self.context(out);
@@ -178,8 +178,12 @@ impl Core {
         flags
     }
 
-    /// A passed inspection by a registered inspection body is good until the date it names.
-    fn note_inspection(&mut self, cylinder: u32, site: SiteCode, scan: &Scan) {
+    /// A passed inspection by a registered inspection body is good until the date it names; a scrapped cylinder, by
+    /// whoever may say so, is void.
+    fn note_scan(&mut self, cylinder: u32, site: SiteCode, scan: &Scan, flags: &[ScanFlag]) {
+        if scan.event == ScanEvent::Scrapped && !flags.contains(&ScanFlag::ForeignSite) {
+            self.cylinders.get_mut(cylinder).scrapped = true;
+        }
         let is_body = self.sites.get(&site).is_some_and(|site| site.kind == SiteKind::InspectionBody);
         if scan.event != ScanEvent::Inspected || scan.passed != Some(true) || !is_body {
             return;

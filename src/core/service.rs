@@ -75,12 +75,13 @@ impl Service {
 
     /// When time alone next changes something.
     pub fn next_timer(&self, books: &Books, hearing: &Hearing) -> Option<Elapsed> {
-        let is_said = || {
-            self.runs.iter().any(|run| {
-                run.open().is_some() && books.names[usize::from(run.rule.0)].as_str() == built_in::INGEST_BLIND.id
-            })
-        };
-        let blind = (!is_said()).then(|| hearing.alarm_at());
+        let is_blindness = |run: &&Run| books.names[usize::from(run.rule.0)].as_str() == built_in::INGEST_BLIND.id;
+        let blindness = self.runs.iter().find(is_blindness);
+        // A person who cleared it is told again, but not at once.
+        let by_hand = blindness.and_then(|run| run.closed.as_ref()).filter(|closed| closed.by_hand);
+        let rearmed = by_hand.map_or(hearing.alarm_at(), |closed| closed.at + built_in::REARM_MS);
+        let is_said = blindness.is_some_and(|run| run.open().is_some());
+        let blind = (!is_said).then(|| hearing.alarm_at().max(rearmed));
         let quiet = self.dropped_at.map(|at| at + DROPS_QUIET_MS);
         blind.into_iter().chain(quiet).min()
     }

@@ -2,6 +2,8 @@
 
 use super::{Core, Effects};
 use crate::limits;
+use crate::model::archive::Entry;
+use crate::model::row::Row;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 
 /// The civil day in the policy's zone, and when it begins and ends.
@@ -16,6 +18,8 @@ pub struct Today {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sweep {
     next: usize,
+    /// Tell the store the archive on the way.
+    retell: bool,
 }
 
 impl Core {
@@ -30,7 +34,7 @@ impl Core {
         let day = CivilDay::of(wall, zone);
         let today = Today { day, begins: day.begins(zone), ends: CivilDay(day.0 + 1).begins(zone) };
         if self.today.replace(today).is_some_and(|before| before.day != day) {
-            self.sweep = Some(Sweep::default());
+            self.sweep = Some(Sweep { next: 0, retell: self.sweep.is_some_and(|sweep| sweep.retell) });
         }
     }
 
@@ -46,11 +50,21 @@ impl Core {
     /// Every subject is to be looked at, from the first one on.
     pub(super) fn sweep_all(&mut self) {
         self.today = None;
-        self.sweep = Some(Sweep::default());
+        self.sweep = Some(Sweep { next: 0, retell: self.sweep.is_some_and(|sweep| sweep.retell) });
+    }
+
+    /// Numbers from before mean something else: events and checkpoints say so by a higher epoch.
+    pub(super) fn take_recovery(&mut self, out: &mut Effects, epoch: u32, retell: bool) {
+        self.books.epoch = self.books.epoch.max(epoch);
+        if retell {
+            out.rows.extend(self.firms.values().cloned().map(|firm| Row::Entry(Entry::Firm(firm))));
+            out.rows.extend(self.sites.values().cloned().map(|site| Row::Entry(Entry::Site(site))));
+            self.sweep = Some(Sweep { next: 0, retell: true });
+        }
     }
 
     pub(super) fn continue_sweep(&mut self, out: &mut Effects) {
-        let Some(Sweep { next }) = self.sweep else { return };
+        let Some(Sweep { next, retell }) = self.sweep else { return };
         let (lifts, all) = (self.lifts.len(), self.lifts.len() + self.cylinders.len());
         let end = (next + limits::SWEEP_SUBJECTS).min(all);
         let today = self.day();
@@ -62,14 +76,21 @@ impl Core {
                     let lift = lifts_table.get_mut(ix);
                     lift.follow(&mut cx, today);
                     lift.judge_due_dates(&mut cx, today);
+                    if let Some(entry) = lift.entry.as_deref().filter(|_| retell) {
+                        cx.out.rows.push(Row::Entry(Entry::Lift(entry.clone())));
+                    }
                     self.settle(ix);
                 }
                 None => {
                     let ix = u32::try_from(at - lifts).expect("tables are bounded far below 2^32");
-                    cylinders.get_mut(ix).follow(&mut cx, today);
+                    let cylinder = cylinders.get_mut(ix);
+                    cylinder.follow(&mut cx, today);
+                    if let Some(entry) = cylinder.entry.as_deref().filter(|_| retell) {
+                        cx.out.rows.push(Row::Entry(Entry::Cylinder(entry.clone())));
+                    }
                 }
             }
         }
-        self.sweep = (end < all).then_some(Sweep { next: end });
+        self.sweep = (end < all).then_some(Sweep { next: end, retell });
     }
 }

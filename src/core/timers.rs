@@ -69,7 +69,8 @@ impl Timers {
 
     /// The backlog is in: every waiting lift is looked at.
     pub fn wake_waiting(&mut self) {
-        self.woken = self.waiting.clone();
+        // Those that still wait when they have been looked at are put back then.
+        self.woken.append(&mut self.waiting);
     }
 
     fn pop_clock(&mut self, now: Elapsed) -> Option<(Elapsed, u32)> {
@@ -98,33 +99,37 @@ impl Core {
     /// record, which a `Tick` brings at once. Early entries don't count, so that a core that was restored from a
     /// snapshot, and has none, fires the same.
     pub(super) fn fire_due(&mut self, out: &mut Effects) {
+        let today = self.day();
         for _ in 0..limits::FIRES_PER_RECORD {
             let Some(ix) = self.timers.woken.pop_first() else { break };
             let (mut cx, lifts, _) = self.context(out);
+            lifts.get_mut(ix).follow(&mut cx, today);
             lifts.get_mut(ix).drained(&mut cx);
             self.settle(ix);
         }
         for _ in 0..limits::FIRES_PER_RECORD {
-            let Some(ix) = self.next_by_clock() else { break };
+            let Some((due, ix)) = self.next_by_clock() else { break };
             let (mut cx, lifts, _) = self.context(out);
-            lifts.get_mut(ix).fire(&mut cx);
+            lifts.get_mut(ix).follow(&mut cx, today);
+            lifts.get_mut(ix).fire(&mut cx, due);
             self.settle(ix);
         }
         for _ in 0..limits::FIRES_PER_RECORD {
             let Some(ix) = self.next_by_silence() else { break };
             let (mut cx, lifts, _) = self.context(out);
+            lifts.get_mut(ix).follow(&mut cx, today);
             lifts.get_mut(ix).fall_silent(&mut cx);
             self.settle(ix);
         }
     }
 
-    fn next_by_clock(&mut self) -> Option<u32> {
+    fn next_by_clock(&mut self) -> Option<(Elapsed, u32)> {
         let now = self.books.now.elapsed;
         let drained = self.hearing.is_drained();
         loop {
             let (entry, ix) = self.timers.pop_clock(now)?;
-            if self.lifts.get(ix).next_timer(&self.policy, drained).is_some_and(|due| due <= entry) {
-                return Some(ix);
+            if let Some(due) = self.lifts.get(ix).next_timer(&self.policy, drained).filter(|due| *due <= entry) {
+                return Some((due, ix));
             }
             self.settle(ix);
         }

@@ -127,7 +127,7 @@ pub struct Place {
 /// One transition of one alert, with the whole of the alert as it stands after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertEvent {
-    /// Gapless within `epoch`, from 1.
+    /// Gapless within `epoch`, and never falling.
     pub seq: u64,
     pub epoch: u32,
     pub kind: EventKind,

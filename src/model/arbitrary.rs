@@ -359,6 +359,7 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
         });
     let kind = prop_oneof![
         text().prop_map(|version| Kind::Start { version }),
+        (any::<u32>(), any::<bool>()).prop_map(|(epoch, retell)| Kind::Recovered { epoch, retell }),
         policy().prop_map(Kind::Policy),
         (text(), bytes()).prop_map(|(topic, payload)| Kind::Report { topic, payload }),
         link.prop_map(Kind::Link),

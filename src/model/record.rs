@@ -24,6 +24,13 @@ pub enum Kind {
     Start {
         version: Box<str>,
     },
+    /// A person had journals and store go on together although they didn't fit (`vigil recover`): from here on positions
+    /// and numbers may mean something else than before.
+    Recovered {
+        epoch: u32,
+        /// The store is new: the archive is told to it again.
+        retell: bool,
+    },
     /// All that judging depends on. Always the whole of it.
     Policy(PolicyText),
     /// A message from the broker, as it came.

@@ -110,6 +110,11 @@ impl CivilDay {
         Wall(start.map_or(i64::MAX, |at| at.as_millisecond()))
     }
 
+    /// How many days it lies after another one.
+    pub fn days_since(self, other: Self) -> i64 {
+        i64::from(self.0) - i64::from(other.0)
+    }
+
     fn date(self) -> jiff::civil::Date {
         Self::EPOCH.saturating_add(jiff::Span::new().days(self.0.clamp(-1_000_000, Self::LAST.0)))
     }

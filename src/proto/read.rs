@@ -12,7 +12,7 @@ use crate::proto::internal as wire;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CodecError {
     #[error("it is not of the form that this program knows: {0}")]
-    Malformed(#[from] prost::DecodeError),
+    Malformed(String),
     #[error("it lacks {0}, or has one of a kind that this program does not know: was it written by a newer version?")]
     Missing(&'static str),
     #[error("its {what} is {got:?}, which this program does not know: was it written by a newer version?")]
@@ -22,6 +22,12 @@ pub enum CodecError {
 }
 
 pub(crate) type Result<T> = std::result::Result<T, CodecError>;
+
+impl From<prost::DecodeError> for CodecError {
+    fn from(error: prost::DecodeError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
 
 impl From<CodeError> for CodecError {
     fn from(error: CodeError) -> Self {

@@ -235,12 +235,18 @@ impl Driver {
 
 impl Rounds {
     fn new(driver: &Driver) -> Self {
-        let mut positions = driver.snapshots.list().unwrap_or_default().into_iter().rev().map(|info| info.pos);
-        let elapsed = driver.clock.elapsed();
+        let snapshots = driver.snapshots.list().unwrap_or_default();
+        let mut newest_first = snapshots.iter().rev();
+        let (elapsed, wall) = (driver.clock.elapsed(), driver.clock.wall());
+        let (newest, older) = (newest_first.next(), newest_first.next());
+        // Counted from the newest snapshot, not from the start: a service that ends again and again before its first
+        // one is due would replay more each time. Elapsed time began with the inbox.
+        let every_ms = driver.options.snapshot_every_ms;
+        let snapshot_at = newest.map_or(Elapsed(0), |info| elapsed + -(wall - info.taken_at).clamp(0, every_ms));
         Self {
             housekept_at: elapsed,
-            snapshot_at: elapsed,
-            snapshots: [positions.next(), positions.next()],
+            snapshot_at,
+            snapshots: [newest.map(|info| info.pos), older.map(|info| info.pos)],
             writing: None,
             health: Health::default(),
             stopping: false,

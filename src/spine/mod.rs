@@ -27,7 +27,7 @@ use crate::model::time::{Elapsed, Wall};
 /// Why the spine can't go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SpineError {
-    #[error("{0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
     /// It is noted, and will be passed over after a restart.
     #[error("the record at position {pos} of the inbox made the core fail; it will be skipped")]
@@ -246,6 +246,18 @@ impl Spine {
     pub fn trim(&mut self, inbox: u64, outbox: u64) -> Result<(), SpineError> {
         self.inbox.trim(inbox)?;
         self.outbox.trim(outbox)?;
+        Ok(())
+    }
+
+    /// Begins a higher epoch in both journals and notes it, so that nobody takes what follows for a continuation.
+    pub fn raise_epoch(&mut self, epoch: u32, retell: bool) -> Result<(), SpineError> {
+        self.inbox.raise_epoch(epoch)?;
+        self.outbox.raise_epoch(epoch)?;
+        let now = self.core.now();
+        self.enter(Kind::Recovered { epoch, retell }, now.elapsed, now.wall)?;
+        while self.next_deadline().is_some_and(|due| due <= now.elapsed) {
+            self.tick(now.elapsed, now.wall)?;
+        }
         Ok(())
     }
 

@@ -29,9 +29,9 @@ pub struct Parts {
 
 #[derive(Debug, thiserror::Error)]
 pub enum RecoverError {
-    #[error("{0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
-    #[error("{0}")]
+    #[error(transparent)]
     Spine(#[from] SpineError),
     #[error("the record at position {pos} of the inbox can't be read: {error}")]
     Record { pos: u64, error: CodecError },

@@ -21,9 +21,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum WriterError {
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("{0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("the outbox's entry at position {pos} can't be read: {error}")]
     Entry { pos: u64, error: CodecError },
@@ -41,6 +41,19 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// Refuses a store that doesn't belong to the journals, if it answers now: before anything is acknowledged that
+    /// nobody would look for in these journals. One that is away is asked by `run`, once it is back.
+    pub async fn check(&mut self, within: Duration) -> Result<(), WriterError> {
+        let store = Arc::clone(&self.store);
+        // In a task of its own, so that a new database that takes longer is set up all the same.
+        let asked = tokio::spawn(async move { store.checkpoint().await });
+        match tokio::time::timeout(within, asked).await {
+            Ok(Ok(Ok(stored))) => self.begin(stored).map(|_| ()),
+            Ok(Ok(Err(error))) if !error.is_transient() => Err(error.into()),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// Runs until `shutdown`, then stores what is there and returns; or until something is wrong that time won't mend.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), WriterError> {
         let ask = |store: Arc<dyn Store>| -> Attempt<_> { Box::pin(async move { store.checkpoint().await }) };

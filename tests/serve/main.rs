@@ -8,4 +8,7 @@ mod commands;
 mod history;
 mod import;
 mod operate;
+#[allow(dead_code, unreachable_pub, reason = "other tests use the rest of it")]
+#[path = "../support/wait.rs"]
+mod wait;
 mod world;

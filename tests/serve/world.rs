@@ -367,7 +367,7 @@ pub(crate) async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> 
             if let Some(value) = attempt().await {
                 return value;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            crate::wait::pause().await;
         }
     };
     tokio::time::timeout(PATIENCE, trying).await.unwrap_or_else(|_| panic!("{what} never came true"))

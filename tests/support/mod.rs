@@ -1,6 +1,8 @@
 //! What the integration tests share. Each test file uses a part of it.
+#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it, and is a crate of its own")]
 
+pub mod fleet;
 pub mod misbehaving;
 pub mod mosquitto;
 pub mod postgres;
@@ -8,5 +10,8 @@ pub mod process;
 pub mod publisher;
 pub mod python;
 pub mod rows;
+pub mod service;
 pub mod spine;
 pub mod vigil;
+pub mod wait;
+pub mod watcher;

@@ -1,14 +1,18 @@
 //! A Mosquitto of a test's own: on a free loopback port, with config and data in a temporary folder.
+//!
+//! It ends as a `Process` does.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::process::{self, Process};
+use super::process::{Process, quiet};
+use super::wait::is_soon;
+
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -90,19 +94,14 @@ impl Mosquitto {
 
     fn try_start_again(&mut self) -> bool {
         assert!(self.running.is_none(), "it runs already");
-        let mut command = process::command("mosquitto");
+        let mut command = quiet("mosquitto");
         command.arg("-c").arg(self.path("conf"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let (mut running, _) = Process::start(command);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < deadline && !running.ends_within(Duration::from_millis(5)) {
-            if TcpStream::connect(self.addr).is_ok() && !running.has_ended() {
-                self.running = Some(running);
-                return true;
-            }
-        }
-        running.end(Signal::KILL);
-        false
+        is_soon(START_LIMIT, || running.has_ended() || TcpStream::connect(self.addr).is_ok());
+        // Whoever answers may be somebody else, who had the port before.
+        let starts = !running.has_ended() && TcpStream::connect(self.addr).is_ok();
+        self.running = starts.then_some(running);
+        starts
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -1,13 +1,14 @@
 //! A PostgreSQL server of our own: on a free loopback port, with its data in a temporary folder.
 //!
 //! A shell stands between us and the server and reads from a pipe that we hold open. A word on the pipe tells it how to
-//! stop the server; when the pipe closes without one, this process is gone, and it also removes the data. So nothing is
-//! left behind, however the tests end.
+//! stop the server; when the pipe closes without one, this process is gone, and it also removes the data. So no
+//! server is left behind, however the tests end, and no data, unless they are killed while it is being created.
 
 use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -107,6 +108,8 @@ impl Postgres {
         let mut shell = Command::new("sh");
         shell.args(["-c", WATCH, "watch"]).arg(&self.folder);
         shell.arg(postgres.get_program()).args(postgres.get_args());
+        // What interrupts us, such as Ctrl-C, must reach the shell as a closed pipe and not by itself.
+        shell.process_group(0);
         shell.stdin(Stdio::piped()).stdout(log.try_clone().expect("a second handle")).stderr(log);
         let mut child = shell.spawn().expect("there is a shell");
         loop {

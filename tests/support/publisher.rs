@@ -17,6 +17,9 @@ pub struct Publisher {
     batched: usize,
     unacked: usize,
     packet_id: u16,
+    /// Of the PUBACK that is due next: they come in the order of what they acknowledge.
+    ack_id: u16,
+    acknowledged: u64,
 }
 
 impl Publisher {
@@ -25,7 +28,16 @@ impl Publisher {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(Duration::from_secs(30)))?;
         let answers = BufReader::new(socket.try_clone()?);
-        let mut publisher = Self { socket, answers, batch: Vec::new(), batched: 0, unacked: 0, packet_id: 0 };
+        let mut publisher = Self {
+            socket,
+            answers,
+            batch: Vec::new(),
+            batched: 0,
+            unacked: 0,
+            packet_id: 0,
+            ack_id: 1,
+            acknowledged: 0,
+        };
         // MQTT 3.1.1, clean session, a keep-alive of 60 s (rumqttd takes no one without), which no test comes near.
         let mut connect = b"\x00\x04MQTT\x04\x02\x00\x3c".to_vec();
         connect.extend(text(client_id));
@@ -38,7 +50,7 @@ impl Publisher {
     }
 
     pub fn publish(&mut self, topic: &str, payload: &[u8]) -> io::Result<()> {
-        self.packet_id = if self.packet_id == u16::MAX { 1 } else { self.packet_id + 1 };
+        self.packet_id = after(self.packet_id);
         let packet = packet(0x32, &[&text(topic), &self.packet_id.to_be_bytes(), payload]);
         self.batch.extend_from_slice(&packet);
         self.batched += 1;
@@ -55,7 +67,12 @@ impl Publisher {
         self.wait_for_acks(0)
     }
 
-    fn send(&mut self) -> io::Result<()> {
+    /// How many messages of this connection the broker has acknowledged, always the first ones.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    pub fn send(&mut self) -> io::Result<()> {
         self.socket.write_all(&self.batch)?;
         self.unacked += self.batched;
         self.batch.clear();
@@ -66,9 +83,15 @@ impl Publisher {
     fn wait_for_acks(&mut self, left: usize) -> io::Result<()> {
         while self.unacked > left {
             let answer = self.answer()?;
-            if answer.first() != Some(&0x40) {
-                return Err(io::Error::other(format!("the broker sent {answer:02x?} where a PUBACK was due")));
+            let [due_high, due_low] = self.ack_id.to_be_bytes();
+            if answer != [0x40, 2, due_high, due_low] {
+                let due = self.ack_id;
+                return Err(io::Error::other(format!(
+                    "the broker sent {answer:02x?} where the PUBACK of {due} was due"
+                )));
             }
+            self.ack_id = after(self.ack_id);
+            self.acknowledged += 1;
             self.unacked -= 1;
         }
         Ok(())
@@ -82,6 +105,10 @@ impl Publisher {
         self.answers.read_exact(&mut answer[2..])?;
         Ok(answer)
     }
+}
+
+fn after(packet_id: u16) -> u16 {
+    if packet_id == u16::MAX { 1 } else { packet_id + 1 }
 }
 
 fn text(text: &str) -> Vec<u8> {

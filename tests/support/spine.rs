@@ -14,6 +14,8 @@ use vigil::model::record::Link;
 use vigil::model::time::Elapsed;
 use vigil::spine::input::{Durable, Input, Inputs, Token};
 
+use super::wait::is_soon;
+
 /// Far above what anything takes, so that only what never comes runs into it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -180,10 +182,6 @@ pub fn payloads(seen: &[Seen]) -> Vec<String> {
 }
 
 /// Waits for what will be true soon.
-pub fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_true() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+pub fn wait_until(what: &str, is_true: impl FnMut() -> bool) {
+    assert!(is_soon(PATIENCE, is_true), "waited in vain until {what}");
 }

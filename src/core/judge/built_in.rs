@@ -53,6 +53,9 @@ impl BuiltIn {
     }
 }
 
+/// After a person cleared one it opens again once what it says was over, or after this time: no rule file says so.
+pub const REARM_MS: i64 = 10 * 60_000;
+
 /// What an alert is called whose rule is gone.
 pub fn title_of_changed() -> Title {
     Title { en: "The rule has changed or is gone".into(), zh: "规则已变更或删除".into() }
@@ -92,18 +95,28 @@ pub fn raise_to(
     let transition = match &run.phase {
         Phase::Open(open) if open.severity >= severity => return,
         Phase::Open(_) => Transition::Raise { severity, certainty, reason, at },
+        _ if run.closed.as_ref().is_some_and(|closed| closed.by_hand && at - closed.at < REARM_MS) => return,
         Phase::Idle | Phase::Holding(_) => Transition::Open { reopens: false, severity, certainty, reason, at },
     };
     let title = which.title();
     books.carry_out(out, who, run, &Label { title: &title, dispatch: None }, transition, evidence, &ByHand::default());
 }
 
+/// Whether there may be anything to clear: asked with every frame, so it looks up no name.
+pub fn has_any(runs: &[Run]) -> bool {
+    runs.iter().any(|run| run.open().is_some() || run.closed.as_ref().is_some_and(|closed| closed.by_hand))
+}
+
 pub fn clear(books: &mut Books, out: &mut Effects, who: &Who, runs: &mut [Run], which: &BuiltIn, reason: Reason) {
-    if runs.iter().all(|run| run.open().is_none()) {
+    if !has_any(runs) {
         return;
     }
     let number = books.number(&which.rule_id());
-    let Some(run) = runs.iter_mut().find(|run| run.rule == number && run.open().is_some()) else { return };
+    let Some(run) = runs.iter_mut().find(|run| run.rule == number) else { return };
+    if run.open().is_none() {
+        run.closed = None;
+        return;
+    }
     let title = which.title();
     let at = books.now.elapsed;
     let label = Label { title: &title, dispatch: None };

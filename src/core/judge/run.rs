@@ -50,6 +50,8 @@ pub struct Open {
     pub certainty: Certainty,
     pub opened_at: Wall,
     pub acknowledged: Option<Acknowledged>,
+    /// What it was opened by may be over: it sends nobody until it is confirmed.
+    pub unproven: bool,
     pub evidence: Vec<Evidence>,
     /// Since when the clear condition has been known true, and how long it was before it became unknown.
     pub clear_since: Option<Elapsed>,
@@ -218,11 +220,12 @@ impl Open {
         }
         let confirmed = inputs.when.is_true() && inputs.footing == Footing::Sound;
         let certainty = if confirmed { self.certainty.max(rule.certainty) } else { self.certainty };
+        let proven = confirmed && std::mem::take(&mut self.unproven);
         let severity = self.severity.max(inputs.severity);
         if severity > self.severity {
             return Some(Transition::Raise { severity, certainty, reason: Reason::Escalated, at: inputs.at });
         }
-        (certainty > self.certainty).then_some(Transition::Raise {
+        (proven || certainty > self.certainty).then_some(Transition::Raise {
             severity,
             certainty,
             reason: Reason::Confirmed,
@@ -256,3 +259,6 @@ impl Open {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

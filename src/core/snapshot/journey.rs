@@ -102,6 +102,16 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step(), 1..80)
 }
 
+/// So many lifts report a trapped passenger twice, which holds until it opens.
+pub(super) fn plain(lifts: usize) -> Vec<Step> {
+    let members =
+        r#","mode":"normal","car":"stopped","door_zone":false,"door":"closed","passenger":true,"alarms":[90]"#;
+    let frame = || FrameStep { order: Turn::Next(1), late_ms: Some(0), members: members.into() };
+    let step = |after_ms, what| Step { after_ms, set_ms: 0, what };
+    let report = |lift| step(20_000, What::Frames(lift, vec![frame()]));
+    (0..lifts).chain(0..lifts).map(report).collect()
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let after_ms = prop_oneof![
         6 => 0..3_000i64,
@@ -256,6 +266,11 @@ pub(super) fn policy(variant: u8, zone: &str) -> PolicyText {
     PolicyText { rules, zone: zone.into(), tzdb: "test".into(), topic_prefix: "vigil/v1".into() }
 }
 
+/// Of one rule.
+pub(super) fn small_policy() -> PolicyText {
+    PolicyText { rules: vec![("extra.toml".into(), EXTRA.into())], ..policy(0, "Asia/Shanghai") }
+}
+
 /// The world around the cores, which all get the same records.
 pub(super) struct World {
     pub(super) cores: Vec<Core>,
@@ -287,13 +302,6 @@ impl World {
                 effects,
                 "core {n}, restored, says something else than the first, of {record:?}"
             );
-        }
-        if self.cores[0].is_settled() {
-            let deadline = self.cores[0].next_deadline();
-            for (n, core) in self.cores.iter().enumerate().skip(1) {
-                // A core that was restored knows deadlines exactly; one that wasn't may look early, never late.
-                assert!(core.next_deadline() >= deadline, "core {n}: {:?} {deadline:?}", core.next_deadline());
-            }
         }
         effects
     }

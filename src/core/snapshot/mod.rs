@@ -4,6 +4,8 @@
 //! that was restored goes on exactly as the one it was taken from.
 
 #[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
 mod journey;
 mod read;
 mod subject;
@@ -69,6 +71,10 @@ impl Core {
     /// The state as it stands, to be encoded. Only when nothing is left over from the last record (`is_settled`).
     pub fn freeze(&self) -> Frozen {
         assert!(self.is_settled(), "what is left over from a record is in no snapshot");
+        self.parts()
+    }
+
+    fn parts(&self) -> Frozen {
         Frozen {
             next: self.next,
             books: self.books.clone(),

@@ -63,6 +63,7 @@ pub(super) fn cylinder(it: wire::CylinderState, rules: Rules) -> Result<Cylinder
         code: CylinderCode::parse(&it.code)?,
         entry: it.entry.map(read::cylinder).transpose()?.map(Arc::new),
         inspected_until: it.inspected_until_day.map(CivilDay),
+        scrapped: it.scrapped,
         runs: rules.runs(it.runs)?,
         policy: it.policy,
     })
@@ -85,7 +86,7 @@ fn order(it: wire::OrderState) -> Result<Order> {
         newest: it.newest.map(|it| newest(&it)).transpose()?,
         earlier: it.earlier.into_iter().map(|it| Boot { boot: it.boot, seq: it.seq, seen: it.seen }).collect(),
         claimed: it.claimed_at_ms.map(Wall),
-        run: it.run.map(lower_run),
+        run: it.run.map(lower_run).map(Box::new),
     })
 }
 
@@ -221,5 +222,6 @@ fn open(it: wire::OpenState) -> Result<Open> {
         evidence: it.evidence.into_iter().map(evidence).collect(),
         clear_since: it.clear_since_ms.map(Elapsed),
         clear_done_ms: span(it.clear_done_ms)?,
+        unproven: it.unproven,
     })
 }

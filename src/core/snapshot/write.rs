@@ -156,6 +156,7 @@ fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {
     w.some_sint(3, it.inspected_until.map(|day| day.0));
     runs(w, 4, &it.runs);
     w.uint(5, it.policy);
+    w.uint(6, it.scrapped);
 }
 
 fn scanner_state(w: &mut Writer<'_>, it: &Scanner) {
@@ -180,7 +181,7 @@ fn order(w: &mut Writer<'_>, it: &Order) {
         });
     }
     w.some_int(4, it.claimed.map(Wall::ms));
-    w.some_message(5, it.run.as_ref(), |w, it| {
+    w.some_message(5, it.run.as_deref(), |w, it| {
         w.uint(1, it.count);
         w.uint(2, it.last.boot);
         w.uint(3, it.last.seq);
@@ -306,6 +307,7 @@ fn open(w: &mut Writer<'_>, it: &Open) {
     }
     some_elapsed(w, 6, it.clear_since);
     w.int(7, it.clear_done_ms);
+    w.uint(8, it.unproven);
 }
 
 fn some_elapsed(w: &mut Writer<'_>, field: u32, at: Option<Elapsed>) {

@@ -40,7 +40,7 @@ impl Default for Hearing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     None,
-    /// The backlog is in.
+    /// The backlog is in: we know again what we heard.
     Drained,
 }
 
@@ -84,9 +84,10 @@ impl Hearing {
                 Change::Drained
             }
             Way::Open => {
+                let was_blind = self.is_blind(now);
                 self.heard_to = self.heard_to.max(sent);
                 self.proven_at = now;
-                Change::None
+                if was_blind { Change::Drained } else { Change::None }
             }
         }
     }

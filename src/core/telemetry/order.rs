@@ -35,7 +35,8 @@ pub struct Order {
     pub(crate) earlier: Vec<Boot>,
     /// The latest time that an accepted frame of this generation claimed.
     pub(crate) claimed: Option<Wall>,
-    pub(crate) run: Option<Run>,
+    /// Boxed: hardly any device has one.
+    pub(crate) run: Option<Box<Run>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +171,7 @@ impl Order {
                 run.last = key;
                 run.all_claimed_later &= later;
             }
-            run => *run = Some(Run { count: 1, last: key, began: now, all_claimed_later: later }),
+            run => *run = Some(Box::new(Run { count: 1, last: key, began: now, all_claimed_later: later })),
         }
         let Some(run) = &self.run else { return false };
         let span_ms = now - run.began;

@@ -108,7 +108,7 @@ pub struct Lingering {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Registers {
     pub(crate) fields: [Register; FIELDS.len()],
-    /// Since when the door has been opening or closing without having been anything else.
+    /// Since when the door has been opening or closing without having been known to be anything else.
     pub(crate) door_moves_since: Option<Elapsed>,
     /// Ascending by item, at most `limits::ACTIVE_ITEMS`.
     pub(crate) active: Vec<Active>,
@@ -142,6 +142,10 @@ impl Registers {
         let mut taken = Taken::default();
         self.take_fields(frame, stamp, judged, &mut taken.changed);
         self.take_codes(frame, stamp, judged, counts, &mut taken);
+        // A frame that no longer carries what a moment brought may clear what the frame before could not.
+        if self.lingering.iter().any(|lingering| lingering.until > judged) {
+            taken.changed |= Reads::CODES;
+        }
         if counts {
             self.take_moments(frame, judged, moments, &mut taken.changed);
         }
@@ -170,7 +174,7 @@ impl Registers {
             number(frame.mode, |v| v.number().into()),
             number(frame.car, |v| v.number().into()),
             number(frame.direction, |v| v.number().into()),
-            number(frame.door_zone, i64::from),
+            number(if self.runs_unsaid(frame, stamp) { Reported::Absent } else { frame.door_zone }, i64::from),
             number(frame.door, |v| v.number().into()),
             number(frame.passenger, i64::from),
             number(frame.floor, i64::from),
@@ -196,12 +200,25 @@ impl Registers {
         self.leave_zone_unknown_while_running(frame, stamp, changed);
         if changed.touches(Reads::field(Field::Door)) {
             *changed |= Reads::field(Field::DoorShut);
-            let moves = matches!(self.door(), Some(Door::Opening | Door::Closing));
-            self.door_moves_since = if moves { self.door_moves_since.or(Some(judged)) } else { None };
+            match self.door() {
+                Some(Door::Opening | Door::Closing) => {
+                    self.door_moves_since.get_or_insert(judged);
+                }
+                Some(_) => self.door_moves_since = None,
+                // A sensor that fails now and then doesn't make a jammed door move.
+                None => {}
+            }
         }
         if changed.touches(Reads::field(Field::Car)) || changed.touches(Reads::field(Field::Mode)) || frame.has_status {
             *changed |= Reads::field(Field::NormalRun);
         }
+    }
+
+    /// Whether the car was running when this frame was sent, although the frame doesn't say so.
+    fn runs_unsaid(&self, frame: &Frame, stamp: Stamp) -> bool {
+        let car = &self.fields[slot(Field::Car).expect("it is kept")];
+        let running = Held::Known(crate::model::frame::Car::Running.number().into());
+        frame.car == Reported::Absent && car.held == running && car.stamp < stamp
     }
 
     /// The door zone is valid only when the car stands: a run makes it unknown, until it is reported after the stop.
@@ -210,7 +227,7 @@ impl Registers {
             return;
         }
         let zone = &mut self.fields[slot(Field::DoorZone).expect("it is kept")];
-        if zone.stamp < stamp && matches!(zone.held, Held::Known(_)) {
+        if zone.stamp < stamp && zone.held != Held::Never {
             zone.held = Held::Unknown;
             zone.stamp = stamp;
             *changed |= Reads::field(Field::DoorZone);
@@ -283,11 +300,23 @@ impl Registers {
                     *held = Active { item, stamp, at: judged, on };
                 }
             }
-            Err(at) if self.active.len() < limits::ACTIVE_ITEMS => {
-                self.active.insert(at, Active { item, stamp, at: judged, on });
+            Err(_) => {
+                let new = Active { item, stamp, at: judged, on };
+                if self.active.len() >= limits::ACTIVE_ITEMS && !self.make_room(&new) {
+                    return;
+                }
+                let at = self.active.partition_point(|active| active.item < new.item);
+                self.active.insert(at, new);
             }
-            Err(_) => {}
         }
+    }
+
+    /// Lets go of the oldest item, first of those that are over. What is over makes room for nothing but its like.
+    fn make_room(&mut self, new: &Active) -> bool {
+        let oldest = (0..self.active.len()).min_by_key(|at| (self.active[*at].on, self.active[*at].stamp));
+        let Some(oldest) = oldest.filter(|at| new.on || !self.active[*at].on) else { return false };
+        self.active.remove(oldest);
+        true
     }
 
     fn take_moments(&mut self, frame: &Frame, judged: Elapsed, moments: &Moments, changed: &mut Reads) {
@@ -305,9 +334,12 @@ impl Registers {
 
     fn linger(&mut self, list: CodeList, code: u32, at: Elapsed, linger_ms: i64) {
         self.lingering.retain(|lingering| lingering.until > at && (lingering.list, lingering.code) != (list, code));
-        if self.lingering.len() < limits::LINGERING_CODES {
-            self.lingering.push(Lingering { list, code, at, until: at + linger_ms });
+        if self.lingering.len() >= limits::LINGERING_CODES {
+            // An alarm is not crowded out by events.
+            let event = self.lingering.iter().position(|lingering| lingering.list == CodeList::Event);
+            self.lingering.remove(event.unwrap_or(0));
         }
+        self.lingering.push(Lingering { list, code, at, until: at + linger_ms });
     }
 
     fn is_active(&self, item: &Item) -> bool {

@@ -2,11 +2,12 @@
 
 use super::CodecError;
 use super::fields::{Fields, Value};
-use super::read::{known, order, there, time_source};
+use super::read::{order, time_source};
 use crate::model::frame::{Car, Direction, Door, Ended, Frame, Mode, Reported};
 use crate::model::ids::DeviceCode;
 use crate::model::row::FrameRow;
 use crate::model::time::Wall;
+use crate::proto::read::{known, there};
 
 type Result<T> = std::result::Result<T, CodecError>;
 

@@ -9,7 +9,6 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod write;
-mod writer;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -18,25 +17,8 @@ use crate::model::alert::AlertEvent;
 use crate::model::record::Record;
 use crate::model::row::Effects;
 use crate::proto::internal as wire;
-use writer::Writer;
-
-/// Why an entry of a journal can't be read. Its checksum was right: either it was written by a program newer than
-/// this one, or one of the two has a fault.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum CodecError {
-    #[error("it is not of the form that this program knows: {0}")]
-    Malformed(String),
-    #[error("it lacks {0}, or has one of a kind that this program does not know: was it written by a newer version?")]
-    Missing(&'static str),
-    #[error("its {what} is {got:?}, which this program does not know: was it written by a newer version?")]
-    Unknown { what: &'static str, got: String },
-}
-
-impl From<prost::DecodeError> for CodecError {
-    fn from(error: prost::DecodeError) -> Self {
-        Self::Malformed(error.to_string())
-    }
-}
+pub use crate::proto::read::CodecError;
+use crate::proto::writer::Writer;
 
 /// Appends `record` without its position, which is the journal's.
 pub fn encode_record(record: &Record, out: &mut Vec<u8>) {

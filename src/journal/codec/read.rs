@@ -3,88 +3,35 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::CodecError;
 use super::fields::Fields;
 use super::frame::frame_row;
 use super::write;
 use crate::model::actor::{Actor, Role, Scope};
-use crate::model::alert::{
-    Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Evidence, Place, Reason, Severity, Title,
-};
-use crate::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
+use crate::model::alert::{Alert, AlertEvent, AlertState, Certainty, EventKind, Place, Reason, Severity, Title};
 use crate::model::frame::FrameKey;
-use crate::model::ids::{AlertId, CodeError, CylinderCode, DeviceCode, District, FirmId, SiteCode};
-use crate::model::record::{Action, Command, Health, Kind, Link, PolicyText, Record};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, SiteCode};
+use crate::model::record::{Action, Command, Kind, Link, Record};
 use crate::model::row::{Effects, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::{Scan, ScanEvent};
-use crate::model::time::{CivilDay, Elapsed, Wall};
+use crate::model::time::{Elapsed, Wall};
 use crate::proto::internal as wire;
-
-type Result<T> = std::result::Result<T, CodecError>;
-
-impl From<CodeError> for CodecError {
-    fn from(error: CodeError) -> Self {
-        Self::Unknown { what: error.what, got: error.got }
-    }
-}
-
-/// Turns a number or name into what it stands for.
-pub(super) fn known<N: Copy + ToString, T>(what: &'static str, got: N, find: impl FnOnce(N) -> Option<T>) -> Result<T> {
-    find(got).ok_or_else(|| CodecError::Unknown { what, got: got.to_string() })
-}
-
-fn numbered<T>(what: &'static str, got: u32, find: impl FnOnce(i32) -> Option<T>) -> Result<T> {
-    known(what, got, |got| i32::try_from(got).ok().and_then(find))
-}
-
-pub(super) fn there<T>(what: &'static str, it: Option<T>) -> Result<T> {
-    it.ok_or(CodecError::Missing(what))
-}
-
-fn each<A, B>(list: Vec<A>, read: impl Fn(A) -> Result<B>) -> Result<Vec<B>> {
-    list.into_iter().map(read).collect()
-}
-
-fn texts(list: Vec<String>) -> Vec<Box<str>> {
-    list.into_iter().map(String::into_boxed_str).collect()
-}
-
-fn some_text(it: Option<String>) -> Option<Box<str>> {
-    it.map(String::into_boxed_str)
-}
-
-fn some_code<T>(
-    it: Option<String>,
-    parse: impl FnOnce(&str) -> std::result::Result<T, CodeError>,
-) -> Result<Option<T>> {
-    Ok(it.as_deref().map(parse).transpose()?)
-}
+use crate::proto::read::{
+    Result, acknowledged, each, entry, evidence, health, known, numbered, policy, some_code, some_text, texts, there,
+};
 
 pub(super) fn record(pos: u64, it: wire::Record) -> Result<Record> {
     use wire::record::Kind as Wire;
     let kind = match there("a kind of record", it.kind)? {
         Wire::Start(start) => Kind::Start { version: start.version.into() },
+        Wire::Recovered(it) => Kind::Recovered { epoch: it.epoch, retell: it.retell },
         Wire::Policy(it) => Kind::Policy(policy(it)),
         Wire::Report(report) => Kind::Report { topic: report.topic.into(), payload: report.payload },
         Wire::Link(it) => Kind::Link(link(it)?),
         Wire::Command(it) => Kind::Command(command(it)?),
         Wire::Tick(wire::Tick {}) => Kind::Tick,
-        Wire::Health(it) => Kind::Health(Health {
-            journal_fill_percent: numbered("journal fill", it.journal_fill_percent, |n| n.try_into().ok())?,
-            store_stalled_ms: it.store_stalled_ms,
-            dropped: it.dropped,
-        }),
+        Wire::Health(it) => Kind::Health(health(it)?),
     };
     Ok(Record { pos, elapsed: Elapsed(it.elapsed_ms), wall: Wall(it.wall_ms), kind })
-}
-
-fn policy(it: wire::Policy) -> PolicyText {
-    PolicyText {
-        rules: it.rules.into_iter().map(|file| (file.name.into(), file.content.into())).collect(),
-        zone: it.zone.into(),
-        tzdb: it.tzdb.into(),
-        topic_prefix: it.topic_prefix.into(),
-    }
 }
 
 fn link(it: wire::Link) -> Result<Link> {
@@ -223,42 +170,6 @@ fn scan(it: wire::Scan) -> Result<Scan> {
     })
 }
 
-fn entry(it: wire::Entry) -> Result<Entry> {
-    use wire::entry::Entry as Wire;
-    Ok(match there("a kind of archive entry", it.entry)? {
-        Wire::Lift(it) => Entry::Lift(Lift {
-            code: DeviceCode::parse(&it.code)?,
-            equipment: if it.escalator { Equipment::Escalator } else { Equipment::Lift },
-            address: some_text(it.address),
-            district: some_code(it.district, District::parse)?,
-            rescue_code: some_text(it.rescue_code),
-            firm: some_code(it.firm, FirmId::parse)?,
-            use_unit: some_text(it.use_unit),
-            keep_alive_s: it.keep_alive_s,
-            inspection_due: it.inspection_due_day.map(CivilDay),
-        }),
-        Wire::Cylinder(it) => Entry::Cylinder(Cylinder {
-            code: CylinderCode::parse(&it.code)?,
-            filling_unit: some_code(it.filling_unit, SiteCode::parse)?,
-            medium: some_text(it.medium),
-            made_on: it.made_on_day.map(CivilDay),
-            inspection_due: it.inspection_due_day.map(CivilDay),
-            scrapped: it.scrapped,
-            district: some_code(it.district, District::parse)?,
-        }),
-        Wire::Firm(it) => {
-            Entry::Firm(Firm { id: FirmId::parse(&it.id)?, name: it.name.into(), phone: some_text(it.phone) })
-        }
-        Wire::Site(it) => Entry::Site(Site {
-            code: SiteCode::parse(&it.code)?,
-            kind: known("kind of site", it.kind.as_str(), SiteKind::from_name)?,
-            name: it.name.into(),
-            address: some_text(it.address),
-            district: some_code(it.district, District::parse)?,
-        }),
-    })
-}
-
 fn alert_event(it: wire::AlertEvent) -> Result<AlertEvent> {
     Ok(AlertEvent {
         seq: it.seq,
@@ -275,7 +186,6 @@ fn alert_event(it: wire::AlertEvent) -> Result<AlertEvent> {
 }
 
 fn alert(it: wire::Alert) -> Result<Alert> {
-    let evidence = |it: wire::Evidence| Evidence { name: it.name.into(), value: it.value.into(), age_ms: it.age_ms };
     Ok(Alert {
         id: AlertId::parse(&it.id)?,
         state: numbered("state", it.state, AlertState::from_number)?,
@@ -283,7 +193,7 @@ fn alert(it: wire::Alert) -> Result<Alert> {
         certainty: numbered("certainty", it.certainty, Certainty::from_number)?,
         opened_at: Wall(it.opened_at_ms),
         cleared_at: it.cleared_at_ms.map(Wall),
-        acknowledged: it.acknowledged.map(|it| Acknowledged { by: it.by.into(), at: Wall(it.at_ms) }),
+        acknowledged: it.acknowledged.map(acknowledged),
         evidence: it.evidence.into_iter().map(evidence).collect(),
         unregistered: it.unregistered,
         place: Place { district: some_code(it.district, District::parse)?, address: some_text(it.address) },

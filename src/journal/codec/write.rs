@@ -1,21 +1,25 @@
 //! Model to bytes. The numbers are the fields of `journal.proto`.
 
-use super::writer::Writer;
 use crate::model::actor::{Actor, Scope};
 use crate::model::alert::{Alert, AlertEvent};
-use crate::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site};
 use crate::model::frame::{Ended, Frame, Listed, Reported};
 use crate::model::ids::AlertId;
-use crate::model::record::{Action, Command, Kind, Link, PolicyText, Record};
+use crate::model::record::{Action, Command, Kind, Link, Record};
 use crate::model::row::{Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::Scan;
-use crate::model::time::{CivilDay, Wall};
+use crate::model::time::Wall;
+use crate::proto::write::{acknowledged, entry, evidence, health, number, policy};
+use crate::proto::writer::Writer;
 
 pub(super) fn record(w: &mut Writer<'_>, record: &Record) {
     w.int(1, record.elapsed.0);
     w.int(2, record.wall.0);
     match &record.kind {
         Kind::Start { version } => w.message(3, |w| w.text(1, version)),
+        Kind::Recovered { epoch, retell } => w.message(10, |w| {
+            w.uint(1, *epoch);
+            w.uint(2, *retell);
+        }),
         Kind::Policy(it) => w.message(4, |w| policy(w, it)),
         Kind::Report { topic, payload } => w.message(5, |w| {
             w.text(1, topic);
@@ -28,24 +32,8 @@ pub(super) fn record(w: &mut Writer<'_>, record: &Record) {
         }),
         Kind::Command(it) => w.message(7, |w| command(w, it)),
         Kind::Tick => w.message(8, |_| {}),
-        Kind::Health(it) => w.message(9, |w| {
-            w.uint(1, it.journal_fill_percent);
-            w.int(2, it.store_stalled_ms);
-            w.uint(3, it.dropped);
-        }),
+        Kind::Health(it) => w.message(9, |w| health(w, it)),
     }
-}
-
-fn policy(w: &mut Writer<'_>, it: &PolicyText) {
-    for (name, content) in &it.rules {
-        w.message(1, |w| {
-            w.text(1, name);
-            w.text(2, content);
-        });
-    }
-    w.text(2, &it.zone);
-    w.text(3, &it.tzdb);
-    w.text(4, &it.topic_prefix);
 }
 
 fn command(w: &mut Writer<'_>, it: &Command) {
@@ -190,11 +178,6 @@ fn partial<T>(field: u32, list: &Listed<T>) -> u32 {
     u32::from(list.partial) << field
 }
 
-/// The model's enums are numbered from 1.
-fn number(number: i32) -> u32 {
-    number.unsigned_abs()
-}
-
 fn scan_row(w: &mut Writer<'_>, it: &ScanRow) {
     w.text(1, it.site.as_str());
     w.uint(2, it.generation);
@@ -244,55 +227,6 @@ fn status_row(w: &mut Writer<'_>, it: &StatusRow) {
     w.int(3, it.received_at.0);
 }
 
-fn entry(w: &mut Writer<'_>, entry: &Entry) {
-    match entry {
-        Entry::Lift(it) => w.message(1, |w| lift(w, it)),
-        Entry::Cylinder(it) => w.message(2, |w| cylinder(w, it)),
-        Entry::Firm(it) => w.message(3, |w| firm(w, it)),
-        Entry::Site(it) => w.message(4, |w| site(w, it)),
-    }
-}
-
-fn lift(w: &mut Writer<'_>, it: &Lift) {
-    w.text(1, it.code.as_str());
-    w.uint(2, it.equipment == Equipment::Escalator);
-    w.some_text(3, it.address.as_deref());
-    w.some_text(4, it.district.as_ref().map(|code| code.as_str()));
-    w.some_text(5, it.rescue_code.as_deref());
-    w.some_text(6, it.firm.as_ref().map(|id| id.as_str()));
-    w.some_text(7, it.use_unit.as_deref());
-    w.some_uint(8, it.keep_alive_s);
-    some_day(w, 9, it.inspection_due);
-}
-
-fn cylinder(w: &mut Writer<'_>, it: &Cylinder) {
-    w.text(1, it.code.as_str());
-    w.some_text(2, it.filling_unit.as_ref().map(|code| code.as_str()));
-    w.some_text(3, it.medium.as_deref());
-    some_day(w, 4, it.made_on);
-    some_day(w, 5, it.inspection_due);
-    w.uint(6, it.scrapped);
-    w.some_text(7, it.district.as_ref().map(|code| code.as_str()));
-}
-
-fn some_day(w: &mut Writer<'_>, field: u32, day: Option<CivilDay>) {
-    w.some_sint(field, day.map(|day| day.0));
-}
-
-fn firm(w: &mut Writer<'_>, it: &Firm) {
-    w.text(1, it.id.as_str());
-    w.text(2, &it.name);
-    w.some_text(3, it.phone.as_deref());
-}
-
-fn site(w: &mut Writer<'_>, it: &Site) {
-    w.text(1, it.code.as_str());
-    w.text(2, it.kind.name());
-    w.text(3, &it.name);
-    w.some_text(4, it.address.as_deref());
-    w.some_text(5, it.district.as_ref().map(|code| code.as_str()));
-}
-
 fn alert_event(w: &mut Writer<'_>, it: &AlertEvent) {
     w.uint(1, it.seq);
     w.uint(2, it.epoch);
@@ -313,18 +247,11 @@ fn alert(w: &mut Writer<'_>, it: &Alert) {
     w.uint(4, number(it.certainty.number()));
     w.int(5, it.opened_at.0);
     w.some_int(6, it.cleared_at.map(Wall::ms));
-    if let Some(by) = &it.acknowledged {
-        w.message(7, |w| {
-            w.text(1, &by.by);
-            w.int(2, by.at.0);
-        });
+    if let Some(it) = &it.acknowledged {
+        w.message(7, |w| acknowledged(w, it));
     }
-    for evidence in &it.evidence {
-        w.message(8, |w| {
-            w.text(1, &evidence.name);
-            w.text(2, &evidence.value);
-            w.some_int(3, evidence.age_ms);
-        });
+    for it in &it.evidence {
+        w.message(8, |w| evidence(w, it));
     }
     w.uint(9, it.unregistered);
     w.some_text(10, it.place.district.as_ref().map(|code| code.as_str()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::Object;
 use tokio_postgres::types::ToSql;
 
 use super::{connect, copy, partitions::Days};
@@ -61,27 +61,24 @@ impl<'b> Sorted<'b> {
     }
 }
 
-pub(super) async fn commit(
-    transaction: Transaction<'_>,
-    batch: &Batch,
-    sorted: &Sorted<'_>,
-) -> Result<Committed, StoreError> {
-    move_checkpoint(&transaction, batch).await?;
-    let mut writing = Writing { transaction: &transaction, set_aside: Vec::new() };
+/// Leaves the transaction open when it fails: closing the connection ends it.
+pub(super) async fn commit(client: &Object, batch: &Batch, sorted: &Sorted<'_>) -> Result<Committed, StoreError> {
+    begin(client, batch).await?;
+    let mut writing = Writing { client, set_aside: Vec::new() };
     writing.apart("frame", &sorted.frames).await?;
     writing.apart("frame_out_of_range", &sorted.out_of_range).await?;
     writing.staged("late_frame", frame::COLUMNS, &sorted.late_frames).await?;
     writing.apart("scan", &sorted.scans).await?;
     writing.staged("scan", scan::COLUMNS, &sorted.late_scans).await?;
     writing.apart("reject", &sorted.rejects).await?;
-    copy::all(&transaction, "status", &sorted.statuses).await?;
+    copy::all(client, "status", &sorted.statuses).await?;
     for (kind, entries) in &sorted.entries {
         let entries: Vec<_> = entries.values().copied().collect();
         writing.entries(*kind, &entries).await?;
     }
     writing.events(&sorted.events).await?;
     let set_aside = writing.set_aside;
-    transaction.commit().await.map_err(connect::from)?;
+    client.batch_execute("COMMIT").await.map_err(connect::from)?;
     Ok(Committed { to: batch.to.position, set_aside })
 }
 
@@ -114,7 +111,7 @@ pub(super) async fn set_checkpoint(client: &tokio_postgres::Client, to: &Checkpo
 }
 
 /// From here on the transaction holds the checkpoint's row, so that a second writer waits, and then finds it moved.
-async fn move_checkpoint(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError> {
+async fn begin(client: &Object, batch: &Batch) -> Result<(), StoreError> {
     let mut values = checkpoint_values(&batch.to)?.to_vec();
     let sql = match &batch.from {
         None => {
@@ -127,11 +124,15 @@ async fn move_checkpoint(transaction: &Transaction<'_>, batch: &Batch) -> Result
              WHERE journal = $5 AND epoch = $6 AND position = $7 AND hash = $8"
         }
     };
-    let statement = transaction.prepare_cached(sql).await.map_err(connect::from)?;
-    if transaction.execute(&statement, &params(&values)).await.map_err(connect::from)? == 1 {
+    let statement = client.prepare_cached(sql).await.map_err(connect::from)?;
+    let values = params(&values);
+    // Both are sent before the first answer is awaited.
+    let (begun, moved) = tokio::join!(biased; client.batch_execute("BEGIN"), client.execute(&statement, &values));
+    begun.map_err(connect::from)?;
+    if moved.map_err(connect::from)? == 1 {
         return Ok(());
     }
-    let stored = stored_checkpoint(transaction.client()).await?;
+    let stored = stored_checkpoint(client).await?;
     Err(StoreError::CheckpointMoved { expected: batch.from, stored })
 }
 
@@ -139,15 +140,15 @@ pub(super) fn params<'v>(values: &'v [Value<'_>]) -> Vec<&'v (dyn ToSql + Sync)>
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
-struct Writing<'t> {
-    transaction: &'t Transaction<'t>,
+struct Writing<'c> {
+    client: &'c Object,
     set_aside: Vec<SetAside>,
 }
 
 impl Writing<'_> {
     /// Sets aside what the server can't hold.
     async fn apart<R: copy::Stored>(&mut self, table: &str, rows: &[&R]) -> Result<(), StoreError> {
-        let asides = copy::apart(self.transaction, table, rows).await?;
+        let asides = copy::apart(self.client, table, rows).await?;
         for aside in asides {
             let content = misc::content(rows[aside.at]);
             let mut values = Vec::new();
@@ -181,14 +182,14 @@ impl Writing<'_> {
             "CREATE TEMPORARY TABLE IF NOT EXISTS {stage} ON COMMIT DELETE ROWS AS \
              SELECT {columns} FROM {table} WITH NO DATA"
         );
-        self.transaction.batch_execute(&sql).await.map_err(connect::from)?;
+        self.client.batch_execute(&sql).await.map_err(connect::from)?;
         Ok(stage)
     }
 
     async fn entries(&self, kind: EntryKind, entries: &[&Entry]) -> Result<(), StoreError> {
         let (table, columns) = (kind.name(), archive::columns(kind));
         let stage = self.stage(table, columns).await?;
-        copy::all(self.transaction, &stage, entries).await?;
+        copy::all(self.client, &stage, entries).await?;
         let (list, set) = (names(columns), replacing(columns));
         let sql = format!("INSERT INTO {table} ({list}) SELECT {list} FROM {stage} ON CONFLICT (code) DO UPDATE {set}");
         self.execute(&sql, &[]).await
@@ -196,7 +197,7 @@ impl Writing<'_> {
 
     async fn events(&self, events: &[&AlertEvent]) -> Result<(), StoreError> {
         let Some(first) = events.iter().map(|event| (event.epoch, event.seq)).min() else { return Ok(()) };
-        copy::all(self.transaction, "alert_event", events).await?;
+        copy::all(self.client, "alert_event", events).await?;
         let columns = [alert::ALERT_COLUMNS, &["epoch", "seq"]].concat();
         let (list, set) = (names(&columns), replacing(&columns));
         let sql = format!(
@@ -211,8 +212,8 @@ impl Writing<'_> {
     }
 
     async fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<(), StoreError> {
-        let statement = self.transaction.prepare_cached(sql).await.map_err(connect::from)?;
-        self.transaction.execute(&statement, &params(values)).await.map_err(connect::from)?;
+        let statement = self.client.prepare_cached(sql).await.map_err(connect::from)?;
+        self.client.execute(&statement, &params(values)).await.map_err(connect::from)?;
         Ok(())
     }
 }

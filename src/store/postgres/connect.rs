@@ -137,7 +137,8 @@ pub(super) async fn within<T>(
 pub(super) fn from(error: tokio_postgres::Error) -> StoreError {
     let Some(db) = error.as_db_error() else {
         let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-        return StoreError::unavailable(format!("{error}{cause}"));
+        let detail = format!("{error}{cause}");
+        return if is_lost(&error) { StoreError::unavailable(detail) } else { StoreError::refused(detail) };
     };
     let context = [db.detail(), db.hint(), db.where_()].into_iter().flatten().map(|text| format!("; {text}"));
     let detail = format!("{} (SQLSTATE {}){}", db.message(), db.code().code(), context.collect::<String>());
@@ -146,8 +147,14 @@ pub(super) fn from(error: tokio_postgres::Error) -> StoreError {
 
 /// Whether it may pass by itself.
 fn is_away(error: &tokio_postgres::Error) -> bool {
-    let Some(state) = error.code() else { return true };
-    // Connection, a standby that is read-only, rollback, resources, locks, an operator who intervenes, input and output.
+    let Some(state) = error.code() else { return is_lost(error) };
+    // A standby that is read-only; connection, rollback, resources, locks, an operator who intervenes, input and output.
     let code = state.code();
     code == "25006" || ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+}
+
+/// Whether the connection is the trouble, and not what was to be sent on it.
+fn is_lost(error: &tokio_postgres::Error) -> bool {
+    let source = error.source();
+    error.is_closed() || source.is_some_and(|source| source.downcast_ref::<std::io::Error>().is_some())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::Object;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
@@ -103,8 +103,8 @@ pub(super) struct Aside {
 }
 
 /// Writes all of `rows`, which have the same columns, or fails.
-pub(super) async fn all<R: Stored>(transaction: &Transaction<'_>, table: &str, rows: &[&R]) -> Result<(), StoreError> {
-    let unfit = copy(transaction, table, rows).await.map_err(connect::from)?;
+pub(super) async fn all<R: Stored>(client: &Object, table: &str, rows: &[&R]) -> Result<(), StoreError> {
+    let unfit = copy(client, table, rows).await.map_err(connect::from)?;
     match unfit.first() {
         None => Ok(()),
         Some((_, unfit)) => Err(StoreError::refused(format!("{}: {unfit}", R::WHAT))),
@@ -112,25 +112,21 @@ pub(super) async fn all<R: Stored>(transaction: &Transaction<'_>, table: &str, r
 }
 
 /// Writes `rows` except those that the server can't hold, which are found by halving.
-pub(super) async fn apart<R: Stored>(
-    transaction: &Transaction<'_>,
-    table: &str,
-    rows: &[&R],
-) -> Result<Vec<Aside>, StoreError> {
+pub(super) async fn apart<R: Stored>(client: &Object, table: &str, rows: &[&R]) -> Result<Vec<Aside>, StoreError> {
     let mut asides = Vec::new();
-    let mut parts = vec![0..rows.len()];
-    while let Some(part) = parts.pop() {
-        if part.is_empty() {
-            continue;
-        }
-        run(transaction, "SAVEPOINT part").await?;
+    let mut parts = Vec::new();
+    let mut next = Some(0..rows.len()).filter(|whole| !whole.is_empty());
+    while let Some(part) = next {
         let aside = |at, sqlstate: &str, detail| Aside {
             at,
             why: SetAside { what: R::WHAT, sqlstate: sqlstate.to_owned(), detail },
         };
-        match copy(transaction, table, &rows[part.clone()]).await {
+        match copy(client, table, &rows[part.clone()]).await {
             Ok(unfit) => {
-                run(transaction, "RELEASE SAVEPOINT part").await?;
+                // The commit releases it as well; only many of them must not pile up.
+                if part.len() < rows.len() {
+                    run(client, "RELEASE SAVEPOINT part").await?;
+                }
                 let found = unfit.into_iter().map(|(i, why)| aside(part.start + i, Unfit::SQLSTATE, why.to_string()));
                 asides.extend(found);
             }
@@ -138,7 +134,7 @@ pub(super) async fn apart<R: Stored>(
                 let Some(state) = error.code().filter(|state| state.code().starts_with("22")).cloned() else {
                     return Err(connect::from(error));
                 };
-                run(transaction, "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part").await?;
+                run(client, "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part").await?;
                 let middle = part.start + part.len() / 2;
                 if part.len() == 1 {
                     let detail = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
@@ -149,27 +145,31 @@ pub(super) async fn apart<R: Stored>(
                 }
             }
         }
+        next = parts.pop();
     }
     Ok(asides)
 }
 
-async fn run(transaction: &Transaction<'_>, sql: &str) -> Result<(), StoreError> {
-    transaction.batch_execute(sql).await.map_err(connect::from)
+async fn run(client: &Object, sql: &str) -> Result<(), StoreError> {
+    client.batch_execute(sql).await.map_err(connect::from)
 }
 
-/// Leaves out, and returns, what no column can hold.
+/// Leaves out, and returns, what no column can hold. It begins with the savepoint `part`.
 async fn copy<R: Stored>(
-    transaction: &Transaction<'_>,
+    client: &Object,
     table: &str,
     rows: &[&R],
 ) -> Result<Vec<(usize, Unfit)>, tokio_postgres::Error> {
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
     let columns = first.columns();
     let sql = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", names(&columns));
-    let statement = transaction.prepare_cached(&sql).await?;
+    let statement = client.prepare_cached(&sql).await?;
     // Each value knows its own type.
     let types = vec![Type::UNKNOWN; columns.len()];
-    let writer = BinaryCopyInWriter::new(transaction.copy_in(&statement).await?, &types);
+    // Both are sent before the first answer is awaited.
+    let (saved, sink) = tokio::join!(biased; client.batch_execute("SAVEPOINT part"), client.copy_in(&statement));
+    saved?;
+    let writer = BinaryCopyInWriter::new(sink?, &types);
     tokio::pin!(writer);
 
     let mut unfit = Vec::new();

@@ -57,7 +57,7 @@ impl PostgresStore {
 
     async fn write(&self, batch: &Batch) -> Result<Committed, StoreError> {
         let mut known = self.days.lock().await;
-        let mut lease = Lease::from(&self.pool).await?;
+        let lease = Lease::from(&self.pool).await?;
         // Whatever fails, the partitions are looked up anew: it may be that one is gone.
         let mut days = match known.take() {
             Some(days) => days,
@@ -69,8 +69,7 @@ impl PostgresStore {
         days.add(&lease, wanted, self.first_kept(now), now).await?;
         sorted.keep_within(&days);
 
-        let transaction = lease.transaction().await.map_err(connect::from)?;
-        let committed = commit::commit(transaction, batch, &sorted).await?;
+        let committed = commit::commit(&lease, batch, &sorted).await?;
         lease.give_back();
         *known = Some(days);
         Ok(committed)

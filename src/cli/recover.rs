@@ -1,0 +1,56 @@
+//! `vigil recover`: for when journals and store no longer belong together.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::Terminal;
+use crate::app::recover::{Way, recover};
+use crate::config::{Config, process_variables};
+
+/// Go on when journals and store no longer belong together
+///
+/// After a restore from a backup, or when a disk was lost, `vigil serve` refuses to start and says why. Stop the
+/// service, keep copies of what there is, and choose one way. Watchers of alerts are told to begin anew.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "config/vigil.toml")]
+    config: PathBuf,
+    #[command(flatten)]
+    way: Ways,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Ways {
+    /// The store is new and empty: give it the archive and all that the outbox still holds
+    #[arg(long)]
+    reproject: bool,
+    /// Keep the store as it is and go on; what is missing in between stays missing
+    #[arg(long)]
+    gap: bool,
+    /// The journals are lost: begin new ones with the store's archive
+    #[arg(long)]
+    from_store: bool,
+}
+
+pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
+    let config = match Config::load(&args.config, &process_variables()) {
+        Ok(config) => config,
+        Err(faults) => {
+            terminal.notice(&faults.to_string())?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let way = match args.way {
+        Ways { reproject: true, .. } => Way::Reproject,
+        Ways { gap: true, .. } => Way::Gap,
+        Ways { .. } => Way::FromStore,
+    };
+    let done = recover(&config, way).await?;
+    terminal.line(&format!(
+        "epoch {} begins; the store goes on at position {} of the outbox; {} entries of the archive were read from it",
+        done.epoch, done.position, done.entries
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}

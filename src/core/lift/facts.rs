@@ -1,0 +1,146 @@
+//! A lift, and what is due on it, as conditions of rules read them.
+
+use crate::core::judge::run::Run;
+use crate::core::judge::{self, Reading};
+use crate::core::lift::Lift;
+use crate::core::policy::Policy;
+use crate::core::rules::schema::{self, KIND_INSPECTION};
+use crate::core::rules::{CodeList, CodeTerm, Facts, Field, Rule, RuleIx, Term, Tri, Value};
+use crate::core::telemetry::registers::{self, Held, Item};
+use crate::model::frame::{Car, Door, Frame, Mode};
+use crate::model::time::{CivilDay, Elapsed};
+
+/// A lift as its rules' conditions read it.
+pub(super) struct LiftFacts<'a> {
+    pub(super) lift: &'a Lift,
+    pub(super) policy: &'a Policy,
+    /// Silent for so long that nothing it reported is known any more.
+    pub(super) is_silent: bool,
+    pub(super) now: Elapsed,
+    pub(super) frame: Option<&'a Frame>,
+    pub(super) rule: Option<&'a Rule>,
+    /// Codes that count although a newer frame excludes them.
+    pub(super) over: &'a [Item],
+}
+
+impl LiftFacts<'_> {
+    fn held(&self, field: Field) -> Option<i64> {
+        match self.lift.registers.register(field)?.held {
+            Held::Known(value) => Some(value),
+            Held::Never | Held::Unknown => None,
+        }
+    }
+
+    /// Shut is every reported state but open; a door that moves counts once it has moved for too long.
+    fn door_shut(&self) -> Option<bool> {
+        let shut_after_ms = self.policy.set.moments.door_shut_after_ms;
+        Some(match self.lift.registers.door()? {
+            Door::Open => false,
+            Door::Closed | Door::Locked | Door::NotFullyClosed => true,
+            Door::Opening | Door::Closing => {
+                self.lift.registers.door_moves_since.is_some_and(|since| self.lift.judged - since >= shut_after_ms)
+            }
+        })
+    }
+
+    fn normal_run(&self) -> bool {
+        let carried = matches!((self.frame, self.rule), (Some(f), Some(r)) if registers::carries(f, &r.raising));
+        self.frame.is_some_and(|frame| frame.car.known() == Some(&Car::Running))
+            && self.held(Field::Mode) == Some(Mode::Normal.number().into())
+            && !carried
+    }
+}
+
+impl Facts for LiftFacts<'_> {
+    fn field(&self, field: Field) -> Value {
+        match field {
+            Field::DeviceEquipment => self.lift.entry.as_ref().map(|e| schema::equipment_number(e.equipment)).into(),
+            Field::DeviceRegistered => Value::Bool(self.lift.entry.is_some()),
+            Field::NormalRun => Value::Bool(self.normal_run()),
+            _ if self.is_silent => Value::Unknown,
+            Field::DoorShut => self.door_shut().into(),
+            Field::DoorZone | Field::Passenger => self.held(field).map(|v| v != 0).into(),
+            _ => self.held(field).into(),
+        }
+    }
+
+    fn code(&self, list: CodeList, code: u32) -> Tri {
+        let wanted = [CodeTerm::Code(list, code)];
+        if !self.over.is_empty() && registers::waited_for(self.over, &wanted) {
+            return Tri::True;
+        }
+        if self.is_silent { Tri::Unknown } else { self.lift.registers.code(list, code, self.lift.judged) }
+    }
+
+    fn condition(&self, name: &str) -> Tri {
+        if self.over.iter().any(|item| matches!(item, Item::Condition(n) if **n == *name)) {
+            return Tri::True;
+        }
+        if self.is_silent { Tri::Unknown } else { self.lift.registers.condition(name) }
+    }
+
+    fn extra(&self, extra: u16) -> Option<f64> {
+        let name = self.policy.set.extras.get(usize::from(extra))?;
+        if self.is_silent { None } else { self.lift.registers.extra(name).map(|(value, _)| value) }
+    }
+
+    fn is_open(&self, rule: RuleIx) -> bool {
+        judge::is_open(self.policy, &self.lift.runs, rule)
+    }
+}
+
+impl Reading for LiftFacts<'_> {
+    fn age_ms(&self, term: &Term) -> Option<i64> {
+        let registers = &self.lift.registers;
+        let at = match term {
+            Term::Field(Field::DoorShut) => {
+                registers.register(Field::Door).filter(|r| r.held != Held::Never).map(|r| r.at)
+            }
+            Term::Field(field) => registers.register(*field).filter(|r| r.held != Held::Never).map(|r| r.at),
+            Term::Code(list, code) => registers.reported_at(*list, *code),
+            Term::Extra(_, name) => registers.extra(name).map(|(_, at)| at),
+            Term::Condition(_) | Term::Open(..) => None,
+        };
+        at.map(|at| (self.now - at).max(0))
+    }
+}
+
+/// Something that is due on a civil day, as its rules' conditions read it.
+pub(super) struct ObligationFacts<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) runs: &'a [Run],
+    pub(super) due: Option<CivilDay>,
+    pub(super) today: CivilDay,
+}
+
+impl Facts for ObligationFacts<'_> {
+    fn field(&self, field: Field) -> Value {
+        match field {
+            Field::ObligationKind => Value::Int(KIND_INSPECTION),
+            Field::ObligationDaysOverdue => self.due.map(|due| self.today.days_since(due)).into(),
+            _ => Value::Unknown,
+        }
+    }
+
+    fn code(&self, _: CodeList, _: u32) -> Tri {
+        Tri::Unknown
+    }
+
+    fn condition(&self, _: &str) -> Tri {
+        Tri::Unknown
+    }
+
+    fn extra(&self, _: u16) -> Option<f64> {
+        None
+    }
+
+    fn is_open(&self, rule: RuleIx) -> bool {
+        judge::is_open(self.policy, self.runs, rule)
+    }
+}
+
+impl Reading for ObligationFacts<'_> {
+    fn age_ms(&self, _: &Term) -> Option<i64> {
+        None
+    }
+}

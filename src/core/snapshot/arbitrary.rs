@@ -1,0 +1,268 @@
+//! Every state that the types allow, whether or not any journey leads there.
+
+use proptest::array::{uniform3, uniform4, uniform5};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::Frozen;
+use super::journey::small_policy;
+use crate::core::Core;
+use crate::core::books::Now;
+use crate::core::cylinder::Cylinder;
+use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
+use crate::core::lift::{CatchingUp, Lift};
+use crate::core::policy::Policy;
+use crate::core::rejects::Quota;
+use crate::core::requests::{Remembered, Requests};
+use crate::core::rules::CodeList;
+use crate::core::scanner::Scanner;
+use crate::core::service::Service;
+use crate::core::sweep::Today;
+use crate::core::telemetry::heard::{Heard, Hearing, Way};
+use crate::core::telemetry::offset::Offset;
+use crate::core::telemetry::order::{self, Boot, Newest, Order};
+use crate::core::telemetry::registers::{Active, FIELDS, Held, Item, Lingering, Register, Registers, Stamp};
+use crate::model::alert::{Acknowledged, Certainty, Evidence, Severity};
+use crate::model::arbitrary as model;
+use crate::model::archive::Entry;
+use crate::model::frame::FrameKey;
+use crate::model::ids::RuleId;
+use crate::model::record::{Health, Outcome};
+use crate::model::time::{CivilDay, Elapsed, Wall};
+
+fn elapsed() -> impl Strategy<Value = Elapsed> {
+    prop_oneof![Just(Elapsed(0)), (0..1i64 << 40).prop_map(Elapsed), any::<i64>().prop_map(Elapsed)]
+}
+
+fn span_ms() -> impl Strategy<Value = i64> {
+    prop_oneof![Just(0), -(1i64 << 60)..1 << 60]
+}
+
+fn number<T: Arbitrary + Clone + Default>() -> impl Strategy<Value = T> {
+    prop_oneof![Just(T::default()), any::<T>()]
+}
+
+fn frame_key() -> impl Strategy<Value = FrameKey> {
+    (number(), number()).prop_map(|(boot, seq)| FrameKey { boot, seq })
+}
+
+fn stamp() -> impl Strategy<Value = Stamp> {
+    (number(), frame_key()).prop_map(|(generation, key)| Stamp::new(generation, key))
+}
+
+fn order_state() -> BoxedStrategy<Order> {
+    let newest = (frame_key(), uniform4(number())).prop_map(|(key, seen)| Newest { key, seen });
+    let boot = (number(), number(), number()).prop_map(|(boot, seq, seen)| Boot { boot, seq, seen });
+    let run = (number(), frame_key(), elapsed(), any::<bool>()).prop_map(|(count, last, began, all_claimed_later)| {
+        Box::new(order::Run { count, last, began, all_claimed_later })
+    });
+    (number(), of(newest), vec(boot, 0..=order::EARLIER_BOOTS), of(model::wall()), of(run))
+        .prop_map(|(generation, newest, earlier, claimed, run)| Order { generation, newest, earlier, claimed, run })
+        .boxed()
+}
+
+fn registers() -> BoxedStrategy<Registers> {
+    let held = prop_oneof![Just(Held::Unknown), number().prop_map(Held::Known)];
+    let reported = (stamp(), elapsed(), held).prop_map(|(stamp, at, held)| Register { stamp, at, held });
+    let register = prop_oneof![Just(Register::default()), reported];
+    let item = prop_oneof![
+        number().prop_map(Item::Fault),
+        number().prop_map(Item::Alarm),
+        model::text().prop_map(Item::Condition),
+    ];
+    let active =
+        (item, stamp(), elapsed(), any::<bool>()).prop_map(|(item, stamp, at, on)| Active { item, stamp, at, on });
+    let list = select(vec![CodeList::Alarm, CodeList::Event]);
+    let lingering =
+        (list, number(), elapsed(), elapsed()).prop_map(|(list, code, at, until)| Lingering { list, code, at, until });
+    let finite = any::<f64>().prop_filter("sensors report finite values", |value| value.is_finite());
+    let extra = (model::text(), stamp(), elapsed(), finite);
+    (
+        vec(register, FIELDS.len()),
+        of(elapsed()),
+        vec(active, 0..3),
+        uniform3(of(stamp())),
+        vec(lingering, 0..3),
+        vec(extra, 0..3),
+    )
+        .prop_map(|(fields, door_moves_since, active, whole, lingering, extras)| Registers {
+            fields: fields.try_into().unwrap(),
+            door_moves_since,
+            active,
+            whole,
+            lingering,
+            extras,
+        })
+        .boxed()
+}
+
+fn open() -> BoxedStrategy<Open> {
+    let acknowledged = (model::text(), model::wall()).prop_map(|(by, at)| Acknowledged { by, at });
+    let evidence = (model::text(), model::text(), of(any::<i64>())).prop_map(|(name, value, age_ms)| Evidence {
+        name,
+        value,
+        age_ms,
+    });
+    let what = (select(Severity::ALL), select(Certainty::ALL), model::wall());
+    (what, of(acknowledged), vec(evidence, 0..3), of(elapsed()), span_ms(), any::<bool>())
+        .prop_map(|(what, acknowledged, evidence, clear_since, clear_done_ms, unproven)| {
+            let (severity, certainty, opened_at) = what;
+            Open { severity, certainty, opened_at, acknowledged, unproven, evidence, clear_since, clear_done_ms }
+        })
+        .boxed()
+}
+
+fn runs(rules: u16) -> BoxedStrategy<Vec<Run>> {
+    let waits = select(vec![Wait::No, Wait::Footing, Wait::Condition]);
+    let hold =
+        (elapsed(), of(elapsed()), waits).prop_map(|(since, false_since, waits)| Hold { since, false_since, waits });
+    let phase = prop_oneof![
+        Just(Phase::Idle),
+        hold.prop_map(Phase::Holding),
+        open().prop_map(|open| Phase::Open(Box::new(open))),
+    ];
+    let closed =
+        (elapsed(), any::<bool>(), open()).prop_map(|(at, by_hand, open)| Box::new(Closed { at, by_hand, open }));
+    btree_map(0..rules, (number(), phase, of(closed)), 0..3)
+        .prop_map(|runs| {
+            let run = |(rule, (openings, phase, closed))| Run { rule: RuleNo(rule), openings, phase, closed };
+            runs.into_iter().map(run).collect()
+        })
+        .boxed()
+}
+
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    vec(model::entry(), 0..8)
+}
+
+prop_compose! {
+    fn lift(rules: u16)(
+        code in model::device_code(),
+        entries in entries(),
+        order in order_state(),
+        (least_ms, began, claimed) in (uniform5(of(any::<i64>())), elapsed(), of(model::wall())),
+        registers in registers(),
+        (judged, heard, silent) in (elapsed(), of((span_ms(), elapsed())), span_ms()),
+        (first_heard, catching_up) in (of(elapsed()), of((elapsed(), elapsed()))),
+        runs in runs(rules),
+        (policy, unreadable, sighted_in) in (number(), number(), of(number())),
+    ) -> Lift {
+        Lift {
+            code,
+            entry: entries.into_iter().find_map(|it| if let Entry::Lift(it) = it { Some(it.into()) } else { None }),
+            order,
+            offset: Offset { least_ms, began, claimed },
+            registers,
+            judged,
+            heard: heard.map(|(heard, at)| (Heard(heard), at)),
+            absence_judged_to: Heard(silent),
+            first_heard,
+            catching_up: catching_up.map(|(since, last_arrival)| CatchingUp { since, last_arrival }),
+            runs,
+            policy,
+            unreadable,
+            sighted_in,
+        }
+    }
+}
+
+prop_compose! {
+    fn cylinder(rules: u16)(
+        code in model::cylinder_code(),
+        entries in entries(),
+        inspected_until in of(any::<i32>().prop_map(CivilDay)),
+        scrapped in any::<bool>(),
+        runs in runs(rules),
+        policy in number(),
+    ) -> Cylinder {
+        let entry = entries.into_iter().find_map(|it| if let Entry::Cylinder(it) = it { Some(it.into()) } else { None });
+        Cylinder { code, entry, inspected_until, scrapped, runs, policy }
+    }
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        (number(), number()).prop_map(|(position, changed)| Outcome::Done { position, changed }),
+        model::text().prop_map(|what| Outcome::NotFound { what }),
+        model::text().prop_map(|why| Outcome::Precondition { why }),
+        model::text().prop_map(|why| Outcome::Denied { why }),
+        Just(Outcome::RequestReused),
+    ]
+}
+
+prop_compose! {
+    fn requests()(
+        asked in btree_set((model::text(), model::text()), 0..4),
+        answers in vec((elapsed(), number(), outcome()), 4),
+    ) -> Requests {
+        let mut requests = Requests::default();
+        for ((actor, request), (at, action, outcome)) in asked.into_iter().zip(answers) {
+            requests.put(Remembered { at, actor, request, action, outcome });
+        }
+        requests
+    }
+}
+
+prop_compose! {
+    fn service(rules: u16)(
+        runs in runs(rules),
+        (journal_fill_percent, store_stalled_ms, dropped) in (number(), number(), number()),
+        dropped_at in of(elapsed()),
+    ) -> Service {
+        Service { runs, health: Health { journal_fill_percent, store_stalled_ms, dropped }, dropped_at }
+    }
+}
+
+prop_compose! {
+    fn hearing()(
+        way in select(vec![Way::Down, Way::Draining, Way::Open]),
+        (up_at, heard_to, blind_ms, proven_at) in (elapsed(), span_ms(), span_ms(), elapsed()),
+    ) -> Hearing {
+        Hearing { way, up_at, heard_to: Elapsed(heard_to), blind_ms, proven_at }
+    }
+}
+
+/// The parts are boxed, since unboxed they outgrow a test's stack. Of rules there are always the same, since compiling them takes longest.
+pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
+    let mut core = Core::new(0);
+    core.policy = Policy::compile(&small_policy(), &Policy::none(), &mut core.books).unwrap().into();
+    core.books.names.extend(["ingest-blind", "gone"].map(|name| RuleId::parse(name).unwrap()));
+    let base = core.parts();
+    let rules = u16::try_from(base.books.names.len()).unwrap();
+    let scanner = (model::site_code(), model::text(), order_state());
+    let subjects = (
+        btree_map(model::device_code(), lift(rules).boxed(), 0..3),
+        btree_map(model::cylinder_code(), cylinder(rules).boxed(), 0..3),
+        vec(scanner, 0..3),
+        entries(),
+    );
+    let books = (number(), number(), number(), elapsed(), model::wall());
+    let day = of((any::<i32>(), model::wall(), model::wall()));
+    let quota = (elapsed(), btree_map(model::text(), number(), 0..3));
+    (books, hearing(), subjects, service(rules).boxed(), requests().boxed(), quota, day).prop_map(
+        move |(books, hearing, subjects, service, requests, (began, kept), day)| {
+            let (lifts, cylinders, scanners, entries) = subjects;
+            let (next, epoch, seq, elapsed, wall) = books;
+            let mut frozen = base.clone();
+            frozen.next = next;
+            (frozen.books.epoch, frozen.books.seq, frozen.books.now) = (epoch, seq, Now { elapsed, wall });
+            frozen.hearing = hearing;
+            frozen.lifts = lifts.into_iter().map(|(code, lift)| Lift { code, ..lift }).collect();
+            frozen.cylinders = cylinders.into_iter().map(|(code, it)| Cylinder { code, ..it }).collect();
+            let scanner = |(site, name, order)| Scanner { site, name, order };
+            frozen.scanners = scanners.into_iter().map(scanner).collect();
+            let entries = || entries.iter().cloned();
+            let site = |it| if let Entry::Site(it) = it { Some((it.code, it)) } else { None };
+            frozen.sites = std::sync::Arc::new(entries().filter_map(site).collect());
+            let firm = |it| if let Entry::Firm(it) = it { Some((it.id, it)) } else { None };
+            frozen.firms = std::sync::Arc::new(entries().filter_map(firm).collect());
+            frozen.service = service;
+            frozen.requests = requests.into();
+            frozen.quota = Quota { began, kept }.into();
+            frozen.today = day.map(|(day, begins, ends): (_, Wall, Wall)| Today { day: CivilDay(day), begins, ends });
+            frozen
+        },
+    )
+}

@@ -1,0 +1,27 @@
+//! The core, judged from outside: scenarios as text under the shipped rules, and invariants under random records.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise, in its helpers too")]
+
+#[path = "support/script.rs"]
+mod script;
+#[path = "support/timeline.rs"]
+mod timeline;
+
+#[path = "core/archive.rs"]
+mod archive;
+#[path = "core/backlog.rs"]
+mod backlog;
+#[path = "core/blind.rs"]
+mod blind;
+#[path = "core/bounds.rs"]
+mod bounds;
+#[path = "core/invariants.rs"]
+mod invariants;
+#[path = "core/lift.rs"]
+mod lift;
+#[path = "core/policy.rs"]
+mod policy;
+#[path = "core/telemetry.rs"]
+mod telemetry;
+#[path = "core/trapped.rs"]
+mod trapped;

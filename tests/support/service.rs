@@ -1,0 +1,144 @@
+//! The service itself, as `vigil serve` with a configuration and a data folder of its own. It ends as a `Process` does.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::process::{Process, quiet};
+use super::wait::is_soon;
+
+/// Far above what a start takes, so that only what never comes runs into it.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+pub struct Service {
+    folder: TempDir,
+    data: PathBuf,
+    grpc: SocketAddr,
+    http: SocketAddr,
+    starts: u32,
+    running: Option<Process>,
+}
+
+impl Service {
+    /// Writes the configuration and doesn't start it yet.
+    pub fn prepare(broker: SocketAddr, store_url: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = folder.path().join("data");
+        let service = Self { data, folder, grpc: free_address(), http: free_address(), starts: 0, running: None };
+        service.configure(broker, store_url);
+        service
+    }
+
+    /// Counts from the next start on.
+    pub fn configure(&self, broker: SocketAddr, store_url: &str) {
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules");
+        let config = format!(
+            "[service]\ndata_dir = {:?}\n[mqtt]\nurl = \"mqtt://{broker}\"\n[store]\nurl = {store_url:?}\n\
+             [grpc]\nlisten = \"{}\"\n[http]\nlisten = \"{}\"\n[rules]\ndir = {rules:?}\n\
+             [journal]\nsnapshot_every = \"10s\"\n",
+            self.data, self.grpc, self.http
+        );
+        fs::write(self.config(), config).expect("the configuration");
+    }
+
+    /// Begins to start; it may be killed before it is ready.
+    pub fn start(&mut self) {
+        assert!(self.running.is_none(), "it runs already");
+        self.starts += 1;
+        let mut command = quiet(env!("CARGO_BIN_EXE_vigil"));
+        command.arg("serve").arg("--config").arg(self.config()).stderr(File::create(self.log_file()).expect("a log"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VIGIL_")) {
+            command.env_remove(name);
+        }
+        self.running = Some(Process::start(command).0);
+    }
+
+    /// Starts it and returns once it is ready, with the time that took.
+    pub fn start_and_wait(&mut self) -> Duration {
+        let began = Instant::now();
+        self.start();
+        let ready = is_soon(READY_WITHIN, || self.has_ended() || self.is_ready());
+        assert!(ready && !self.has_ended(), "the service doesn't get ready:\n{}", self.log());
+        began.elapsed()
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.running.as_mut().is_none_or(Process::has_ended)
+    }
+
+    /// SIGKILL. Fails if it had ended by itself: it may not.
+    pub fn kill(&mut self) {
+        assert!(!self.has_ended(), "the service has ended by itself:\n{}", self.log());
+        self.running.take().expect("it was started").end(Signal::KILL);
+    }
+
+    /// SIGTERM. Returns how it ended, and in what time.
+    pub fn terminate(&mut self, within: Duration) -> (ExitStatus, Duration) {
+        let mut running = self.running.take().expect("it was started");
+        let began = Instant::now();
+        running.signal(Signal::TERM);
+        let status = running.status_within(within);
+        (status.unwrap_or_else(|| panic!("it still runs {within:?} after SIGTERM:\n{}", self.log())), began.elapsed())
+    }
+
+    /// How it ended by itself, and what it said.
+    pub fn ends_within(&mut self, limit: Duration) -> Option<(ExitStatus, String)> {
+        let status = self.running.as_mut()?.status_within(limit)?;
+        self.running = None;
+        Some((status, self.log()))
+    }
+
+    pub fn grpc(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// What this run of it has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// What all its runs have said.
+    pub fn logs(&self) -> String {
+        (1..=self.starts).map(|n| fs::read_to_string(self.log_file_of(n)).unwrap_or_default()).collect()
+    }
+
+    fn get(&self, path: &str) -> Option<String> {
+        let mut socket = TcpStream::connect_timeout(&self.http, ANSWER_WITHIN).ok()?;
+        socket.set_read_timeout(Some(ANSWER_WITHIN)).ok()?;
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("vigil.toml")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.log_file_of(self.starts)
+    }
+
+    fn log_file_of(&self, start: u32) -> PathBuf {
+        self.folder.path().join(format!("log.{start}"))
+    }
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a free port")
+}
