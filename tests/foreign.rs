@@ -1,4 +1,5 @@
 //! Clients that aren't ours: a terminal written with paho-mqtt, a dispatch centre's client with grpcio.
+#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The recorded lift sensors (Zenodo 3653909), which lie beside the repository and not in it: `tests/run` looks for them.
+#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
 
 mod support;
 

@@ -68,6 +68,11 @@ pub struct Args {
 }
 
 pub(super) async fn run(args: Args, terminal: &mut Terminal, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        args.rules.is_dir(),
+        "there is no folder {}: run this in the folder of the repository, or name the folder of the rule files with --rules",
+        args.rules.display()
+    );
     let folder = Folder::make(args.dir.clone())?;
     install_log(&Log { filter: "warn,rumqttd=off".into(), format: LogFormat::Text })?;
     let broker = EmbeddedBroker::start(LOCALHOST).context("the embedded broker did not start")?;

@@ -61,9 +61,11 @@ impl Server {
     }
 
     async fn connect(&self) -> anyhow::Result<Channel> {
-        self.endpoint()?.connect().await.map_err(|error| {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            anyhow::anyhow!("{} can't be reached{cause}", self.server)
+        let connected = self.endpoint()?.connect().await;
+        // Its own words say less than its causes: "transport error".
+        connected.map_err(|error| {
+            let cause = with_causes(anyhow::Error::from(error).chain().skip(1));
+            anyhow::anyhow!("{} can't be reached ({cause}): is the service running there?", self.server)
         })
     }
 }
@@ -87,8 +89,21 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(terminal: &mut Terminal, error: &anyhow::Error) -> ExitCode {
-    let _nowhere_to_say = terminal.notice(&format!("vigil: {error:#}"));
+    let _nowhere_to_say = terminal.notice(&format!("vigil: {}", with_causes(error.chain())));
     ExitCode::FAILURE
+}
+
+/// An error with its causes, but for those that it names itself.
+fn with_causes<'a>(chain: impl IntoIterator<Item = &'a (dyn std::error::Error + 'static)>) -> String {
+    let mut text = String::new();
+    for cause in chain.into_iter().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Ctrl-C and SIGTERM ask for an orderly end; the second one doesn't wait for it.
@@ -148,3 +163,22 @@ fn refused(status: &tonic::Status) -> anyhow::Error {
 }
 
 const _: () = assert!(limits::HEARTBEAT_MS * 3 <= 15_000, "watch takes the service for dead after 15 s");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_each_cause_once() {
+        for (causes, text) in [
+            (&["no such file"][..], "no such file"),
+            (&["no such file", "reading it"], "reading it: no such file"),
+            (&["no such file", "reading it: no such file"], "reading it: no such file"),
+            (&["no such file", "reading it: no such file", "starting"], "starting: reading it: no such file"),
+        ] {
+            let first = anyhow::anyhow!("{}", causes[0]);
+            let error = causes[1..].iter().fold(first, |error, cause| error.context(cause.to_string()));
+            assert_eq!(with_causes(error.chain()), text);
+        }
+    }
+}

@@ -36,5 +36,6 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal, stop: CancellationT
         tracing::info!(grpc = %addresses.grpc, http = %addresses.http, "serving");
     };
     app::run(config, metrics, stop, ready).await?;
+    tracing::info!("ended in order");
     Ok(ExitCode::SUCCESS)
 }

@@ -116,11 +116,15 @@ fn addresses(lines: &Receiver<String>, log: &Mutex<VecDeque<String>>) -> (Socket
     loop {
         let line = match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => line,
-            Err(RecvTimeoutError::Timeout) => panic!("it doesn't begin to serve: {:?}", log.lock().unwrap()),
-            Err(RecvTimeoutError::Disconnected) => panic!("it ended as it began: {:?}", log.lock().unwrap()),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("it doesn't begin to serve: {:?}", log.lock().expect("nobody panics while holding it"))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                panic!("it ended as it began: {:?}", log.lock().expect("nobody panics while holding it"))
+            }
         };
         let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        log.lock().unwrap().push_back(line);
+        log.lock().expect("nobody panics while holding it").push_back(line);
         if entry["message"] == "serving" {
             let addr = |name: &str| entry[name].as_str().and_then(|addr| addr.parse().ok()).expect("an address");
             return (addr("grpc"), addr("http"));
