@@ -1,4 +1,5 @@
-//! `vigil demo`, as a newcomer runs it, and with nothing to judge by.#![cfg(feature = "demo")]
+//! `vigil demo`, as a newcomer runs it, and with nothing to judge by.
+#![cfg(feature = "demo")]
 #![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
 
 mod support;
