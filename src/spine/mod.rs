@@ -285,3 +285,25 @@ fn apply(core: &mut Core, poison: &mut dyn Poison, record: &Record) -> Result<Ef
         Err(error) => SpineError::Journal(error),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_makes_the_core_fail_is_noted_and_then_passed_over() {
+        let mut poison = BTreeSet::new();
+        // The core takes positions in order, and one out of order is a fault that it can't survive.
+        let record = Record { pos: 7, elapsed: Elapsed(0), wall: Wall(0), kind: Kind::Tick };
+        let failed = apply(&mut Core::new(1), &mut poison, &record);
+        assert!(matches!(failed, Err(SpineError::Poisoned { pos: 7 })));
+        assert!(poison.holds(7));
+
+        let mut core = Core::new(1);
+        poison.insert(0);
+        let effects = apply(&mut core, &mut poison, &Record { pos: 0, ..record }).expect("it is passed over");
+        assert_eq!((core.next(), effects.events.len()), (1, 1));
+    }
+}
