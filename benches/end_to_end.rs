@@ -4,6 +4,8 @@
 //! its own, and the median of the rounds counts. CPU is that of the contestant's process, all threads, until the last
 //! row is in the store. `docs/benchmarks.md` says what the figures mean and what limits them.
 
+#![allow(unreachable_pub, reason = "a program, whose modules only it reads")]
+
 #[path = "end_to_end/floor.rs"]
 mod floor;
 #[path = "end_to_end/latency.rs"]
@@ -102,8 +104,8 @@ fn single(postgres: &Postgres) -> f64 {
         for ((_, contestant, persistence), figures) in contestants.iter().zip(&mut rounds) {
             figures.push(match contestant {
                 Bare => bare(*persistence),
-                Postgres => ours(Some(postgres.database()), MESSAGES, 1, *persistence).0,
-                Sqlite => ours(None, MESSAGES, 1, *persistence).0,
+                Postgres => ours(Some(postgres.database()), MESSAGES, 1, *persistence),
+                Sqlite => ours(None, MESSAGES, 1, *persistence),
             });
         }
     }
@@ -141,8 +143,8 @@ fn bare(persistence: bool) -> Figures {
     Figures { cpu_us, taken_per_s: MESSAGES as f64 / seconds, stored_per_s: None }
 }
 
-/// One round of the service; CPU a report. The store's URL comes back, with what is in it.
-fn ours(store: Option<String>, reports: u64, frames: u64, persistence: bool) -> (Figures, i64) {
+/// One round of the service, until the last row is stored.
+fn ours(store: Option<String>, reports: u64, frames: u64, persistence: bool) -> Figures {
     let broker = broker(persistence);
     let mut service = Service::start(broker.addr(), store.clone());
     let mut lifts = Lifts::new(LIFTS);
@@ -161,7 +163,7 @@ fn ours(store: Option<String>, reports: u64, frames: u64, persistence: bool) -> 
     let cpu_us = (service.cpu() - before).as_secs_f64() * 1e6 / reports as f64;
     publisher.join().expect("the publisher did its work");
     let per_s = |took: Duration| reports as f64 / took.as_secs_f64();
-    (Figures { cpu_us, taken_per_s: per_s(taken), stored_per_s: Some(per_s(stored)) }, all as i64)
+    Figures { cpu_us, taken_per_s: per_s(taken), stored_per_s: Some(per_s(stored)) }
 }
 
 fn await_stored(service: &Service, store: Option<&str>, frames: u64) {
@@ -194,11 +196,10 @@ fn tenfold(postgres: &Postgres) {
     let batches = [10_000, 2_000];
     for _ in 0..ROUNDS {
         let url = postgres.database();
-        let (figures, rows) = ours(Some(url.clone()), TENFOLD, 10, false);
-        rounds.push(figures);
+        rounds.push(ours(Some(url.clone()), TENFOLD, 10, false));
         let per_s = runtime.block_on(async {
             let client = floor::connect(&url).await;
-            [floor::copy(&client, rows, batches[0]).await, floor::copy(&client, rows, batches[1]).await]
+            [floor::copy(&client, batches[0]).await, floor::copy(&client, batches[1]).await]
         });
         for (floor, per_s) in floors.iter_mut().zip(per_s) {
             floor.push(Figures { cpu_us: 0.0, taken_per_s: per_s, stored_per_s: Some(per_s) });

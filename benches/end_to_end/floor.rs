@@ -87,20 +87,15 @@ pub async fn connect(url: &str) -> Client {
     client
 }
 
-/// Copies what stands in `frame` into a bare table of the same columns with the same index: ready-made bytes, in
-/// transactions of so many rows. Rows a second.
-pub async fn copy(client: &Client, rows: i64, batch: i64) -> f64 {
+/// Copies what stands in `frame`, in the order in which it came, into a bare table of the same columns with the same
+/// index: ready-made bytes, in transactions of so many rows. Rows a second.
+pub async fn copy(client: &Client, batch: usize) -> f64 {
     let setup = "DROP TABLE IF EXISTS bare; CREATE TABLE bare (LIKE frame); \
                  CREATE INDEX ON bare (device, effective_at); CHECKPOINT";
     client.batch_execute(setup).await.expect("a table can be made");
-    let mut chunks = Vec::new();
-    for from in (0..rows).step_by(batch as usize) {
-        let sql = format!(
-            "COPY (SELECT * FROM frame ORDER BY received_at, seq LIMIT {batch} OFFSET {from}) TO STDOUT (FORMAT binary)"
-        );
-        let parts: Vec<Bytes> = client.copy_out(&sql).await.expect("it can be read").try_collect().await.expect("all");
-        chunks.push(Bytes::from(parts.concat()));
-    }
+    let out = client.copy_out("COPY (SELECT * FROM frame) TO STDOUT (FORMAT binary)").await.expect("it can be read");
+    let parts: Vec<Bytes> = out.try_collect().await.expect("it can be read");
+    let (chunks, rows) = split(&parts.concat(), batch);
     let began = Instant::now();
     for chunk in chunks {
         let sink = client.copy_in("COPY bare FROM STDIN (FORMAT binary)").await.expect("it takes rows");
@@ -109,4 +104,35 @@ pub async fn copy(client: &Client, rows: i64, batch: i64) -> f64 {
         sink.finish().await.expect("it takes rows");
     }
     rows as f64 / began.elapsed().as_secs_f64()
+}
+
+/// Cuts a binary COPY into several of so many rows each: a header, rows of a count of fields and, for each, its length
+/// and its bytes, and -1 at the end. Returns also how many rows there are.
+fn split(copied: &[u8], batch: usize) -> (Vec<Bytes>, usize) {
+    let (header, mut rest) = copied.split_at(19);
+    let (mut chunks, mut chunk, mut rows) = (Vec::new(), header.to_vec(), 0);
+    loop {
+        let (row, after) = rest.split_at(row_bytes(rest));
+        if row.is_empty() || (rows > 0 && rows % batch == 0) {
+            chunk.extend((-1_i16).to_be_bytes());
+            chunks.push(std::mem::replace(&mut chunk, header.to_vec()).into());
+        }
+        if row.is_empty() {
+            return (chunks, rows);
+        }
+        chunk.extend_from_slice(row);
+        rows += 1;
+        rest = after;
+    }
+}
+
+/// 0 at the end.
+fn row_bytes(rest: &[u8]) -> usize {
+    let fields = rest.first_chunk().map_or(-1, |count| i16::from_be_bytes(*count));
+    let mut at = 2;
+    for _ in 0..fields {
+        let length = rest[at..].first_chunk().map_or(-1, |length| i32::from_be_bytes(*length));
+        at += 4 + usize::try_from(length).unwrap_or(0);
+    }
+    if fields < 0 { 0 } else { at }
 }

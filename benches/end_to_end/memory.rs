@@ -57,7 +57,7 @@ fn tables(archive: &[Entry]) -> [String; 2] {
         let written = match entry {
             Entry::Lift(it) => writeln!(
                 lifts,
-                "{},{},{},{},{},{},{}",
+                "{},\"{}\",{},{},{},{},{}",
                 it.code,
                 it.address.as_deref().unwrap_or_default(),
                 shown(&it.district),
