@@ -210,17 +210,17 @@ impl Lift {
         let policy = cx.policy;
         let rule = policy.set.rule(ix);
         let number = policy.number(ix);
+        let facts = self.facts(cx, frame, Some(rule));
+        // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
+        if judge::find(&self.runs, number).is_none() && !rule.when.eval(&facts).is_true() {
+            return false;
+        }
         // Between frames, the last one still says what it said.
         let carried = match frame {
             Some(frame) => registers::carries(frame, &rule.raising),
             None => self.registers.lists(&rule.raising),
         };
-        let facts = self.facts(cx, frame, Some(rule));
         let inputs = judge::inputs(rule, &facts, self.judged, carried, footing);
-        // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
-        if !inputs.when.is_true() && judge::find(&self.runs, number).is_none() {
-            return false;
-        }
         let run = judge::entry(&mut self.runs, number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {
             self.runs.retain(|run| !run.is_blank());
@@ -473,7 +473,7 @@ impl Lift {
             };
             let who = self.who();
             built_in::raise(cx, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::SelfCheck, vec![behind]);
-        } else if !self.runs.is_empty() {
+        } else if self.runs.iter().any(|run| run.open().is_some()) {
             let who = self.who();
             built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::ConditionEnded);
         }
