@@ -215,16 +215,16 @@ impl Lift {
         let policy = cx.policy;
         let rule = policy.set.rule(ix);
         let number = policy.number(ix);
-        // Between frames, the last one still says what it said.
-        let carried = match frame {
-            Some(frame) => registers::carries(frame, &rule.raising),
-            None => self.registers.lists(&rule.raising),
-        };
         let facts = self.facts(cx, frame, Some(rule));
         // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
         if judge::find(&self.runs, number).is_none() && !rule.when.eval(&facts).is_true() {
             return false;
         }
+        // Between frames, the last one still says what it said.
+        let carried = match frame {
+            Some(frame) => registers::carries(frame, &rule.raising),
+            None => self.registers.lists(&rule.raising),
+        };
         let inputs = judge::inputs(rule, &facts, self.judged, carried, footing);
         let run = judge::entry(&mut self.runs, number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {

@@ -74,21 +74,15 @@ impl Timers {
     }
 
     fn pop_clock(&mut self, now: Elapsed) -> Option<(Elapsed, u32)> {
-        let entry = self.by_clock.pop_first()?;
-        if entry.0 > now {
-            self.by_clock.insert(entry);
-            return None;
-        }
+        let entry = *self.by_clock.first().filter(|entry| entry.0 <= now)?;
+        self.by_clock.pop_first();
         self.entries[entry.1 as usize].0 = None;
         Some(entry)
     }
 
     fn pop_silence(&mut self, now: Heard) -> Option<(Heard, u32)> {
-        let entry = self.by_silence.pop_first()?;
-        if entry.0 > now {
-            self.by_silence.insert(entry);
-            return None;
-        }
+        let entry = *self.by_silence.first().filter(|entry| entry.0 <= now)?;
+        self.by_silence.pop_first();
         self.entries[entry.1 as usize].1 = None;
         Some(entry)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -20,6 +20,12 @@ use crate::observe::{SnapshotWritten, emit};
 
 /// How often the driver looks after itself when nothing comes.
 const HOUSEKEEPING_MS: i64 = 1_000;
+/// While inputs keep coming, groups begin so far apart: an fsync, and waking those who wait for it, costs as much for
+/// one report as for a hundred. An input that comes after a pause doesn't wait.
+const GROUP_EVERY: Duration = Duration::from_millis(4);
+/// A group waits in such steps, and goes on when a step brought nothing more: a broker that sends no further message
+/// before the last ones are acknowledged is not kept waiting.
+const GATHER_STEP: Duration = Duration::from_millis(1);
 
 /// What others tell the spine and read from it without going through the inbox.
 #[derive(Debug, Default)]
@@ -90,13 +96,13 @@ impl Driver {
     /// Runs until it is told to stop, all senders are gone, or something fails.
     pub fn run(mut self) -> Result<(), SpineError> {
         let mut rounds = Rounds::new(&self);
-        let mut group = Vec::new();
+        let mut group = Group::default();
         loop {
             rounds.stopping |= self.wait(&mut group);
             let (elapsed, wall) = (self.clock.elapsed(), self.clock.wall());
-            let released = if !group.is_empty() {
+            let released = if !group.inputs.is_empty() {
                 let durable = &self.durable;
-                self.spine.take(group.drain(..), elapsed, wall, |now| _ = durable.send_replace(now))?
+                self.spine.take(group.inputs.drain(..), elapsed, wall, |now| _ = durable.send_replace(now))?
             } else if self.spine.next_deadline().is_some_and(|due| due <= elapsed) {
                 self.spine.tick(elapsed, wall)?
             } else {
@@ -118,7 +124,7 @@ impl Driver {
 
     /// Waits for the first input, then takes whatever else is there: the group grows with the load. Returns whether
     /// to stop.
-    fn wait(&mut self, group: &mut Vec<Input>) -> bool {
+    fn wait(&mut self, group: &mut Group) -> bool {
         let until_due = self.spine.next_deadline().map_or(HOUSEKEEPING_MS, |due| due - self.clock.elapsed());
         let wait_ms = u64::try_from(until_due.clamp(0, HOUSEKEEPING_MS)).unwrap_or_default();
         match self.inputs.recv_timeout(Duration::from_millis(wait_ms)) {
@@ -126,18 +132,7 @@ impl Driver {
             Ok(input) => group.push(input),
             Err(RecvTimeoutError::Timeout) => return false,
         }
-        let mut bytes = 0;
-        while group.len() < limits::GROUP_RECORDS && bytes < limits::GROUP_BYTES {
-            match self.inputs.try_recv() {
-                Ok(Input::Stop) | Err(TryRecvError::Disconnected) => return true,
-                Ok(input) => {
-                    bytes += input.size_bytes();
-                    group.push(input);
-                }
-                Err(TryRecvError::Empty) => break,
-            }
-        }
-        false
+        group.gather(&self.inputs)
     }
 
     fn release(&mut self, released: Released, wall: Wall) {
@@ -233,6 +228,53 @@ impl Driver {
     }
 }
 
+/// Inputs that become durable together.
+#[derive(Default)]
+struct Group {
+    inputs: Vec<Input>,
+    bytes: usize,
+    /// When the one before was complete.
+    last: Option<Instant>,
+}
+
+impl Group {
+    fn push(&mut self, input: Input) {
+        self.bytes += input.size_bytes();
+        self.inputs.push(input);
+    }
+
+    fn is_full(&self) -> bool {
+        self.inputs.len() >= limits::GROUP_RECORDS || self.bytes >= limits::GROUP_BYTES
+    }
+
+    /// Takes what is there, and more of what keeps coming. Returns whether to stop.
+    fn gather(&mut self, inputs: &Receiver<Input>) -> bool {
+        let mut stop = self.take_waiting(inputs);
+        while !stop && !self.is_full() && self.last.is_some_and(|last| last.elapsed() < GROUP_EVERY) {
+            let before = self.inputs.len();
+            std::thread::sleep(GATHER_STEP);
+            stop = self.take_waiting(inputs);
+            if self.inputs.len() == before {
+                break;
+            }
+        }
+        self.bytes = 0;
+        self.last = Some(Instant::now());
+        stop
+    }
+
+    fn take_waiting(&mut self, inputs: &Receiver<Input>) -> bool {
+        while !self.is_full() {
+            match inputs.try_recv() {
+                Ok(Input::Stop) | Err(TryRecvError::Disconnected) => return true,
+                Ok(input) => self.push(input),
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+        false
+    }
+}
+
 impl Rounds {
     fn new(driver: &Driver) -> Self {
         let snapshots = driver.snapshots.list().unwrap_or_default();
@@ -275,7 +317,7 @@ fn differs(now: &Health, before: &Health) -> bool {
 
 /// Writes a snapshot; that it failed is told, and the next one is tried in its turn.
 fn write(snapshots: &SnapshotDir, image: &Image, wall: Wall) -> Option<SnapshotInfo> {
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let content = image.encode();
     match snapshots.write(image.inbox.position, wall, |out| out.write_all(&content)) {
         Ok(info) => {

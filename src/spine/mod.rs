@@ -212,7 +212,7 @@ impl Spine {
 
     fn judge(&mut self) -> Result<Released, SpineError> {
         let mut released = Released::default();
-        for (record, waiter) in std::mem::take(&mut self.group) {
+        for (record, waiter) in self.group.drain(..) {
             let mut effects = apply(&mut self.core, &mut *self.poison, &record)?;
             if !effects.is_empty() {
                 self.outbox.set_mark(self.core.seq());
