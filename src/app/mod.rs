@@ -53,6 +53,7 @@ const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// A core that stands still for so long is ended: a restart is better than silence.
 const CORE_STALL_MS: i64 = 10_000;
 const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
+const MAINTAIN_AGAIN_AFTER: Duration = Duration::from_secs(30);
 const _: () = assert!(limits::SHUTDOWN_MS + 2_000 < SPINE_ENDS_BY.as_millis() as u64, "calls end first");
 
 #[derive(Debug, thiserror::Error)]
@@ -317,11 +318,15 @@ async fn maintain(store: Arc<dyn Store>, clock: Clock, shutdown: CancellationTok
             round = store.maintain(clock.wall()) => round,
             () = shutdown.cancelled() => return Ok(()),
         };
-        if let Err(error) = round {
-            tracing::warn!(%error, "the store's upkeep has to wait");
-        }
+        let wait = match round {
+            Ok(_) => MAINTAIN_EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "the store's upkeep has to wait");
+                MAINTAIN_AGAIN_AFTER
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(MAINTAIN_EVERY) => {}
+            () = tokio::time::sleep(wait) => {}
             () = shutdown.cancelled() => return Ok(()),
         }
     }

@@ -77,6 +77,11 @@ impl Core {
                 why: format!("alert {id} is no longer open; list the open ones again").into(),
             };
         }
+        if !clear && let Some(first) = run.open().and_then(|open| open.acknowledged.as_ref()) {
+            return Outcome::Precondition {
+                why: format!("{} has acknowledged {id} already, at {}", first.by, first.at).into(),
+            };
+        }
         let label = Label { title: &title, dispatch: dispatch.as_deref() };
         let by = ByHand { actor: Some(&command.actor.id), note };
         if clear {

@@ -159,6 +159,7 @@ fn upserts_and_commands_are_idempotent() {
          6s     ack A/power-lost/1 req=four note=seen
          6s     expect acknowledged A power-lost operator acknowledged by=local
          7s     ack A/power-lost/1 req=four note=seen
+         7.5s   ack A/power-lost/1 req=again -> precondition       # who saw it first stays
          8s     ack A/power-lost/1 req=four note=other -> reused
          9s     clear A/power-lost/1 req=four -> reused
          10s    clear A/power-lost/1 req=five
