@@ -66,12 +66,10 @@ fn watch(grpc: SocketAddr) -> Receiver<Instant> {
             let request = v1::WatchAlertsRequest { filter: Some(filter), ..Default::default() };
             let mut stream = client.watch_alerts(request).await.expect("it may watch").into_inner();
             while let Ok(Some(message)) = stream.message().await {
-                let sent = match message.message {
-                    Some(v1::watch_alerts_response::Message::Event(_)) => came.send(Instant::now()).is_ok(),
-                    // The first one comes at once: whatever happens from now on is told.
-                    _ => watching.send(()).is_ok() || true,
-                };
-                if !sent {
+                if !matches!(message.message, Some(v1::watch_alerts_response::Message::Event(_))) {
+                    // The first heartbeat comes at once: whatever happens from now on is told. Nobody waits for others.
+                    let _heard = watching.send(());
+                } else if came.send(Instant::now()).is_err() {
                     return;
                 }
             }
