@@ -57,6 +57,14 @@ async fn start(config: &Config) -> Result<Running, AppError> {
     }
 }
 
+/// Why the service doesn't run: a store that answers at once is asked before anything begins, a slow one soon after.
+async fn why_not(config: &Config) -> String {
+    match start(config).await {
+        Err(error) => error.to_string(),
+        Ok(running) => running.end().await,
+    }
+}
+
 impl Running {
     async fn stop(self) {
         self.stop.cancel();
@@ -72,7 +80,8 @@ impl Running {
         format!("http://{}", self.addresses.grpc)
     }
 
-    async fn import(&self) {
+    /// Returns the position of what was imported.
+    async fn import(&self) -> u64 {
         let entry = Entry::Lift(Lift {
             code: DeviceCode::parse(OVERDUE).unwrap(),
             equipment: Default::default(),
@@ -89,12 +98,19 @@ impl Running {
         let mut client = RegistryServiceClient::connect(self.url()).await.unwrap();
         let answer = client.upsert_devices(tokio_stream::iter([request])).await.unwrap().into_inner();
         assert_eq!((answer.changed, answer.failed), (1, 0));
+        answer.position
     }
 
     /// The ids of the open alerts, and the epoch.
     async fn open(&self) -> (Vec<String>, u32) {
+        self.open_at(0).await
+    }
+
+    /// The same, once `at_least` has been judged.
+    async fn open_at(&self, at_least: u64) -> (Vec<String>, u32) {
         let mut client = AlertServiceClient::connect(self.url()).await.unwrap();
-        let page = client.list_alerts(vigil::proto::v1::ListAlertsRequest::default()).await.unwrap().into_inner();
+        let request = vigil::proto::v1::ListAlertsRequest { at_least, ..Default::default() };
+        let page = client.list_alerts(request).await.unwrap().into_inner();
         (page.alerts.into_iter().map(|alert| alert.id).collect(), page.cursor.unwrap().epoch)
     }
 }
@@ -109,9 +125,9 @@ async fn with_history() -> (TempDir, Config) {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path());
     let running = start(&config).await.unwrap();
-    running.import().await;
+    let position = running.import().await;
     let overdue = format!("{OVERDUE}/inspection-overdue/1");
-    assert_eq!(running.open().await, (vec![overdue], 1));
+    assert_eq!(running.open_at(position).await, (vec![overdue], 1));
     // Stopping drains the outbox into the store.
     running.stop().await;
     assert!(has_entry(&config).await);
@@ -133,7 +149,7 @@ async fn lost_journals_are_noticed_and_begun_anew_from_the_store() {
     let refused = recover(&config, Way::FromStore).await.unwrap_err().to_string();
     assert!(refused.contains("move its inbox, outbox and snapshots away"), "{refused}");
     std::fs::remove_dir_all(&config.service.data_dir).unwrap();
-    let why = start(&config).await.unwrap().end().await;
+    let why = why_not(&config).await;
     assert!(why.contains("the database follows the journal") && why.contains("vigil recover"), "{why}");
 
     std::fs::remove_dir_all(&config.service.data_dir).unwrap();
@@ -151,7 +167,7 @@ async fn a_foreign_store_is_refused_until_somebody_accepts_the_gap() {
     let (_dir, mut config) = with_history().await;
     let (_other_dir, other) = with_history().await;
     config.store.at = other.store.at;
-    let why = start(&config).await.unwrap().end().await;
+    let why = why_not(&config).await;
     assert!(why.contains("the database follows the journal"), "{why}");
     let done = recover(&config, Way::Gap).await.unwrap();
     assert_eq!(done.epoch, 2);
