@@ -200,6 +200,8 @@ impl Core {
         let (mut cx, _, cylinders) = self.context(out);
         let cylinder = cylinders.get_mut(ix);
         cylinder.entry = Some(Arc::new(entry.clone()));
+        // Whoever changes the archive has looked which of the two cylinders it is.
+        cylinder.duplicate = false;
         cylinder.follow(&mut cx, today);
         Some(true)
     }

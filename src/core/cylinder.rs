@@ -21,6 +21,9 @@ pub struct Cylinder {
     pub(crate) inspected_until: Option<CivilDay>,
     /// Somebody who may say so has said that it is scrapped: its code is void for ever.
     pub(crate) scrapped: bool,
+    /// Its code was registered again with other fixed data: one of two cylinders bears it wrongly, until somebody
+    /// puts the archive right.
+    pub(crate) duplicate: bool,
     pub(crate) runs: Vec<Run>,
     /// The version of the policy that its runs follow.
     pub(crate) policy: u32,
@@ -28,11 +31,11 @@ pub struct Cylinder {
 
 impl Cylinder {
     pub fn new(code: CylinderCode, policy: u32) -> Self {
-        Self { code, entry: None, inspected_until: None, scrapped: false, runs: Vec::new(), policy }
+        Self { code, entry: None, inspected_until: None, scrapped: false, duplicate: false, runs: Vec::new(), policy }
     }
 
     pub fn is_registered(&self) -> bool {
-        !self.scrapped && self.entry.as_ref().is_some_and(|entry| !entry.scrapped)
+        !self.scrapped && !self.duplicate && self.entry.as_ref().is_some_and(|entry| !entry.scrapped)
     }
 
     pub fn who(&self, place: Option<&archive::Site>) -> Who {

@@ -45,10 +45,13 @@ use crate::model::archive;
 use crate::model::ids::{CylinderCode, DeviceCode, FirmId, SiteCode};
 use crate::model::record::{Kind, Link, PolicyText, Record};
 use crate::model::row::{Effects, RejectReason, RejectRow, Row};
-use crate::model::time::Elapsed;
+use crate::model::time::{Elapsed, Wall};
 
 /// Changes when the effects of the golden journals in the tests do.
 pub const CORE_VERSION: u32 = 1;
+
+/// The last moment that the core goes by: a civil day of any zone still ends after it.
+const LAST_WALL: Wall = Wall(Wall::LAST.0 - 3 * 86_400_000);
 
 #[derive(Debug, Clone)]
 pub struct Core {
@@ -179,7 +182,8 @@ impl Core {
         self.next += 1;
         // The inbox never lets elapsed time step back; should a foreign one, timers must not run backwards.
         let elapsed = record.elapsed.max(self.books.now.elapsed);
-        self.books.now = Now { elapsed, wall: record.wall };
+        // A clock that is out of its mind must not leave the calendar, whose days would then never turn.
+        self.books.now = Now { elapsed, wall: record.wall.clamp(Wall(0), LAST_WALL) };
         // No record is judged by the day of the one before it.
         self.turn_day();
         Effects::default()

@@ -154,11 +154,8 @@ impl Core {
     fn flags(&self, site: SiteCode, scan: &Scan) -> Vec<ScanFlag> {
         let known = self.sites.get(&site);
         let is_body = known.is_some_and(|site| site.kind == SiteKind::InspectionBody);
-        let unit = self
-            .index
-            .cylinders
-            .get(&scan.cylinder)
-            .and_then(|ix| self.cylinders.get(*ix).entry.as_ref()?.filling_unit);
+        let entry = self.index.cylinders.get(&scan.cylinder).and_then(|ix| self.cylinders.get(*ix).entry.as_deref());
+        let unit = entry.and_then(|entry| entry.filling_unit);
         let is_own = unit == Some(site);
         let mut flags = Vec::new();
         if known.is_none() {
@@ -175,6 +172,13 @@ impl Core {
         if scan.event == ScanEvent::Inspected && !is_body {
             flags.push(ScanFlag::NotAnInspectionBody);
         }
+        // To register a code again, as it stands in the archive, is a claim that is true already.
+        let is_other = |medium: &str| scan.medium.as_deref().is_some_and(|claimed| claimed != medium);
+        let is_another =
+            entry.and_then(|entry| entry.medium.as_deref()).is_some_and(is_other) || (unit.is_some() && !is_own);
+        if scan.event == ScanEvent::Registered && is_another {
+            flags.push(ScanFlag::DuplicateCode);
+        }
         flags
     }
 
@@ -183,6 +187,9 @@ impl Core {
     fn note_scan(&mut self, cylinder: u32, site: SiteCode, scan: &Scan, flags: &[ScanFlag]) {
         if scan.event == ScanEvent::Scrapped && !flags.contains(&ScanFlag::ForeignSite) {
             self.cylinders.get_mut(cylinder).scrapped = true;
+        }
+        if flags.contains(&ScanFlag::DuplicateCode) {
+            self.cylinders.get_mut(cylinder).duplicate = true;
         }
         let is_body = self.sites.get(&site).is_some_and(|site| site.kind == SiteKind::InspectionBody);
         if scan.event != ScanEvent::Inspected || scan.passed != Some(true) || !is_body {

@@ -84,6 +84,32 @@ fn an_unknown_or_scrapped_cylinder_alerts_at_any_scan() {
 }
 
 #[test]
+fn a_code_registered_again_with_other_fixed_data_is_void_until_the_archive_is_put_right() {
+    let known = "0s     archive site FILL-01 filling_station
+                 0s     archive site FILL-02 filling_station
+                 0s     archive cylinder CYL00001 unit=FILL-01 medium=lpg\n";
+    for again in ["FILL-02 registered CYL00001", "FILL-01 registered CYL00001 medium=oxygen"] {
+        let script = check(&format!(
+            "{known}
+             1s     scan {again}
+             1s     expect opened cylinder:CYL00001 cylinder-unregistered critical !unregistered
+             2s     scan FILL-01 filled CYL00001
+             3s     archive cylinder CYL00001 unit=FILL-01 medium=lpg -> changed=0
+             4s     archive cylinder CYL00001 unit=FILL-01 medium=lpg due=2030-01-01
+             4s     expect cleared cylinder:CYL00001 cylinder-unregistered"
+        ));
+        assert_eq!(scans(&script)[0].flags.last(), Some(&ScanFlag::DuplicateCode), "{again}");
+    }
+    let script = check(&format!(
+        "{known}
+         1s     scan FILL-01 registered CYL00001
+         2s     scan FILL-01 registered CYL00001 medium=lpg
+         3s     scan FILL-02 stocked_in CYL00001 medium=oxygen"
+    ));
+    assert!(scans(&script).iter().all(|scan| scan.flags.is_empty()));
+}
+
+#[test]
 fn scans_are_flagged_when_the_wrong_site_says_them() {
     let script = check(
         "0s     archive site FILL-01 filling_station

@@ -2,16 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use vigil::core::Core;
 use vigil::limits;
-use vigil::model::record::Kind;
+
+use vigil::model::record::{Kind, Record};
 use vigil::model::row::{Order, Row, TimeSource};
-use vigil::model::time::Elapsed;
+use vigil::model::time::{Elapsed, Wall};
 
 use crate::script::check;
 use crate::timeline::{BEGAN, Timeline, shipped};
 
 fn code(n: usize) -> String {
     format!("313050011220140{n:05}")
+}
+
+#[test]
+fn a_clock_out_of_its_mind_does_not_make_days_turn_without_end() {
+    for wall in [i64::MIN, -1, Wall::LAST.ms(), i64::MAX] {
+        let mut core = Core::new(1);
+        for (pos, elapsed) in [(0, 0), (1, 1)] {
+            let _effects = core.apply(&Record { pos, elapsed: Elapsed(elapsed), wall: Wall(wall), kind: Kind::Tick });
+        }
+        assert!(core.is_settled(), "{wall}");
+    }
 }
 
 const STUCK: &str =

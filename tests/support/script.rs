@@ -220,7 +220,7 @@ impl Script {
             "cylinder" => Entry::Cylinder(Cylinder {
                 code: CylinderCode::parse(options[1]).unwrap(),
                 filling_unit: option("unit=").map(|site| SiteCode::parse(site).unwrap()),
-                medium: None,
+                medium: option("medium=").map(Into::into),
                 made_on: None,
                 inspection_due: due,
                 scrapped: options.contains(&"scrapped"),

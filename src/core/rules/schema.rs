@@ -155,7 +155,7 @@ fields! {
 
     /// What the scan says happened.
     ScanEvent = 20 "event" Cylinder Type::Enum(Words::ScanEvent),
-    /// The archive has this code, and it is not scrapped.
+    /// The archive has this code, it is not scrapped, and no other cylinder was registered by it.
     CylinderRegistered = 21 "registered" Cylinder Type::Bool,
     /// Civil days since the last day on which the inspection was good: above 0 it is overdue. Unknown without a date.
     CylinderDaysOverdue = 22 "days_overdue" Cylinder Type::Int,

@@ -174,11 +174,12 @@ prop_compose! {
         entries in entries(),
         inspected_until in of(any::<i32>().prop_map(CivilDay)),
         scrapped in any::<bool>(),
+        duplicate in any::<bool>(),
         runs in runs(rules),
         policy in number(),
     ) -> Cylinder {
         let entry = entries.into_iter().find_map(|it| if let Entry::Cylinder(it) = it { Some(it.into()) } else { None });
-        Cylinder { code, entry, inspected_until, scrapped, runs, policy }
+        Cylinder { code, entry, inspected_until, scrapped, duplicate, runs, policy }
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) fn cylinder(it: wire::CylinderState, rules: Rules) -> Result<Cylinder
         entry: it.entry.map(read::cylinder).transpose()?.map(Arc::new),
         inspected_until: it.inspected_until_day.map(CivilDay),
         scrapped: it.scrapped,
+        duplicate: it.duplicate,
         runs: rules.runs(it.runs)?,
         policy: it.policy,
     })

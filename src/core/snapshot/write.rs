@@ -157,6 +157,7 @@ fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {
     runs(w, 4, &it.runs);
     w.uint(5, it.policy);
     w.uint(6, it.scrapped);
+    w.uint(7, it.duplicate);
 }
 
 fn scanner_state(w: &mut Writer<'_>, it: &Scanner) {
