@@ -3,7 +3,7 @@
 #[cfg(feature = "demo")]
 mod demo;
 mod history;
-mod import;
+pub mod import;
 mod recover;
 mod serve;
 mod show;

@@ -14,8 +14,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use self::columns::Kind;
-use self::rows::{Fault, Faults, Sent};
+pub use self::columns::Kind;
+pub use self::rows::{Fault, Reader};
+use self::rows::{Faults, Sent};
 use super::{Server, Terminal, refused};
 use crate::limits;
 use crate::proto::v1::registry_service_client::RegistryServiceClient;
@@ -43,12 +44,13 @@ pub struct Args {
 
 pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
     let name = args.file.display().to_string();
-    let reader = rows::open(&args.file, args.kind).with_context(|| name.clone())?;
+    let (file, again, bytes) = rows::open(&args.file).with_context(|| name.clone())?;
+    let reader = Reader::new(args.kind, file, again).with_context(|| name.clone())?;
     let columns = reader.columns();
     let channel = args.server.connect().await?;
 
     let (sender, mut receiver) = mpsc::channel(limits::IMPORT_AHEAD);
-    let bar = progress(terminal, reader.bytes());
+    let bar = progress(terminal, bytes);
     let reading = tokio::task::spawn_blocking({
         let bar = bar.clone();
         move || reader.send_all(&sender, &bar)
