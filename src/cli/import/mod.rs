@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 pub use self::columns::Kind;
 pub use self::rows::{Fault, Reader};
 use self::rows::{Faults, Sent};
-use super::{Server, Terminal, refused};
+use super::{Server, Terminal, count, refused};
 use crate::limits;
 use crate::proto::v1::registry_service_client::RegistryServiceClient;
 use crate::proto::v1::{UpsertDevicesRequest, UpsertDevicesResponse};
@@ -67,8 +67,11 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
     report(&name, &faults, terminal)?;
     let what = if args.dry_run { " (dry run, nothing was written)" } else { "" };
     terminal.line(&format!(
-        "{rows} rows: {} changed, {} unchanged, {} failed{what}",
-        answer.changed, answer.unchanged, faults.rows
+        "{}: {} changed, {} unchanged, {} failed{what}",
+        count(rows, "row"),
+        answer.changed,
+        answer.unchanged,
+        faults.rows
     ))?;
     Ok(if faults.rows == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
