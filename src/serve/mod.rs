@@ -109,6 +109,8 @@ pub async fn serve(
     let mut builder = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .initial_stream_window_size(limits::STREAM_AHEAD_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_AHEAD_BYTES)
         .max_concurrent_streams(limits::CALLS_PER_CONNECTION);
     let server = builder.add_routes(routes).serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
     tokio::pin!(server);
