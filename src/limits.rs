@@ -134,6 +134,11 @@ pub const CORE_STALL_MS: i64 = 10_000;
 
 /// Largest message of a client.
 pub const REQUEST_BYTES: usize = 256 * 1024;
+/// What a client may send ahead of us, on one stream and on all of a connection. Beside bytes, the HTTP/2 library counts
+/// what small frames cost beyond their bytes, up to half of the latter, and ends a connection above it: the former must
+/// hold a client back before that, since one that uploads entries message by message does nothing wrong.
+pub const STREAM_AHEAD_BYTES: u32 = 64 * 1024;
+pub const CONNECTION_AHEAD_BYTES: u32 = 2 * 1024 * 1024;
 /// Connections of clients at a time, and calls at a time on each.
 pub const CONNECTIONS: usize = 4_096;
 pub const CALLS_PER_CONNECTION: u32 = 512;
@@ -216,5 +221,7 @@ const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS);
 const _: () = assert!(STREAM_REQUEST_ID_CHARS + 16 <= REQUEST_ID_CHARS);
 // An archive entry has up to three free texts of up to four bytes a character, and some codes.
 const _: () = assert!(COMMAND_ITEMS * (3 * 4 * ARCHIVE_TEXT_CHARS + 512) < JOURNAL_RECORD_BYTES);
+// No archive entry fits into less than 25 bytes, and a frame counts as 256 bytes at least.
+const _: () = assert!(STREAM_AHEAD_BYTES / 25 * 256 < CONNECTION_AHEAD_BYTES / 2);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);
 const _: () = assert!(IN_FLIGHT_BYTES > 16 * (PAYLOAD_BYTES + TOPIC_BYTES));

@@ -5,14 +5,19 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
+use tonic::transport::Channel;
+use tonic::{Code, Status};
 
 use super::show::clean;
 use super::time::{FORMS, Moment, Zone, civil, rfc3339, to_proto};
-use super::{Server, Terminal, refused};
+use super::{Server, Terminal, count, refused};
 use crate::clock::Clock;
 use crate::model::frame::{Car, Direction, Door, Mode};
 use crate::proto::v1::history_service_client::HistoryServiceClient;
-use crate::proto::v1::{ArrivalOrder, HistoryFrame, QueryFramesRequest, StoredFrame, TimeSource};
+use crate::proto::v1::registry_service_client::RegistryServiceClient;
+use crate::proto::v1::{
+    ArrivalOrder, EntryKind, GetDeviceRequest, HistoryFrame, QueryFramesRequest, StoredFrame, TimeSource,
+};
 
 /// Show the frames that a lift sent
 #[derive(Debug, Clone, clap::Args)]
@@ -51,21 +56,48 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
         limit: args.limit,
         page_token: String::new(),
     };
-    let mut client = HistoryServiceClient::new(args.server.connect().await?);
-    let mut stream = client.query_frames(request).await.map_err(|status| refused(&status))?.into_inner();
-    if !args.json {
-        terminal.line(HEADER)?;
-    }
-    let mut count = 0_u64;
+    let channel = args.server.connect().await?;
+    let mut client = HistoryServiceClient::new(channel.clone());
+    let mut stream = client.query_frames(request.clone()).await.map_err(|status| refused(&status))?.into_inner();
+    let mut frames = 0_u64;
     while let Some(page) = stream.message().await.map_err(|status| refused(&status))? {
         for frame in &page.frames {
-            count += 1;
+            if frames == 0 && !args.json {
+                terminal.line(HEADER)?;
+            }
+            frames += 1;
             let line = if args.json { frame_json(frame).to_string() } else { row(frame, zone) };
             terminal.line(&line)?;
         }
     }
-    terminal.notice(&format!("# {count} frames"))?;
-    Ok(ExitCode::SUCCESS)
+    if frames > 0 {
+        terminal.notice(&format!("# {}", count(frames, "frame")))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let lift = clean(&request.device);
+    if is_known(&channel, &request.device).await.map_err(|status| refused(&status))? {
+        terminal.notice(&format!("# lift {lift} sent no frames in that time; --from and --to choose another"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    anyhow::bail!("lift {lift} is not known: the archive doesn't have it, and no frame of it is stored; check the code")
+}
+
+/// Whether the archive has it, or any frame of it is stored.
+async fn is_known(channel: &Channel, device: &str) -> Result<bool, Status> {
+    let asked = GetDeviceRequest { kind: EntryKind::Lift.into(), code: device.to_owned() };
+    match RegistryServiceClient::new(channel.clone()).get_device(asked).await {
+        Err(status) if status.code() == Code::NotFound => {}
+        answer => return answer.map(|_| true),
+    }
+    let ever = QueryFramesRequest {
+        device: device.to_owned(),
+        from: Some(to_proto(Timestamp::UNIX_EPOCH)),
+        to: Some(to_proto(Timestamp::MAX)),
+        limit: 1,
+        page_token: String::new(),
+    };
+    let mut stream = HistoryServiceClient::new(channel.clone()).query_frames(ever).await?.into_inner();
+    Ok(stream.message().await?.is_some_and(|page| !page.frames.is_empty()))
 }
 
 const HEADER: &str = "time                     boot/seq     mode            car     dir  zone door             people floor  kg     mm/s   codes and remarks";

@@ -3,7 +3,7 @@
 #[cfg(feature = "demo")]
 mod demo;
 mod history;
-mod import;
+pub mod import;
 mod recover;
 mod serve;
 mod show;
@@ -158,6 +158,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// What the service answered, for people.
+/// `1 row`, `2 rows`.
+fn count(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 fn refused(status: &tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("the service answered {:?}: {}", status.code(), status.message())
 }

@@ -491,13 +491,12 @@ impl Lift {
     fn say_clock(&mut self, cx: &mut Context<'_>, frame: &Frame, arrival: &Arrival) {
         let Some(claimed) = frame.claimed_at else { return };
         if offset::is_wrong(claimed, arrival.wall) {
-            let behind = Evidence {
-                name: "behind_ms".into(),
-                value: (arrival.wall - claimed).to_string().into(),
-                age_ms: Some(0),
-            };
+            let behind_ms = arrival.wall - claimed;
+            let name = if behind_ms < 0 { "ahead_ms" } else { "behind_ms" };
+            let wrong =
+                Evidence { name: name.into(), value: behind_ms.unsigned_abs().to_string().into(), age_ms: Some(0) };
             let who = self.who();
-            built_in::raise(cx, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::SelfCheck, vec![behind]);
+            built_in::raise(cx, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::SelfCheck, vec![wrong]);
         } else if built_in::has_any(&self.runs) {
             let who = self.who();
             built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::ConditionEnded);

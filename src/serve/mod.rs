@@ -8,7 +8,7 @@ pub mod history;
 pub mod http;
 pub mod stored;
 mod stream;
-mod token;
+pub mod token;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::Server;
 
 use self::auth::{Authenticate, LoopbackOnly};
@@ -79,6 +80,19 @@ struct Shared {
     stop: CancellationToken,
 }
 
+/// Every service, to be called within a runtime: its calls and streams end with `shutdown`.
+pub fn services(backend: Backend, settings: Settings, shutdown: CancellationToken) -> Result<Routes, ServeError> {
+    let shared = Shared {
+        backend,
+        watchers: Arc::new(Semaphore::new(settings.watchers)),
+        queries: Arc::new(Semaphore::new(limits::QUERIES)),
+        uploads: Arc::new(Semaphore::new(limits::UPLOADS)),
+        stop: shutdown,
+        settings,
+    };
+    grpc::routes(&shared)
+}
+
 /// Serves gRPC on `listener` until `shutdown`, and returns at the latest `settings.shutdown` after it, streams or not.
 pub async fn serve(
     listener: TcpListener,
@@ -87,14 +101,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let grace = settings.shutdown;
-    let shared = Shared {
-        backend,
-        watchers: Arc::new(Semaphore::new(settings.watchers)),
-        queries: Arc::new(Semaphore::new(limits::QUERIES)),
-        uploads: Arc::new(Semaphore::new(limits::UPLOADS)),
-        stop: shutdown.clone(),
-        settings,
-    };
+    let routes = services(backend, settings, shutdown.clone())?;
     let cut = CancellationToken::new();
     // Whatever way this function is left, no connection outlives it.
     let _cut = cut.clone().drop_guard();
@@ -102,9 +109,10 @@ pub async fn serve(
     let mut builder = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .initial_stream_window_size(limits::STREAM_AHEAD_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_AHEAD_BYTES)
         .max_concurrent_streams(limits::CALLS_PER_CONNECTION);
-    let router = grpc::routes(&mut builder, &shared).await?;
-    let server = router.serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
+    let server = builder.add_routes(routes).serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned());
     tokio::pin!(server);
     let too_late = async {
         shutdown.cancelled().await;

@@ -7,21 +7,21 @@ use crate::limits;
 
 /// Ties tokens to the question they continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Question(u32);
+pub struct Question(u32);
 
 impl Question {
-    pub(super) fn of(question: &impl std::fmt::Debug) -> Self {
+    pub fn of(question: &impl std::fmt::Debug) -> Self {
         Self(crc32c::crc32c(format!("{question:?}").as_bytes()))
     }
 
-    pub(super) fn token(self, parts: &[&str]) -> String {
+    pub fn token(self, parts: &[&str]) -> String {
         let text = parts.join("\n");
         let sum = crc32c::crc32c_append(self.0, text.as_bytes());
         sum.to_be_bytes().iter().chain(text.as_bytes()).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The parts of a token made by the same question.
-    pub(super) fn parts<const N: usize>(self, token: &str) -> Result<[String; N], &'static str> {
+    pub fn parts<const N: usize>(self, token: &str) -> Result<[String; N], &'static str> {
         const BAD: &str = "is not a token of this call with the same other fields: leave it empty to begin again";
         let bytes = bytes(token).ok_or(BAD)?;
         let (sum, text) = bytes.split_first_chunk().ok_or(BAD)?;

@@ -101,7 +101,8 @@ impl Lift {
         if index == 0 && pace.first_at_once {
             lift.begin_with_an_entrapment();
         } else {
-            let wait_ms = lift.dice.between((0, pace.keep_alive_ms().min(5_000)));
+            // Spread, or all of them would go on to keep alive at the same moment.
+            let wait_ms = lift.dice.between((0, pace.keep_alive_ms().min(20_000)));
             lift.script.after(wait_ms, Act::Hear { restarted: false });
         }
         lift

@@ -6,7 +6,7 @@ use crate::script::check;
 fn a_wrong_clock_is_told_until_it_is_right() {
     check(
         "0s     frame A floor=1 claimed=301s
-         0s     expect opened A clock-wrong warning self-check behind_ms=-301000
+         0s     expect opened A clock-wrong warning self-check ahead_ms=301000
          1s     frame A floor=1 claimed=302s
          2s     frame A floor=1 claimed=302s
          2s     expect cleared A clock-wrong

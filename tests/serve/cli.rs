@@ -193,6 +193,25 @@ async fn frames_are_shown_as_a_table_or_as_json() {
 }
 
 #[tokio::test]
+async fn no_frames_of_a_lift_are_not_the_same_as_no_lift() {
+    let world = World::start().await;
+    world.store.memory.lock().unwrap().frames = vec![frame(1, Wall(1_763_766_000_000))];
+    let imported = print(&world, &["import", "lifts", "tests/import/lifts-good.csv"]).await;
+    assert_eq!(imported.result, Ok(true));
+    // One that sent frames at another time, and one of the archive that never sent any.
+    for lift in ["00000000000000000001", "31105001122014017242"] {
+        let printed = print(&world, &["history", lift, "--from", "2025-11-01", "--to", "2025-11-02"]).await;
+        assert_eq!(printed.out.text(), "", "no header above nothing");
+        let want = format!("# lift {lift} sent no frames in that time; --from and --to choose another\n");
+        assert_eq!((printed.err.text(), printed.result), (want, Ok(true)));
+    }
+    let printed = print(&world, &["history", "99999999999999999999"]).await;
+    let why = printed.result.unwrap_err();
+    assert!(why.starts_with("lift 99999999999999999999 is not known: "), "{why}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_trace_shows_scans_in_words() {
     let world = World::start().await;
     world.store.memory.lock().unwrap().happened =

@@ -1,6 +1,7 @@
 //! Acknowledging, clearing, and what can go wrong.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 use vigil::limits;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
-use vigil::proto::v1::{AcknowledgeAlertRequest, Alert, AlertState, ClearAlertRequest, UpsertDevicesRequest};
+use vigil::proto::v1::upsert_devices_request::Entry;
+use vigil::proto::v1::{AcknowledgeAlertRequest, Alert, AlertState, ClearAlertRequest, Lift, UpsertDevicesRequest};
 use vigil::serve::{Settings, serve};
 use vigil::spine::input::{Input, Inputs};
 
@@ -143,5 +145,49 @@ async fn uploads_at_a_time_are_bounded_and_their_first_message_must_name_them() 
     let status =
         registry.clone().upsert_devices(tokio_stream::once(UpsertDevicesRequest::default())).await.unwrap_err();
     assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "request_id");
+    world.end().await;
+}
+
+/// Flow: a client sends 6,000 entries, each in a frame of its own, while the core stands still; then the core goes on.
+/// Asserts: the client is held back, and not hung up on for what it sent ahead.
+#[tokio::test]
+async fn an_upload_that_runs_ahead_is_held_back() {
+    const ENTRIES: u64 = 6_000;
+    let world = World::start().await;
+    let sent = Arc::new(AtomicU64::new(0));
+    let entries = {
+        let sent = Arc::clone(&sent);
+        futures_util::stream::unfold(0_u64, move |n| {
+            sent.store(n, Ordering::Relaxed);
+            async move {
+                // What is ready at once would go into one frame.
+                tokio::task::yield_now().await;
+                let lift = Lift { code: format!("{n:020}"), ..Lift::default() };
+                let request_id = if n == 0 { "ahead".into() } else { String::new() };
+                let request = UpsertDevicesRequest { request_id, entry: Some(Entry::Lift(lift)), ..Default::default() };
+                (n < ENTRIES).then_some((request, n + 1))
+            }
+        })
+    };
+    let mut client = world.registry().await;
+    let still = Arc::clone(&world.teller);
+    let (stopped, wait) = std::sync::mpsc::channel::<()>();
+    let holder = std::thread::spawn(move || {
+        let _still = still.lock().unwrap();
+        wait.recv().unwrap();
+    });
+    let upload = tokio::spawn(async move { client.upsert_devices(entries).await });
+    let (mut seen, mut same) = (0, 0);
+    let stands_still = async || {
+        let before = std::mem::replace(&mut seen, sent.load(Ordering::Relaxed));
+        same = if seen == before && seen > 0 { same + 1 } else { 0 };
+        (same == 20 || upload.is_finished()).then_some(())
+    };
+    eventually("the client is held back, or has ended", stands_still).await;
+    assert!(seen < ENTRIES, "nothing held it back");
+    stopped.send(()).unwrap();
+    holder.join().unwrap();
+    let answer = upload.await.unwrap().unwrap().into_inner();
+    assert_eq!((answer.changed, answer.failed), (ENTRIES, 0));
     world.end().await;
 }

@@ -4,7 +4,7 @@ use crate::proto::v1::upsert_devices_request::Entry;
 use crate::proto::v1::{Cylinder, Equipment, Firm, Lift, Site, SiteKind};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Kind {
+pub enum Kind {
     Lifts,
     Cylinders,
     Firms,

@@ -14,9 +14,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use self::columns::Kind;
-use self::rows::{Fault, Faults, Sent};
-use super::{Server, Terminal, refused};
+pub use self::columns::Kind;
+pub use self::rows::{Fault, Reader};
+use self::rows::{Faults, Sent};
+use super::{Server, Terminal, count, refused};
 use crate::limits;
 use crate::proto::v1::registry_service_client::RegistryServiceClient;
 use crate::proto::v1::{UpsertDevicesRequest, UpsertDevicesResponse};
@@ -43,12 +44,13 @@ pub struct Args {
 
 pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
     let name = args.file.display().to_string();
-    let reader = rows::open(&args.file, args.kind).with_context(|| name.clone())?;
+    let (file, again, bytes) = rows::open(&args.file).with_context(|| name.clone())?;
+    let reader = Reader::new(args.kind, file, again).with_context(|| name.clone())?;
     let columns = reader.columns();
     let channel = args.server.connect().await?;
 
     let (sender, mut receiver) = mpsc::channel(limits::IMPORT_AHEAD);
-    let bar = progress(terminal, reader.bytes());
+    let bar = progress(terminal, bytes);
     let reading = tokio::task::spawn_blocking({
         let bar = bar.clone();
         move || reader.send_all(&sender, &bar)
@@ -65,8 +67,11 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
     report(&name, &faults, terminal)?;
     let what = if args.dry_run { " (dry run, nothing was written)" } else { "" };
     terminal.line(&format!(
-        "{rows} rows: {} changed, {} unchanged, {} failed{what}",
-        answer.changed, answer.unchanged, faults.rows
+        "{}: {} changed, {} unchanged, {} failed{what}",
+        count(rows, "row"),
+        answer.changed,
+        answer.unchanged,
+        faults.rows
     ))?;
     Ok(if faults.rows == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

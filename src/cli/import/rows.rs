@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -17,11 +17,12 @@ use crate::proto::v1::{UpsertDevicesRequest, UpsertDevicesResponse};
 
 /// Something wrong in the file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Fault {
-    pub(super) line: u64,
+pub struct Fault {
+    /// From 1.
+    pub line: u64,
     /// From 1; `None`: the whole line.
-    pub(super) column: Option<usize>,
-    pub(super) why: String,
+    pub column: Option<usize>,
+    pub why: String,
 }
 
 /// The first faults, and how many there are.
@@ -74,32 +75,24 @@ pub(super) struct Sent {
     pub(super) faults: Faults,
 }
 
-pub(super) struct Reader {
-    csv: csv::Reader<File>,
+pub struct Reader<R> {
+    csv: csv::Reader<R>,
     columns: Columns,
-    bytes: u64,
     /// The same file, read a second time.
-    lines: Lines<BufReader<File>>,
+    lines: Lines<BufReader<R>>,
+    record: ByteRecord,
     /// Where each code stood: the same one twice would change back and forth at every import.
     seen: BTreeMap<String, u64>,
 }
 
-/// Opens a file and reads its header.
-pub(super) fn open(path: &Path, kind: Kind) -> anyhow::Result<Reader> {
+/// Opens a file, twice.
+pub(super) fn open(path: &Path) -> anyhow::Result<(File, File, u64)> {
     let file = File::open(path).context("can't be opened")?;
     let bytes = file.metadata().context("can't be looked at")?.len();
     if bytes > limits::IMPORT_BYTES {
         bail!("is larger than {} MiB: import it in parts", limits::IMPORT_BYTES / 1024 / 1024);
     }
-    let lines = Lines::new(BufReader::new(File::open(path).context("can't be opened")?));
-    let mut csv = csv::ReaderBuilder::new().flexible(true).has_headers(false).trim(csv::Trim::All).from_reader(file);
-    let mut header = ByteRecord::new();
-    if !csv.read_byte_record(&mut header).context("can't be read")? {
-        bail!("is empty: its first line must name the columns");
-    }
-    let names = texts(&header).map_err(|at| anyhow::anyhow!("line 1, column {}: {NOT_UTF8}", at + 1))?;
-    let columns = Columns::read(kind, &names).map_err(|why| anyhow::anyhow!("line 1: {why}"))?;
-    Ok(Reader { csv, columns, bytes, lines, seen: BTreeMap::new() })
+    Ok((file, File::open(path).context("can't be opened")?, bytes))
 }
 
 const NOT_UTF8: &str = "is not UTF-8: save the file as CSV UTF-8";
@@ -109,13 +102,39 @@ fn texts(record: &ByteRecord) -> Result<Vec<&str>, usize> {
     record.iter().enumerate().map(|(at, field)| std::str::from_utf8(field).map_err(|_| at)).collect()
 }
 
-impl Reader {
+impl<R: Read> Reader<R> {
+    /// Reads the header. Both read the same file; the second one finds out on which line things stand.
+    pub fn new(kind: Kind, file: R, again: R) -> anyhow::Result<Self> {
+        let mut csv =
+            csv::ReaderBuilder::new().flexible(true).has_headers(false).trim(csv::Trim::All).from_reader(file);
+        let mut record = ByteRecord::new();
+        if !csv.read_byte_record(&mut record).context("can't be read")? {
+            bail!("is empty: its first line must name the columns");
+        }
+        let names = texts(&record).map_err(|at| anyhow::anyhow!("line 1, column {}: {NOT_UTF8}", at + 1))?;
+        let columns = Columns::read(kind, &names).map_err(|why| anyhow::anyhow!("line 1: {why}"))?;
+        Ok(Self { csv, columns, lines: Lines::new(BufReader::new(again)), record, seen: BTreeMap::new() })
+    }
+
     pub(super) fn columns(&self) -> Columns {
         self.columns.clone()
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// What the next line asks for, or what is wrong with it; `None` at the end of the file.
+    #[expect(clippy::type_complexity, reason = "each of the three is what it is")]
+    pub fn next_row(&mut self) -> anyhow::Result<Option<Result<UpsertDevicesRequest, Vec<Fault>>>> {
+        let mut record = std::mem::take(&mut self.record);
+        let mut row = None;
+        while row.is_none() && self.csv.read_byte_record(&mut record).context("can't be read")? {
+            // A line of commas only is what spreadsheets leave behind.
+            if record.iter().all(<[u8]>::is_empty) {
+                continue;
+            }
+            let line = self.lines.of(record.position().map_or(0, csv::Position::byte)).context("can't be read")?;
+            row = Some(self.request(line, &record));
+        }
+        self.record = record;
+        Ok(row)
     }
 
     /// Sends every good line, as fast as they are taken; returns early when nobody takes them.
@@ -125,16 +144,10 @@ impl Reader {
         bar: &ProgressBar,
     ) -> anyhow::Result<Sent> {
         let mut sent = Sent { rows: 0, faults: Faults::default() };
-        let mut record = ByteRecord::new();
-        while self.csv.read_byte_record(&mut record).context("can't be read")? {
-            // A line of commas only is what spreadsheets leave behind.
-            if record.iter().all(<[u8]>::is_empty) {
-                continue;
-            }
+        while let Some(row) = self.next_row()? {
             sent.rows += 1;
             bar.set_position(self.csv.position().byte());
-            let line = self.lines.of(record.position().map_or(0, csv::Position::byte)).context("can't be read")?;
-            match self.request(line, &record) {
+            match row {
                 Ok(request) => {
                     if sender.blocking_send(request).is_err() {
                         break;

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::raw::Raw;
@@ -97,7 +98,24 @@ fn depth_exceeds(text: &[u8], depth_max: usize) -> bool {
 }
 
 fn unreadable(error: serde_json::Error, payload: &Bytes) -> Rejected {
-    reject(RejectReason::Unreadable, "", format!("not JSON: {error}"), payload)
+    reject(RejectReason::Unreadable, "", not_json(&error, payload), payload)
+}
+
+/// What is wrong, in words of our own: the reader's may change with its version, and what is set aside is history.
+fn not_json(error: &serde_json::Error, payload: &[u8]) -> String {
+    let line_start: usize =
+        payload.split_inclusive(|b| *b == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    let at = line_start + error.column().saturating_sub(1);
+    match error.classify() {
+        Category::Eof => format!("not JSON: it ends too early, after {} bytes", payload.len()),
+        Category::Data => "it must be an object".to_owned(),
+        Category::Syntax | Category::Io => {
+            match payload.get(at..).and_then(|rest| rest.utf8_chunks().next()?.valid().chars().next()) {
+                Some(char) => format!("not JSON at byte {at}: {char:?} doesn't belong there"),
+                None => format!("not JSON at byte {at}"),
+            }
+        }
+    }
 }
 
 fn items<D: Draft>(report: &mut Collector<'_, D>, list: Raw<'_>, at: impl Fn(usize) -> At) -> Result<(), Rejected> {
@@ -124,7 +142,7 @@ fn items<D: Draft>(report: &mut Collector<'_, D>, list: Raw<'_>, at: impl Fn(usi
     if let Some(rejected) = whole {
         return Err(rejected);
     }
-    read.map_err(|error| report.whole(RejectReason::Unreadable, String::new(), format!("not JSON: {error}")))
+    read.map_err(|error| report.whole(RejectReason::Unreadable, String::new(), not_json(&error, report.payload())))
 }
 
 fn item<D: Draft>(report: &mut Collector<'_, D>, at: At, element: Raw<'_>) -> Result<(), Rejected> {

@@ -79,6 +79,10 @@ impl<'p, D: Draft> Collector<'p, D> {
         self.items
     }
 
+    pub(super) fn payload(&self) -> &'p Bytes {
+        self.payload
+    }
+
     pub(super) fn count_unknown(&mut self, fields: u32) {
         self.items.unknown_fields = self.items.unknown_fields.saturating_add(fields);
     }

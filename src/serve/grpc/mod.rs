@@ -7,9 +7,8 @@ mod registry;
 mod violations;
 mod watch;
 
+use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Server;
-use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -27,7 +26,7 @@ use crate::proto::v1::registry_service_server::RegistryServiceServer;
 pub(super) const DOMAIN: &str = "vigil";
 
 /// Every service behind the gate, but for health, which probes ask without credentials.
-pub(super) async fn routes(server: &mut Server, shared: &Shared) -> Result<Router, ServeError> {
+pub(super) fn routes(shared: &Shared) -> Result<Routes, ServeError> {
     macro_rules! gated {
         ($server:ident, $service:expr) => {{
             let server = $server::new($service).max_decoding_message_size(limits::REQUEST_BYTES);
@@ -42,8 +41,7 @@ pub(super) async fn routes(server: &mut Server, shared: &Shared) -> Result<Route
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    Ok(server
-        .add_service(health)
+    Ok(Routes::new(health)
         .add_service(InterceptedService::new(reflection().build_v1()?, gate()))
         .add_service(InterceptedService::new(reflection().build_v1alpha()?, gate()))
         .add_service(gated!(AlertServiceServer, alerts::Alerts(shared.clone())))

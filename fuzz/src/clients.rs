@@ -1,0 +1,138 @@
+//! What clients call.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tonic::metadata::MetadataMap;
+use tonic::service::Routes;
+use tonic::{Code, Status};
+use vigil::clock::Clock;
+use vigil::feed::{EventLog, Feed, LogFuture};
+use vigil::model::actor::Actor;
+use vigil::model::alert::Cursor;
+use vigil::pages::Board;
+use vigil::proto::v1;
+use vigil::proto::v1::alert_service_client::AlertServiceClient;
+use vigil::proto::v1::history_service_client::HistoryServiceClient;
+use vigil::proto::v1::registry_service_client::RegistryServiceClient;
+use vigil::serve::auth::Authenticate;
+use vigil::serve::history::MemoryHistory;
+use vigil::serve::token::Question;
+use vigil::serve::{Backend, Settings, services};
+use vigil::spine::input::Inputs;
+
+/// As a token, and as the parts of one. A token has one form, and gives back what went into it.
+pub fn page_token(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let question = Question::of(&"a question");
+    if let Ok(parts) = question.parts::<3>(text) {
+        assert_eq!(question.token(&[&parts[0], &parts[1], &parts[2]]), text);
+    }
+    let parts: Vec<&str> = text.splitn(3, '\n').collect();
+    let Ok([one, two, three]) = <[&str; 3]>::try_from(parts) else { return };
+    let token = question.token(&[one, two, three]);
+    match question.parts::<3>(&token) {
+        Ok(read) => assert_eq!(read, [one, two, three]),
+        Err(_) => assert!(three.contains('\n') || token.len() > vigil::limits::PAGE_TOKEN_CHARS, "{text:?}"),
+    }
+    assert!(Question::of(&"another").parts::<3>(&token).is_err());
+}
+
+/// The first byte chooses the call, the rest is its message. Whatever it asks for, the answer isn't our failure, and a
+/// refusal says why.
+pub fn request(input: &[u8]) {
+    let Some((call, message)) = input.split_first() else { return };
+    SERVICES.with(|services| services.runtime.block_on(services.call(*call, message)));
+}
+
+struct Services {
+    runtime: Runtime,
+    routes: Routes,
+}
+
+thread_local! {
+    static SERVICES: Services = Services::start();
+}
+
+impl Services {
+    fn start() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+        let board = Arc::new(Board::default());
+        let feed = Arc::new(Feed::new(Arc::clone(&board), Arc::new(Nothing)));
+        // Nobody takes commands: those that are good end as unavailable.
+        let (sender, _) = std::sync::mpsc::sync_channel(1);
+        let store = Arc::new(MemoryHistory::default());
+        let backend = Backend { feed, board, inputs: Inputs::new(sender), store, clock: Clock::default() };
+        let moment = Duration::from_millis(1);
+        let settings =
+            Settings { auth: Arc::new(Anybody), command_wait: moment, catch_up_wait: moment, ..Settings::default() };
+        let _inside = runtime.enter();
+        let routes = services(backend, settings, CancellationToken::new()).expect("the services can be put together");
+        drop(_inside);
+        Self { runtime, routes }
+    }
+
+    async fn call(&self, call: u8, message: &[u8]) {
+        fn read<M: Message + Default>(bytes: &[u8]) -> Option<M> {
+            M::decode(bytes).ok()
+        }
+        let alerts = || AlertServiceClient::new(self.routes.clone());
+        let history = || HistoryServiceClient::new(self.routes.clone());
+        let registry = || RegistryServiceClient::new(self.routes.clone());
+        macro_rules! call {
+            ($client:expr, $method:ident($message:ty)) => {{
+                let Some(message) = read::<$message>(message) else { return };
+                $client.$method(message).await.map(drop)
+            }};
+        }
+        // Of a stream the first message is enough.
+        macro_rules! stream {
+            ($client:expr, $method:ident($message:ty)) => {{
+                let Some(message) = read::<$message>(message) else { return };
+                match $client.$method(message).await {
+                    Ok(stream) => stream.into_inner().message().await.map(drop),
+                    Err(status) => Err(status),
+                }
+            }};
+        }
+        let answer = match call % 8 {
+            0 => call!(alerts(), list_alerts(v1::ListAlertsRequest)),
+            1 => call!(alerts(), acknowledge_alert(v1::AcknowledgeAlertRequest)),
+            2 => call!(alerts(), clear_alert(v1::ClearAlertRequest)),
+            3 => stream!(alerts(), watch_alerts(v1::WatchAlertsRequest)),
+            4 => call!(history(), get_timeline(v1::GetTimelineRequest)),
+            5 => stream!(history(), query_frames(v1::QueryFramesRequest)),
+            6 => call!(registry(), get_device(v1::GetDeviceRequest)),
+            _ => {
+                let Some(message) = read::<v1::UpsertDevicesRequest>(message) else { return };
+                registry().upsert_devices(tokio_stream::once(message)).await.map(drop)
+            }
+        };
+        if let Err(status) = answer {
+            assert!(!matches!(status.code(), Code::Internal | Code::Unknown | Code::DataLoss), "{status:?}");
+            assert!(!status.message().is_empty(), "{status:?}");
+        }
+    }
+}
+
+/// Takes everybody for the administrator.
+struct Anybody;
+
+impl Authenticate for Anybody {
+    fn actor(&self, _: Option<SocketAddr>, _: &MetadataMap) -> Result<Actor, Status> {
+        Ok(Actor::local_admin())
+    }
+}
+
+struct Nothing;
+
+impl EventLog for Nothing {
+    fn after(&self, _: Cursor, _: usize) -> LogFuture<'_> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+}
