@@ -69,6 +69,8 @@ pub const MARKERS_UNACKED: u16 = 8;
 
 /// Most entries or items in one command.
 pub const COMMAND_ITEMS: usize = 500;
+/// Most alerts in one correction, and numbers of alerts: it is judged as one record.
+pub const CORRECTIONS: usize = 256;
 /// Most timers fired while one record is applied; the rest waits for the next record.
 pub const FIRES_PER_RECORD: usize = 256;
 
