@@ -62,11 +62,7 @@ struct Own {
     differs: bool,
 }
 
-pub(super) fn take_over(
-    mut spine: Spine,
-    outbox_from: u64,
-    judged_by: u32,
-) -> Result<(Spine, Replayed), RecoverError> {
+pub(super) fn take_over(mut spine: Spine, outbox_from: u64, judged_by: u32) -> Result<(Spine, Replayed), RecoverError> {
     let is_clean = spine.inbox.next() == spine.core.next();
     let mut told = Told::read(&*spine.outbox, outbox_from, &spine.core)?;
     if told.end > spine.inbox.next() {
@@ -191,13 +187,15 @@ fn key_of_entry(entry: &archive::Entry) -> (EntryKind, Box<str>) {
     (entry.kind(), entry.code().into())
 }
 
-/// Equal for equal events.
+/// Equal for events that make no difference to whoever acts on them. What they give as evidence, and how they call it,
+/// may differ.
 fn sum(events: &[AlertEvent]) -> u64 {
-    let mut bytes = Vec::new();
-    let effects = Effects { events: events.to_vec(), ..Effects::default() };
-    codec::encode_effects(0, &effects, &mut bytes);
     let mut hash = DefaultHasher::new();
-    bytes.hash(&mut hash);
+    for AlertEvent { epoch, seq, kind, alert, .. } in events {
+        let acknowledged = alert.acknowledged.as_ref().map(|it| (&it.by, it.at.ms()));
+        let stands = (alert.severity, alert.certainty, alert.opened_at.ms(), &alert.dispatch, acknowledged);
+        (epoch, seq, kind, alert.id.to_string(), stands).hash(&mut hash);
+    }
     hash.finish()
 }
 

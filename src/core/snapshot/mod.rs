@@ -65,7 +65,9 @@ pub enum SnapshotError {
     #[error("the snapshot is of format {got}, this program reads format {FORMAT}: start the version that wrote it")]
     Format { got: u32 },
     /// What this program doesn't know of may stand in it, and what follows from it was told already by other rules.
-    #[error("the snapshot is of core version {got}, this program's is {ours}: a newer vigil wrote it; start that version")]
+    #[error(
+        "the snapshot is of core version {got}, this program's is {ours}: a newer vigil wrote it; start that version"
+    )]
     CoreVersion { got: u32, ours: u32 },
     #[error("{place} in the snapshot can't be read: {why}; use an older snapshot")]
     Unreadable { place: Box<str>, why: Box<str> },
