@@ -45,6 +45,11 @@ pub enum RecoverError {
          `vigil recover --from-store` begin new ones"
     )]
     Newer { got: u32, ours: u32 },
+    #[error(
+        "the outbox begins at position {first}, and what core version {judged_by} judged since {wanted} can't be compared \
+         with it: let that version start once more and end by SIGTERM, then start this one"
+    )]
+    Trimmed { first: u64, wanted: u64, judged_by: u32 },
     #[error("the snapshot can't be read: {0}")]
     Snapshot(String),
     #[error("the snapshot can't be used: {0}")]

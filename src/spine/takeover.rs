@@ -64,6 +64,9 @@ struct Own {
 
 pub(super) fn take_over(mut spine: Spine, outbox_from: u64, judged_by: u32) -> Result<(Spine, Replayed), RecoverError> {
     let is_clean = spine.inbox.next() == spine.core.next();
+    if outbox_from < spine.outbox.first() {
+        return Err(RecoverError::Trimmed { first: spine.outbox.first(), wanted: outbox_from, judged_by });
+    }
     let mut told = Told::read(&*spine.outbox, outbox_from, &spine.core)?;
     if told.end > spine.inbox.next() {
         let why = format!("it has effects of position {}, the inbox ends before {}", told.end - 1, spine.inbox.next());
@@ -126,8 +129,7 @@ impl Told {
             end: core.next(),
         };
         let (mut reader, mut entries) = (outbox.reader(), Vec::new());
-        // Entries that are trimmed away were stored long ago.
-        let mut next = from.max(reader.first());
+        let mut next = from;
         loop {
             reader.read(next, READ_RECORDS, limits::GROUP_BYTES, &mut entries)?;
             let Some(last) = entries.last() else { return Ok(told) };
@@ -225,7 +227,6 @@ fn rejudge(spine: &mut Spine, told: &mut Told, replayed: &mut Replayed) -> Resul
             codec::encode_effects(pos, &lacking, &mut bytes);
             outbox.set_mark(core.seq().max(told.seq));
             outbox.append(&bytes)?;
-            told.take_events(&lacking.events);
             replayed.added += 1;
         }
     }
@@ -248,21 +249,25 @@ impl Own {
         differences(&told.alerts, &self.alerts.clone().with_open(core.open_alerts()), core.now().wall)
     }
 
-    /// What the outbox lacks of the effects of the record at `pos`.
-    fn lacking(&mut self, told: &Told, pos: u64, mut effects: Effects) -> Effects {
+    /// What the outbox lacks of the effects of the record at `pos`. Behind its end that is all of them, so that a version
+    /// that judges the same leaves the same bytes.
+    fn lacking(&mut self, told: &mut Told, pos: u64, mut effects: Effects) -> Effects {
         let is_judged = pos < told.end;
-        for event in &effects.events {
-            self.alerts.take(event);
-        }
+        effects.events.iter().for_each(|event| self.alerts.take(event));
         let events = (!effects.events.is_empty()).then(|| sum(&effects.events));
         self.differs |= is_judged && events != told.events.get(&pos).copied();
-        if is_judged || self.differs {
+        let goes_on = !is_judged && !self.differs;
+        if !goes_on {
             effects.events.clear();
         }
+        told.take_events(&effects.events);
         effects.rows.retain(|row| match row {
             Row::Entry(entry) => {
                 self.entries.insert(key_of_entry(entry), entry.clone());
-                false
+                if goes_on {
+                    told.entries.insert(key_of_entry(entry), entry.clone());
+                }
+                goes_on
             }
             row => !told.rows.contains(&key(pos, row)),
         });

@@ -1,5 +1,6 @@
 //! What a new version makes of what an old one left.
 
+use vigil::journal::Journal as _;
 use vigil::spine::recover::RecoverError;
 use vigil::spine::takeover::{Takeover, Way};
 
@@ -151,4 +152,51 @@ fn an_outbox_that_is_ahead_of_the_inbox_is_refused() {
     house.inbox = crate::world::disk_of(&left.inbox[..left.inbox.len() - 4]);
     let refused = house.open(NEW, Some(&left.snapshots[0])).unwrap_err();
     assert!(matches!(refused, RecoverError::Ahead { .. }), "{refused}");
+}
+
+/// Flow: three versions in a row, none of which leaves a snapshot; the last judges as the first did.
+/// Asserts: what the second told is corrected again, in an epoch of its own.
+#[test]
+fn a_correction_can_be_corrected_by_the_next_version() {
+    let first = live(OLD, judging(ONE), "A 2;B 1");
+    let house = House::of(&first, judging(ONE_OR_TWO), 0);
+    let (spine, _) = house.open(NEW, None).unwrap();
+    let mut life = Life::new(spine, first.seq);
+    life.steps("A 2;C 2;D 2");
+    life.spine.sync().unwrap();
+    let second = life.leave(first.snapshots);
+    for snapshot in [Some(second.snapshots[0].as_slice()), None] {
+        let house = House::of(&second, judging(ONE), 0);
+        let (spine, replayed) = house.open(NEW + 1, snapshot).unwrap();
+        let Way::Corrected { epoch, alerts } = replayed.takeover.unwrap().way else { panic!("{replayed:?}") };
+        assert_eq!((epoch, alerts), (3, 3));
+        world::check(&spine);
+        let all = corrections(&told(&spine));
+        assert_eq!(all, ["opened A/r/1", "cleared A/r/1", "cleared C/r/1", "cleared D/r/1"]);
+    }
+}
+
+/// Without what the outbox once held nobody can tell which rows are stored.
+#[test]
+fn a_trimmed_outbox_is_refused() {
+    let left = live(OLD, judging(ONE), "A 1;B 1");
+    let house = House::of(&left, judging(ONE), 0);
+    let (mut outbox, _) = house.outbox.open();
+    outbox.raise_epoch(2).unwrap();
+    outbox.trim(outbox.next()).unwrap();
+    let refused = house.open(NEW, None).unwrap_err();
+    assert!(refused.to_string().contains("let that version start once more"), "{refused}");
+}
+
+/// Flow: a machine loses power, and with it the end of an outbox that the store has taken already.
+/// Asserts: a version that judges the same leaves the same outbox, byte for byte up to where the other's ended, so that the
+/// store still belongs to it.
+#[test]
+fn what_was_lost_comes_back_byte_for_byte() {
+    let left = live(OLD, judging(ONE), "A 1;archive A;B 1;A;archive A;C 1");
+    for lost in 0..=5 {
+        let house = House::of(&left, judging(ONE), lost);
+        let (spine, _) = house.open(NEW, Some(&left.snapshots[0])).unwrap();
+        assert_eq!(world::entries(&spine)[..left.outbox.len()], left.outbox, "{lost}");
+    }
 }

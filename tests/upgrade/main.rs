@@ -6,5 +6,6 @@
 #![allow(unreachable_pub, reason = "a test file is a crate of its own")]
 
 mod cases;
+mod ends;
 mod kills;
 mod world;

@@ -121,6 +121,11 @@ impl Life {
         }
     }
 
+    pub fn leave(self, snapshots: [Vec<u8>; 2]) -> Left {
+        let (inbox, outbox) = (read(&mut *self.spine.inbox().reader()), entries(&self.spine));
+        Left { inbox, outbox, snapshots, seq: self.seq }
+    }
+
     pub fn steps(&mut self, steps: &str) {
         steps.split(';').for_each(|step| self.step(step));
     }
@@ -152,9 +157,7 @@ pub fn live(version: u32, as_: Judging, tail: &str) -> Left {
     life.spine.settle().unwrap();
     let after = life.spine.freeze().unwrap().unwrap().encode();
     life.spine.sync().unwrap();
-    let (inbox, outbox) = (life.spine.inbox().reader(), life.spine.outbox().reader());
-    let [inbox, outbox] = [inbox, outbox].map(|mut reader| read(&mut *reader));
-    Left { inbox, outbox, snapshots: [before, after], seq: life.seq }
+    life.leave([before, after])
 }
 
 /// Journals that a version finds.
@@ -186,9 +189,13 @@ impl House {
     }
 }
 
+pub fn entries(spine: &Spine) -> Vec<Entry> {
+    read(&mut *spine.outbox().reader())
+}
+
 /// What the outbox holds.
 pub fn told(spine: &Spine) -> Vec<Effects> {
-    effects(&read(&mut *spine.outbox().reader()))
+    effects(&entries(spine))
 }
 
 pub fn effects(outbox: &[Entry]) -> Vec<Effects> {
