@@ -8,4 +8,5 @@
 mod cases;
 mod ends;
 mod kills;
+mod random;
 mod world;
