@@ -69,6 +69,8 @@ pub const MARKERS_UNACKED: u16 = 8;
 
 /// Most entries or items in one command.
 pub const COMMAND_ITEMS: usize = 500;
+/// Most alerts in one correction, and numbers of alerts: it is judged as one record.
+pub const CORRECTIONS: usize = 256;
 /// Most timers fired while one record is applied; the rest waits for the next record.
 pub const FIRES_PER_RECORD: usize = 256;
 
@@ -223,5 +225,7 @@ const _: () = assert!(STREAM_REQUEST_ID_CHARS + 16 <= REQUEST_ID_CHARS);
 const _: () = assert!(COMMAND_ITEMS * (3 * 4 * ARCHIVE_TEXT_CHARS + 512) < JOURNAL_RECORD_BYTES);
 // No archive entry fits into less than 25 bytes, and a frame counts as 256 bytes at least.
 const _: () = assert!(STREAM_AHEAD_BYTES / 25 * 256 < CONNECTION_AHEAD_BYTES / 2);
+// An alert that is corrected brings its evidence and its texts, some kilobytes at most.
+const _: () = assert!(CORRECTIONS * 32 * 1024 < JOURNAL_RECORD_BYTES);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);
 const _: () = assert!(IN_FLIGHT_BYTES > 16 * (PAYLOAD_BYTES + TOPIC_BYTES));

@@ -16,6 +16,7 @@ use crate::config::{Log, LogFormat};
 use crate::model::alert::{EventKind, Reason, Severity};
 use crate::model::ids::RuleId;
 use crate::model::row::{RejectReason, Tally};
+use crate::spine::takeover::Way;
 
 /// Something that happened, worth telling people and counting.
 pub trait Event {
@@ -169,6 +170,41 @@ impl Event for RecordSkipped {
     }
 }
 
+/// Another version of the core had judged the journals before this start.
+#[derive(Debug)]
+pub struct CoreTookOver {
+    pub from: u32,
+    pub to: u32,
+    pub way: Way,
+}
+
+impl Event for CoreTookOver {
+    fn log(&self) {
+        let Self { from, to, way } = *self;
+        match way {
+            Way::Snapshot => {
+                info!(target: "vigil::spine", from, to, "core version {to} goes on from the snapshot of version {from}'s clean end");
+            }
+            Way::SameEvents => {
+                info!(target: "vigil::spine", from, to, "core version {to} judged what version {from} had left again: the events are the same");
+            }
+            Way::Corrected { epoch, alerts } => {
+                warn!(target: "vigil::spine", from, to, epoch, alerts, "core version {to} judged what version {from} had left otherwise: epoch {epoch} begins, with {alerts} alerts corrected");
+            }
+        }
+    }
+
+    fn measure(&self) {
+        let (way, alerts) = match self.way {
+            Way::Snapshot => ("snapshot", 0),
+            Way::SameEvents => ("same-events", 0),
+            Way::Corrected { alerts, .. } => ("corrected", alerts),
+        };
+        counter!("vigil_core_takeovers_total", "way" => way).increment(1);
+        counter!("vigil_alerts_corrected_total").increment(alerts as u64);
+    }
+}
+
 /// A group of records was judged.
 #[derive(Debug)]
 pub struct JudgedReports {
@@ -270,6 +306,8 @@ pub const METRICS: &[Metric] = &[
     },
     counts("vigil_journal_torn_bytes_total", &["journal"], "Unfinished bytes cut off a journal at a start"),
     counts("vigil_records_skipped_total", &[], "Records that made the core fail"),
+    counts("vigil_core_takeovers_total", &["way"], "Starts on the journals of another version of the core"),
+    counts("vigil_alerts_corrected_total", &[], "Alerts told otherwise by a new version of the core"),
     counts("vigil_records_judged_total", &[], "Records of the inbox judged"),
     counts("vigil_items_total", &["what"], "Frames and scans that came in, by what became of them"),
     counts("vigil_unknown_fields_total", &[], "Fields that the wire contract doesn't know"),
@@ -369,6 +407,7 @@ mod tests {
         emit(SnapshotWritten { bytes: 4_096, took_ms: 7 });
         emit(JournalTornTail { journal: "inbox", cut_bytes: 12 });
         emit(RecordSkipped { pos: 41 });
+        emit(CoreTookOver { from: 1, to: 2, way: Way::Corrected { epoch: 2, alerts: 3 } });
         emit(JudgedReports { records: 2, tally: Tally { frames: 3, ..Tally::default() } });
         emit(AlertTransition {
             rule: &rule,
@@ -404,6 +443,8 @@ mod tests {
             "vigil_snapshot_seconds_bucket{le=\"0.01\"} 1",
             "vigil_journal_torn_bytes_total{journal=\"inbox\"} 12",
             "vigil_records_skipped_total 1",
+            "vigil_core_takeovers_total{way=\"corrected\"} 1",
+            "vigil_alerts_corrected_total 3",
             "vigil_alert_transitions_total{rule=\"trapped-reported\",kind=\"opened\",severity=\"critical\",\
              reason=\"condition-held\"} 1",
         ] {

@@ -1,10 +1,12 @@
-//! What `vigil serve` refuses to go on with, and what `vigil recover` makes of it.
+//! What `vigil serve` goes on with and what it refuses, and what `vigil recover` makes of that.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use prost::Message as _;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -12,14 +14,22 @@ use tokio_util::sync::CancellationToken;
 use vigil::app::recover::{Way, recover};
 use vigil::app::{self, Addresses, AppError};
 use vigil::config::{Config, StoreAt};
+use vigil::core::CORE_VERSION;
+use vigil::journal::Identity;
+use vigil::journal::local::{LocalJournal, Options as JournalOptions};
+use vigil::journal::snapshots::SnapshotDir;
 use vigil::model::archive::{Entry, EntryKind, Lift};
 use vigil::model::ids::DeviceCode;
 use vigil::model::time::CivilDay;
 use vigil::observe::Metrics;
+use vigil::proto::internal as wire;
 use vigil::proto::v1::UpsertDevicesRequest;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::serve::upsert_entry;
+use vigil::spine::recover::{Parts, Replayed};
+use vigil::spine::takeover::Way as Taken;
+use vigil::spine::{Quotas, Spine};
 use vigil::store::{self, Options};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -188,4 +198,90 @@ async fn a_new_store_gets_the_archive_again() {
     let running = start(&config).await.unwrap();
     running.stop().await;
     assert!(has_entry(&config).await);
+}
+
+/// The newest snapshot as a core of that version would have left it: there is none yet.
+fn pretend_to_be_of(version: u32, config: &Config) {
+    let snapshots = SnapshotDir::open(config.service.data_dir.join("snapshots")).unwrap();
+    let newest = snapshots.newest().unwrap().unwrap();
+    let mut file = wire::SnapshotFile::decode(newest.content.as_slice()).unwrap();
+    let mut core = wire::Snapshot::decode(file.core).unwrap();
+    core.core_version = version;
+    file.core = core.encode_to_vec().into();
+    // Newer than the one it is made of, which stays behind it.
+    let content = file.encode_to_vec();
+    snapshots.write(newest.pos, newest.taken_at + 1, |out| out.write_all(&content)).unwrap();
+}
+
+/// Of the newest snapshot.
+fn core_version_of(config: &Config) -> u32 {
+    let snapshots = SnapshotDir::open(config.service.data_dir.join("snapshots")).unwrap();
+    let newest = snapshots.newest().unwrap().unwrap();
+    let file = wire::SnapshotFile::decode(newest.content.as_slice()).unwrap();
+    wire::SnapshotHead::decode(file.core).unwrap().core_version
+}
+
+/// Flow: a service ends by its shutdown, which writes a snapshot; a program with a newer core starts, and after it, by
+/// mistake, the older one.
+/// Asserts: the newer one goes on in the same epoch with the alerts that were open, and leaves a snapshot of its own at
+/// once; the older one is refused, and says which version to start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_core_goes_on_and_an_older_one_is_refused() {
+    let (_dir, config) = with_history().await;
+    pretend_to_be_of(CORE_VERSION - 1, &config);
+    let running = start(&config).await.unwrap();
+    assert_eq!(core_version_of(&config), CORE_VERSION, "the older one's tail would be judged again");
+    let (open, epoch) = running.open().await;
+    assert_eq!(epoch, 1);
+    assert!(open.contains(&format!("{OVERDUE}/inspection-overdue/1")), "{open:?}");
+    running.stop().await;
+
+    pretend_to_be_of(CORE_VERSION + 1, &config);
+    let why = why_not(&config).await;
+    let newer = format!("its core is of version {}", CORE_VERSION + 1);
+    assert!(why.contains(&newer) && why.contains("Start that version again"), "{why}");
+}
+
+/// A core of that version takes the journals of the data folder, whose snapshots are lost, and ends at once.
+fn take_over(version: u32, config: &Config) -> Replayed {
+    let identity = Identity { id: 0, epoch: 0 };
+    let open = |name: &str| {
+        let options = JournalOptions::new(identity);
+        Box::new(LocalJournal::open(config.service.data_dir.join(name), &options).unwrap().journal)
+    };
+    let quotas = Quotas { inbox_bytes: 1 << 30, outbox_bytes: 1 << 30 };
+    let parts = Parts {
+        inbox: open("inbox"),
+        outbox: open("outbox"),
+        poison: Box::new(BTreeSet::new()),
+        snapshot: None,
+        quotas,
+    };
+    let (spine, replayed) = Spine::recover_as(version, parts).unwrap();
+    assert!(spine.outbox().next() > 0);
+    replayed
+}
+
+/// Flow: a service ends without a snapshot. A newer core takes its journals; then the older service starts again.
+/// Asserts: all was judged again to the same end, on disk as in memory; the service is refused although no snapshot says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_core_judges_again_what_has_no_snapshot() {
+    let (_dir, config) = with_history().await;
+    std::fs::remove_dir_all(config.service.data_dir.join("snapshots")).unwrap();
+    let replayed = take_over(CORE_VERSION + 1, &config);
+    assert_eq!(replayed.takeover.unwrap().way, Taken::SameEvents);
+    assert!(replayed.records > 3 && replayed.compared > 0 && replayed.added == 0, "{replayed:?}");
+    let why = why_not(&config).await;
+    assert!(why.contains(&format!("its core is of version {}", CORE_VERSION + 1)), "{why}");
+}
+
+/// A core of the same version needs no snapshot to know in which epoch the journals began.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raised_epoch_needs_no_snapshot() {
+    let (_dir, config) = with_history().await;
+    assert_eq!(recover(&config, Way::Gap).await.unwrap().epoch, 2);
+    std::fs::remove_dir_all(config.service.data_dir.join("snapshots")).unwrap();
+    let running = start(&config).await.unwrap();
+    assert_eq!(running.open().await.1, 2);
+    running.stop().await;
 }

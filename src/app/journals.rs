@@ -12,10 +12,11 @@ use crate::journal::snapshots::SnapshotDir;
 use crate::journal::{Identity, Journal, JournalError, JournalReader};
 use crate::model::record::{Kind, PolicyText};
 use crate::model::time::Elapsed;
-use crate::observe::{JournalTornTail, RecordSkipped, emit};
+use crate::observe::{CoreTookOver, JournalTornTail, RecordSkipped, emit};
 use crate::spine::poison::PoisonFile;
 use crate::spine::recover::{Parts, RecoverError};
-use crate::spine::{Quotas, Spine, SpineError};
+use crate::spine::takeover::Takeover;
+use crate::spine::{Quotas, Spine, SpineError, driver};
 
 /// Downtime counts as elapsed time, but no more than this: a clock that was wrong must not fire everything at once.
 const DOWNTIME_MAX_MS: i64 = 24 * 3_600_000;
@@ -23,6 +24,8 @@ const DOWNTIME_MAX_MS: i64 = 24 * 3_600_000;
 pub(super) struct Opened {
     pub(super) spine: Spine,
     pub(super) snapshots: SnapshotDir,
+    /// The journals had been judged by another version of the core.
+    took_over: bool,
     /// For the store's writer and for the feed.
     pub(super) outbox_readers: [Box<dyn JournalReader>; 2],
 }
@@ -42,6 +45,9 @@ pub(super) fn is_poisoned(error: &AppError) -> bool {
 /// Opens what is there, or makes it, replays, and notes the start. Takes as long as the tail of the inbox is long.
 pub(super) fn open(config: &Config, policy: PolicyText, clock: &Clock) -> Result<Opened, AppError> {
     let mut opened = replay(config, 1)?;
+    if opened.took_over {
+        snapshot(&mut opened, clock)?;
+    }
     begin(&mut opened.spine, policy, clock)?;
     Ok(opened)
 }
@@ -78,13 +84,27 @@ pub(super) fn replay(config: &Config, epoch_if_new: u32) -> Result<Opened, AppEr
     })?;
     let took_ms = began.elapsed().as_millis() as u64;
     tracing::info!(
+        core_version = spine.core().version(),
         records = replayed.records,
         compared = replayed.compared,
         added = replayed.added,
         took_ms,
         "replayed the inbox"
     );
-    Ok(Opened { spine, snapshots, outbox_readers: readers })
+    if let Some(Takeover { from, to, way }) = replayed.takeover {
+        emit(CoreTookOver { from, to, way });
+    }
+    Ok(Opened { spine, snapshots, took_over: replayed.takeover.is_some(), outbox_readers: readers })
+}
+
+/// What was judged by another version is never judged again once a snapshot of this one stands behind it.
+fn snapshot(opened: &mut Opened, clock: &Clock) -> Result<(), SpineError> {
+    opened.spine.settle()?;
+    if let Some(image) = opened.spine.freeze()? {
+        // Where it fails, which is told, the next one is tried in its turn; until then a start judges the tail anew.
+        let _written = driver::write(&opened.snapshots, &image, clock.wall());
+    }
+    Ok(())
 }
 
 /// Elapsed time goes on from the last record; the time in between is as long as the wall clock says, within reason.
@@ -93,6 +113,10 @@ pub(super) fn begin(spine: &mut Spine, policy: PolicyText, clock: &Clock) -> Res
     let is_first = spine.core().next() == 0;
     let down_ms = if is_first { 0 } else { (clock.wall() - last.wall).clamp(0, DOWNTIME_MAX_MS) };
     clock.set_elapsed(Elapsed(last.elapsed.0 + down_ms));
+    if is_first {
+        let kind = Kind::Core { version: spine.core().version(), epoch: spine.core().epoch() };
+        spine.enter(kind, clock.elapsed(), clock.wall())?;
+    }
     let start = Kind::Start { version: env!("CARGO_PKG_VERSION").into() };
     spine.enter(start, clock.elapsed(), clock.wall())?;
     if *spine.core().policy() != policy {

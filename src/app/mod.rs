@@ -149,7 +149,7 @@ async fn run_once(
         let open = tokio::task::spawn_blocking(move || journals::open(&config, policy, &clock));
         open.await.map_err(|error| AppError::Task(error.to_string()))??
     };
-    let Opened { spine, snapshots, outbox_readers: [to_store, to_feed] } = opened;
+    let Opened { spine, snapshots, outbox_readers: [to_store, to_feed], .. } = opened;
     let store = store(config);
     let (sender, receiver) = sync_channel(limits::INPUT_QUEUE);
     let inputs = Inputs::new(sender);

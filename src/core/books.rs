@@ -162,6 +162,11 @@ impl Books {
         }
     }
 
+    /// Tells an alert as it is said to stand: another version of the core told it otherwise.
+    pub fn correct(&mut self, out: &mut Effects, kind: EventKind, at: Wall, alert: Alert) {
+        self.publish(out, kind, Reason::CoreChanged, at, alert, &ByHand::default());
+    }
+
     /// Notes who has seen it. `false`: it isn't open.
     pub fn acknowledge(
         &mut self,

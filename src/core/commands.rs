@@ -207,7 +207,7 @@ impl Core {
     }
 }
 
-fn runs_of<'a>(
+pub(super) fn runs_of<'a>(
     subject: Subject,
     index: &Index,
     lifts: &'a mut Paged<Lift>,

@@ -18,6 +18,7 @@ pub mod service;
 pub mod snapshot;
 
 mod commands;
+pub mod correction;
 pub mod rejects;
 mod reports;
 pub mod requests;
@@ -47,7 +48,7 @@ use crate::model::record::{Kind, Link, PolicyText, Record};
 use crate::model::row::{Effects, RejectReason, RejectRow, Row};
 use crate::model::time::{Elapsed, Wall};
 
-/// Changes when the effects of the golden journals in the tests do.
+/// Rises when the effects of the golden journals in the tests change (`docs/adr/0005-core-versions.md`).
 pub const CORE_VERSION: u32 = 1;
 
 /// The last moment that the core goes by: a civil day of any zone still ends after it.
@@ -55,6 +56,8 @@ const LAST_WALL: Wall = Wall(Wall::LAST.0 - 3 * 86_400_000);
 
 #[derive(Debug, Clone)]
 pub struct Core {
+    /// `CORE_VERSION`, but in tests of how one version follows another.
+    version: u32,
     /// The position of the next record.
     next: u64,
     books: Books,
@@ -85,7 +88,12 @@ struct Index {
 impl Core {
     /// The state before the first record.
     pub fn new(epoch: u32) -> Self {
+        Self::new_as(CORE_VERSION, epoch)
+    }
+
+    pub fn new_as(version: u32, epoch: u32) -> Self {
         Self {
+            version,
             next: 0,
             books: Books::new(epoch),
             policy: Arc::new(Policy::none()),
@@ -103,6 +111,10 @@ impl Core {
             index: Index::default(),
             timers: Timers::default(),
         }
+    }
+
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     /// The position of the record that `apply` wants next.
@@ -144,6 +156,8 @@ impl Core {
     pub fn apply(&mut self, record: &Record) -> Effects {
         let mut out = self.begin(record);
         match &record.kind {
+            Kind::Core { epoch, .. } => self.take_core(record.pos, *epoch),
+            Kind::Correction(correction) => self.take_correction(&mut out, correction),
             Kind::Start { .. } => self.hearing.start(record.elapsed),
             Kind::Recovered { epoch, retell } => self.take_recovery(&mut out, *epoch, *retell),
             Kind::Policy(text) => out.reply = Some(self.take_policy(text)),

@@ -100,6 +100,16 @@ impl Policy {
         Ok(Self::assemble(version, text.clone(), set, zone, numbers, known))
     }
 
+    /// The rules' fingerprints as this version of the core has them.
+    pub fn read_anew(&mut self) {
+        for (ix, number) in self.numbers.iter().enumerate() {
+            if let Some(known) = self.known.get_mut(usize::from(number.0)).filter(|known| known.ix.is_some()) {
+                let fingerprint = self.set.rules[ix].fingerprint;
+                *known = Known { ix: RuleIx::try_from(ix).ok(), fingerprint, ..*known };
+            }
+        }
+    }
+
     /// Whether what is known of the rules, which a restored policy was given, is said of these rules.
     pub fn fits(&self) -> bool {
         let is_known = |(ix, number): (usize, &RuleNo)| {

@@ -48,7 +48,7 @@ named!(
         Opened = 1 "opened",
         /// The same condition came back within 60 s of a clear: the same alert goes on.
         Reopened = 2 "reopened",
-        /// Its severity or certainty rose.
+        /// Its severity or certainty rose; or it was corrected (`core-changed`).
         Raised = 3 "raised",
         Acknowledged = 4 "acknowledged",
         Cleared = 5 "cleared",
@@ -90,6 +90,8 @@ named!(
         NeverReported = 17 "never-reported",
         /// This service found it in itself.
         SelfCheck = 18 "self-check",
+        /// Another version of this service took over, and judges what was told before otherwise.
+        CoreChanged = 19 "core-changed",
     }
 );
 

@@ -13,7 +13,7 @@ use super::alert::{
 use super::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
 use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
 use super::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, RuleId, SiteCode, Subject};
-use super::record::{Action, Command, Health, Kind, Link, PolicyText, Record};
+use super::record::{Action, Command, Corrected, Correction, Health, Kind, Link, PolicyText, Record};
 use super::row::{Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
 use super::scan::{Scan, ScanEvent};
 use super::time::{CivilDay, Elapsed, Wall};
@@ -347,6 +347,13 @@ pub(crate) fn policy() -> impl Strategy<Value = PolicyText> {
     })
 }
 
+fn correction() -> impl Strategy<Value = Correction> {
+    let corrected =
+        (select(EventKind::ALL), wall(), alert()).prop_map(|(kind, at, alert)| Corrected { kind, at, alert });
+    (any::<u32>(), any::<u64>(), vec(alert_id(), 0..3), vec(corrected, 0..3))
+        .prop_map(|(epoch, seq, numbers, alerts)| Correction { epoch, seq, numbers, alerts })
+}
+
 pub(crate) fn record() -> impl Strategy<Value = Record> {
     let link = prop_oneof![
         Just(Link::Up),
@@ -360,6 +367,8 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
     let kind = prop_oneof![
         text().prop_map(|version| Kind::Start { version }),
         (any::<u32>(), any::<bool>()).prop_map(|(epoch, retell)| Kind::Recovered { epoch, retell }),
+        (any::<u32>(), any::<u32>()).prop_map(|(version, epoch)| Kind::Core { version, epoch }),
+        correction().prop_map(Kind::Correction),
         policy().prop_map(Kind::Policy),
         (text(), bytes()).prop_map(|(topic, payload)| Kind::Report { topic, payload }),
         link.prop_map(Kind::Link),

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::actor::Actor;
+use super::alert::{Alert, EventKind};
 use super::archive::Entry;
 use super::ids::AlertId;
 use super::time::{Elapsed, Wall};
@@ -20,6 +21,16 @@ pub struct Record {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
+    /// This version of the core judges from here on, and has judged what stands before it and wasn't judged yet. The
+    /// first record of an inbox, and the first that another version writes (`docs/adr/0005-core-versions.md`).
+    Core {
+        version: u32,
+        /// The one that the inbox has here.
+        epoch: u32,
+    },
+    /// Another version of the core took over, and what it makes of records that were judged before is not what was
+    /// told: from here on both agree.
+    Correction(Correction),
     /// The service began. What happened between the record before and this one was not heard.
     Start {
         version: Box<str>,
@@ -43,6 +54,26 @@ pub enum Kind {
     /// A deadline came and nothing else did.
     Tick,
     Health(Health),
+}
+
+/// How to get from what a version of the core has told to what the one after it holds. There may be several in a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Correction {
+    pub epoch: u32,
+    /// Of the last event that was told before.
+    pub seq: u64,
+    /// Alerts that were told of and that this version never opened: their numbers are not given again.
+    pub numbers: Vec<AlertId>,
+    /// At most `limits::CORRECTIONS`.
+    pub alerts: Vec<Corrected>,
+}
+
+/// One alert that doesn't stand as it was told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Corrected {
+    pub kind: EventKind,
+    pub at: Wall,
+    pub alert: Alert,
 }
 
 /// The way between the devices and us, as far as the broker.

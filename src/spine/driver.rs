@@ -26,6 +26,8 @@ const GROUP_EVERY: Duration = Duration::from_millis(4);
 /// A group waits in such steps, and goes on when a step brought nothing more: a broker that sends no further message
 /// before the last ones are acknowledged is not kept waiting.
 const GATHER_STEP: Duration = Duration::from_millis(1);
+/// What is left over from the last record, such as a new day's look at everything, may take so long at the end.
+const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 
 /// What others tell the spine and read from it without going through the inbox.
 #[derive(Debug, Default)]
@@ -221,6 +223,12 @@ impl Driver {
         if let Some(writing) = rounds.writing.take() {
             let _finished = writing.recv();
         }
+        // There is no snapshot of what is half done, and without one the next start judges the tail again.
+        let began = Instant::now();
+        while !self.spine.core().is_settled() && began.elapsed() < SETTLES_WITHIN {
+            let released = self.spine.tick(self.clock.elapsed(), self.clock.wall())?;
+            self.release(released, wall);
+        }
         if let Some(image) = self.spine.freeze()? {
             write(&self.snapshots, &image, wall);
         }
@@ -316,7 +324,7 @@ fn differs(now: &Health, before: &Health) -> bool {
 }
 
 /// Writes a snapshot; that it failed is told, and the next one is tried in its turn.
-fn write(snapshots: &SnapshotDir, image: &Image, wall: Wall) -> Option<SnapshotInfo> {
+pub(crate) fn write(snapshots: &SnapshotDir, image: &Image, wall: Wall) -> Option<SnapshotInfo> {
     let began = Instant::now();
     let content = image.encode();
     match snapshots.write(image.inbox.position, wall, |out| out.write_all(&content)) {

@@ -7,6 +7,7 @@ pub mod driver;
 pub mod input;
 pub mod poison;
 pub mod recover;
+pub mod takeover;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -255,7 +256,13 @@ impl Spine {
         self.outbox.raise_epoch(epoch)?;
         let now = self.core.now();
         self.enter(Kind::Recovered { epoch, retell }, now.elapsed, now.wall)?;
-        while self.next_deadline().is_some_and(|due| due <= now.elapsed) {
+        self.settle()
+    }
+
+    /// Lets happen what is left over from the last record, at its time.
+    pub fn settle(&mut self) -> Result<(), SpineError> {
+        let now = self.core.now();
+        while !self.core.is_settled() {
             self.tick(now.elapsed, now.wall)?;
         }
         Ok(())

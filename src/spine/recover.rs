@@ -6,16 +6,18 @@ use prost::Message as _;
 
 use super::input::Durable;
 use super::poison::Poison;
+use super::takeover::{self, Takeover};
 use super::{Image, Point, Quotas, Spine, SpineError, apply};
-use crate::core::Core;
-use crate::core::snapshot::SnapshotError;
+use crate::core::snapshot::{self, SnapshotError};
+use crate::core::{CORE_VERSION, Core};
 use crate::journal::codec::{self, CodecError};
 use crate::journal::{Entry, Identity, Journal, JournalError};
 use crate::limits;
+use crate::model::record::{Kind, Record};
 use crate::proto::internal as wire;
 
 /// Records of the inbox read at a time while replaying.
-const READ_RECORDS: usize = 4_096;
+pub(super) const READ_RECORDS: usize = 4_096;
 
 /// What a restart begins from.
 pub struct Parts {
@@ -35,6 +37,19 @@ pub enum RecoverError {
     Spine(#[from] SpineError),
     #[error("the record at position {pos} of the inbox can't be read: {error}")]
     Record { pos: u64, error: CodecError },
+    #[error("the entry at position {pos} of the outbox can't be read: {error}")]
+    Entry { pos: u64, error: CodecError },
+    #[error(
+        "a newer vigil has run on these journals: its core is of version {got}, this program's of {ours}. Start that \
+         version again. To go on with this one all the same, move inbox, outbox and snapshots away, keep them, and let \
+         `vigil recover --from-store` begin new ones"
+    )]
+    Newer { got: u32, ours: u32 },
+    #[error(
+        "the outbox begins at position {first}, and what core version {judged_by} judged since {wanted} can't be compared \
+         with it: let that version start once more and end by SIGTERM, then start this one"
+    )]
+    Trimmed { first: u64, wanted: u64, judged_by: u32 },
     #[error("the snapshot can't be read: {0}")]
     Snapshot(String),
     #[error("the snapshot can't be used: {0}")]
@@ -54,7 +69,7 @@ pub enum RecoverError {
     NoSnapshot { first: u64 },
     #[error(
         "replaying the inbox gave other effects than the outbox has at position {pos} (from the inbox's position {cause}): \
-         this is a fault of vigil, or the rules' meaning changed with the version; please report it with a copy of the inbox"
+         this is a fault of vigil; please report it with a copy of the inbox"
     )]
     Differs { pos: u64, cause: u64 },
 }
@@ -68,20 +83,36 @@ pub struct Replayed {
     pub compared: u64,
     /// Entries that it lacked.
     pub added: u64,
+    /// The core is of another version than the one that had judged them.
+    pub takeover: Option<Takeover>,
 }
 
 impl Spine {
     pub fn recover(parts: Parts) -> Result<(Self, Replayed), RecoverError> {
-        let Parts { inbox, mut outbox, mut poison, snapshot, quotas } = parts;
-        let mut core = match snapshot {
-            Some(snapshot) => restore(snapshot, &*inbox, &mut *outbox)?,
-            None => (Core::new(inbox.identity().epoch), 0),
+        Self::recover_as(CORE_VERSION, parts)
+    }
+
+    /// The same, by a core that counts as of that version: how one version follows another can be tried before there
+    /// is another.
+    pub fn recover_as(version: u32, parts: Parts) -> Result<(Self, Replayed), RecoverError> {
+        let Parts { inbox, outbox, poison, snapshot, quotas } = parts;
+        let (core, outbox_from, judged_by) = match snapshot {
+            Some(snapshot) => restore(snapshot, version, &*inbox, &*outbox)?,
+            None => {
+                let core = Core::new_as(version, inbox.identity().epoch);
+                (core, 0, first_version(&*inbox)?.unwrap_or(version))
+            }
         };
-        let replayed = replay(&mut core.0, core.1, &*inbox, &mut *outbox, &mut *poison)?;
+        if judged_by > version {
+            return Err(RecoverError::Newer { got: judged_by, ours: version });
+        }
+        if core.next() < inbox.first() {
+            return Err(RecoverError::NoSnapshot { first: inbox.first() });
+        }
         let spine = Self {
             inbox,
             outbox,
-            core: core.0,
+            core,
             poison,
             quotas,
             durable: Durable::default(),
@@ -89,17 +120,30 @@ impl Spine {
             group: Vec::new(),
             bytes: Vec::new(),
         };
-        Ok((spine, replayed))
+        if judged_by < version {
+            return takeover::take_over(spine, outbox_from, judged_by);
+        }
+        replay(spine, outbox_from)
     }
 }
 
 /// The core of a snapshot, and the outbox position that its next effects get, once it is sure that all belong together.
-fn restore(snapshot: Bytes, inbox: &dyn Journal, outbox: &mut dyn Journal) -> Result<(Core, u64), RecoverError> {
+/// Also the version that took the snapshot, which is the one that judged what follows.
+fn restore(
+    snapshot: Bytes,
+    version: u32,
+    inbox: &dyn Journal,
+    outbox: &dyn Journal,
+) -> Result<(Core, u64, u32), RecoverError> {
     let file = wire::SnapshotFile::decode(snapshot).map_err(|error| RecoverError::Snapshot(error.to_string()))?;
     fits("the inbox", &file.inbox.unwrap_or_default(), inbox)?;
     let at = file.outbox.unwrap_or_default();
     fits("the outbox", &at, outbox)?;
-    Ok((Core::restore(file.core)?, at.position))
+    let judged_by = snapshot::core_version(&file.core)?;
+    if judged_by > version {
+        return Err(RecoverError::Newer { got: judged_by, ours: version });
+    }
+    Ok((Core::restore_as(version, file.core)?, at.position, judged_by))
 }
 
 fn fits(what: &'static str, at: &wire::JournalPoint, journal: &dyn Journal) -> Result<(), RecoverError> {
@@ -117,20 +161,56 @@ fn fits(what: &'static str, at: &wire::JournalPoint, journal: &dyn Journal) -> R
     }
 }
 
-fn replay(
-    core: &mut Core,
-    outbox_from: u64,
-    inbox: &dyn Journal,
-    outbox: &mut dyn Journal,
-    poison: &mut dyn Poison,
-) -> Result<Replayed, RecoverError> {
-    if core.next() < inbox.first() {
-        return Err(RecoverError::NoSnapshot { first: inbox.first() });
+/// The version that the inbox begins with, where it says so and is whole.
+fn first_version(inbox: &dyn Journal) -> Result<Option<u32>, RecoverError> {
+    let mut entries = Vec::new();
+    if inbox.first() == 0 {
+        inbox.reader().read(0, 1, 1, &mut entries)?;
     }
+    let Some(Entry { pos, payload, .. }) = entries.pop() else { return Ok(None) };
+    match codec::decode_record(pos, payload).map_err(|error| RecoverError::Record { pos, error })?.kind {
+        Kind::Core { version, .. } => Ok(Some(version)),
+        _ => Ok(None),
+    }
+}
+
+fn replay(mut spine: Spine, outbox_from: u64) -> Result<(Spine, Replayed), RecoverError> {
+    let from = spine.core.next();
+    match compare(&mut spine, outbox_from) {
+        Ok(replayed) => Ok((spine, replayed)),
+        // What can't be read, or is otherwise than it should be, may be the work of a newer version.
+        Err(error @ (RecoverError::Record { .. } | RecoverError::Differs { .. })) => {
+            let ours = spine.core.version();
+            Err(newer_version(&*spine.inbox, from, ours).map_or(error, |got| RecoverError::Newer { got, ours }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A version above `ours` that has judged something from `from` on.
+fn newer_version(inbox: &dyn Journal, from: u64, ours: u32) -> Option<u32> {
+    let mut found = None;
+    let mut note = |record: Record| {
+        if let Kind::Core { version, .. } = record.kind {
+            found = found.max(Some(version).filter(|version| *version > ours));
+        }
+    };
+    let (mut reader, mut entries, mut next) = (inbox.reader(), Vec::new(), from);
+    // What can't be read is passed over: there is an error to tell already.
+    while reader.read(next, READ_RECORDS, limits::GROUP_BYTES, &mut entries).is_ok() && !entries.is_empty() {
+        next += entries.len() as u64;
+        entries.drain(..).flat_map(|entry| codec::decode_record(entry.pos, entry.payload)).for_each(&mut note);
+    }
+    found
+}
+
+fn compare(spine: &mut Spine, outbox_from: u64) -> Result<Replayed, RecoverError> {
+    let Spine { inbox, outbox, core, poison, .. } = spine;
     let mut replayed = Replayed::default();
+    let mut kept = Kept::new(&**outbox, outbox_from);
+    let mut bytes = Vec::new();
     let mut reader = inbox.reader();
-    let mut kept = Kept::new(outbox, outbox_from);
-    let (mut entries, mut bytes) = (Vec::new(), Vec::new());
+    let mut entries = Vec::new();
     loop {
         reader.read(core.next(), READ_RECORDS, limits::GROUP_BYTES, &mut entries)?;
         if entries.is_empty() {
@@ -138,14 +218,19 @@ fn replay(
         }
         for Entry { pos, payload, .. } in entries.drain(..) {
             let record = codec::decode_record(pos, payload).map_err(|error| RecoverError::Record { pos, error })?;
-            let effects = apply(core, poison, &record)?;
+            if let Kind::Core { version, .. } = record.kind
+                && version > core.version()
+            {
+                return Err(RecoverError::Newer { got: version, ours: core.version() });
+            }
+            let effects = apply(core, &mut **poison, &record)?;
             replayed.records += 1;
             if effects.is_empty() {
                 continue;
             }
             bytes.clear();
             codec::encode_effects(pos, &effects, &mut bytes);
-            kept.meet(outbox, core.seq(), pos, &bytes, &mut replayed)?;
+            kept.meet(&mut **outbox, core.seq(), pos, &bytes, &mut replayed)?;
         }
     }
     if kept.next < kept.end {

@@ -33,13 +33,17 @@ use super::{CORE_VERSION, Core};
 use crate::model::archive;
 use crate::model::ids::{FirmId, SiteCode};
 
-/// Changes when bytes of an earlier program would be misread.
+/// Rises with each field that is added, and with whatever else an earlier program would overlook or misread. It says
+/// whether a snapshot can be read; `CORE_VERSION` says whether it is gone on from as if nothing had happened.
 const FORMAT: u32 = 1;
+/// The oldest one that is still read: what it lacks has a value here that means what its absence meant.
+const FORMAT_OLDEST: u32 = 1;
 
 /// The state after a record, held fast: what the core changes afterwards it changes in copies. Cheap to make; to be
 /// encoded on another thread.
 #[derive(Debug, Clone)]
 pub struct Frozen {
+    version: u32,
     next: u64,
     books: Books,
     policy: Arc<Policy>,
@@ -60,9 +64,11 @@ pub struct Frozen {
 pub enum SnapshotError {
     #[error("the snapshot is of format {got}, this program reads format {FORMAT}: start the version that wrote it")]
     Format { got: u32 },
-    /// It could be read, but what follows from it would not be what followed when it was taken.
-    #[error("the snapshot is of core version {got}, this program's is {CORE_VERSION}: it would judge otherwise")]
-    CoreVersion { got: u32 },
+    /// What this program doesn't know of may stand in it, and what follows from it was told already by other rules.
+    #[error(
+        "the snapshot is of core version {got}, this program's is {ours}: a newer vigil wrote it; start that version"
+    )]
+    CoreVersion { got: u32, ours: u32 },
     #[error("{place} in the snapshot can't be read: {why}; use an older snapshot")]
     Unreadable { place: Box<str>, why: Box<str> },
 }
@@ -76,6 +82,7 @@ impl Core {
 
     fn parts(&self) -> Frozen {
         Frozen {
+            version: self.version,
             next: self.next,
             books: self.books.clone(),
             policy: self.policy.clone(),
@@ -94,8 +101,18 @@ impl Core {
 
     /// Whether the bytes were whole is the file's to say; these are refused only if they can't be a state.
     pub fn restore(bytes: Bytes) -> Result<Self, SnapshotError> {
-        read::core(bytes)
+        Self::restore_as(CORE_VERSION, bytes)
     }
+
+    /// A snapshot of this version or an older one, to be gone on from by this version.
+    pub fn restore_as(version: u32, bytes: Bytes) -> Result<Self, SnapshotError> {
+        read::core(bytes, version)
+    }
+}
+
+/// The version of the core that took the snapshot.
+pub fn core_version(bytes: &Bytes) -> Result<u32, SnapshotError> {
+    Ok(read::head(bytes)?.core_version)
 }
 
 impl Frozen {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::subject::{self, Rules};
-use super::{FORMAT, SnapshotError, write};
+use super::{FORMAT, FORMAT_OLDEST, SnapshotError, write};
 use crate::core::books::{Books, Now};
 use crate::core::paged::Paged;
 use crate::core::policy::{Known, Policy};
@@ -16,7 +16,7 @@ use crate::core::service::Service;
 use crate::core::sweep::Today;
 use crate::core::telemetry::heard::{Hearing, Way};
 use crate::core::timers::Timers;
-use crate::core::{CORE_VERSION, Core, Index};
+use crate::core::{Core, Index};
 use crate::limits;
 use crate::model::ids::RuleId;
 use crate::model::record::Outcome;
@@ -26,19 +26,26 @@ use crate::proto::read::{CodecError, Result, each, firm, health, known, policy, 
 
 type Restored<T> = std::result::Result<T, SnapshotError>;
 
-pub(super) fn core(bytes: Bytes) -> Restored<Core> {
+/// What every snapshot begins with, if the rest can be read.
+pub(super) fn head(bytes: &Bytes) -> Restored<wire::SnapshotHead> {
     let head: wire::SnapshotHead = at("its head", decode(bytes.clone()))?;
-    if head.format != FORMAT {
+    if !(FORMAT_OLDEST..=FORMAT).contains(&head.format) {
         return Err(SnapshotError::Format { got: head.format });
     }
-    if head.core_version != CORE_VERSION {
-        return Err(SnapshotError::CoreVersion { got: head.core_version });
+    Ok(head)
+}
+
+pub(super) fn core(bytes: Bytes, version: u32) -> Restored<Core> {
+    let taken_by = head(&bytes)?.core_version;
+    if taken_by > version {
+        return Err(SnapshotError::CoreVersion { got: taken_by, ours: version });
     }
     let it: wire::Snapshot = at("what it is made of", decode(bytes))?;
     let mut books = at("the books", books(it.books.unwrap_or_default()))?;
     let rules = Rules { count: books.names.len() };
-    let policy = at("the policy", policy_state(it.policy.unwrap_or_default(), &mut books))?;
+    let policy = at("the policy", policy_state(it.policy.unwrap_or_default(), &mut books, taken_by == version))?;
     let mut core = Core {
+        version,
         next: it.next,
         books,
         policy: Arc::new(policy),
@@ -114,15 +121,20 @@ fn books(it: wire::BooksState) -> Result<Books> {
     })
 }
 
-fn policy_state(it: wire::PolicyState, books: &mut Books) -> Result<Policy> {
+/// `same_core`: the same text must mean the same. Another version may read the same rules otherwise; they are the same
+/// rules all the same, and what they have begun goes on.
+fn policy_state(it: wire::PolicyState, books: &mut Books, same_core: bool) -> Result<Policy> {
     let known_rule = |it: wire::KnownRule| {
         let ix = it.ix.map(|got| known("place of a rule", got, |got| u16::try_from(got).ok())).transpose()?;
         Ok(Known { ix, fingerprint: it.fingerprint, changed_in: it.changed_in })
     };
     let text = policy(it.text.unwrap_or_default());
     let names = books.names.len();
-    let policy = Policy::restore(it.version, &text, each(it.known, known_rule)?, books)
+    let mut policy = Policy::restore(it.version, &text, each(it.known, known_rule)?, books)
         .map_err(|_| CodecError::Unfit("its rules, which were in force, have faults for this program"))?;
+    if !same_core {
+        policy.read_anew();
+    }
     if books.names.len() != names || !policy.fits() {
         return Err(CodecError::Unfit("its rules mean something else to this program than to the one that took it"));
     }

@@ -176,3 +176,21 @@ fn a_snapshot_that_does_not_fit_is_refused() {
 fn nothing_is_no_snapshot() {
     assert_eq!(Core::restore(Bytes::new()).unwrap_err(), SnapshotError::Format { got: 0 });
 }
+
+/// An older version read the same rules otherwise: they are the same rules, and what they began goes on.
+#[test]
+fn a_newer_version_reads_the_rules_of_an_older_snapshot_anew() {
+    let mut world = World::new();
+    journey::plain(2).iter().for_each(|step| _ = world.take(step));
+    world.settle();
+    let bytes = world.cores[0].freeze().encode();
+    let mut snapshot = wire::Snapshot::decode(bytes.as_slice()).unwrap();
+    snapshot.policy.as_mut().unwrap().known[0].fingerprint += 1;
+    let older = Bytes::from(snapshot.encode_to_vec());
+    assert!(Core::restore(older.clone()).is_err());
+    let restored = Core::restore_as(CORE_VERSION + 1, older.clone()).unwrap();
+    let mut expected = wire::Snapshot::decode(bytes.as_slice()).unwrap();
+    expected.core_version += 1;
+    assert!(restored.freeze().encode() == expected.encode_to_vec());
+    assert_eq!(core_version(&older), Ok(CORE_VERSION));
+}

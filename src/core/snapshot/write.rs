@@ -1,7 +1,6 @@
 //! State to bytes. The numbers are the fields of `snapshot.proto`, ascending as the generated types would write them.
 
 use super::{FORMAT, Frozen};
-use crate::core::CORE_VERSION;
 use crate::core::books::Books;
 use crate::core::cylinder::Cylinder;
 use crate::core::judge::run::{Open, Phase, Run, Wait};
@@ -26,7 +25,7 @@ pub(super) const REGISTER_FIELDS: [u32; 11] = [4, 5, 6, 7, 8, 9, 10, 12, 13, 14,
 pub(super) fn frozen(it: &Frozen, out: &mut Vec<u8>) {
     let w = &mut Writer::new(out);
     w.uint(1, FORMAT);
-    w.uint(2, CORE_VERSION);
+    w.uint(2, it.version);
     w.uint(3, it.next);
     w.part(4, |w| books(w, &it.books));
     w.part(5, |w| policy_state(w, &it.policy));

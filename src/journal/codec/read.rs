@@ -10,7 +10,7 @@ use crate::model::actor::{Actor, Role, Scope};
 use crate::model::alert::{Alert, AlertEvent, AlertState, Certainty, EventKind, Place, Reason, Severity, Title};
 use crate::model::frame::FrameKey;
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, SiteCode};
-use crate::model::record::{Action, Command, Kind, Link, Record};
+use crate::model::record::{Action, Command, Corrected, Correction, Kind, Link, Record};
 use crate::model::row::{Effects, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::{Scan, ScanEvent};
 use crate::model::time::{Elapsed, Wall};
@@ -24,6 +24,8 @@ pub(super) fn record(pos: u64, it: wire::Record) -> Result<Record> {
     let kind = match there("a kind of record", it.kind)? {
         Wire::Start(start) => Kind::Start { version: start.version.into() },
         Wire::Recovered(it) => Kind::Recovered { epoch: it.epoch, retell: it.retell },
+        Wire::Core(it) => Kind::Core { version: it.version, epoch: it.epoch },
+        Wire::Correction(it) => Kind::Correction(correction(it)?),
         Wire::Policy(it) => Kind::Policy(policy(it)),
         Wire::Report(report) => Kind::Report { topic: report.topic.into(), payload: report.payload },
         Wire::Link(it) => Kind::Link(link(it)?),
@@ -32,6 +34,22 @@ pub(super) fn record(pos: u64, it: wire::Record) -> Result<Record> {
         Wire::Health(it) => Kind::Health(health(it)?),
     };
     Ok(Record { pos, elapsed: Elapsed(it.elapsed_ms), wall: Wall(it.wall_ms), kind })
+}
+
+fn correction(it: wire::Correction) -> Result<Correction> {
+    let corrected = |it: wire::Corrected| {
+        Ok(Corrected {
+            kind: numbered("kind of event", it.kind, EventKind::from_number)?,
+            at: Wall(it.at_ms),
+            alert: alert(there("an alert", it.alert)?)?,
+        })
+    };
+    Ok(Correction {
+        epoch: it.epoch,
+        seq: it.seq,
+        numbers: each(it.numbers, |id| Ok(AlertId::parse(&id)?))?,
+        alerts: each(it.alerts, corrected)?,
+    })
 }
 
 fn link(it: wire::Link) -> Result<Link> {

@@ -4,7 +4,7 @@ use crate::model::actor::{Actor, Scope};
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::frame::{Ended, Frame, Listed, Reported};
 use crate::model::ids::AlertId;
-use crate::model::record::{Action, Command, Kind, Link, Record};
+use crate::model::record::{Action, Command, Correction, Kind, Link, Record};
 use crate::model::row::{Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::Scan;
 use crate::model::time::Wall;
@@ -20,6 +20,11 @@ pub(super) fn record(w: &mut Writer<'_>, record: &Record) {
             w.uint(1, *epoch);
             w.uint(2, *retell);
         }),
+        Kind::Core { version, epoch } => w.message(11, |w| {
+            w.uint(1, *version);
+            w.uint(2, *epoch);
+        }),
+        Kind::Correction(it) => w.message(12, |w| correction(w, it)),
         Kind::Policy(it) => w.message(4, |w| policy(w, it)),
         Kind::Report { topic, payload } => w.message(5, |w| {
             w.text(1, topic);
@@ -33,6 +38,21 @@ pub(super) fn record(w: &mut Writer<'_>, record: &Record) {
         Kind::Command(it) => w.message(7, |w| command(w, it)),
         Kind::Tick => w.message(8, |_| {}),
         Kind::Health(it) => w.message(9, |w| health(w, it)),
+    }
+}
+
+fn correction(w: &mut Writer<'_>, it: &Correction) {
+    w.uint(1, it.epoch);
+    w.uint(2, it.seq);
+    for id in &it.numbers {
+        w.present_text(3, &id.to_string());
+    }
+    for it in &it.alerts {
+        w.message(4, |w| {
+            w.uint(1, number(it.kind.number()));
+            w.int(2, it.at.0);
+            w.message(3, |w| alert(w, &it.alert));
+        });
     }
 }
 
