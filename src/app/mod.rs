@@ -41,6 +41,7 @@ use crate::spine::driver::{Driver, Options, Vitals};
 use crate::spine::input::{Durable, Input, Inputs};
 use crate::spine::recover::RecoverError;
 use crate::store::absent::OpenedLater;
+use crate::store::known::KnownStore;
 use crate::store::writer::{Writer, WriterError};
 use crate::store::{self, Store};
 
@@ -176,8 +177,15 @@ async fn run_once(
             snapshot_every_ms: config.journal.snapshot_every_ms,
         },
     };
-    let mut writer =
-        Writer { store: Arc::clone(&store), outbox: to_store, identity, released, vitals: Arc::clone(&vitals) };
+    let mut writer = Writer {
+        store: Arc::clone(&store),
+        outbox: to_store,
+        identity,
+        released,
+        vitals: Arc::clone(&vitals),
+        inputs: inputs.clone(),
+        known: KnownStore::new(&config.service.data_dir),
+    };
     writer.check(STORE_ANSWERS_WITHIN).await?;
     let mut spine_ended = start_thread(driver)?;
 

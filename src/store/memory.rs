@@ -15,6 +15,7 @@ use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
 pub struct MemoryStore {
+    id: u128,
     options: Options,
     kept: Mutex<Kept>,
 }
@@ -42,7 +43,9 @@ struct Kept {
 
 impl MemoryStore {
     pub fn new(options: Options) -> Self {
-        Self { options, kept: Mutex::default() }
+        use std::hash::{BuildHasher as _, RandomState};
+        let id = u128::from(RandomState::new().hash_one(0)) << 64 | u128::from(RandomState::new().hash_one(1));
+        Self { id, options, kept: Mutex::default() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -138,6 +141,10 @@ impl Kept {
 }
 
 impl Store for MemoryStore {
+    fn id(&self) -> Fut<'_, u128> {
+        self.with(|_| Ok(self.id))
+    }
+
     fn checkpoint(&self) -> Fut<'_, Option<Checkpoint>> {
         self.with(|kept| Ok(kept.checkpoint))
     }

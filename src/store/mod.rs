@@ -6,6 +6,7 @@
 pub mod absent;
 mod columns;
 pub mod error;
+pub mod known;
 pub mod memory;
 pub mod postgres;
 pub mod query;
@@ -104,6 +105,9 @@ impl Default for Options {
 
 /// Reads return one page: at most `limit` rows and never more than `limits::PAGE_ROWS`; a shorter page is the last.
 pub trait Store: Send + Sync {
+    /// Drawn at random when its tables are made, so that it tells this store from all others but its own copies.
+    fn id(&self) -> Fut<'_, u128>;
+
     fn checkpoint(&self) -> Fut<'_, Option<Checkpoint>>;
 
     /// Stores all of the batch, or nothing.

@@ -88,6 +88,15 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
+    fn id(&self) -> Fut<'_, u128> {
+        Box::pin(within(limits::STORE_QUERY_MS, async {
+            let lease = Lease::from(&self.pool).await?;
+            let id = commit::id(&lease).await?;
+            lease.give_back();
+            Ok(id)
+        }))
+    }
+
     fn checkpoint(&self) -> Fut<'_, Option<Checkpoint>> {
         Box::pin(within(limits::STORE_QUERY_MS, async {
             let lease = Lease::from(&self.pool).await?;

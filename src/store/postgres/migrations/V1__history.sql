@@ -10,6 +10,13 @@ CREATE TABLE checkpoint (
 );
 COMMENT ON TABLE checkpoint IS 'How far the outbox has been stored. Never change it by hand: see vigil recover.';
 
+CREATE TABLE identity (
+    id    smallint PRIMARY KEY CHECK (id = 1),
+    store text NOT NULL
+);
+COMMENT ON TABLE identity IS 'What tells this store from others. The service notes it beside its journals.';
+INSERT INTO identity VALUES (1, replace(gen_random_uuid()::text, '-', ''));
+
 -- Columns stand by size, so that rows have no gaps.
 CREATE TABLE frame (
     effective_at   timestamptz NOT NULL,

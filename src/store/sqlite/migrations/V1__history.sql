@@ -9,6 +9,13 @@ CREATE TABLE checkpoint (
     hash     INTEGER NOT NULL
 ) STRICT;
 
+-- What tells this store from others. The service notes it beside its journals.
+CREATE TABLE identity (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    store TEXT NOT NULL
+) STRICT;
+INSERT INTO identity VALUES (1, lower(hex(randomblob(16))));
+
 CREATE TABLE frame (
     id             INTEGER PRIMARY KEY,
     device         TEXT    NOT NULL,
