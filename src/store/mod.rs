@@ -78,7 +78,10 @@ pub struct SetAside {
 pub struct Maintained {
     pub days_created: u32,
     pub days_dropped: u32,
+    /// Without those that were moved.
     pub rows_deleted: u64,
+    /// Frames from around alerts, put where they outlive the others.
+    pub frames_moved: u64,
     /// Something is left for the next round, and why: a reader still looks at it, or the round has done its share.
     pub left: Option<String>,
 }
@@ -87,6 +90,11 @@ pub struct Maintained {
 pub struct Options {
     /// How many whole days of frames and statuses are kept; `None`: for ever.
     pub frame_retention_days: Option<u32>,
+    /// The same for those of them from around the transitions of alerts.
+    pub evidence_retention_days: Option<u32>,
+    /// For alert events, and for alerts since they were cleared.
+    pub alert_retention_days: Option<u32>,
+    pub scan_retention_days: Option<u32>,
     /// The same for rejects and for rows set aside.
     pub reject_retention_days: Option<u32>,
     /// How long PostgreSQL may take for a batch before the connection is given up.
@@ -96,7 +104,10 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            frame_retention_days: Some(90),
+            frame_retention_days: Some(400),
+            evidence_retention_days: Some(1_830),
+            alert_retention_days: Some(1_830),
+            scan_retention_days: Some(4_400),
             reject_retention_days: Some(30),
             commit_limit_ms: limits::STORE_COMMIT_MS,
         }

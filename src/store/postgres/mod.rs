@@ -3,6 +3,7 @@
 mod commit;
 mod connect;
 mod copy;
+mod evidence;
 mod maintain;
 mod partitions;
 mod value;
@@ -29,7 +30,8 @@ use crate::model::ids::AlertId;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
-const DIALECT: Dialect = Dialect { never: "'-infinity'", frame_tables: &["frame", "frame_out_of_range", "late_frame"] };
+const DIALECT: Dialect =
+    Dialect { never: "'-infinity'", frame_tables: &["frame", "frame_out_of_range", "late_frame", "evidence_frame"] };
 
 pub struct PostgresStore {
     pool: Pool,
