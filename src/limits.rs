@@ -192,6 +192,8 @@ pub const STORE_LOCK_MS: u64 = 500;
 /// Days around the present for which frames get a partition of their own.
 pub const PARTITION_DAYS_BACK: i64 = 8;
 pub const PARTITION_DAYS_AHEAD: i64 = 2;
+/// Frames of a lift from so long before and after each transition of its alerts are evidence, which outlives the others.
+pub const EVIDENCE_MS: i64 = 600_000;
 /// Rows that one step of retention deletes, and its steps a table in one round.
 pub const DELETE_ROWS: usize = 5_000;
 pub const DELETE_STEPS: usize = 40;

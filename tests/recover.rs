@@ -23,9 +23,9 @@ use vigil::model::ids::DeviceCode;
 use vigil::model::time::CivilDay;
 use vigil::observe::Metrics;
 use vigil::proto::internal as wire;
-use vigil::proto::v1::UpsertDevicesRequest;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
+use vigil::proto::v1::{UpsertDevicesRequest, UpsertDevicesResponse};
 use vigil::serve::upsert_entry;
 use vigil::spine::recover::{Parts, Replayed};
 use vigil::spine::takeover::Way as Taken;
@@ -92,6 +92,12 @@ impl Running {
 
     /// Returns the position of what was imported.
     async fn import(&self) -> u64 {
+        let answer = self.try_import().await.unwrap();
+        assert_eq!((answer.changed, answer.failed), (1, 0));
+        answer.position
+    }
+
+    async fn try_import(&self) -> Result<UpsertDevicesResponse, tonic::Status> {
         let entry = Entry::Lift(Lift {
             code: DeviceCode::parse(OVERDUE).unwrap(),
             equipment: Default::default(),
@@ -106,9 +112,7 @@ impl Running {
         let request =
             UpsertDevicesRequest { request_id: "r".into(), entry: Some(upsert_entry(&entry)), ..Default::default() };
         let mut client = RegistryServiceClient::connect(self.url()).await.unwrap();
-        let answer = client.upsert_devices(tokio_stream::iter([request])).await.unwrap().into_inner();
-        assert_eq!((answer.changed, answer.failed), (1, 0));
-        answer.position
+        client.upsert_devices(tokio_stream::iter([request])).await.map(tonic::Response::into_inner)
     }
 
     /// The ids of the open alerts, and the epoch.
@@ -283,5 +287,21 @@ async fn a_raised_epoch_needs_no_snapshot() {
     std::fs::remove_dir_all(config.service.data_dir.join("snapshots")).unwrap();
     let running = start(&config).await.unwrap();
     assert_eq!(running.open().await.1, 2);
+/// Flow: a service is set up while its database is away, and asked to import; then somebody decides not to wait.
+/// Asserts: until then it takes nothing, and says what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_store_is_waited_for_until_somebody_decides_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.store.at = StoreAt::Postgres(Box::new("postgres://vigil@127.0.0.1:1/vigil".parse().unwrap()));
+    let running = start(&config).await.unwrap();
+    let refused = running.try_import().await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    assert!(refused.message().contains("vigil recover --without-store"), "{refused}");
+    running.stop().await;
+
+    recover(&config, Way::WithoutStore).await.unwrap();
+    let running = start(&config).await.unwrap();
+    running.import().await;
     running.stop().await;
 }

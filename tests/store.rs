@@ -50,4 +50,5 @@ contract! {
     rejects_are_filtered
     an_entry_is_replaced_whole
     retention_drops_what_is_old
+    evidence_outlives_the_frames_and_alerts_their_evidence
 }

@@ -41,6 +41,7 @@ use crate::spine::driver::{Driver, Options, Vitals};
 use crate::spine::input::{Durable, Input, Inputs};
 use crate::spine::recover::RecoverError;
 use crate::store::absent::OpenedLater;
+use crate::store::known::KnownStore;
 use crate::store::writer::{Writer, WriterError};
 use crate::store::{self, Store};
 
@@ -176,8 +177,15 @@ async fn run_once(
             snapshot_every_ms: config.journal.snapshot_every_ms,
         },
     };
-    let mut writer =
-        Writer { store: Arc::clone(&store), outbox: to_store, identity, released, vitals: Arc::clone(&vitals) };
+    let mut writer = Writer {
+        store: Arc::clone(&store),
+        outbox: to_store,
+        identity,
+        released,
+        vitals: Arc::clone(&vitals),
+        inputs: inputs.clone(),
+        known: KnownStore::new(&config.service.data_dir),
+    };
     writer.check(STORE_ANSWERS_WITHIN).await?;
     let mut spine_ended = start_thread(driver)?;
 
@@ -266,8 +274,14 @@ async fn stop_spine(inputs: &Inputs, ended: oneshot::Receiver<Result<(), SpineEr
 }
 
 fn store(config: &Config) -> Arc<dyn Store> {
-    let days = config.store.frame_retention_ms / (24 * 3_600_000);
-    let options = store::Options { frame_retention_days: u32::try_from(days.max(1)).ok(), ..store::Options::default() };
+    let days = |ms: i64| u32::try_from((ms / (24 * 3_600_000)).max(1)).ok();
+    let options = store::Options {
+        frame_retention_days: days(config.store.frame_retention_ms),
+        evidence_retention_days: days(config.store.evidence_retention_ms),
+        alert_retention_days: days(config.store.alert_retention_ms),
+        scan_retention_days: days(config.store.scan_retention_ms),
+        ..store::Options::default()
+    };
     match &config.store.at {
         StoreAt::Sqlite(file) => Arc::new(OpenedLater::sqlite(file.clone(), options)),
         StoreAt::Postgres(server) => Arc::new(OpenedLater::postgres((**server).clone(), options)),

@@ -12,6 +12,7 @@ use crate::model::actor::Actor;
 use crate::model::archive::EntryKind;
 use crate::model::record::{Action, Command, Kind};
 use crate::spine::Spine;
+use crate::store::known::{Known, KnownStore};
 use crate::store::{Checkpoint, Store, StoreError};
 
 /// How to go on.
@@ -23,6 +24,9 @@ pub enum Way {
     Gap,
     /// The journals are lost: new ones begin, with the archive that the store has.
     FromStore,
+    /// The database is away, and people can't wait for it: these journals are taken for the right ones. Should the store
+    /// turn out to follow others, one of the other ways has to be chosen then.
+    WithoutStore,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,8 @@ pub enum RecoverError {
     App(#[from] AppError),
     #[error("{0}")]
     Store(#[from] StoreError),
+    #[error("the note beside the journals can't be written: {0}")]
+    Note(std::io::Error),
     #[error("{0}")]
     NotThatWay(&'static str),
 }
@@ -48,11 +54,12 @@ pub struct Done {
 /// The service must not be running: the journals' locks see to that.
 pub async fn recover(config: &Config, way: Way) -> Result<Done, RecoverError> {
     let store = super::store(config);
-    let stored = store.checkpoint().await?;
+    let stored = if way == Way::WithoutStore { None } else { store.checkpoint().await? };
     match way {
         Way::Reproject => reproject(config, &*store, stored).await,
         Way::Gap => gap(config, &*store, stored).await,
         Way::FromStore => from_store(config, store, stored).await,
+        Way::WithoutStore => without_store(config),
     }
 }
 
@@ -66,7 +73,7 @@ async fn reproject(config: &Config, store: &dyn Store, stored: Option<Checkpoint
     let epoch = spine.core().epoch() + 1;
     spine.raise_epoch(epoch, true).and_then(|()| spine.sync()).map_err(AppError::Spine)?;
     let position = spine.outbox().first();
-    go_on(store, spine, position, 0).await
+    go_on(config, store, spine, position, 0).await
 }
 
 async fn gap(config: &Config, store: &dyn Store, stored: Option<Checkpoint>) -> Result<Done, RecoverError> {
@@ -80,7 +87,7 @@ async fn gap(config: &Config, store: &dyn Store, stored: Option<Checkpoint>) -> 
     let stored_epoch = stored.map_or(0, |stored| stored.epoch);
     let epoch = spine.core().epoch().max(stored_epoch) + 1;
     spine.raise_epoch(epoch, false).and_then(|()| spine.sync()).map_err(AppError::Spine)?;
-    go_on(store, spine, position, 0).await
+    go_on(config, store, spine, position, 0).await
 }
 
 async fn from_store(config: &Config, store: Arc<dyn Store>, stored: Option<Checkpoint>) -> Result<Done, RecoverError> {
@@ -114,7 +121,20 @@ async fn from_store(config: &Config, store: Arc<dyn Store>, stored: Option<Check
         }
     }
     spine.sync().map_err(AppError::Spine)?;
-    go_on(&*store, spine, 0, entries).await
+    go_on(config, &*store, spine, 0, entries).await
+}
+
+/// Makes the journals if there are none yet.
+fn without_store(config: &Config) -> Result<Done, RecoverError> {
+    let mut spine = journals::replay(config, 1)?.spine;
+    spine.sync().map_err(AppError::Spine)?;
+    let at = checkpoint(&spine, spine.outbox().next())?;
+    note(config, Known { store: None, at })?;
+    Ok(Done { epoch: at.epoch, position: at.position, entries: 0 })
+}
+
+fn note(config: &Config, known: Known) -> Result<(), RecoverError> {
+    KnownStore::new(&config.service.data_dir).write(&known).map_err(RecoverError::Note)
 }
 
 fn existing(config: &Config) -> Result<Spine, RecoverError> {
@@ -125,10 +145,17 @@ fn existing(config: &Config) -> Result<Spine, RecoverError> {
 }
 
 /// Tells the store where it goes on.
-async fn go_on(store: &dyn Store, spine: Spine, position: u64, entries: usize) -> Result<Done, RecoverError> {
+async fn go_on(
+    config: &Config,
+    store: &dyn Store,
+    spine: Spine,
+    position: u64,
+    entries: usize,
+) -> Result<Done, RecoverError> {
     let to = checkpoint(&spine, position)?;
     drop(spine);
     store.reset_checkpoint(to).await?;
+    note(config, Known { store: Some(store.id().await?), at: to })?;
     Ok(Done { epoch: to.epoch, position, entries })
 }
 

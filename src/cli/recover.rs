@@ -32,6 +32,9 @@ struct Ways {
     /// The journals are lost: begin new ones with the store's archive
     #[arg(long)]
     from_store: bool,
+    /// The database is away, and these journals are new or restored: take reports into them without having asked it
+    #[arg(long)]
+    without_store: bool,
 }
 
 pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
@@ -45,9 +48,16 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
     let way = match args.way {
         Ways { reproject: true, .. } => Way::Reproject,
         Ways { gap: true, .. } => Way::Gap,
-        Ways { .. } => Way::FromStore,
+        Ways { from_store: true, .. } => Way::FromStore,
+        Ways { .. } => Way::WithoutStore,
     };
     let done = recover(&config, way).await?;
+    if way == Way::WithoutStore {
+        terminal.line(
+            "reports will be taken without the store; once it answers, it must turn out to be of these journals",
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
     terminal.line(&format!(
         "epoch {} begins; the store goes on at position {} of the outbox; {} entries of the archive were read from it",
         done.epoch, done.position, done.entries

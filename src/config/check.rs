@@ -93,6 +93,14 @@ impl Checker<'_> {
         let password = self.secret("store");
         // Late frames are filed up to 7 days back: a shorter retention would drop them on arrival.
         let retention = self.value("store", "frame_retention", |text| span_ms(text, "8d", "3650d"));
+        // Records of maintenance are to be kept for 4 years (TSG T5002-2017), and so is what they may be held against.
+        let evidence = self.value("store", "evidence_retention", |text| span_ms(text, "1461d", "36500d"));
+        let alert = self.value("store", "alert_retention", |text| span_ms(text, "1461d", "36500d"));
+        let scan = self.value("store", "scan_retention", |text| span_ms(text, "1461d", "36500d"));
+        if let (Some(retention), Some(evidence), Some(alert)) = (retention, evidence, alert) {
+            self.outlives(("evidence", evidence), ("frame", retention));
+            self.outlives(("alert", alert), ("evidence", evidence));
+        }
         let (mut at, password) = (at?, password?);
         match (&mut at, password) {
             (StoreAt::Postgres(config), Some(password)) if config.get_password().is_none() => {
@@ -110,7 +118,21 @@ impl Checker<'_> {
                 return None;
             }
         }
-        Some(Store { at, frame_retention_ms: retention? })
+        Some(Store {
+            at,
+            frame_retention_ms: retention?,
+            evidence_retention_ms: evidence?,
+            alert_retention_ms: alert?,
+            scan_retention_ms: scan?,
+        })
+    }
+
+    fn outlives(&mut self, (longer, longer_ms): (&str, i64), (shorter, shorter_ms): (&str, i64)) {
+        if longer_ms < shorter_ms {
+            let [longer, shorter] = [longer, shorter].map(|class| format!("store.{class}_retention"));
+            let what = Wrong::new(format!("is shorter than {shorter}"), "raise it, or shorten the other");
+            self.relation([&longer, &shorter], what);
+        }
     }
 
     fn journal(&mut self) -> Option<Journal> {

@@ -88,8 +88,13 @@ impl fmt::Debug for Secret {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Store {
     pub at: StoreAt,
-    /// How long frames are kept. Alerts, incidents and records have terms of their own.
+    /// How long frames and the devices' own statuses are kept.
     pub frame_retention_ms: i64,
+    /// How long frames from around alerts are: no shorter than all frames.
+    pub evidence_retention_ms: i64,
+    /// How long alerts are, once they are cleared: no shorter than their evidence.
+    pub alert_retention_ms: i64,
+    pub scan_retention_ms: i64,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -56,6 +56,7 @@ pub async fn run(
         nonce: seed,
         connections: 0,
         subscribed: false,
+        is_kept: false,
         counters: Counters::new(),
         options,
         inputs,
@@ -80,6 +81,8 @@ struct Subscriber {
     connections: u32,
     /// This process has subscribed within the session that the broker keeps.
     subscribed: bool,
+    /// The broker has a session of ours, in which it keeps what comes while we are away.
+    is_kept: bool,
     counters: Counters,
 }
 
@@ -89,6 +92,8 @@ enum End {
     SpineEnded,
     /// The journals are nearly full.
     Withheld,
+    /// Nothing may be taken before it is known that the journals are the right ones.
+    Shut,
     /// Nothing could be taken for too long.
     NoRoom,
     Link(LinkError),
@@ -111,6 +116,7 @@ impl Subscriber {
                 End::Shutdown => return Ok(()),
                 End::SpineEnded => return Err(IngestError::SpineEnded),
                 End::Withheld => info!("the broker keeps what devices send until the journals have room again"),
+                End::Shut => info!("the broker keeps what devices send until the store has answered"),
                 End::NoRoom => {
                     warn!("left the broker: nothing could be taken for {:?}", self.pause_max());
                 }
@@ -142,6 +148,7 @@ impl Subscriber {
             warn!("the broker has forgotten our session: what it held for us is lost");
         }
         self.subscribed &= session_present;
+        self.is_kept = session_present;
 
         self.tell(Link::Up).await?;
         let mut session = Session::new(self, connection);
@@ -150,7 +157,7 @@ impl Subscriber {
             Err(end) => end,
         };
         let connection = session.finish(&end).await;
-        if matches!(end, End::Shutdown | End::Withheld | End::NoRoom) {
+        if matches!(end, End::Shutdown | End::Withheld | End::Shut | End::NoRoom) {
             connection.close().await;
         }
         // A clean end needs no `Down`: the next record after it will be a `Start`, which implies one.
@@ -160,13 +167,18 @@ impl Subscriber {
         Err(end)
     }
 
-    /// There is no use in a connection on which nothing may be acknowledged.
+    /// There is no use in a connection on which nothing may be acknowledged, but for one: from our first subscription on,
+    /// the broker keeps what devices send.
     async fn wait_until_wanted(&mut self) -> Result<(), End> {
+        let wanted = async {
+            if self.is_kept {
+                self.inputs.opened().await;
+            }
+            self.durable.wait_for(|durable| !durable.withheld).await.map(|_| ()).map_err(|_| End::SpineEnded)
+        };
         select! {
             () = self.shutdown.cancelled() => Err(End::Shutdown),
-            wanted = self.durable.wait_for(|durable| !durable.withheld) => {
-                wanted.map(|_| ()).map_err(|_| End::SpineEnded)
-            }
+            wanted = wanted => wanted,
         }
     }
 
@@ -176,7 +188,7 @@ impl Subscriber {
         loop {
             input = match self.inputs.offer(input) {
                 Ok(()) => return Ok(()),
-                Err(NotTaken::Full(input)) => input,
+                Err(NotTaken::Full(input) | NotTaken::Shut(input)) => input,
                 Err(NotTaken::Ended(_)) => return Err(End::SpineEnded),
             };
             select! {
@@ -246,6 +258,9 @@ impl<'a> Session<'a> {
                 self.handle(event)?;
             }
             self.acknowledge().await?;
+            if self.shared.is_kept && self.shared.inputs.is_shut() {
+                return Err(End::Shut);
+            }
             let durable = *self.shared.durable.borrow();
             if durable.withheld || durable.refused == self.shared.connections {
                 return Err(End::Withheld);
@@ -282,6 +297,7 @@ impl<'a> Session<'a> {
             return Err(LinkError::FilterRefused { filter }.into());
         }
         self.shared.subscribed = true;
+        self.shared.is_kept = true;
         self.start_markers();
         Ok(())
     }
@@ -328,10 +344,11 @@ impl<'a> Session<'a> {
         match offered {
             Ok(()) if is_report => self.ledger.take_report(bytes, reply),
             Ok(()) => self.ledger.take_other(bytes, reply),
-            Err(NotTaken::Full(_)) if reply.is_none() => {
+            Err(NotTaken::Full(_) | NotTaken::Shut(_)) if reply.is_none() => {
                 self.shared.options.dropped.fetch_add(1, Ordering::Relaxed);
                 self.shared.counters.dropped.increment(1);
             }
+            Err(NotTaken::Shut(_)) => return Err(End::Shut),
             Err(NotTaken::Full(input)) => {
                 let since = parked_at.unwrap_or_else(Instant::now);
                 if since.elapsed() > self.shared.pause_max() {
@@ -386,7 +403,7 @@ impl<'a> Session<'a> {
     /// Sends the last acknowledgements, as far as `end` lets it, and gives the connection back.
     async fn finish(mut self, end: &End) -> Connection {
         let deadline = Instant::now() + if matches!(end, End::Shutdown) { GRACE } else { Duration::ZERO };
-        if matches!(end, End::Shutdown | End::Withheld | End::NoRoom) {
+        if matches!(end, End::Shutdown | End::Withheld | End::Shut | End::NoRoom) {
             while self.acknowledge().await.is_ok() && !self.ledger.is_empty() {
                 if !matches!(timeout_at(deadline, self.shared.durable.changed()).await, Ok(Ok(()))) {
                     break;

@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::Shared;
 use crate::model::record::{Command, Outcome};
-use crate::spine::input::{Input, NotTaken};
+use crate::spine::input::{Input, NotTaken, SHUT};
 
 /// How often a bulk command knocks on a full queue.
 const KNOCK: Duration = Duration::from_millis(50);
@@ -53,6 +53,7 @@ impl Shared {
             input = match self.backend.inputs.offer(input) {
                 Ok(()) => return Ok(answer),
                 Err(NotTaken::Ended(_)) => return Err(ended()),
+                Err(NotTaken::Shut(_)) => return Err(shut()),
                 Err(NotTaken::Full(input)) => input,
             };
             if patience == Patience::None || Instant::now() + KNOCK > deadline {
@@ -73,6 +74,11 @@ fn ended() -> Status {
     let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(5)));
     let message = "the service is shutting down: try again with the same request id";
     Status::with_error_details(Code::Unavailable, message, details)
+}
+
+fn shut() -> Status {
+    let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(5)));
+    Status::with_error_details(Code::Unavailable, SHUT, details)
 }
 
 fn done(outcome: Outcome) -> Result<Done, Status> {

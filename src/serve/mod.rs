@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::limits;
 use crate::pages::Board;
-use crate::spine::input::Inputs;
+use crate::spine::input::{Inputs, SHUT};
 
 /// All that calls are answered from. Cloning it is cheap.
 #[derive(Clone)]
@@ -142,8 +142,11 @@ pub fn upsert_entry(entry: &crate::model::archive::Entry) -> crate::proto::v1::u
 
 impl Backend {
     /// What stands in the way of serving, in words; empty when the service is ready. That the database or the broker
-    /// is away doesn't count: alerts are served all the same.
+    /// is away doesn't count by itself: alerts are served all the same.
     pub fn not_ready(&self) -> Vec<String> {
+        if self.inputs.is_shut() {
+            return vec![SHUT.into()];
+        }
         let judged = self.feed.judged_now();
         if judged == crate::feed::Judged::default() {
             return vec!["the core has judged nothing yet".into()];

@@ -1,5 +1,6 @@
 //! What the rest of the service hands to the spine, and how it hears that it is safe.
 
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use bytes::Bytes;
@@ -36,29 +37,64 @@ pub enum Input {
     Stop,
 }
 
+/// Why reports and commands are not taken while the queue is shut, and the ways on.
+pub const SHUT: &str = "reports and commands are not taken yet: the store has not answered since these journals were made, \
+     copied or restored, so nobody knows whether they belong together. Bring the database back (store.url); to go on \
+     without it, stop the service and run `vigil recover --without-store`";
+
 /// The queue in front of the inbox. Bounded by `limits::INPUT_QUEUE`; sending never waits.
+///
+/// It can be shut to reports and commands: nobody may be told that they are safe in journals that may turn out to be the
+/// wrong ones. All that keeps the core going still passes.
 #[derive(Debug, Clone)]
-pub struct Inputs(SyncSender<Input>);
+pub struct Inputs {
+    queue: SyncSender<Input>,
+    shut: Arc<watch::Sender<bool>>,
+}
 
 /// The input comes back to the sender, who decides what to do with it.
 #[derive(Debug)]
 pub enum NotTaken {
     Full(Input),
+    /// The queue is shut; see [`Inputs::opened`].
+    Shut(Input),
     /// The spine has ended.
     Ended(Input),
 }
 
 impl Inputs {
-    pub fn new(sender: SyncSender<Input>) -> Self {
-        Self(sender)
+    /// Open.
+    pub fn new(queue: SyncSender<Input>) -> Self {
+        Self { queue, shut: Arc::new(watch::Sender::new(false)) }
     }
 
     #[expect(clippy::result_large_err, reason = "the input goes back to whoever offered it")]
     pub fn offer(&self, input: Input) -> Result<(), NotTaken> {
-        self.0.try_send(input).map_err(|error| match error {
+        if matches!(input, Input::Report { .. } | Input::Command { .. }) && self.is_shut() {
+            return Err(NotTaken::Shut(input));
+        }
+        self.queue.try_send(input).map_err(|error| match error {
             TrySendError::Full(input) => NotTaken::Full(input),
             TrySendError::Disconnected(input) => NotTaken::Ended(input),
         })
+    }
+
+    pub fn shut(&self) {
+        self.shut.send_replace(true);
+    }
+
+    pub fn open(&self) {
+        self.shut.send_replace(false);
+    }
+
+    pub fn is_shut(&self) -> bool {
+        *self.shut.borrow()
+    }
+
+    /// Returns once it is open.
+    pub async fn opened(&self) {
+        // The sender lives in `self`, so waiting can't fail before `self` ends.
+        let _ = self.shut.subscribe().wait_for(|shut| !shut).await;
     }
 }
 

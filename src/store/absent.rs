@@ -64,6 +64,7 @@ macro_rules! pass_on {
 }
 
 pass_on! {
+    id() -> u128;
     checkpoint() -> Option<Checkpoint>;
     commit(batch: Arc<Batch>) -> Committed;
     reset_checkpoint(to: Checkpoint) -> ();

@@ -15,6 +15,7 @@ use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
 pub struct MemoryStore {
+    id: u128,
     options: Options,
     kept: Mutex<Kept>,
 }
@@ -42,7 +43,9 @@ struct Kept {
 
 impl MemoryStore {
     pub fn new(options: Options) -> Self {
-        Self { options, kept: Mutex::default() }
+        use std::hash::{BuildHasher as _, RandomState};
+        let id = u128::from(RandomState::new().hash_one(0)) << 64 | u128::from(RandomState::new().hash_one(1));
+        Self { id, options, kept: Mutex::default() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -121,23 +124,50 @@ impl Kept {
     }
 
     fn maintain(&mut self, now: Wall, options: &Options) -> Maintained {
-        let before = self.frames.len() + self.statuses.len() + self.rejects.len();
-        if let Some(days) = options.frame_retention_days {
-            let cutoff = retention::cutoff(now, days);
-            self.frames.values_mut().for_each(|rows| rows.retain(|row| row.received_at >= cutoff));
-            self.frames.retain(|_, rows| !rows.is_empty());
-            self.statuses.retain(|status| status.row.received_at >= cutoff);
-        }
-        if let Some(days) = options.reject_retention_days {
-            let cutoff = retention::cutoff(now, days);
-            self.rejects.retain(|reject| reject.row.received_at >= cutoff);
-        }
-        let after = self.frames.len() + self.statuses.len() + self.rejects.len();
-        Maintained { rows_deleted: (before - after) as u64, ..Maintained::default() }
+        let before = self.size();
+        let cutoff = |days: Option<u32>| days.map_or(Wall(i64::MIN), |days| retention::cutoff(now, days));
+        let (frames, evidence) = (cutoff(options.frame_retention_days), cutoff(options.evidence_retention_days));
+        let events = &self.events;
+        let is_evidence = |row: &FrameRow| {
+            let subject = Subject::Device(row.device);
+            let mut own = events.values().filter(|event| event.alert.id.subject == subject);
+            own.any(|event| retention::is_around(row.effective_at, event.at))
+        };
+        self.frames.values_mut().for_each(|rows| {
+            rows.retain(|row| row.received_at >= frames || (row.received_at >= evidence && is_evidence(row)));
+        });
+        self.frames.retain(|_, rows| !rows.is_empty());
+        self.statuses.retain(|status| status.row.received_at >= frames);
+        let rejects = cutoff(options.reject_retention_days);
+        self.rejects.retain(|reject| reject.row.received_at >= rejects);
+        let scans = cutoff(options.scan_retention_days);
+        self.scans.values_mut().for_each(|rows| rows.retain(|row| row.received_at >= scans));
+        self.scans.retain(|_, rows| !rows.is_empty());
+        self.forget_alerts(cutoff(options.alert_retention_days));
+        Maintained { rows_deleted: (before - self.size()) as u64, ..Maintained::default() }
+    }
+
+    /// Events go from the oldest on, without leaving gaps; alerts once they have been cleared for long enough.
+    fn forget_alerts(&mut self, cutoff: Wall) {
+        let first_kept = self.events.iter().find(|(_, event)| event.published_at >= cutoff).map(|(number, _)| *number);
+        self.events = first_kept.map_or_else(BTreeMap::new, |first| self.events.split_off(&first));
+        let events = &self.events;
+        self.by_subject.retain(|_, number| events.contains_key(number));
+        self.alerts.retain(|_, alert| alert.cleared_at.is_none_or(|at| at >= cutoff));
+    }
+
+    fn size(&self) -> usize {
+        let (frames, scans) = (self.frames.values().map(Vec::len), self.scans.values().map(Vec::len));
+        let rows = frames.sum::<usize>() + scans.sum::<usize>() + self.statuses.len() + self.rejects.len();
+        rows + self.events.len() + self.alerts.len()
     }
 }
 
 impl Store for MemoryStore {
+    fn id(&self) -> Fut<'_, u128> {
+        self.with(|_| Ok(self.id))
+    }
+
     fn checkpoint(&self) -> Fut<'_, Option<Checkpoint>> {
         self.with(|kept| Ok(kept.checkpoint))
     }

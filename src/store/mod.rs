@@ -6,6 +6,7 @@
 pub mod absent;
 mod columns;
 pub mod error;
+pub mod known;
 pub mod memory;
 pub mod postgres;
 pub mod query;
@@ -77,7 +78,10 @@ pub struct SetAside {
 pub struct Maintained {
     pub days_created: u32,
     pub days_dropped: u32,
+    /// Without those that were moved.
     pub rows_deleted: u64,
+    /// Frames from around alerts, put where they outlive the others.
+    pub frames_moved: u64,
     /// Something is left for the next round, and why: a reader still looks at it, or the round has done its share.
     pub left: Option<String>,
 }
@@ -86,6 +90,11 @@ pub struct Maintained {
 pub struct Options {
     /// How many whole days of frames and statuses are kept; `None`: for ever.
     pub frame_retention_days: Option<u32>,
+    /// The same for those of them from around the transitions of alerts.
+    pub evidence_retention_days: Option<u32>,
+    /// For alert events, and for alerts since they were cleared.
+    pub alert_retention_days: Option<u32>,
+    pub scan_retention_days: Option<u32>,
     /// The same for rejects and for rows set aside.
     pub reject_retention_days: Option<u32>,
     /// How long PostgreSQL may take for a batch before the connection is given up.
@@ -95,7 +104,10 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            frame_retention_days: Some(90),
+            frame_retention_days: Some(400),
+            evidence_retention_days: Some(1_830),
+            alert_retention_days: Some(1_830),
+            scan_retention_days: Some(4_400),
             reject_retention_days: Some(30),
             commit_limit_ms: limits::STORE_COMMIT_MS,
         }
@@ -104,6 +116,9 @@ impl Default for Options {
 
 /// Reads return one page: at most `limit` rows and never more than `limits::PAGE_ROWS`; a shorter page is the last.
 pub trait Store: Send + Sync {
+    /// Drawn at random when its tables are made, so that it tells this store from all others but its own copies.
+    fn id(&self) -> Fut<'_, u128>;
+
     fn checkpoint(&self) -> Fut<'_, Option<Checkpoint>>;
 
     /// Stores all of the batch, or nothing.

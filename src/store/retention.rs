@@ -1,8 +1,78 @@
 //! What is old enough to go. Days of retention are whole days of UTC.
 
+use super::Options;
+use super::columns::{frame, names};
+use crate::limits;
 use crate::model::time::Wall;
 
 pub(super) const DAY_MS: i64 = 86_400_000;
+
+/// Where frames from around alerts go when their time has come, and stay for a time of their own.
+///
+/// Rows are moved in one statement or transaction, so each frame is in one place at any moment: whoever reads both
+/// places at once sees it once, and a crash in between changes nothing.
+pub(super) const EVIDENCE: &str = "evidence_frame";
+
+/// A table of which rows go in the order in which they came.
+pub(super) struct Aging {
+    pub table: &'static str,
+    /// What they are old by.
+    pub column: &'static str,
+    /// `None`: they stay for ever.
+    pub days: Option<u32>,
+    /// They are frames, of which those from around alerts stay longer.
+    pub holds_evidence: bool,
+}
+
+/// All such tables; `frame_tables` are those of the frames that go row by row.
+pub(super) fn aging(options: &Options, frame_tables: &[&'static str]) -> Vec<Aging> {
+    let frame = |table: &&'static str| Aging {
+        table,
+        column: "received_at",
+        days: options.frame_retention_days,
+        holds_evidence: true,
+    };
+    let other = |table, column, days| Aging { table, column, days, holds_evidence: false };
+    let others = [
+        other("status", "received_at", options.frame_retention_days),
+        other(EVIDENCE, "received_at", options.evidence_retention_days),
+        other("scan", "received_at", options.scan_retention_days),
+        other("reject", "received_at", options.reject_retention_days),
+        other("set_aside", "set_aside_at", options.reject_retention_days),
+    ];
+    frame_tables.iter().map(frame).chain(others).collect()
+}
+
+/// Puts the rows of `from`, called `f`, that lie around a transition of one of their device's alerts where they stay.
+/// `span` is how far around, in SQL.
+pub(super) fn keep_evidence_sql(from: &str, span: &str) -> String {
+    let columns = names(frame::COLUMNS);
+    format!(
+        "INSERT INTO {EVIDENCE} ({columns}) SELECT {columns} FROM {from} AND EXISTS (SELECT 1 FROM alert_event AS e \
+         WHERE e.subject = f.device AND e.at >= f.effective_at - {span} AND e.at <= f.effective_at + {span}) \
+         ON CONFLICT DO NOTHING"
+    )
+}
+
+/// The first alert event to keep, as [`first_kept_sql`] finds the first row. Events go from the oldest on, whatever has
+/// become of their alerts: between those that are left there must be no gap.
+pub(super) const FIRST_KEPT_EVENT: &str = "SELECT epoch, seq FROM \
+     (SELECT epoch, seq FROM alert_event WHERE published_at >= $1 ORDER BY epoch, seq LIMIT 1) AS first_ever UNION ALL \
+     SELECT epoch, seq FROM (SELECT epoch, seq FROM alert_event WHERE published_at >= $1 AND published_at <= $2 \
+     ORDER BY epoch, seq LIMIT 1) AS first_not_ahead ORDER BY epoch DESC, seq DESC LIMIT 1";
+
+/// One step: at most `$3` events before (`$1`, `$2`).
+pub(super) const DELETE_EVENTS: &str = "DELETE FROM alert_event WHERE (epoch, seq) IN (SELECT epoch, seq \
+     FROM alert_event WHERE (epoch, seq) < ($1, $2) ORDER BY epoch, seq LIMIT $3)";
+
+/// One step: at most `$2` alerts that were cleared before `$1`. An open one stays, however old it is.
+pub(super) const DELETE_ALERTS: &str = "DELETE FROM alert WHERE (subject, rule, opening) IN (SELECT subject, rule, opening \
+     FROM alert WHERE cleared_at < $1 ORDER BY cleared_at LIMIT $2)";
+
+/// Whether a frame at `frame` is evidence of what happened to an alert at `event`.
+pub(super) fn is_around(frame: Wall, event: Wall) -> bool {
+    (frame - event).abs() <= limits::EVIDENCE_MS
+}
 
 /// The day that `at` falls on, counted from 1970-01-01.
 pub(super) fn day_of(at: Wall) -> i64 {

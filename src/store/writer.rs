@@ -7,15 +7,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::known::{Known, KnownStore};
 use super::{Batch, Checkpoint, Store, StoreError};
 use crate::journal::codec::{self, CodecError};
 use crate::journal::{Entry, Identity, JournalError, JournalReader};
 use crate::limits;
 use crate::observe::{StoreRecovered, StoreStalled, emit};
 use crate::spine::driver::Vitals;
+use crate::spine::input::{Inputs, SHUT};
 
 /// A batch waits so long for more to join it, unless it is full: fewer commits, and nobody waits for the store.
 const LINGER: Duration = Duration::from_millis(50);
+/// How often what is known of the store is noted anew.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
@@ -38,32 +42,67 @@ pub struct Writer {
     /// The position after the outbox's last entry, as it grows.
     pub released: watch::Receiver<u64>,
     pub vitals: Arc<Vitals>,
+    /// What comes in. Shut until it is known that it comes into the right journals.
+    pub inputs: Inputs,
+    pub known: KnownStore,
 }
 
 impl Writer {
     /// Refuses a store that doesn't belong to the journals, if it answers now: before anything is acknowledged that
-    /// nobody would look for in these journals. One that is away is asked by `run`, once it is back.
+    /// nobody would look for in these journals. If it is away, `run` asks it once it is back; until then `inputs` are
+    /// shut, unless the journals are known to have belonged to it.
     pub async fn check(&mut self, within: Duration) -> Result<(), WriterError> {
         let store = Arc::clone(&self.store);
         // In a task of its own, so that a new database that takes longer is set up all the same.
-        let asked = tokio::spawn(async move { store.checkpoint().await });
+        let asked = tokio::spawn(async move { meet(&*store).await });
         match tokio::time::timeout(within, asked).await {
-            Ok(Ok(Ok(stored))) => self.begin(stored).map(|_| ()),
+            Ok(Ok(Ok((_, stored)))) => self.begin(stored).map(|_| ()),
             Ok(Ok(Err(error))) if !error.is_transient() => Err(error.into()),
-            Ok(_) | Err(_) => Ok(()),
+            Ok(_) | Err(_) => match self.recollect()? {
+                Ok(known) => {
+                    let position = known.at.position;
+                    tracing::info!(position, "the store doesn't answer; these journals are known to belong to it");
+                    Ok(())
+                }
+                Err(why) => {
+                    self.inputs.shut();
+                    tracing::error!(why, "{SHUT}");
+                    Ok(())
+                }
+            },
         }
+    }
+
+    /// What was noted of these journals, or why nothing can be made of it.
+    fn recollect(&mut self) -> Result<Result<Known, String>, WriterError> {
+        let known = match self.known.read() {
+            Ok(known) => known,
+            Err(why) => return Ok(Err(why)),
+        };
+        Ok(match self.follows(known.at)? {
+            Ok(()) => Ok(known),
+            Err(why) => Err(format!("they are not the ones that met it: {why}")),
+        })
     }
 
     /// Runs until `shutdown`, then stores what is there and returns; or until something is wrong that time won't mend.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), WriterError> {
-        let ask = |store: Arc<dyn Store>| -> Attempt<_> { Box::pin(async move { store.checkpoint().await }) };
-        let Some(stored) = retry(&self.store, &self.vitals, &shutdown, ask).await? else {
+        let ask = |store: Arc<dyn Store>| -> Attempt<_> { Box::pin(async move { meet(&*store).await }) };
+        let Some((id, stored)) = retry(&self.store, &self.vitals, &shutdown, ask).await? else {
             return Ok(());
         };
         let mut at = self.begin(stored)?;
         let mut from = stored;
+        if self.known.read().is_ok_and(|known| known.store.is_some_and(|before| before != id)) {
+            tracing::warn!("this store is another one than before; it gets what the outbox holds");
+        }
+        let mut noted = self.note(id, at).await;
+        self.inputs.open();
         loop {
             self.vitals.stored_to.store(at.position, Ordering::Release);
+            if noted.elapsed() >= NOTE_EVERY {
+                noted = self.note(id, at).await;
+            }
             if *self.released.borrow_and_update() <= at.position {
                 self.vitals.store_stalled_ms.store(0, Ordering::Relaxed);
                 if shutdown.is_cancelled() {
@@ -85,29 +124,48 @@ impl Writer {
         }
     }
 
+    /// Notes that store and journals belonged together up to here. Returns when.
+    async fn note(&mut self, id: u128, at: Checkpoint) -> Instant {
+        let (note, known) = (self.known.clone(), Known { store: Some(id), at });
+        let written = tokio::task::spawn_blocking(move || note.write(&known)).await;
+        if let Err(error) = written.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+            tracing::warn!(%error, "the store could not be noted beside the journals: a start without it would wait for it");
+        }
+        Instant::now()
+    }
+
     /// Where to go on, if the store and the outbox fit together.
     fn begin(&mut self, stored: Option<Checkpoint>) -> Result<Checkpoint, WriterError> {
         let apart = |why: String| Err(WriterError::Apart { why });
-        let (first, next) = (self.outbox.first(), self.outbox.next());
-        let Identity { id, epoch } = self.identity;
+        let (first, Identity { id, epoch }) = (self.outbox.first(), self.identity);
         let Some(stored) = stored else {
             if first > 0 {
                 return apart(format!("the database is empty, but the outbox begins at position {first}"));
             }
             return Ok(Checkpoint { journal: id, epoch, position: 0, hash: 0 });
         };
-        if stored.journal != id {
-            return apart(format!("the database follows the journal {:032x}, and this is {id:032x}", stored.journal));
+        match self.follows(stored)? {
+            Ok(()) => Ok(stored),
+            Err(why) => apart(format!("the database {why}")),
         }
-        if !(first..=next).contains(&stored.position) {
-            return apart(format!("the outbox holds {first} to {next}, and the database is at {}", stored.position));
+    }
+
+    /// Whether a place is one of this outbox, or why not.
+    fn follows(&mut self, place: Checkpoint) -> Result<Result<(), String>, WriterError> {
+        let (first, next, id) = (self.outbox.first(), self.outbox.next(), self.identity.id);
+        if place.journal != id {
+            return Ok(Err(format!("follows the journal {:032x}, and this is {id:032x}", place.journal)));
         }
-        match self.hash_before(stored.position)? {
-            Some(hash) if hash != stored.hash => {
-                apart(format!("they differ in what came before position {}", stored.position))
-            }
-            _ => Ok(stored),
+        if place.position > next {
+            return Ok(Err(format!("is at position {}, and the outbox ends at {next}", place.position)));
         }
+        if place.position < first {
+            return Ok(Err(format!("is at position {}, and the outbox begins at {first}", place.position)));
+        }
+        Ok(match self.hash_before(place.position)? {
+            Some(hash) if hash != place.hash => Err(format!("had other content before position {}", place.position)),
+            _ => Ok(()),
+        })
     }
 
     /// The running hash before a position; `None` where nothing before it is held any more.
@@ -143,6 +201,11 @@ impl Writer {
 }
 
 type Attempt<T> = std::pin::Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
+
+/// Which store it is, and what it has.
+async fn meet(store: &dyn Store) -> Result<(u128, Option<Checkpoint>), StoreError> {
+    Ok((store.id().await?, store.checkpoint().await?))
+}
 
 async fn store_once(store: &dyn Store, batch: Arc<Batch>) -> Result<(), StoreError> {
     let to = batch.to;

@@ -104,7 +104,7 @@ fn a_store_of_other_journals_is_refused() {
     for (n, wrong, why) in [
         (2, &mut new, "the database follows the journal"),
         (3, &mut other, "the database follows the journal"),
-        (4, &mut old_copy, "and the database is at"),
+        (4, &mut old_copy, "and the outbox ends at"),
     ] {
         published.push(publish(&broker, n));
         wrong.start();
@@ -121,5 +121,89 @@ fn a_store_of_other_journals_is_refused() {
     for published in published {
         books.load(&published);
     }
+    books.check_frames();
+}
+
+/// Starts a service that doesn't know the database, which is away, and waits until it has left the broker again.
+fn start_in_doubt(service: &mut Service) {
+    service.start();
+    let said = "the broker keeps what devices send until the store has answered";
+    let left = wait::is_soon(REFUSED_WITHIN, || service.log().contains(said));
+    assert!(left, "it doesn't wait for the database:\n{}", service.log());
+    let (ready, log) = (service.page("/readyz"), service.log());
+    for text in [&ready, &log] {
+        assert!(text.contains("vigil recover --without-store"), "it doesn't say what to do:\n{ready}\n{log}");
+    }
+    assert!(ready.starts_with("HTTP/1.1 503 "), "{ready}");
+    assert_eq!(service.metric("vigil_ingest_acknowledged_total"), 0);
+    assert_eq!(service.metric("vigil_items_total{what=\"newer\"}"), 0);
+}
+
+/// Flow: a service has filled its store and is ended; the database goes away, and reports wait at the broker. Services
+/// start that the database would refuse: one with new journals, and one with an old copy, until the database is back. Then
+/// it goes away once more, and the right service starts.
+/// Asserts: the wrong ones acknowledge nothing and say why, the copy is refused once the database answers; the right
+/// one takes all reports without waiting for the database, and in the end each is stored once.
+#[test]
+fn without_the_database_only_journals_that_have_met_it_take_reports() {
+    let broker = Mosquitto::start(Default::default());
+    let mut postgres = Postgres::start(true);
+    let url = postgres.database();
+    let mut service = Service::prepare(broker.addr(), &url);
+    service.start_and_wait();
+    let mut published = vec![publish(&broker, 0)];
+    await_stored(&Books::open(&url), &published.iter().collect::<Vec<_>>());
+    terminate(&mut service);
+    let (mut new, mut old_copy) = (Service::prepare(broker.addr(), &url), Service::prepare(broker.addr(), &url));
+    let copied = Command::new("cp").arg("-a").arg(service.data()).arg(old_copy.data()).status().expect("cp runs");
+    assert!(copied.success());
+    service.start_and_wait();
+    published.push(publish(&broker, 1));
+    await_stored(&Books::open(&url), &published.iter().collect::<Vec<_>>());
+    terminate(&mut service);
+
+    postgres.stop_and_keep_data();
+    published.push(publish(&broker, 2));
+    start_in_doubt(&mut new);
+    terminate(&mut new);
+    start_in_doubt(&mut old_copy);
+    postgres.restart();
+    let refused = old_copy.ends_within(REFUSED_WITHIN);
+    let (status, said) = refused.unwrap_or_else(|| panic!("it runs:\n{}", old_copy.log()));
+    assert!(!status.success() && said.contains("and the outbox ends at"), "{status}:\n{said}");
+
+    postgres.stop_and_keep_data();
+    service.start_and_wait();
+    let waiting = published[2].acknowledged().count() as u64;
+    let taken = || service.metric("vigil_items_total{what=\"newer\"}");
+    assert!(wait::is_soon(STORED_WITHIN, || taken() >= waiting), "{} of {waiting} were taken", taken());
+    postgres.restart();
+    let books = Books::open(&url);
+    await_stored(&books, &published.iter().collect::<Vec<_>>());
+    terminate(&mut service);
+    for published in published {
+        books.load(&published);
+    }
+    books.check_frames();
+}
+
+/// Flow: a new service starts while the new database can't be reached. Devices report. Then the database comes.
+/// Asserts: until then nothing is acknowledged; from the first subscription on nothing is lost.
+#[test]
+fn a_first_start_without_the_database_waits_for_it() {
+    let broker = Mosquitto::start(Default::default());
+    let mut postgres = Postgres::start(true);
+    let url = postgres.database();
+    let mut service = Service::prepare(broker.addr(), &url);
+    postgres.stop_and_keep_data();
+    start_in_doubt(&mut service);
+    let published = publish(&broker, 0);
+    assert!(!service.is_ready());
+    postgres.restart();
+    assert!(wait::is_soon(STORED_WITHIN, || service.is_ready()), "it doesn't get ready:\n{}", service.log());
+    let books = Books::open(&url);
+    await_stored(&books, &[&published]);
+    terminate(&mut service);
+    books.load(&published);
     books.check_frames();
 }

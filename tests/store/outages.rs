@@ -65,6 +65,40 @@ fn a_batch_that_takes_too_long_is_given_up() {
     });
 }
 
+/// Flow: retention has put evidence where it stays, but a reader keeps it from ending the day; then the server crashes.
+/// Asserts: before the crash, after it, and when the day has been ended, the evidence is there once.
+#[test]
+fn a_crash_between_the_move_and_the_end_of_a_day_changes_nothing() {
+    const DAY_MS: i64 = 86_400_000;
+    run(|| async {
+        let mut server = Postgres::start(true);
+        let mut world = World::postgres(server.database(), OPTIONS).await;
+        let at = now() - 5 * DAY_MS;
+        let sent: Vec<_> = (1..=30).map(|n| frame(device(1), n, at + n as i64 * 60_000)).collect();
+        world.commit(vec![rows::frames(&sent)]).await;
+        let subject = vigil::model::ids::Subject::Device(device(1));
+        world.commit(vec![rows::events([rows::opened(1, subject, at)])]).await;
+
+        let mut reader = client(&world.url).await;
+        let reading = reader.transaction().await.unwrap();
+        reading.query("SELECT count(*) FROM frame", &[]).await.unwrap();
+        let later = now() + 27 * DAY_MS;
+        let done = world.store.maintain(later).await.unwrap();
+        assert_eq!((done.frames_moved, done.days_dropped), (10, 0));
+        assert!(done.left.is_some());
+        server.kill();
+        drop(reading);
+        server.restart();
+
+        world.store = world.again().await;
+        let now_there = world.frames(device(1)).await;
+        assert_eq!(now_there[..10], sent[..10]);
+        let done = world.store.maintain(later).await.unwrap();
+        assert_eq!((done.days_dropped, done.left), (1, None));
+        assert_eq!(world.frames(device(1)).await, sent[..10]);
+    });
+}
+
 /// Whoever retries after a lost answer learns that it was stored after all.
 #[test]
 fn a_lost_answer_can_be_asked_for() {

@@ -25,8 +25,14 @@ pub(crate) fn server() -> &'static Postgres {
     SERVER.get_or_init(|| Postgres::start(false))
 }
 
-pub(crate) const OPTIONS: Options =
-    Options { frame_retention_days: Some(30), reject_retention_days: Some(30), commit_limit_ms: 60_000 };
+pub(crate) const OPTIONS: Options = Options {
+    frame_retention_days: Some(30),
+    evidence_retention_days: Some(60),
+    alert_retention_days: Some(90),
+    scan_retention_days: Some(120),
+    reject_retention_days: Some(30),
+    commit_limit_ms: 60_000,
+};
 
 pub(crate) struct World {
     pub kind: Kind,

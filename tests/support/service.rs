@@ -70,7 +70,19 @@ impl Service {
     }
 
     pub fn is_ready(&self) -> bool {
-        self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+        self.page("/readyz").starts_with("HTTP/1.1 200 ")
+    }
+
+    /// The whole answer of its HTTP server; empty if there is none.
+    pub fn page(&self, path: &str) -> String {
+        self.get(path).unwrap_or_default()
+    }
+
+    /// A metric, by its name and labels as the page shows them; 0 if it isn't there.
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = self.page("/metrics");
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
+        value.unwrap_or_default()
     }
 
     pub fn has_ended(&mut self) -> bool {

@@ -82,6 +82,13 @@ pub(super) async fn commit(client: &Object, batch: &Batch, sorted: &Sorted<'_>) 
     Ok(Committed { to: batch.to.position, set_aside })
 }
 
+pub(super) async fn id(client: &tokio_postgres::Client) -> Result<u128, StoreError> {
+    let row = client.query_one("SELECT store FROM identity", &[]).await.map_err(connect::from)?;
+    let wrong = |error: &dyn std::fmt::Display| StoreError::corrupt("the store's id", error);
+    let id: &str = row.try_get(0).map_err(|error| wrong(&error))?;
+    u128::from_str_radix(id, 16).map_err(|error| wrong(&error))
+}
+
 pub(super) async fn stored_checkpoint(client: &tokio_postgres::Client) -> Result<Option<Checkpoint>, StoreError> {
     let sql = "SELECT journal, epoch, position, hash FROM checkpoint";
     let Some(row) = client.query_opt(sql, &[]).await.map_err(connect::from)? else { return Ok(None) };

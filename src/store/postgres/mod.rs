@@ -3,6 +3,7 @@
 mod commit;
 mod connect;
 mod copy;
+mod evidence;
 mod maintain;
 mod partitions;
 mod value;
@@ -29,7 +30,8 @@ use crate::model::ids::AlertId;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
-const DIALECT: Dialect = Dialect { never: "'-infinity'", frame_tables: &["frame", "frame_out_of_range", "late_frame"] };
+const DIALECT: Dialect =
+    Dialect { never: "'-infinity'", frame_tables: &["frame", "frame_out_of_range", "late_frame", "evidence_frame"] };
 
 pub struct PostgresStore {
     pool: Pool,
@@ -88,6 +90,15 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
+    fn id(&self) -> Fut<'_, u128> {
+        Box::pin(within(limits::STORE_QUERY_MS, async {
+            let lease = Lease::from(&self.pool).await?;
+            let id = commit::id(&lease).await?;
+            lease.give_back();
+            Ok(id)
+        }))
+    }
+
     fn checkpoint(&self) -> Fut<'_, Option<Checkpoint>> {
         Box::pin(within(limits::STORE_QUERY_MS, async {
             let lease = Lease::from(&self.pool).await?;

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use deadpool_postgres::Object;
 use tokio_postgres::error::SqlState;
 
-use super::connect;
+use super::connect::{self, within};
+use super::evidence;
 use crate::limits;
 use crate::model::time::{CivilDay, Wall};
 use crate::store::{Maintained, StoreError, retention};
@@ -74,7 +75,8 @@ async fn create(client: &Object, day: i64) -> Result<(), StoreError> {
     }
 }
 
-/// Ends the days before `first_kept`, as far as nobody looks at them.
+/// Ends the days before `first_kept`, as far as nobody looks at them. Their evidence is moved first, while they can still be
+/// read, so that nobody misses it in between.
 pub(super) async fn retire(
     client: &Object,
     days: &Days,
@@ -91,6 +93,9 @@ pub(super) async fn retire(
     }
     for day in first_kept.map_or_else(Vec::new, |first_kept| days.before(first_kept)) {
         let table = table_of(day);
+        if !evidence::keep(client, &table, day, done).await? {
+            break;
+        }
         if !patient(client, &format!("COMMENT ON TABLE {table} IS '{RETIRED}'"), done).await?
             || !patient(client, &format!("ALTER TABLE frame DETACH PARTITION {table} CONCURRENTLY"), done).await?
         {
@@ -103,7 +108,11 @@ pub(super) async fn retire(
          AND obj_description(oid, 'pg_class') = '{RETIRED}'"
     );
     for table in tables(client, &detached).await? {
-        if day_in(&table).is_some() && patient(client, &format!("DROP TABLE {table}"), done).await? {
+        let Some(day) = day_in(&table) else { continue };
+        // Some may have come between the last look and the end of the day.
+        if evidence::keep(client, &table, day, done).await?
+            && patient(client, &format!("DROP TABLE {table}"), done).await?
+        {
             done.days_dropped += 1;
         }
     }
@@ -112,7 +121,7 @@ pub(super) async fn retire(
 
 /// Runs what needs a lock. `false`: somebody held it for longer than we wait, so it is left for the next round.
 async fn patient(client: &Object, sql: &str, done: &mut Maintained) -> Result<bool, StoreError> {
-    match client.batch_execute(sql).await {
+    match within(limits::STORE_COMMIT_MS, async { Ok(client.batch_execute(sql).await) }).await? {
         Ok(()) => Ok(true),
         Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
             done.left = Some(format!("somebody still reads old frames: {sql}"));

@@ -10,6 +10,11 @@ use crate::model::row::{Order, Row};
 use crate::store::columns::{Unfit, Value, alert, archive, frame, misc, names, scan};
 use crate::store::{Batch, Checkpoint, Committed, SetAside, StoreError};
 
+pub(super) fn id(connection: &Connection) -> Result<u128, StoreError> {
+    let id: String = connection.query_row("SELECT store FROM identity", [], |row| row.get(0))?;
+    u128::from_str_radix(&id, 16).map_err(|error| StoreError::corrupt("the store's id", error))
+}
+
 pub(super) fn checkpoint(connection: &Connection) -> Result<Option<Checkpoint>, StoreError> {
     let stored = connection
         .query_row("SELECT journal, epoch, position, hash FROM checkpoint", [], |row| {

@@ -119,6 +119,10 @@ fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 }
 
 impl Store for SqliteStore {
+    fn id(&self) -> Fut<'_, u128> {
+        self.read(commit::id)
+    }
+
     fn checkpoint(&self) -> Fut<'_, Option<Checkpoint>> {
         self.read(commit::checkpoint)
     }

@@ -10,6 +10,13 @@ CREATE TABLE checkpoint (
 );
 COMMENT ON TABLE checkpoint IS 'How far the outbox has been stored. Never change it by hand: see vigil recover.';
 
+CREATE TABLE identity (
+    id    smallint PRIMARY KEY CHECK (id = 1),
+    store text NOT NULL
+);
+COMMENT ON TABLE identity IS 'What tells this store from others. The service notes it beside its journals.';
+INSERT INTO identity VALUES (1, replace(gen_random_uuid()::text, '-', ''));
+
 -- Columns stand by size, so that rows have no gaps.
 CREATE TABLE frame (
     effective_at   timestamptz NOT NULL,
@@ -66,6 +73,12 @@ COMMENT ON TABLE late_frame IS 'Frames so old that whether they were seen before
 CREATE INDEX late_frame_device ON late_frame (device, effective_at);
 CREATE UNIQUE INDEX late_frame_key ON late_frame (device, boot, seq, coalesce(claimed_at, '-infinity'));
 
+CREATE TABLE evidence_frame (LIKE frame, id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+COMMENT ON TABLE evidence_frame IS 'Frames from around alerts, which outlive their day.';
+CREATE INDEX evidence_frame_device ON evidence_frame (device, effective_at);
+CREATE UNIQUE INDEX evidence_frame_late_key ON evidence_frame (device, boot, seq, coalesce(claimed_at, '-infinity'))
+    WHERE arrival_order = 3;
+
 CREATE VIEW frame_history AS
 SELECT device, generation, boot, seq, claimed_at, received_at, effective_at,
        CASE time_source WHEN 1 THEN 'claimed' WHEN 2 THEN 'absent' WHEN 3 THEN 'wrong' END AS time_source,
@@ -94,6 +107,11 @@ FROM (
            direction, door_zone, door, passenger, floor, floor_label, load_kg, speed_mm_s, runs, run_hours, faults,
            events, alarms, conditions, cleared, extras, has_status, unknown_fields, partial_lists, invalid_fields
     FROM late_frame
+    UNION ALL
+    SELECT device, generation, boot, seq, claimed_at, received_at, effective_at, time_source, arrival_order, mode, car,
+           direction, door_zone, door, passenger, floor, floor_label, load_kg, speed_mm_s, runs, run_hours, faults,
+           events, alarms, conditions, cleared, extras, has_status, unknown_fields, partial_lists, invalid_fields
+    FROM evidence_frame
 ) AS every_frame;
 
 CREATE TABLE scan (
@@ -194,6 +212,7 @@ CREATE TABLE alert_event (
 COMMENT ON TABLE alert_event IS 'Every transition of every alert, with the whole of the alert after it.';
 COMMENT ON COLUMN alert_event.seq IS 'Gapless within its epoch.';
 CREATE INDEX alert_event_subject ON alert_event (subject, at);
+CREATE INDEX alert_event_at ON alert_event (at);
 
 CREATE TABLE alert (
     subject         text COLLATE "C" NOT NULL,
@@ -218,6 +237,7 @@ CREATE TABLE alert (
     PRIMARY KEY (subject, rule, opening)
 );
 COMMENT ON TABLE alert IS 'Each alert as its last event, (epoch, seq), left it.';
+CREATE INDEX alert_cleared ON alert (cleared_at);
 
 CREATE TABLE lift (
     code           text COLLATE "C" PRIMARY KEY,

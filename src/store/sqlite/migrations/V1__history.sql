@@ -9,6 +9,13 @@ CREATE TABLE checkpoint (
     hash     INTEGER NOT NULL
 ) STRICT;
 
+-- What tells this store from others. The service notes it beside its journals.
+CREATE TABLE identity (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    store TEXT NOT NULL
+) STRICT;
+INSERT INTO identity VALUES (1, lower(hex(randomblob(16))));
+
 CREATE TABLE frame (
     id             INTEGER PRIMARY KEY,
     device         TEXT    NOT NULL,
@@ -83,6 +90,45 @@ CREATE TABLE late_frame (
 CREATE INDEX late_frame_device ON late_frame (device, effective_at);
 CREATE UNIQUE INDEX late_frame_key ON late_frame (device, boot, seq, coalesce(claimed_at, -9223372036854775808));
 
+-- Frames from around alerts, which outlive the others.
+CREATE TABLE evidence_frame (
+    id             INTEGER PRIMARY KEY,
+    device         TEXT    NOT NULL,
+    generation     INTEGER NOT NULL,
+    boot           INTEGER NOT NULL,
+    seq            INTEGER NOT NULL,
+    claimed_at     INTEGER,
+    received_at    INTEGER NOT NULL,
+    effective_at   INTEGER NOT NULL,
+    time_source    INTEGER NOT NULL,
+    arrival_order  INTEGER NOT NULL,
+    mode           INTEGER,
+    car            INTEGER,
+    direction      INTEGER,
+    door_zone      INTEGER,
+    door           INTEGER,
+    passenger      INTEGER,
+    floor          INTEGER,
+    floor_label    TEXT,
+    load_kg        INTEGER,
+    speed_mm_s     INTEGER,
+    runs           INTEGER,
+    run_hours      INTEGER,
+    faults         TEXT,
+    events         TEXT,
+    alarms         TEXT,
+    conditions     TEXT,
+    cleared        TEXT,
+    extras         TEXT,
+    has_status     INTEGER NOT NULL,
+    unknown_fields TEXT,
+    partial_lists  TEXT,
+    invalid_fields TEXT
+) STRICT;
+CREATE INDEX evidence_frame_device ON evidence_frame (device, effective_at);
+CREATE UNIQUE INDEX evidence_frame_late_key
+    ON evidence_frame (device, boot, seq, coalesce(claimed_at, -9223372036854775808)) WHERE arrival_order = 3;
+
 CREATE VIEW frame_history AS
 SELECT device, generation, boot, seq,
        strftime('%Y-%m-%dT%H:%M:%fZ', claimed_at / 1000.0, 'unixepoch')   AS claimed_at,
@@ -99,7 +145,7 @@ SELECT device, generation, boot, seq,
                  WHEN 6 THEN 'locked' WHEN 7 THEN 'not_fully_closed' END AS door,
        passenger, floor, floor_label, load_kg, speed_mm_s, runs, run_hours, faults, events, alarms, conditions,
        cleared, extras, has_status, unknown_fields, partial_lists, invalid_fields
-FROM (SELECT * FROM frame UNION ALL SELECT * FROM late_frame);
+FROM (SELECT * FROM frame UNION ALL SELECT * FROM late_frame UNION ALL SELECT * FROM evidence_frame);
 
 CREATE TABLE scan (
     id             INTEGER PRIMARY KEY,
@@ -216,6 +262,8 @@ CREATE TABLE alert (
     seq             INTEGER NOT NULL,
     PRIMARY KEY (subject, rule, opening)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX alert_cleared ON alert (cleared_at);
 
 CREATE TABLE lift (
     code           TEXT PRIMARY KEY,
