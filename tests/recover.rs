@@ -287,6 +287,9 @@ async fn a_raised_epoch_needs_no_snapshot() {
     std::fs::remove_dir_all(config.service.data_dir.join("snapshots")).unwrap();
     let running = start(&config).await.unwrap();
     assert_eq!(running.open().await.1, 2);
+    running.stop().await;
+}
+
 /// Flow: a service is set up while its database is away, and asked to import; then somebody decides not to wait.
 /// Asserts: until then it takes nothing, and says what to do.
 #[tokio::test(flavor = "multi_thread")]
