@@ -373,3 +373,21 @@ async fn reload(inputs: &Inputs, policy: PolicyText) {
         Err(_) => tracing::error!("the rules were not reloaded: the core ended"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_core_that_stands_still_ends_the_service() {
+        let (clock, vitals, shutdown) = (Clock::default(), Arc::new(Vitals::default()), CancellationToken::new());
+        vitals.alive_at_ms.store(clock.elapsed().0 - CORE_STALL_MS - 2_000, Ordering::Relaxed);
+        let ended = watch_core(clock.clone(), Arc::clone(&vitals), shutdown.clone()).await;
+        assert!(matches!(ended, Err(AppError::Stalled(12..))), "{ended:?}");
+
+        vitals.alive_at_ms.store(clock.elapsed().0, Ordering::Relaxed);
+        let watching = tokio::spawn(watch_core(clock, vitals, shutdown.clone()));
+        shutdown.cancel();
+        assert!(watching.await.unwrap().is_ok(), "a core that is alive is left alone");
+    }
+}
