@@ -30,9 +30,9 @@ const DAY_MS: i64 = 86_400_000;
 /// Lifts whose frames are counted to find a pace.
 const SAMPLE_LIFTS: u32 = 200;
 /// Frames of each of them.
-const SAMPLE_FRAMES: f64 = 120.0;
+const SAMPLE_FRAMES: f64 = 60.0;
 /// Each halves the doubt about how long a lift is idle.
-const SAMPLES: u32 = 14;
+const SAMPLES: u32 = 12;
 
 impl Pace {
     /// Much to see: with 200 lifts one entrapment every 20 to 50 s, freed within a minute or two.

@@ -1,6 +1,7 @@
 //! The fleet is checked from outside: by what it sends, read by other code than what wrote it.
 
 mod judge;
+mod load;
 mod publishing;
 mod read;
 
