@@ -103,9 +103,11 @@ fn with_a_rule_removed_its_incidents_are_missed() {
         let mut kept = vec![head.to_owned()];
         // Others give way to it by its name.
         let others = rest.split("[[rule]]").filter(|rule| !rule.contains(&format!("id = \"{REMOVED}\"")));
-        kept.extend(others.map(|rule| {
-            rule.replace(&format!("\"{REMOVED}\", "), "").replace(&format!("open('{REMOVED}') || "), "")
-        }));
+        kept.extend(
+            others.map(|rule| {
+                rule.replace(&format!("\"{REMOVED}\", "), "").replace(&format!("open('{REMOVED}') || "), "")
+            }),
+        );
         fs::write(rules.path().join(path.file_name().unwrap()), kept.join("[[rule]]")).unwrap();
     }
     let broker = Mosquitto::start(Settings::default());
@@ -194,7 +196,11 @@ fn wrong_flags_are_told_in_words() {
     check_flags("--broker http://127.0.0.1", 2, "has the scheme http; write it as mqtt://HOST:PORT");
     check_flags("--broker mqtt://127.0.0.1 --lifts 1000000", 2, "not in 0..=999999");
     check_flags("--broker mqtt://127.0.0.1 --for 1x", 2, "is not a span of time");
-    check_flags("--broker mqtt://127.0.0.1 --faults lost,wet", 2, "\"wet\" is no fault: write all, none, or some of lost,");
+    check_flags(
+        "--broker mqtt://127.0.0.1 --faults lost,wet",
+        2,
+        "\"wet\" is no fault: write all, none, or some of lost,",
+    );
     check_flags("--broker mqtt://127.0.0.1 --lifts 10 --rate 11", 1, "a lift reports once a second at most");
     check_flags("--broker mqtt://127.0.0.1 --lifts 100 --rate 0.001", 1, "a lift reports once an hour at least");
     check_flags("--broker mqtt://127.0.0.1 --lifts 10 --entrapments 61", 1, "0 to 60 an hour");

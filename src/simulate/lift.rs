@@ -240,7 +240,9 @@ impl Lift {
         let spare_ms = self.next_entrapment_at - now - idle_ms;
         let wants_oddity = now >= self.next_oddity_at && self.is_odd();
         if wants_oddity && spare_ms > self.longest_oddity_ms() {
-            self.script.after(idle_ms, Act::Wait);
+            // A run may be shorter than the time between two trips.
+            let wait_ms = if self.pace.from_the_middle { idle_ms / 8 } else { idle_ms };
+            self.script.after(wait_ms, Act::Wait);
             self.plan_oddity();
             self.next_oddity_at = now + self.pace.oddity_every_ms;
         } else if spare_ms > LONGEST_TRIP_MS {

@@ -152,7 +152,8 @@ impl Fleet {
         options.cylinders = options.cylinders.min(limits::SIMULATED_CYLINDERS);
         options.stations = options.stations.clamp(u32::from(options.cylinders > 0), limits::SIMULATED_STATIONS);
         options.pace = options.pace.sound();
-        let lifts: Vec<_> = (0..options.lifts).map(|n| lift::Lift::new(&options, equip, n, archive::lift_code(n))).collect();
+        let lifts: Vec<_> =
+            (0..options.lifts).map(|n| lift::Lift::new(&options, equip, n, archive::lift_code(n))).collect();
         let stations: Vec<_> = (0..options.stations).map(|n| station::Station::new(&options, equip, n)).collect();
         let mut agenda = BinaryHeap::with_capacity(lifts.len() + stations.len());
         agenda.extend((0..).zip(&lifts).map(|(n, lift)| Reverse((lift.next_at(), Actor::Lift(n)))));

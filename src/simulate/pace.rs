@@ -60,7 +60,7 @@ impl Pace {
     };
 
     /// One at which each lift sends so many frames a second in the mean, at most 1: about half of them because
-    /// something changed, the others to keep alive. Entrapments, `entrapment_every_ms` a lift, come on top.
+    /// something changed, the others to keep alive.
     ///
     /// How long lifts are idle between two trips is found by trying it on a small fleet, so the same arguments always
     /// give the same pace.
@@ -76,7 +76,7 @@ impl Pace {
             first_at_once: false,
             from_the_middle: true,
             rescue_ms: (60_000, 180_000),
-            oddity_every_ms: ((200_000.0 * every_s) as i64).max(400_000),
+            oddity_every_ms: ((100_000.0 * every_s) as i64).max(400_000),
             fill_every_ms: 60_000,
         };
         let (mut shortest_ms, mut longest_ms) = (100.0, 200_000.0 * every_s);
@@ -109,10 +109,8 @@ impl Pace {
     }
 }
 
-/// Frames a second of one lift, without entrapments, once all have come on the line.
+/// Frames a second of one lift, once all have come on the line.
 fn sampled_rate(pace: Pace, every_s: f64) -> f64 {
-    const YEARS_MS: i64 = 10 * 365 * DAY_MS;
-    let pace = Pace { entrapment_every_ms: YEARS_MS, ..pace };
     let options = FleetOptions { seed: 1, lifts: SAMPLE_LIFTS, cylinders: 0, stations: 0, began: Wall(0), pace };
     let mut fleet = Fleet::equipped(&options, Equip::PLAIN);
     let warm_up_ms = pace.keep_alive_ms() + 1;

@@ -146,7 +146,9 @@ impl Terminal {
     }
 
     pub(super) fn lateness_ms(&self) -> i64 {
-        self.habit.lateness_ms(self.keep_alive_ms)
+        // The oldest of several samples, overtaken too, is late enough for the terminal to count as catching up.
+        let catches_up = self.habit == Habit::Reordering && self.samples > 1;
+        self.habit.lateness_ms(self.keep_alive_ms) + if catches_up { CATCHING_UP_MS } else { 0 }
     }
 
     pub(super) fn habit(&self) -> Habit {

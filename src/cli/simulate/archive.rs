@@ -40,10 +40,22 @@ pub(super) fn write(folder: &Path, options: &FleetOptions) -> anyhow::Result<()>
     let mut sites = file("sites.csv", &["code", "kind", "name", "address", "district"])?;
     let mut lifts = file(
         "lifts.csv",
-        &["code", "equipment", "address", "district", "rescue_code", "firm", "use_unit", "keep_alive_s", "inspection_due"],
+        &[
+            "code",
+            "equipment",
+            "address",
+            "district",
+            "rescue_code",
+            "firm",
+            "use_unit",
+            "keep_alive_s",
+            "inspection_due",
+        ],
     )?;
-    let mut cylinders =
-        file("cylinders.csv", &["code", "filling_unit", "medium", "made_on", "inspection_due", "scrapped", "district"])?;
+    let mut cylinders = file(
+        "cylinders.csv",
+        &["code", "filling_unit", "medium", "made_on", "inspection_due", "scrapped", "district"],
+    )?;
     for entry in entries(options) {
         match entry {
             Entry::Firm(firm) => firms.write_record([firm.id.as_str(), &firm.name])?,

@@ -1,5 +1,9 @@
 //! From what the command line says to a fleet.
 
+use std::ops::RangeInclusive;
+
+use clap::builder::RangedI64ValueParser;
+
 use super::Args;
 use crate::cli::Server;
 use crate::clock::Clock;
@@ -22,7 +26,6 @@ Alerts must open within 10 s of the hold of their rule, as config/rules has it, 
 somebody is trapped, and of cylinders cylinder-overdue and cylinder-unregistered. docs/sizing.md has examples, and what
 the lines of --truth hold.";
 
-/// Lifts of the busiest filling station, so to speak: cylinders for each.
 const CYLINDERS_PER_STATION: u32 = 5_000;
 const DAY_MS: i64 = 86_400_000;
 /// A station begins to fill another cylinder at most so often.
@@ -30,6 +33,14 @@ const FILL_EVERY_MS: i64 = 10_000;
 const ENTRAPMENTS_PER_HOUR: f64 = 360.0;
 /// One lasts some minutes, and the lift carries people in between.
 const ENTRAPMENTS_PER_LIFT_HOUR: f64 = 6.0;
+
+/// Reads a number within this range.
+pub(super) fn number<T>(range: RangeInclusive<i64>) -> RangedI64ValueParser<T>
+where
+    T: TryFrom<i64> + Clone + Send + Sync,
+{
+    RangedI64ValueParser::new().range(range)
+}
 
 pub(super) fn duration(text: &str) -> Result<i64, String> {
     config::span_ms(text, "1s", "31d")
@@ -95,14 +106,8 @@ impl Plan {
             ..Pace::of_rate(per_lift_s, every_ms as i64)
         };
         let began = Clock::default().wall();
-        let options = FleetOptions {
-            seed: args.seed,
-            lifts: args.lifts,
-            cylinders: args.cylinders,
-            stations,
-            began,
-            pace,
-        };
+        let options =
+            FleetOptions { seed: args.seed, lifts: args.lifts, cylinders: args.cylinders, stations, began, pace };
         let equip = Equip {
             faults: args.faults,
             writing: if args.json_devices { Writing::Mixed } else { Writing::Protobuf },

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::flags::Plan;
 use super::Terminal;
 use crate::clock::Clock;
+use crate::limits;
 use crate::simulate::truth_file::{self, Run};
 use crate::simulate::{Faults, Fleet};
 
@@ -45,10 +46,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     archive: Option<PathBuf>,
     /// Lifts in the fleet
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=i64::from(crate::limits::SIMULATED_LIFTS)))]
+    #[arg(long, default_value_t = 200, value_parser = flags::number::<u32>(0..=limits::SIMULATED_LIFTS.into()))]
     lifts: u32,
     /// Cylinders in the fleet
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=i64::from(crate::limits::SIMULATED_CYLINDERS)))]
+    #[arg(long, default_value_t = 500, value_parser = flags::number::<u32>(0..=limits::SIMULATED_CYLINDERS.into()))]
     cylinders: u32,
     /// Frames a second of the whole fleet, at most one a lift; without it, one a lift each 30 s
     #[arg(long, value_name = "FRAMES")]
@@ -66,16 +67,16 @@ pub struct Args {
     #[arg(long, value_name = "LIST", default_value = "none", value_parser = flags::faults)]
     faults: Faults,
     /// Samples of a lift's state in one report; the rate counts all of them
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(crate::limits::SIMULATED_SAMPLES)))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = flags::number::<u16>(1..=limits::SIMULATED_SAMPLES.into()))]
     frames_per_report: u16,
     /// Let half of the devices write JSON instead of protobuf
     #[arg(long)]
     json_devices: bool,
     /// Connections to the broker
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=i64::from(crate::limits::PUBLISH_CONNECTIONS)))]
+    #[arg(long, default_value_t = 4, value_parser = flags::number::<u16>(1..=limits::PUBLISH_CONNECTIONS.into()))]
     connections: u16,
     /// Reports on each connection that wait for the broker's acknowledgement
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=i64::from(crate::limits::PUBLISH_WINDOW)))]
+    #[arg(long, default_value_t = 500, value_parser = flags::number::<u16>(1..=limits::PUBLISH_WINDOW.into()))]
     window: u16,
     /// What the ids of the connections begin with; two simulations at one broker need two
     #[arg(long, value_name = "ID", default_value = "vigil-simulate")]

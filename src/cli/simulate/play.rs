@@ -213,12 +213,7 @@ impl Ear {
     }
 
     /// Waits until the service has judged all that was sent, and tells what that came to.
-    async fn judged(
-        mut self,
-        fleet: &Mutex<Fleet>,
-        ran_to: Wall,
-        say: &mut Say<'_>,
-    ) -> anyhow::Result<Judged> {
+    async fn judged(mut self, fleet: &Mutex<Fleet>, ran_to: Wall, say: &mut Say<'_>) -> anyhow::Result<Judged> {
         let late = tokio::time::sleep(CATCH_UP);
         tokio::pin!(late);
         let mut unheard = None;

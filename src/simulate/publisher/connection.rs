@@ -53,11 +53,7 @@ impl From<mqttbytes::Error> for Lost {
 }
 
 impl Connection {
-    pub(super) fn new(
-        options: PublishOptions,
-        dealt: mpsc::Receiver<Vec<Message>>,
-        progress: Arc<Progress>,
-    ) -> Self {
+    pub(super) fn new(options: PublishOptions, dealt: mpsc::Receiver<Vec<Message>>, progress: Arc<Progress>) -> Self {
         let window = Window::new(options.window.clamp(1, limits::PUBLISH_WINDOW));
         Self { options, dealt, is_last: false, window, progress }
     }

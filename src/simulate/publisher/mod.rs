@@ -104,9 +104,9 @@ pub async fn publish(
         lanes.push(deal);
         progress.push(told);
     }
-    let sums = Sums { taken: Arc::default(), blocked_ms: Arc::default(), progress, time: time.clone() };
-    let (taken, blocked_ms) = (Arc::clone(&sums.taken), Arc::clone(&sums.blocked_ms));
-    let dealer = Dealer { fleet, time, until: options.until, lanes, taken, blocked_ms };
+    let dealing = Arc::new(Dealing::default());
+    let sums = Sums { dealing: Arc::clone(&dealing), progress, time: time.clone() };
+    let dealer = Dealer { fleet, time, until: options.until, lanes, dealing };
     tasks.spawn(dealer.run(shutdown.clone()));
     let give_up = give_up(shutdown);
     tokio::pin!(give_up);
@@ -180,9 +180,23 @@ impl Default for Progress {
     }
 }
 
+/// How far the fleet is.
+#[derive(Debug)]
+struct Dealing {
+    taken: AtomicU64,
+    blocked_ms: AtomicI64,
+    /// When something next happens in the fleet; `i64::MAX` when it has ended.
+    next_ms: AtomicI64,
+}
+
+impl Default for Dealing {
+    fn default() -> Self {
+        Self { taken: AtomicU64::new(0), blocked_ms: AtomicI64::new(0), next_ms: AtomicI64::new(i64::MAX) }
+    }
+}
+
 struct Sums {
-    taken: Arc<AtomicU64>,
-    blocked_ms: Arc<AtomicI64>,
+    dealing: Arc<Dealing>,
     progress: Vec<Arc<Progress>>,
     time: FleetTime,
 }
@@ -190,7 +204,8 @@ struct Sums {
 impl Sums {
     fn published(&self) -> Published {
         let mut sum = Published::default();
-        let mut oldest_ms = i64::MAX;
+        // What is due and not taken is late as well.
+        let mut oldest_ms = self.dealing.next_ms.load(Ordering::Acquire);
         for progress in &self.progress {
             // First what follows, so that no sum shows an effect without its cause.
             sum.acknowledged += progress.acknowledged.load(Ordering::Acquire);
@@ -198,8 +213,8 @@ impl Sums {
             sum.connections += progress.connections.load(Ordering::Acquire);
             oldest_ms = oldest_ms.min(progress.oldest_ms.load(Ordering::Acquire));
         }
-        sum.taken = self.taken.load(Ordering::Acquire);
-        sum.blocked_ms = self.blocked_ms.load(Ordering::Acquire);
+        sum.taken = self.dealing.taken.load(Ordering::Acquire);
+        sum.blocked_ms = self.dealing.blocked_ms.load(Ordering::Acquire);
         sum.lag_ms = (self.time.now().ms().saturating_sub(oldest_ms)).max(0);
         sum
     }
@@ -211,12 +226,17 @@ struct Dealer {
     time: FleetTime,
     until: Option<Wall>,
     lanes: Vec<mpsc::Sender<Vec<Message>>>,
-    taken: Arc<AtomicU64>,
-    blocked_ms: Arc<AtomicI64>,
+    dealing: Arc<Dealing>,
 }
 
 impl Dealer {
     async fn run(self, shutdown: CancellationToken) -> Result<(), PublishError> {
+        self.deal(&shutdown).await;
+        self.dealing.next_ms.store(i64::MAX, Ordering::Release);
+        Ok(())
+    }
+
+    async fn deal(&self, shutdown: &CancellationToken) {
         let mut dealt: Vec<Vec<Message>> = self.lanes.iter().map(|_| Vec::new()).collect();
         loop {
             let now = self.until.map_or(self.time.now(), |until| until.min(self.time.now()));
@@ -227,21 +247,21 @@ impl Dealer {
                 }
                 let waiting_since = self.time.clock.elapsed();
                 tokio::select! {
-                    sent = lane.send(std::mem::take(batch)) => if sent.is_err() { return Ok(()) },
+                    sent = lane.send(std::mem::take(batch)) => if sent.is_err() { return },
                     // What was taken and not dealt counts as not acknowledged.
-                    () = shutdown.cancelled() => return Ok(()),
+                    () = shutdown.cancelled() => return,
                 }
-                self.blocked_ms.fetch_add(self.time.clock.elapsed() - waiting_since, Ordering::AcqRel);
+                self.dealing.blocked_ms.fetch_add(self.time.clock.elapsed() - waiting_since, Ordering::AcqRel);
             }
             if self.until.is_some_and(|until| reached >= until) {
-                return Ok(());
+                return;
             }
             let wait_ms = if reached < now { 0 } else { (next_at - self.time.now()).clamp(STEP_MS.0, STEP_MS.1) };
             let wait = Duration::from_millis((wait_ms as f64 / self.time.speed().max(1.0)).ceil() as u64);
             tokio::select! {
                 () = tokio::time::sleep(wait), if wait_ms > 0 => {}
                 () = tokio::task::yield_now(), if wait_ms == 0 => {}
-                () = shutdown.cancelled() => return Ok(()),
+                () = shutdown.cancelled() => return,
             }
         }
     }
@@ -251,7 +271,8 @@ impl Dealer {
         let mut fleet = lock(&self.fleet);
         let to = now.min(fleet.now().max(fleet.next_at().min(now)) + CATCH_UP_MS);
         let messages = fleet.advance(to);
-        self.taken.fetch_add(messages.len() as u64, Ordering::AcqRel);
+        self.dealing.taken.fetch_add(messages.len() as u64, Ordering::AcqRel);
+        self.dealing.next_ms.store(fleet.next_at().ms(), Ordering::Release);
         let lanes = dealt.len();
         for message in messages {
             dealt[message.lane as usize % lanes].push(message);

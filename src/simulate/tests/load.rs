@@ -69,7 +69,9 @@ fn a_fleet_knows_its_own() {
     let FleetOptions { lifts, cylinders, stations, .. } = *fleet.options();
     let is_own = |subject| is_of_fleet(subject, lifts, cylinders, stations);
     assert!(!fleet.truth().is_empty() && fleet.truth().iter().all(|incident| is_own(incident.subject)));
-    for other in ["31106401042008000200", "31306401042008000000", "cylinder:264001000240", "cylinder:264002000000", "vigil"] {
+    for other in
+        ["31106401042008000200", "31306401042008000000", "cylinder:264001000240", "cylinder:264002000000", "vigil"]
+    {
         assert!(!is_own(Subject::parse(other).unwrap()), "{other}");
     }
 }

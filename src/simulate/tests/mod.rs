@@ -119,7 +119,8 @@ fn keys_ascend_but_where_a_terminal_is_meant_to_break_them() {
         assert_eq!(once[0].1, 1, "{code}");
         assert!(once.windows(2).all(follows), "{code}: no frame is lost");
     }
-    let meant = (0..200).filter(|n| matches!(Habit::of(*n, super::Equip::DEMO.faults), Habit::Repeating | Habit::Reordering));
+    let meant =
+        (0..200).filter(|n| matches!(Habit::of(*n, super::Equip::DEMO.faults), Habit::Repeating | Habit::Reordering));
     let meant: BTreeSet<_> = meant.map(|n| super::archive::lift_code(n).to_string()).collect();
     assert_eq!(broken, meant);
     let restarted = devices.values().filter(|items| items[0].1["boot"] != items[items.len() - 1].1["boot"]).count();
@@ -414,8 +415,9 @@ fn the_archive_knows_whom_it_should() {
 #[test]
 fn a_realistic_fleet_traps_as_many_as_a_province_does() {
     let options = FleetOptions { lifts: 2_000, cylinders: 0, stations: 0, pace: Pace::REALISTIC, ..options(5) };
-    let lifts: Vec<_> =
-        (0..options.lifts).map(|n| super::lift::Lift::new(&options, super::Equip::DEMO, n, super::archive::lift_code(n))).collect();
+    let lifts: Vec<_> = (0..options.lifts)
+        .map(|n| super::lift::Lift::new(&options, super::Equip::DEMO, n, super::archive::lift_code(n)))
+        .collect();
     let month = options.began + 30 * 24 * HOUR_MS;
     let trapped = lifts.iter().filter(|lift| lift.next_entrapment_at() < month).count();
     // 0.55 % of 2,000.
