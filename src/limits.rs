@@ -201,6 +201,20 @@ pub const DELETE_STEPS: usize = 40;
 pub const SIMULATED_LIFTS: u32 = 999_999;
 pub const SIMULATED_CYLINDERS: u32 = 999_999;
 pub const SIMULATED_STATIONS: u32 = 999;
+/// Samples of a lift's state in one of its simulated reports.
+pub const SIMULATED_SAMPLES: u16 = 100;
+/// Longest simulation, and longest line of its truth file.
+pub const SIMULATED_MS: i64 = 31 * 24 * 3_600_000;
+pub const TRUTH_LINE_BYTES: usize = 4 * 1024;
+/// Connections by which a simulated fleet publishes, and batches that wait for each of them.
+pub const PUBLISH_CONNECTIONS: u16 = 64;
+pub const PUBLISH_BATCHES: usize = 4;
+/// Bytes that a connection has made and the broker has not taken.
+pub const PUBLISH_BUFFER_BYTES: usize = 256 * 1024;
+/// Alert events that were heard and not yet held against the truth.
+pub const JUDGE_AHEAD: usize = 4_096;
+/// Alerts of which it is remembered how long they took to arrive.
+pub const JUDGE_DELIVERIES: usize = 1_000_000;
 /// Messages of a simulated fleet that wait for their acknowledgement; further ones wait to be sent.
 pub const PUBLISH_WINDOW: u16 = 4_096;
 /// False alerts that a score names one by one; further ones are counted.
@@ -221,6 +235,9 @@ const _: () = assert!(RULE_FILES_BYTES < JOURNAL_RECORD_BYTES / 2);
 const _: () = assert!(CONDITION_NESTING < 96, "the parser's own bound on nesting must not come first");
 // What follows the prefix is at most a kind, a code of 32 characters and a verb.
 const _: () = assert!(TOPIC_PREFIX_BYTES + 64 < TOPIC_BYTES);
+const _: () = assert!((SIMULATED_SAMPLES as usize) <= REPORT_ITEMS);
+// Packet ids count to 65,535 and begin anew.
+const _: () = assert!(PUBLISH_WINDOW < u16::MAX / 2);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS);
 const _: () = assert!(STREAM_REQUEST_ID_CHARS + 16 <= REQUEST_ID_CHARS);
 // An archive entry has up to three free texts of up to four bytes a character, and some codes.

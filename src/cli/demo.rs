@@ -190,6 +190,7 @@ async fn show(
             port: broker.port(),
             client_id: "vigil-demo-fleet".into(),
             credentials: None,
+            connections: 1,
             window: WINDOW,
             speed: 1.0,
             until: None,

@@ -7,6 +7,7 @@ pub mod import;
 mod recover;
 mod serve;
 mod show;
+mod simulate;
 mod terminal;
 mod time;
 mod trace;
@@ -40,6 +41,7 @@ pub enum Command {
     Trace(trace::Args),
     Import(import::Args),
     Recover(recover::Args),
+    Simulate(Box<simulate::Args>),
 }
 
 /// Which service to ask.
@@ -129,6 +131,7 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Serve(args) => serve::run(args, terminal, stop.clone()).await,
             #[cfg(feature = "demo")]
             Command::Demo(args) => demo::run(args, terminal, stop.clone()).await,
+            Command::Simulate(args) => simulate::run(*args, terminal, stop.clone()).await,
             Command::Watch(args) => or_stop(&stop, watch::run(args, terminal)).await,
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,

@@ -272,7 +272,7 @@ fn zone(text: &str) -> Result<String, Wrong> {
     Err(Wrong::new(format!("{text:?} is not in the tz database"), remedy))
 }
 
-fn broker(text: &str) -> Result<(String, u16), Wrong> {
+pub(super) fn broker(text: &str) -> Result<(String, u16), Wrong> {
     const FORM: &str = "write it as mqtt://HOST:PORT";
     // The text isn't shown: it may hold a password.
     let url = url::Url::parse(text).map_err(|error| Wrong::new(format!("is not a URL: {error}"), FORM))?;
@@ -412,7 +412,7 @@ fn log_filter(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
-fn read_secret(file: &Path) -> Result<Secret, Wrong> {
+pub(super) fn read_secret(file: &Path) -> Result<Secret, Wrong> {
     const REMEDY: &str = "name a file that holds the password and nothing else";
     let wrong = |what: String| Wrong::new(format!("{}: {what}", file.display()), REMEDY);
     let mut bytes = Vec::new();

@@ -19,6 +19,21 @@ use crate::limits;
 
 pub use fault::{Fault, Faults, Place};
 
+/// Reads `mqtt://HOST:PORT`, as `mqtt.url` has it. The error says what is wrong and what to do about it.
+pub fn broker(text: &str) -> Result<(String, u16), String> {
+    check::broker(text).map_err(|what| what.to_string())
+}
+
+/// Reads a span such as 90s or 10m between `least` and `most`, which are written the same way. The error as above.
+pub fn span_ms(text: &str, least: &str, most: &str) -> Result<i64, String> {
+    units::span_ms(text, least, most).map_err(|what| what.to_string())
+}
+
+/// Reads the first line of a file that holds a secret. The error as above.
+pub fn secret(file: &Path) -> Result<Secret, String> {
+    check::read_secret(file).map_err(|what| what.to_string())
+}
+
 /// Environment variables by name. Passed in, so that tests need not change those of the process.
 pub type Variables = BTreeMap<String, String>;
 

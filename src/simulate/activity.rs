@@ -3,7 +3,7 @@
 
 use super::dice::Dice;
 use super::script::{Act, Script};
-use super::truth::IncidentKind;
+use super::truth::{IncidentKind, NearMissKind as Oddity};
 use crate::model::frame::{Door, Mode};
 use crate::model::time::Wall;
 
@@ -18,36 +18,17 @@ const FLOOR_MS: i64 = 2_000;
 const SPEED_MM_S: i32 = 1_500;
 const CREEP_MM_S: i32 = 200;
 
-/// Odd, and no incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Oddity {
-    /// Somebody stands in the closed car for a while: on the telephone.
-    Idler,
-    Inspection,
-    ZoneFlicker,
-    DoorFlicker,
-    /// The door fails to open once, and opens at the second try.
-    BriefDoorFault,
-    AlarmWhileRunning,
-    /// The car stops below the floor, and creeps up to it.
-    Relevel,
-    /// The one that raises an alert: power-lost, while the car is empty.
-    PowerDip,
-}
-
-impl Oddity {
-    /// In the order in which a lift goes through them: faults come back so seldom that no count of them fills.
-    pub(super) const ALL: [Self; 8] = [
-        Self::Idler,
-        Self::BriefDoorFault,
-        Self::Inspection,
-        Self::ZoneFlicker,
-        Self::AlarmWhileRunning,
-        Self::Relevel,
-        Self::DoorFlicker,
-        Self::PowerDip,
-    ];
-}
+/// In the order in which a lift goes through them: faults come back so seldom that no count of them fills.
+pub(super) const ODDITIES: [Oddity; 8] = [
+    Oddity::Idler,
+    Oddity::BriefDoorFault,
+    Oddity::Inspection,
+    Oddity::ZoneFlicker,
+    Oddity::AlarmWhileRunning,
+    Oddity::Relevel,
+    Oddity::DoorFlicker,
+    Oddity::PowerDip,
+];
 
 /// Writes one lift's script, from a car that is empty, level and closed to one that is so again.
 pub(super) struct Activity<'a> {
@@ -71,6 +52,12 @@ impl Activity<'_> {
     }
 
     pub(super) fn oddity(&mut self, oddity: Oddity) {
+        self.script.and(Act::NearMiss(oddity));
+        self.act_out(oddity);
+        self.script.and(Act::NearMissEnded);
+    }
+
+    fn act_out(&mut self, oddity: Oddity) {
         match oddity {
             Oddity::Idler => {
                 self.board();

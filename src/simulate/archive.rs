@@ -3,7 +3,7 @@
 use super::FleetOptions;
 use super::dice::{Dice, Stream};
 use crate::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
-use crate::model::ids::{CylinderCode, DeviceCode, District, FirmId, SiteCode};
+use crate::model::ids::{CylinderCode, DeviceCode, District, FirmId, SiteCode, Subject};
 use crate::model::time::CivilDay;
 
 /// The districts and counties of Yinchuan (GB/T 2260).
@@ -64,18 +64,34 @@ pub(super) fn cylinder_code(cylinder: u32, stations: u32) -> CylinderCode {
     CylinderCode::parse(&code).expect("12 digits")
 }
 
-pub(super) fn entries(options: &FleetOptions) -> Vec<Entry> {
+/// Whether a fleet of this size has it.
+pub fn is_of_fleet(subject: Subject, lifts: u32, cylinders: u32, stations: u32) -> bool {
+    // The code's last six digits are the number.
+    let number = |code: &str| code.get(code.len().saturating_sub(6)..).and_then(|digits| digits.parse().ok());
+    match subject {
+        Subject::Device(code) => number(code.as_str()).is_some_and(|n| n < lifts && lift_code(n) == code),
+        Subject::Cylinder(code) => {
+            number(code.as_str()).is_some_and(|n| n < cylinders && stations > 0 && cylinder_code(n, stations) == code)
+        }
+        Subject::Service => false,
+    }
+}
+
+/// All firms, lifts, filling stations and registered cylinders, in this order, made as they are taken.
+pub fn entries(options: &FleetOptions) -> impl Iterator<Item = Entry> + Send + use<> {
+    let options = options.clone();
     let today = CivilDay((options.began.ms() + CHINA_OFFSET_MS).div_euclid(DAY_MS) as i32);
-    let firms = firms(options);
+    let firms = firms(&options);
     let firm_entries = (0..firms).map(|n| {
         Entry::Firm(Firm { id: firm_id(n), name: format!("Maintenance firm {:02}", n + 1).into(), phone: None })
     });
-    let lifts = (0..options.lifts).map(|n| Entry::Lift(lift(options, n, firms, today)));
+    let of_lifts = options.clone();
+    let lifts = (0..options.lifts).map(move |n| Entry::Lift(lift(&of_lifts, n, firms, today)));
     let sites = (0..options.stations).map(|n| Entry::Site(site(n)));
     let cylinders = (0..options.cylinders)
         .filter(|n| Standing::of(*n) != Standing::Unregistered)
-        .map(|n| Entry::Cylinder(cylinder(options, n, today)));
-    firm_entries.chain(lifts).chain(sites).chain(cylinders).collect()
+        .map(move |n| Entry::Cylinder(cylinder(&options, n, today)));
+    firm_entries.chain(lifts).chain(sites).chain(cylinders)
 }
 
 fn firms(options: &FleetOptions) -> u32 {

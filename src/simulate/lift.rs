@@ -1,17 +1,17 @@
 //! One lift: plays its script, reports on change and keeps alive, and plans what comes next.
 
-use super::activity::{Activity, LONGEST_ODDITY_MS, LONGEST_TRIP_MS, Oddity};
+use super::activity::{Activity, LONGEST_ODDITY_MS, LONGEST_TRIP_MS, ODDITIES};
 use super::dice::{Dice, Stream};
 use super::script::{Act, Script};
 use super::terminal::{Habit, Terminal};
-use super::truth::{Incident, IncidentKind};
-use super::{FleetOptions, Message, Pace};
+use super::truth::{Incident, IncidentKind, NearMiss};
+use super::{Equip, Fault, FleetOptions, Pace, Tape};
 use crate::model::frame::{Car, Direction, Door, Mode};
 use crate::model::ids::{DeviceCode, Subject};
 use crate::model::time::Wall;
 
 /// All that a terminal can see.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct State {
     pub(super) mode: Mode,
     pub(super) car: Car,
@@ -48,15 +48,18 @@ pub(super) struct Lift {
     next_entrapment_at: Wall,
     next_oddity_at: Wall,
     oddities: u32,
-    /// Where its incident stands in the truth.
+    /// Where its incident stands in the truth, and what only looks like one among the near misses.
     incident: Option<usize>,
+    near_miss: Option<usize>,
+    /// Nothing has been planned yet.
+    is_new: bool,
 }
 
 /// The golden ratio's fraction: its multiples, however many, are spread evenly over the unit interval.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
 impl Lift {
-    pub(super) fn new(options: &FleetOptions, index: u32, code: DeviceCode) -> Self {
+    pub(super) fn new(options: &FleetOptions, equip: Equip, index: u32, code: DeviceCode) -> Self {
         let mut dice = Dice::new(options.seed, Stream::Lift(index));
         let pace = options.pace;
         let floors = (-(dice.below(3) as i32), 5 + dice.below(26) as i32);
@@ -80,7 +83,7 @@ impl Lift {
         };
         let phase = if pace.first_at_once { 0.0 } else { f64::from(options.seed as u16) / 65_536.0 };
         let phase = (phase + f64::from(index) * GOLDEN).fract();
-        let terminal = Terminal::new(code, Habit::of(index), options.began, &mut dice);
+        let terminal = Terminal::new(code, index, options, equip, &mut dice);
         let mut lift = Self {
             code,
             pace,
@@ -93,8 +96,10 @@ impl Lift {
             last_frame_at: options.began,
             next_entrapment_at: options.began + (phase * pace.entrapment_every_ms as f64) as i64,
             next_oddity_at: options.began + dice.between((0, pace.oddity_every_ms)),
-            oddities: dice.below(Oddity::ALL.len() as u32),
+            oddities: dice.below(ODDITIES.len() as u32),
             incident: None,
+            near_miss: None,
+            is_new: true,
             dice,
         };
         lift.script.begin(options.began);
@@ -102,7 +107,8 @@ impl Lift {
             lift.begin_with_an_entrapment();
         } else {
             // Spread, or all of them would go on to keep alive at the same moment.
-            let wait_ms = lift.dice.between((0, pace.keep_alive_ms().min(20_000)));
+            let within_ms = if pace.from_the_middle { pace.keep_alive_ms() } else { pace.keep_alive_ms().min(20_000) };
+            let wait_ms = lift.dice.between((0, within_ms));
             lift.script.after(wait_ms, Act::Hear { restarted: false });
         }
         lift
@@ -142,17 +148,18 @@ impl Lift {
     }
 
     /// Does all that is due at `now`.
-    pub(super) fn act(&mut self, now: Wall, out: &mut Vec<Message>, truth: &mut Vec<Incident>) {
-        self.terminal.flush(now, out);
-        let before = self.state.clone();
+    pub(super) fn act(&mut self, now: Wall, tape: &mut Tape) {
+        self.terminal.flush(now, tape);
+        let before = self.state;
         let mut heard = false;
         while let Some(act) = self.script.take(now) {
             heard |= matches!(act, Act::Hear { .. });
-            self.play(act, now, out, truth);
+            self.play(act, now, tape);
         }
         let keep_alive = now >= self.keep_alive_at();
         if !self.silent && (heard || keep_alive || self.state != before) {
-            self.terminal.say(now, &self.state, heard || keep_alive, &mut self.dice, out);
+            let whole = heard || keep_alive;
+            self.terminal.say(now, (&before, self.last_frame_at), &self.state, whole, &mut self.dice, tape);
             self.state.event = None;
             self.last_frame_at = now;
         }
@@ -161,7 +168,7 @@ impl Lift {
         }
     }
 
-    fn play(&mut self, act: Act, now: Wall, out: &mut Vec<Message>, truth: &mut Vec<Incident>) {
+    fn play(&mut self, act: Act, now: Wall, tape: &mut Tape) {
         let state = &mut self.state;
         match act {
             Act::Wait => {}
@@ -189,22 +196,36 @@ impl Lift {
             Act::Trapped(trapped) => state.trapped = trapped,
             Act::Event(code) => state.event = Some(code),
             Act::Hush => self.silent = true,
-            Act::LastWill => self.terminal.say_status(now, false, out),
+            Act::LastWill => {
+                self.terminal.say_status(now, false, tape);
+                tape.counts.add(Fault::Silent, 1);
+            }
             Act::Hear { restarted } => {
                 self.silent = false;
                 if restarted {
                     self.terminal.restart();
+                    tape.counts.add(Fault::Reboot, 1);
                 }
-                self.terminal.say_status(now, true, out);
+                self.terminal.say_status(now, true, tape);
             }
             Act::Began(kind) => {
-                self.incident = Some(truth.len());
-                let lateness_ms = self.terminal.habit().lateness_ms();
-                truth.push(Incident::new(Subject::Device(self.code), kind, now, lateness_ms));
+                self.incident = Some(tape.truth.len());
+                let lateness_ms = self.terminal.lateness_ms();
+                tape.truth.push(Incident::new(Subject::Device(self.code), kind, now, lateness_ms));
             }
             Act::Ended => {
                 if let Some(incident) = self.incident.take() {
-                    truth[incident].ended_at = Some(now);
+                    tape.truth[incident].ended_at = Some(now);
+                }
+            }
+            Act::NearMiss(kind) => {
+                self.near_miss = Some(tape.near_misses.len());
+                let subject = Subject::Device(self.code);
+                tape.near_misses.push(NearMiss { subject, kind, began_at: now, ended_at: None });
+            }
+            Act::NearMissEnded => {
+                if let Some(near_miss) = self.near_miss.take() {
+                    tape.near_misses[near_miss].ended_at = Some(now);
                 }
             }
         }
@@ -213,18 +234,23 @@ impl Lift {
     /// Decides what comes next, and waits for it. Whatever begins ends before the next entrapment is due.
     fn plan(&mut self, now: Wall) {
         self.script.begin(now);
-        let idle_ms = self.dice.between(self.pace.idle_ms);
+        let mut idle_ms = self.dice.between(self.pace.idle_ms);
+        if std::mem::take(&mut self.is_new) && self.pace.from_the_middle {
+            idle_ms = self.dice.between((0, idle_ms));
+        }
         let spare_ms = self.next_entrapment_at - now - idle_ms;
         let wants_oddity = now >= self.next_oddity_at && self.is_odd();
         if wants_oddity && spare_ms > self.longest_oddity_ms() {
-            self.script.after(idle_ms, Act::Wait);
+            // A run may be shorter than the time between two trips.
+            let wait_ms = if self.pace.from_the_middle { idle_ms / 8 } else { idle_ms };
+            self.script.after(wait_ms, Act::Wait);
             self.plan_oddity();
             self.next_oddity_at = now + self.pace.oddity_every_ms;
         } else if spare_ms > LONGEST_TRIP_MS {
             self.script.after(idle_ms, Act::Wait);
             self.activity(self.floors).trip();
         } else {
-            let late_ms = self.terminal.habit().lateness_ms();
+            let late_ms = self.terminal.lateness_ms();
             let rescue_ms = self.dice.between(self.pace.rescue_ms) + late_ms;
             let kind = self.entrapment_kind();
             self.script.at(self.next_entrapment_at, Act::Wait);
@@ -251,7 +277,7 @@ impl Lift {
             }
             Habit::Restarts => self.activity(self.floors).restart(),
             _ => {
-                let oddity = Oddity::ALL[self.oddities as usize % Oddity::ALL.len()];
+                let oddity = ODDITIES[self.oddities as usize % ODDITIES.len()];
                 self.oddities = self.oddities.wrapping_add(1);
                 self.activity(self.floors).oddity(oddity);
             }

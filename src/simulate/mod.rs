@@ -22,11 +22,14 @@ use crate::model::time::Wall;
 pub mod publisher;
 pub mod score;
 mod truth;
+pub mod truth_file;
 
 mod activity;
 mod archive;
 mod dice;
+mod fault;
 mod lift;
+mod pace;
 mod script;
 mod station;
 mod terminal;
@@ -35,9 +38,12 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use archive::{entries, is_of_fleet};
+pub use fault::{Counts, Fault, Faults};
+pub use pace::Pace;
 pub use publisher::publish;
 pub use score::Score;
-pub use truth::{Incident, IncidentKind, TOLERANCE_MS};
+pub use truth::{Incident, IncidentKind, NearMiss, NearMissKind, TOLERANCE_MS};
 
 const TOPIC_PREFIX: &str = "vigil/v1";
 
@@ -54,68 +60,44 @@ pub struct FleetOptions {
     pub pace: Pace,
 }
 
-/// How much happens. Pairs are the least and the most.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
-    /// From the end of one trip to the next.
-    pub idle_ms: (i64, i64),
-    /// The longest time between two frames of a lift, 1 to 86,400 s; the archive says the same.
-    pub keep_alive_s: u32,
-    /// How often each lift traps somebody. The lifts' turns are spread evenly over this time.
-    pub entrapment_every_ms: i64,
-    /// The first lift traps its passenger within 10 s.
-    pub first_at_once: bool,
-    /// From the time at which the alert should have opened to the opening of the door.
-    pub rescue_ms: (i64, i64),
-    /// How often each lift does something odd; at least 6 min, or counts of repeated faults fill.
-    pub oddity_every_ms: i64,
-    /// How often each station begins to fill a cylinder.
-    pub fill_every_ms: i64,
+/// How a fleet's terminals are made, and what befalls them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Equip {
+    pub faults: Faults,
+    pub writing: Writing,
+    /// How many samples of its state a lift's report has, up to `limits::SIMULATED_SAMPLES`. Those before the last repeat what
+    /// stood until now: they make load, and change nothing.
+    pub frames_per_report: u16,
+    /// Terminals and scanners count their restarts from here on. The next run against the same service must give a higher
+    /// one, or what it sends looks like repeats.
+    pub first_boot: u32,
 }
 
-impl Pace {
-    /// Much to see: with 200 lifts one entrapment every 20 to 50 s, freed within a minute or two.
+impl Equip {
+    /// Nothing goes wrong, and everything is protobuf.
+    pub const PLAIN: Self =
+        Self { faults: Faults::NONE, writing: Writing::Protobuf, frames_per_report: 1, first_boot: 0 };
+
+    /// All that is allowed, and most of what goes wrong.
     pub const DEMO: Self = Self {
-        idle_ms: (20_000, 90_000),
-        keep_alive_s: 20,
-        entrapment_every_ms: 6_000_000,
-        first_at_once: true,
-        rescue_ms: (20_000, 60_000),
-        oddity_every_ms: 1_200_000,
-        fill_every_ms: 20_000,
+        faults: Faults::NONE
+            .with(Fault::Repeated)
+            .with(Fault::Late)
+            .with(Fault::Reordered)
+            .with(Fault::Reboot)
+            .with(Fault::Clock)
+            .with(Fault::Silent),
+        writing: Writing::Mixed,
+        ..Self::PLAIN
     };
+}
 
-    /// As in a province: 0.55 % of the lifts a month trap somebody, for about 18 minutes.
-    pub const REALISTIC: Self = Self {
-        idle_ms: (60_000, 1_200_000),
-        keep_alive_s: 60,
-        entrapment_every_ms: 30 * 86_400_000 / 55 * 10_000,
-        first_at_once: false,
-        rescue_ms: (600_000, 1_500_000),
-        oddity_every_ms: 21_600_000,
-        fill_every_ms: 60_000,
-    };
-
-    fn keep_alive_ms(&self) -> i64 {
-        i64::from(self.keep_alive_s) * 1_000
-    }
-
-    /// Makes it one that a fleet can live by: nothing takes no time or less.
-    fn sound(self) -> Self {
-        const CENTURY_MS: i64 = 100 * 365 * 86_400_000;
-        let at_least = |least: i64, span_ms: i64| span_ms.clamp(least, CENTURY_MS);
-        let pair = |least: i64, (from, to): (i64, i64)| (at_least(least, from), at_least(least, to));
-        Self {
-            idle_ms: pair(1, self.idle_ms),
-            keep_alive_s: self.keep_alive_s.clamp(1, 86_400),
-            entrapment_every_ms: at_least(60_000, self.entrapment_every_ms),
-            first_at_once: self.first_at_once,
-            // A rescue in a hurry would come before the time by which the alert is due.
-            rescue_ms: pair(TOLERANCE_MS, self.rescue_ms),
-            oddity_every_ms: at_least(360_000, self.oddity_every_ms),
-            fill_every_ms: at_least(1, self.fill_every_ms),
-        }
-    }
+/// What reports are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writing {
+    Protobuf,
+    /// Half of the devices so, half in one of JSON's ways.
+    Mixed,
 }
 
 /// One MQTT publication.
@@ -127,6 +109,17 @@ pub struct Message {
     pub payload: Bytes,
     pub qos: u8,
     pub retain: bool,
+    /// A number of its device: messages of one device keep their order, those of two need not.
+    pub lane: u32,
+}
+
+/// What a fleet leaves behind as it goes.
+#[derive(Debug, Default)]
+struct Tape {
+    out: Vec<Message>,
+    truth: Vec<Incident>,
+    near_misses: Vec<NearMiss>,
+    counts: Counts,
 }
 
 /// Lifts before stations, each by its number: the order of what happens at the same moment.
@@ -144,27 +137,32 @@ pub struct Fleet {
     stations: Vec<station::Station>,
     /// When each acts next; one entry an actor.
     agenda: BinaryHeap<Reverse<(Wall, Actor)>>,
-    truth: Vec<Incident>,
+    tape: Tape,
 }
 
 impl Fleet {
+    /// With the demo's terminals.
     pub fn new(options: &FleetOptions) -> Self {
+        Self::equipped(options, Equip::DEMO)
+    }
+
+    pub fn equipped(options: &FleetOptions, equip: Equip) -> Self {
         let mut options = options.clone();
         options.lifts = options.lifts.min(limits::SIMULATED_LIFTS);
         options.cylinders = options.cylinders.min(limits::SIMULATED_CYLINDERS);
         options.stations = options.stations.clamp(u32::from(options.cylinders > 0), limits::SIMULATED_STATIONS);
         options.pace = options.pace.sound();
-        let lifts: Vec<_> = (0..options.lifts).map(|n| lift::Lift::new(&options, n, archive::lift_code(n))).collect();
-        let stations: Vec<_> = (0..options.stations).map(|n| station::Station::new(&options, n)).collect();
+        let lifts: Vec<_> =
+            (0..options.lifts).map(|n| lift::Lift::new(&options, equip, n, archive::lift_code(n))).collect();
+        let stations: Vec<_> = (0..options.stations).map(|n| station::Station::new(&options, equip, n)).collect();
         let mut agenda = BinaryHeap::with_capacity(lifts.len() + stations.len());
         agenda.extend((0..).zip(&lifts).map(|(n, lift)| Reverse((lift.next_at(), Actor::Lift(n)))));
         agenda.extend((0..).zip(&stations).map(|(n, station)| Reverse((station.next_at(), Actor::Station(n)))));
-        Self { now: options.began, options, lifts, stations, agenda, truth: Vec::new() }
+        Self { now: options.began, options, lifts, stations, agenda, tape: Tape::default() }
     }
 
     /// What happens up to and including `now`, in order. The caller bounds it by how far apart its calls are.
     pub fn advance(&mut self, now: Wall) -> Vec<Message> {
-        let mut out = Vec::new();
         while let Some(mut next) = self.agenda.peek_mut() {
             let Reverse((at, actor)) = *next;
             if at > now {
@@ -173,19 +171,19 @@ impl Fleet {
             let next_at = match actor {
                 Actor::Lift(n) => {
                     let lift = &mut self.lifts[n as usize];
-                    lift.act(at, &mut out, &mut self.truth);
+                    lift.act(at, &mut self.tape);
                     lift.next_at()
                 }
                 Actor::Station(n) => {
                     let station = &mut self.stations[n as usize];
-                    station.act(at, &mut out, &mut self.truth);
+                    station.act(at, &mut self.tape);
                     station.next_at()
                 }
             };
             *next = Reverse((next_at, actor));
         }
         self.now = self.now.max(now);
-        out
+        std::mem::take(&mut self.tape.out)
     }
 
     /// When the next thing happens.
@@ -204,11 +202,20 @@ impl Fleet {
 
     /// All firms, lifts, filling stations and registered cylinders, in this order.
     pub fn archive(&self) -> Vec<Entry> {
-        archive::entries(&self.options)
+        archive::entries(&self.options).collect()
     }
 
     /// All incidents so far, in the order in which they began. An incident keeps its place; only its end is added.
     pub fn truth(&self) -> &[Incident] {
-        &self.truth
+        &self.tape.truth
+    }
+
+    /// All that looked like an incident so far and was none, in the order in which it began.
+    pub fn near_misses(&self) -> &[NearMiss] {
+        &self.tape.near_misses
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.tape.counts
     }
 }

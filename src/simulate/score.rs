@@ -50,7 +50,7 @@ pub struct FalseAlert {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub enum Verdict {
     Waiting,
     InTime,
     Late,
@@ -69,6 +69,8 @@ struct Heard {
 pub struct Score {
     /// By their place in the truth.
     verdicts: Vec<Verdict>,
+    /// When the alert opened that found it, unless one stood open already.
+    found_at: BTreeMap<usize, Wall>,
     waiting: BTreeSet<usize>,
     going_on: BTreeSet<usize>,
     by_subject: BTreeMap<Subject, Vec<usize>>,
@@ -81,6 +83,18 @@ pub struct Score {
 }
 
 impl Score {
+    /// An alert stands open from before the beginning. Nobody asks what explains it.
+    pub fn stands(&mut self, subject: Subject, rule: &str) {
+        self.standing.entry(subject).or_default().insert(rule.into());
+    }
+
+    /// One that stood open from before the beginning no longer does.
+    pub fn falls(&mut self, subject: Subject, rule: &str) {
+        if let Some(rules) = self.standing.get_mut(&subject) {
+            rules.remove(rule);
+        }
+    }
+
     /// An alert opened, or opened again.
     pub fn opened(&mut self, subject: Subject, rule: &str, at: Wall) {
         self.hear(subject, rule, at, true);
@@ -157,6 +171,7 @@ impl Score {
             if accepted && matches!(self.verdicts[n], Verdict::Waiting | Verdict::Missed) {
                 let in_time = at <= incident.must_alert_by + SKEW_MS;
                 self.set(n, if in_time { Verdict::InTime } else { Verdict::Late });
+                self.found_at.insert(n, at);
             }
         }
         if !explained {
@@ -188,7 +203,17 @@ impl Score {
 
     /// The places in the truth of the incidents that were missed, ascending.
     pub fn missed(&self) -> impl Iterator<Item = usize> {
-        self.verdicts.iter().enumerate().filter(|(_, verdict)| **verdict == Verdict::Missed).map(|(n, _)| n)
+        self.of(Verdict::Missed)
+    }
+
+    /// The places in the truth of the incidents of this verdict, ascending.
+    pub fn of(&self, wanted: Verdict) -> impl Iterator<Item = usize> {
+        self.verdicts.iter().enumerate().filter(move |(_, verdict)| **verdict == wanted).map(|(n, _)| n)
+    }
+
+    /// The places in the truth of the incidents that an alert found when it opened, ascending, and when it did.
+    pub fn found(&self) -> impl Iterator<Item = (usize, Wall)> {
+        self.found_at.iter().map(|(n, at)| (*n, *at))
     }
 
     /// The first `limits::SCORE_FALSE_NAMED` of them, as they were judged.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::truth::IncidentKind;
+use super::truth::{IncidentKind, NearMissKind};
 use crate::model::frame::{Door, Mode};
 use crate::model::time::Wall;
 
@@ -40,6 +40,9 @@ pub(super) enum Act {
     Began(IncidentKind),
     /// The passenger is free.
     Ended,
+    /// Something begins that is no incident.
+    NearMiss(NearMissKind),
+    NearMissEnded,
 }
 
 /// Bounded by the longest activity, some forty acts.

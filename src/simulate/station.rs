@@ -10,7 +10,7 @@ use super::archive::{self, Standing};
 use super::dice::{Dice, Stream};
 use super::truth::{Incident, IncidentKind};
 use super::wire::{self, Encoding, Envelope, Item, Reporter, Scan};
-use super::{FleetOptions, Message};
+use super::{Equip, FleetOptions, Message, Tape, Writing};
 use crate::model::frame::FrameKey;
 use crate::model::ids::{SiteCode, Subject};
 use crate::model::scan::ScanEvent;
@@ -50,6 +50,7 @@ struct Next {
 
 #[derive(Debug)]
 pub(super) struct Station {
+    index: u32,
     code: SiteCode,
     topic: Arc<str>,
     stations: u32,
@@ -67,7 +68,7 @@ pub(super) struct Station {
 }
 
 impl Station {
-    pub(super) fn new(options: &FleetOptions, index: u32) -> Self {
+    pub(super) fn new(options: &FleetOptions, equip: Equip, index: u32) -> Self {
         let mut dice = Dice::new(options.seed, Stream::Station(index));
         let code = archive::site_code(index);
         let encoding = if dice.chance(50) {
@@ -75,11 +76,14 @@ impl Station {
         } else {
             Encoding::Json { envelope: Envelope::Object, rfc3339: dice.chance(30), text_codes: false }
         };
+        let encoding =
+            if equip.writing == Writing::Protobuf { Encoding::Protobuf { names_itself: false } } else { encoding };
         let own = |n: &u32| archive::station_of(*n, options.stations) == index;
         let cylinders: Vec<_> =
             (0..options.cylinders).filter(own).map(|index| Cylinder { index, ..Cylinder::default() }).collect();
         let first = options.began + dice.between((1_000, options.pace.fill_every_ms.max(1_000)));
         Self {
+            index,
             code,
             topic: format!("{}/cylinder/{code}/scan", super::TOPIC_PREFIX).into(),
             stations: options.stations,
@@ -90,7 +94,7 @@ impl Station {
             cursor: 0,
             rounds: 0,
             on_their_way: BinaryHeap::new(),
-            keys: std::array::from_fn(|_| FrameKey { boot: dice.below(9), seq: 0 }),
+            keys: std::array::from_fn(|_| FrameKey { boot: equip.first_boot.saturating_add(dice.below(9)), seq: 0 }),
             dice,
         }
     }
@@ -99,13 +103,13 @@ impl Station {
         self.on_their_way.peek().map_or(Wall::MAX, |Reverse(next)| next.at).min(self.next_round_at)
     }
 
-    pub(super) fn act(&mut self, now: Wall, out: &mut Vec<Message>, truth: &mut Vec<Incident>) {
+    pub(super) fn act(&mut self, now: Wall, tape: &mut Tape) {
         if self.next_round_at <= now {
             self.begin_round(now);
         }
         while let Some(Reverse(next)) = self.on_their_way.peek().copied().filter(|Reverse(next)| next.at <= now) {
             self.on_their_way.pop();
-            self.scan(next, now, out, truth);
+            self.scan(next, now, tape);
             let cylinder = &mut self.cylinders[next.cylinder];
             if let Some((_, wait_ms)) = ROUND.get(next.stage + 1) {
                 let at = now + self.dice.between(*wait_ms);
@@ -131,13 +135,13 @@ impl Station {
         self.on_their_way.push(Reverse(Next { at: now, cylinder, stage: 0, gun: self.rounds % GUNS }));
     }
 
-    fn scan(&mut self, next: Next, now: Wall, out: &mut Vec<Message>, truth: &mut Vec<Incident>) {
+    fn scan(&mut self, next: Next, now: Wall, tape: &mut Tape) {
         let cylinder = self.cylinders[next.cylinder];
         let event = match ROUND[next.stage].0 {
             ScanEvent::Returned if !cylinder.has_been_round => ScanEvent::StockedIn,
             event => event,
         };
-        self.expect_alert(cylinder, event, now, truth);
+        self.expect_alert(cylinder, event, now, &mut tape.truth);
         let by_hand = !matches!(
             event,
             ScanEvent::CheckedBeforeFill | ScanEvent::FillRequested | ScanEvent::Filled | ScanEvent::CheckedAfterFill
@@ -145,7 +149,9 @@ impl Station {
         let scanner = if by_hand { HAND_HELD } else { next.gun };
         let body = self.body(cylinder.index, event, now, scanner);
         let payload = wire::report(&[body], self.encoding, Reporter::site(self.code.as_str()));
-        out.push(Message { at: now, topic: self.topic.clone(), payload, qos: 1, retain: false });
+        tape.counts.scans += 1;
+        let topic = self.topic.clone();
+        tape.out.push(Message { at: now, topic, payload, qos: 1, retain: false, lane: self.index });
     }
 
     /// One alert for a cylinder stays open until somebody mends the cause, and nobody does: it is expected once.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Message;
 use super::dice::Dice;
+use super::fault::{Fault, Faults, Mishaps};
 use super::lift::State;
 use super::wire::{self, Encoding, Envelope, Frame, Item, Reporter};
+use super::{Equip, FleetOptions, Message, Tape, Writing};
+use crate::limits;
 use crate::model::frame::{Car, FrameKey};
 use crate::model::ids::DeviceCode;
 use crate::model::time::Wall;
@@ -30,6 +32,10 @@ pub(super) enum Habit {
     GoesSilent,
     /// Restarts, and counts from 1 again with the next boot.
     Restarts,
+    /// Now and then a frame is lost on the way.
+    Losing,
+    /// Now and then a report can't be read when it arrives.
+    Garbling,
 }
 
 const BUFFERED_MS: i64 = 30_000;
@@ -37,28 +43,37 @@ const OVERTAKEN_MS: i64 = 3_000;
 /// A device that catches up is judged up to 15 s later, and 2 s after its last arrival.
 const CATCHING_UP_MS: i64 = 17_000;
 
+/// Until the second press of the alarm button, where the first was lost.
+const PRESSED_AGAIN_MS: i64 = 24_000;
+/// The samples of one report lie within this, so that none of them counts as late.
+const SAMPLED_WITHIN_MS: i64 = 4_000;
+
 impl Habit {
-    /// By the lift's number and not by dice, so that fifty lifts are enough to have all of them.
-    pub(super) fn of(lift: u32) -> Self {
-        match lift % 50 {
-            7 => Self::WrongClock { offset_ms: 5 * 3_600_000 },
-            13 => Self::WrongClock { offset_ms: -3 * 3_600_000 },
-            19 => Self::Buffering,
-            29 => Self::Repeating,
-            37 => Self::Reordering,
-            43 => Self::GoesSilent,
-            47 => Self::Restarts,
-            _ => Self::Prompt,
-        }
+    pub(super) fn of(lift: u32, faults: Faults) -> Self {
+        let (fault, habit) = match lift % 50 {
+            3 => (Fault::Lost, Self::Losing),
+            7 => (Fault::Clock, Self::WrongClock { offset_ms: 5 * 3_600_000 }),
+            13 => (Fault::Clock, Self::WrongClock { offset_ms: -3 * 3_600_000 }),
+            19 => (Fault::Late, Self::Buffering),
+            23 => (Fault::Corrupt, Self::Garbling),
+            29 => (Fault::Repeated, Self::Repeating),
+            37 => (Fault::Reordered, Self::Reordering),
+            43 => (Fault::Silent, Self::GoesSilent),
+            47 => (Fault::Reboot, Self::Restarts),
+            _ => return Self::Prompt,
+        };
+        if faults.has(fault) { habit } else { Self::Prompt }
     }
 
     /// How late what it sends may arrive and be judged.
-    pub(super) fn lateness_ms(self) -> i64 {
+    fn lateness_ms(self, keep_alive_ms: i64) -> i64 {
         match self {
             Self::Buffering => BUFFERED_MS + CATCHING_UP_MS,
             Self::Reordering => OVERTAKEN_MS,
             // Until its offset is known, it counts as late.
             Self::WrongClock { .. } => CATCHING_UP_MS,
+            // The next frame says all that the lost one did, but for the alarm button.
+            Self::Losing | Self::Garbling => keep_alive_ms + PRESSED_AGAIN_MS,
             Self::Prompt | Self::Repeating | Self::GoesSilent | Self::Restarts => 0,
         }
     }
@@ -68,7 +83,9 @@ impl Habit {
 #[derive(Debug)]
 struct Held {
     due: Wall,
-    body: Bytes,
+    /// It has been sent before.
+    again: bool,
+    bodies: Vec<Bytes>,
 }
 
 #[derive(Debug)]
@@ -88,29 +105,50 @@ pub(super) struct Terminal {
     /// Bounded by what half a minute brings.
     held: Vec<Held>,
     next_buffering_at: Wall,
+    mishaps: Mishaps,
+    keep_alive_ms: i64,
+    /// Samples in each report.
+    samples: u16,
+    lane: u32,
 }
 
 impl Terminal {
-    pub(super) fn new(code: DeviceCode, habit: Habit, began: Wall, dice: &mut Dice) -> Self {
+    pub(super) fn new(code: DeviceCode, lift: u32, options: &FleetOptions, equip: Equip, dice: &mut Dice) -> Self {
+        let habit = Habit::of(lift, equip.faults);
         let encoding = if dice.chance(50) {
             Encoding::Protobuf { names_itself: dice.chance(30) }
         } else {
             let envelope = [Envelope::Bare, Envelope::Array, Envelope::Object][dice.below(3) as usize];
             Encoding::Json { envelope, rfc3339: dice.chance(30), text_codes: dice.chance(30) }
         };
+        let encoding =
+            if equip.writing == Writing::Protobuf { Encoding::Protobuf { names_itself: false } } else { encoding };
+        let terse = dice.chance(30);
+        let began = options.began;
         Self {
             code,
             report_topic: format!("{}/elevator/{code}/report", super::TOPIC_PREFIX).into(),
             encoding,
-            terse: dice.chance(30),
+            // Who leaves out what it has said before can't afford to lose it.
+            terse: terse && !matches!(habit, Habit::Losing | Habit::Garbling),
             zone_while_running: dice.chance(20),
             vibration: dice.chance(15),
             habit,
-            key: FrameKey { boot: dice.below(40), seq: 0 },
+            key: FrameKey { boot: equip.first_boot.saturating_add(dice.below(40)), seq: 0 },
             said: None,
             held: Vec::new(),
             next_buffering_at: began + dice.between((20_000, 120_000)),
+            mishaps: Mishaps::new(began + i64::from(lift % 7) * 5_000),
+            keep_alive_ms: options.pace.keep_alive_ms(),
+            samples: equip.frames_per_report.clamp(1, limits::SIMULATED_SAMPLES),
+            lane: lift,
         }
+    }
+
+    pub(super) fn lateness_ms(&self) -> i64 {
+        // The oldest of several samples, overtaken too, is late enough for the terminal to count as catching up.
+        let catches_up = self.habit == Habit::Reordering && self.samples > 1;
+        self.habit.lateness_ms(self.keep_alive_ms) + if catches_up { CATCHING_UP_MS } else { 0 }
     }
 
     pub(super) fn habit(&self) -> Habit {
@@ -127,73 +165,122 @@ impl Terminal {
         self.held.iter().map(|held| held.due).min().unwrap_or(Wall::MAX)
     }
 
-    pub(super) fn say_status(&self, now: Wall, online: bool, out: &mut Vec<Message>) {
+    pub(super) fn say_status(&self, now: Wall, online: bool, tape: &mut Tape) {
         let topic = format!("{}/elevator/{}/status", super::TOPIC_PREFIX, self.code).into();
         let payload = Bytes::from_static(if online { b"online" } else { b"offline" });
-        out.push(Message { at: now, topic, payload, qos: 1, retain: true });
+        tape.out.push(Message { at: now, topic, payload, qos: 1, retain: true, lane: self.lane });
     }
 
-    /// Makes a frame and sends it, as far as this terminal's habit lets it out at once.
-    pub(super) fn say(&mut self, now: Wall, state: &State, whole: bool, dice: &mut Dice, out: &mut Vec<Message>) {
-        self.key.seq += 1;
-        let body = self.frame(now, state, whole, dice).encode(self.encoding);
-        if self.terse {
-            self.said = Some(state.clone());
+    /// Reports `state`, as far as this terminal's habit lets it out at once. `before` is what stood since when until now.
+    pub(super) fn say(
+        &mut self,
+        now: Wall,
+        before: (&State, Wall),
+        state: &State,
+        whole: bool,
+        dice: &mut Dice,
+        tape: &mut Tape,
+    ) {
+        let mut bodies = Vec::with_capacity(usize::from(self.samples));
+        let (stood, since) = before;
+        let apart_ms = SAMPLED_WITHIN_MS / i64::from(self.samples);
+        for back in (1..self.samples).rev() {
+            let at = (now + -(i64::from(back) * apart_ms)).max(since);
+            bodies.push(self.sample(at, stood, whole, dice));
+        }
+        bodies.push(self.sample(now, state, whole, dice));
+        if matches!(self.habit, Habit::WrongClock { .. }) {
+            tape.counts.add(Fault::Clock, bodies.len() as u64);
         }
         match self.habit {
-            Habit::Buffering => self.buffer(now, body, dice, out),
-            Habit::Reordering => self.overtake(now, body, dice, out),
+            Habit::Buffering => self.buffer(now, bodies, dice, tape),
+            Habit::Reordering => self.overtake(now, bodies, dice, tape),
             Habit::Repeating if dice.chance(10) => {
-                self.held.push(Held { due: now + dice.between((1_000, 20_000)), body: body.clone() });
-                self.send(now, &[body], out);
+                let due = now + dice.between((1_000, 20_000));
+                self.held.push(Held { due, again: true, bodies: bodies.clone() });
+                self.send(now, &bodies, false, tape);
             }
-            _ => self.send(now, &[body], out),
+            Habit::Losing if self.mishaps.strike(now, 2 * self.keep_alive_ms) => {
+                tape.counts.add(Fault::Lost, bodies.len() as u64);
+            }
+            Habit::Garbling if self.mishaps.strike(now, 2 * self.keep_alive_ms) => {
+                tape.counts.add(Fault::Corrupt, 1);
+                let garbled = garble(self.report(&bodies), self.key.seq);
+                self.publish(now, garbled, tape);
+            }
+            _ => self.send(now, &bodies, false, tape),
         }
+    }
+
+    fn sample(&mut self, at: Wall, state: &State, whole: bool, dice: &mut Dice) -> Bytes {
+        self.key.seq += 1;
+        let body = self.frame(at, state, whole, dice).encode(self.encoding);
+        if self.terse {
+            self.said = Some(*state);
+        }
+        body
     }
 
     /// Lets out what was held back until now.
-    pub(super) fn flush(&mut self, now: Wall, out: &mut Vec<Message>) {
+    pub(super) fn flush(&mut self, now: Wall, tape: &mut Tape) {
         if self.next_at() > now {
             return;
         }
         if self.habit == Habit::Buffering {
-            let bodies: Vec<Bytes> = self.held.drain(..).map(|held| held.body).collect();
-            return self.send(now, &bodies, out);
+            let bodies: Vec<Bytes> = self.held.drain(..).flat_map(|held| held.bodies).collect();
+            tape.counts.add(Fault::Late, bodies.len() as u64);
+            for bodies in bodies.chunks(limits::REPORT_ITEMS / 2) {
+                self.send(now, bodies, false, tape);
+            }
+            return;
         }
         let (due, later) = self.held.drain(..).partition(|held| held.due <= now);
         self.held = later;
         for held in due {
-            self.send(now, &[held.body], out);
+            tape.counts.add(Fault::Repeated, u64::from(held.again));
+            self.send(now, &held.bodies, held.again, tape);
         }
     }
 
-    fn buffer(&mut self, now: Wall, body: Bytes, dice: &mut Dice, out: &mut Vec<Message>) {
+    fn buffer(&mut self, now: Wall, bodies: Vec<Bytes>, dice: &mut Dice, tape: &mut Tape) {
         if now >= self.next_buffering_at && self.held.is_empty() {
             let due = now + BUFFERED_MS;
             self.next_buffering_at = due + dice.between((60_000, 240_000));
-            self.held.push(Held { due, body });
+            self.held.push(Held { due, again: false, bodies });
         } else if let Some(first) = self.held.first() {
             let due = first.due;
-            self.held.push(Held { due, body });
+            self.held.push(Held { due, again: false, bodies });
         } else {
-            self.send(now, &[body], out);
+            self.send(now, &bodies, false, tape);
         }
     }
 
-    fn overtake(&mut self, now: Wall, body: Bytes, dice: &mut Dice, out: &mut Vec<Message>) {
+    fn overtake(&mut self, now: Wall, bodies: Vec<Bytes>, dice: &mut Dice, tape: &mut Tape) {
         if self.held.is_empty() && dice.chance(15) {
-            self.held.push(Held { due: now + OVERTAKEN_MS, body });
+            self.held.push(Held { due: now + OVERTAKEN_MS, again: false, bodies });
             return;
         }
-        self.send(now, &[body], out);
+        self.send(now, &bodies, false, tape);
         for held in std::mem::take(&mut self.held) {
-            self.send(now, &[held.body], out);
+            tape.counts.add(Fault::Reordered, held.bodies.len() as u64);
+            self.send(now, &held.bodies, false, tape);
         }
     }
 
-    fn send(&self, now: Wall, bodies: &[Bytes], out: &mut Vec<Message>) {
-        let payload = wire::report(bodies, self.encoding, Reporter::lift(self.code.as_str()));
-        out.push(Message { at: now, topic: self.report_topic.clone(), payload, qos: 1, retain: false });
+    fn send(&self, now: Wall, bodies: &[Bytes], again: bool, tape: &mut Tape) {
+        if !again {
+            tape.counts.frames += bodies.len() as u64;
+        }
+        self.publish(now, self.report(bodies), tape);
+    }
+
+    fn report(&self, bodies: &[Bytes]) -> Bytes {
+        wire::report(bodies, self.encoding, Reporter::lift(self.code.as_str()))
+    }
+
+    fn publish(&self, now: Wall, payload: Bytes, tape: &mut Tape) {
+        let topic = self.report_topic.clone();
+        tape.out.push(Message { at: now, topic, payload, qos: 1, retain: false, lane: self.lane });
     }
 
     fn frame<'a>(&self, now: Wall, state: &'a State, whole: bool, dice: &mut Dice) -> Frame<'a> {
@@ -228,4 +315,16 @@ impl Terminal {
             vibration_mg: self.vibration.then(|| f64::from(dice.below(if running { 240 } else { 20 })) / 10.0),
         }
     }
+}
+
+/// Makes of a report what can only be set aside whole: cut short, or begun by what is neither protobuf nor JSON.
+fn garble(report: Bytes, n: u64) -> Bytes {
+    if n.is_multiple_of(2) {
+        return report.slice(..report.len() - report.len().min(3));
+    }
+    let mut bytes = report.to_vec();
+    if let Some(first) = bytes.first_mut() {
+        *first = 0xff;
+    }
+    bytes.into()
 }

@@ -54,9 +54,76 @@ impl IncidentKind {
         }
     }
 
+    pub const ALL: [Self; 9] = [
+        Self::BetweenFloors,
+        Self::PowerLost,
+        Self::DoorFault,
+        Self::DoorJammed,
+        Self::AlarmPressed,
+        Self::Reported,
+        Self::Quiet,
+        Self::CylinderOverdue,
+        Self::CylinderUnregistered,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BetweenFloors => "between-floors",
+            Self::PowerLost => "power-lost",
+            Self::DoorFault => "door-fault",
+            Self::DoorJammed => "door-jammed",
+            Self::AlarmPressed => "alarm-pressed",
+            Self::Reported => "reported",
+            Self::Quiet => "quiet",
+            Self::CylinderOverdue => "cylinder-overdue",
+            Self::CylinderUnregistered => "cylinder-unregistered",
+        }
+    }
+
     pub fn is_entrapment(self) -> bool {
         !matches!(self, Self::CylinderOverdue | Self::CylinderUnregistered)
     }
+}
+
+/// Odd, and no incident: none of it may raise an alert that somebody is trapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NearMissKind {
+    /// Somebody stands in the closed car for a while: on the telephone.
+    Idler,
+    /// A worker stands between floors, in inspection mode.
+    Inspection,
+    ZoneFlicker,
+    DoorFlicker,
+    /// The door fails to open once, and opens at the second try.
+    BriefDoorFault,
+    AlarmWhileRunning,
+    /// The car stops below the floor, and creeps up to it.
+    Relevel,
+    /// The one that raises an alert: power-lost, while the car is empty.
+    PowerDip,
+}
+
+impl NearMissKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idler => "idler",
+            Self::Inspection => "inspection",
+            Self::ZoneFlicker => "zone-flicker",
+            Self::DoorFlicker => "door-flicker",
+            Self::BriefDoorFault => "brief-door-fault",
+            Self::AlarmWhileRunning => "alarm-while-running",
+            Self::Relevel => "relevel",
+            Self::PowerDip => "power-dip",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NearMiss {
+    pub subject: Subject,
+    pub kind: NearMissKind,
+    pub began_at: Wall,
+    pub ended_at: Option<Wall>,
 }
 
 /// One thing that must raise an alert.
@@ -78,6 +145,11 @@ impl Incident {
     pub(super) fn new(subject: Subject, kind: IncidentKind, began_at: Wall, lateness_ms: i64) -> Self {
         let must_alert_by = began_at + (kind.hold_ms() + lateness_ms + TOLERANCE_MS);
         Self { subject, kind, began_at, must_alert_by, ended_at: None, lateness_ms }
+    }
+
+    /// The first moment at which its rule can find it.
+    pub fn due_at(&self) -> Wall {
+        self.began_at + self.kind.hold_ms()
     }
 
     pub fn accepts(&self, rule: &str) -> bool {

@@ -36,9 +36,13 @@ impl Vigil {
 
     /// With its history where `store_url` says. Returns when it is ready.
     pub fn start(broker: SocketAddr, store_url: &str) -> Self {
+        Self::start_with(broker, store_url, &Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules"))
+    }
+
+    /// With other rules than the shipped ones.
+    pub fn start_with(broker: SocketAddr, store_url: &str, rules: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = folder.path().join("vigil.toml");
-        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules");
         let text = format!(
             "[service]\ndata_dir = \"data\"\n[mqtt]\nurl = \"mqtt://{broker}\"\n[store]\nurl = {store_url:?}\n\
              [grpc]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n[rules]\ndir = {rules:?}\n\

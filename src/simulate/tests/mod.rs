@@ -1,6 +1,7 @@
 //! The fleet is checked from outside: by what it sends, read by other code than what wrote it.
 
 mod judge;
+mod load;
 mod publishing;
 mod read;
 
@@ -118,7 +119,8 @@ fn keys_ascend_but_where_a_terminal_is_meant_to_break_them() {
         assert_eq!(once[0].1, 1, "{code}");
         assert!(once.windows(2).all(follows), "{code}: no frame is lost");
     }
-    let meant = (0..200).filter(|n| matches!(Habit::of(*n), Habit::Repeating | Habit::Reordering));
+    let meant =
+        (0..200).filter(|n| matches!(Habit::of(*n, super::Equip::DEMO.faults), Habit::Repeating | Habit::Reordering));
     let meant: BTreeSet<_> = meant.map(|n| super::archive::lift_code(n).to_string()).collect();
     assert_eq!(broken, meant);
     let restarted = devices.values().filter(|items| items[0].1["boot"] != items[items.len() - 1].1["boot"]).count();
@@ -145,7 +147,7 @@ fn frames_say_what_the_wire_contract_wants() {
         let frames = &lifts[&lift];
         for pair in frames.windows(2) {
             let gap_ms = pair[1].at - pair[0].at;
-            let most_ms = match Habit::of(n) {
+            let most_ms = match Habit::of(n, super::Equip::DEMO.faults) {
                 // Its last will says so; and three keep-alives make it offline.
                 Habit::GoesSilent => 140_000,
                 Habit::Restarts => 36_000,
@@ -339,11 +341,12 @@ fn clocks_are_wrong_and_reports_late_where_they_are_meant_to_be() {
         let items = &devices[super::archive::lift_code(n).as_str()];
         let delays = items.iter().map(|(at, item)| at.ms() - item["observed_at_ms"].as_i64().unwrap());
         let (least, most) = (delays.clone().min().unwrap(), delays.max().unwrap());
-        let want = match Habit::of(n) {
+        let want = match Habit::of(n, super::Equip::DEMO.faults) {
             Habit::WrongClock { offset_ms } => (-offset_ms, -offset_ms..=-offset_ms),
             Habit::Buffering => (0, 20_000..=30_000),
             Habit::Repeating => (0, 10_000..=20_000),
             Habit::Reordering => (0, 1_000..=3_000),
+            Habit::Losing | Habit::Garbling => unreachable!("the demo has none of them"),
             Habit::Prompt | Habit::GoesSilent | Habit::Restarts => (0, 0..=0),
         };
         assert!(least == want.0 && want.1.contains(&most), "lift {n}: {least} to {most} ms late");
@@ -412,8 +415,9 @@ fn the_archive_knows_whom_it_should() {
 #[test]
 fn a_realistic_fleet_traps_as_many_as_a_province_does() {
     let options = FleetOptions { lifts: 2_000, cylinders: 0, stations: 0, pace: Pace::REALISTIC, ..options(5) };
-    let lifts: Vec<_> =
-        (0..options.lifts).map(|n| super::lift::Lift::new(&options, n, super::archive::lift_code(n))).collect();
+    let lifts: Vec<_> = (0..options.lifts)
+        .map(|n| super::lift::Lift::new(&options, super::Equip::DEMO, n, super::archive::lift_code(n)))
+        .collect();
     let month = options.began + 30 * 24 * HOUR_MS;
     let trapped = lifts.iter().filter(|lift| lift.next_entrapment_at() < month).count();
     // 0.55 % of 2,000.

@@ -82,6 +82,7 @@ async fn check(manners: Vec<Manners>, stop_after: u64) -> (Result<Published, Pub
         port,
         client_id: "vigil-simulate".into(),
         credentials: None,
+        connections: 1,
         window: 64,
         speed: 60.0,
         until: Some(until),
@@ -101,9 +102,14 @@ async fn check(manners: Vec<Manners>, stop_after: u64) -> (Result<Published, Pub
         () = stop => unreachable!("it only watches"),
     };
     if let Ok(published) = result {
-        assert_eq!(*counts.borrow(), published);
+        assert_eq!(sums(&counts.borrow()), sums(&published));
     }
     (result, broker.await.unwrap(), wanted)
+}
+
+/// Taken, acknowledged, connections.
+fn sums(published: &Published) -> (u64, u64, u32) {
+    (published.taken, published.acknowledged, published.connections)
 }
 
 const WELL: Manners = Manners { accept: ConnectReturnCode::Success, acknowledge: usize::MAX, swallow: 0 };
@@ -113,7 +119,7 @@ async fn everything_arrives_once_and_in_order() {
     let (published, received, wanted) = check(vec![WELL], u64::MAX).await;
     let all = wanted.len() as u64;
     assert!(all > 500);
-    assert_eq!(published.unwrap(), Published { taken: all, acknowledged: all, connections: 1 });
+    assert_eq!(sums(&published.unwrap()), (all, all, 1));
     assert!(received == [wanted]);
 }
 
@@ -122,7 +128,7 @@ async fn what_a_broken_connection_leaves_unacknowledged_is_sent_again() {
     let breaks = Manners { acknowledge: 100, swallow: 20, ..WELL };
     let (published, received, wanted) = check(vec![breaks, breaks, WELL], u64::MAX).await;
     let all = wanted.len() as u64;
-    assert_eq!(published.unwrap(), Published { taken: all, acknowledged: all, connections: 3 });
+    assert_eq!(sums(&published.unwrap()), (all, all, 3));
     let [first, second, third] = received.as_slice() else { panic!("three connections") };
     assert_eq!((first.len(), second.len()), (120, 120));
     assert!(first[..] == wanted[..120]);
