@@ -142,6 +142,11 @@ pub const CONNECTION_AHEAD_BYTES: u32 = 2 * 1024 * 1024;
 /// Connections of clients at a time, and calls at a time on each.
 pub const CONNECTIONS: usize = 4_096;
 pub const CALLS_PER_CONNECTION: u32 = 512;
+/// How long a connection may take to begin.
+pub const GREETING_MS: u64 = 10_000;
+/// Connections that read metrics and health at a time, and how long one may send nothing.
+pub const HTTP_CONNECTIONS: usize = 64;
+pub const HTTP_SILENCE_MS: u64 = 30_000;
 /// Streams of history at a time, and uploads of archive entries.
 pub const QUERIES: usize = 64;
 pub const UPLOADS: usize = 16;
