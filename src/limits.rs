@@ -171,12 +171,16 @@ pub const PAGE_ROWS_DEFAULT: usize = 200;
 pub const ANSWER_BYTES: usize = 1024 * 1024;
 /// Longest page token, in characters.
 pub const PAGE_TOKEN_CHARS: usize = 512;
+/// What may have happened to a subject in the ms at which a page of its timeline begins, and stood on pages before.
+pub const TIMELINE_SKIP: usize = 10_000;
 /// Bad entries named in the answer to one upload; the rest is counted.
 pub const ENTRY_ERRORS: usize = 200;
 /// Rows that `vigil import` has read and the service has not taken yet.
 pub const IMPORT_AHEAD: usize = 64;
 /// Largest file that `vigil import` takes.
 pub const IMPORT_BYTES: u64 = 256 * 1024 * 1024;
+/// Longest line of it. It must fit one message.
+pub const IMPORT_LINE_BYTES: usize = 64 * 1024;
 
 /// Rows in one store transaction, and their bytes in the outbox.
 pub const BATCH_ROWS: usize = 10_000;
@@ -223,7 +227,9 @@ const _: () = assert!(CONDITION_NESTING < 96, "the parser's own bound on nesting
 // What follows the prefix is at most a kind, a code of 32 characters and a verb.
 const _: () = assert!(TOPIC_PREFIX_BYTES + 64 < TOPIC_BYTES);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS);
+const _: () = assert!(PAGE_ROWS < TIMELINE_SKIP);
 const _: () = assert!(STREAM_REQUEST_ID_CHARS + 16 <= REQUEST_ID_CHARS);
+const _: () = assert!(2 * IMPORT_LINE_BYTES < REQUEST_BYTES);
 // An archive entry has up to three free texts of up to four bytes a character, and some codes.
 const _: () = assert!(COMMAND_ITEMS * (3 * 4 * ARCHIVE_TEXT_CHARS + 512) < JOURNAL_RECORD_BYTES);
 // No archive entry fits into less than 25 bytes, and a frame counts as 256 bytes at least.
