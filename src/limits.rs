@@ -144,6 +144,11 @@ pub const CONNECTION_AHEAD_BYTES: u32 = 2 * 1024 * 1024;
 /// Connections of clients at a time, and calls at a time on each.
 pub const CONNECTIONS: usize = 4_096;
 pub const CALLS_PER_CONNECTION: u32 = 512;
+/// How long a connection may take to begin.
+pub const GREETING_MS: u64 = 10_000;
+/// Connections that read metrics and health at a time, and how long one may send nothing.
+pub const HTTP_CONNECTIONS: usize = 64;
+pub const HTTP_SILENCE_MS: u64 = 30_000;
 /// Streams of history at a time, and uploads of archive entries.
 pub const QUERIES: usize = 64;
 pub const UPLOADS: usize = 16;
@@ -168,12 +173,16 @@ pub const PAGE_ROWS_DEFAULT: usize = 200;
 pub const ANSWER_BYTES: usize = 1024 * 1024;
 /// Longest page token, in characters.
 pub const PAGE_TOKEN_CHARS: usize = 512;
+/// What may have happened to a subject in the ms at which a page of its timeline begins, and stood on pages before.
+pub const TIMELINE_SKIP: usize = 10_000;
 /// Bad entries named in the answer to one upload; the rest is counted.
 pub const ENTRY_ERRORS: usize = 200;
 /// Rows that `vigil import` has read and the service has not taken yet.
 pub const IMPORT_AHEAD: usize = 64;
 /// Largest file that `vigil import` takes.
 pub const IMPORT_BYTES: u64 = 256 * 1024 * 1024;
+/// Longest line of it. It must fit one message.
+pub const IMPORT_LINE_BYTES: usize = 64 * 1024;
 
 /// Rows in one store transaction, and their bytes in the outbox.
 pub const BATCH_ROWS: usize = 10_000;
@@ -239,7 +248,9 @@ const _: () = assert!((SIMULATED_SAMPLES as usize) <= REPORT_ITEMS);
 // Packet ids count to 65,535 and begin anew.
 const _: () = assert!(PUBLISH_WINDOW < u16::MAX / 2);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS);
+const _: () = assert!(PAGE_ROWS < TIMELINE_SKIP);
 const _: () = assert!(STREAM_REQUEST_ID_CHARS + 16 <= REQUEST_ID_CHARS);
+const _: () = assert!(2 * IMPORT_LINE_BYTES < REQUEST_BYTES);
 // An archive entry has up to three free texts of up to four bytes a character, and some codes.
 const _: () = assert!(COMMAND_ITEMS * (3 * 4 * ARCHIVE_TEXT_CHARS + 512) < JOURNAL_RECORD_BYTES);
 // No archive entry fits into less than 25 bytes, and a frame counts as 256 bytes at least.

@@ -207,7 +207,7 @@ async fn run_once(
     let grpc = listener(listeners.0, "grpc.listen", config.grpc.listen)?;
     let calls = serve::serve(grpc, backend.clone(), Settings::default(), front.clone());
     tasks.spawn(async move { Ok(calls.await?) });
-    let pages = http::Pages { backend, metrics: metrics.handle(), shutdown: front.clone() };
+    let pages = http::Pages { backend, metrics: metrics.handle(), silence: http::SILENCE, shutdown: front.clone() };
     let http = listener(listeners.1, "http.listen", config.http.listen)?;
     tasks.spawn(async move { http::serve(http, pages).await.map_err(AppError::Http) });
     tasks.spawn(watch_core(clock.clone(), Arc::clone(&vitals), front.clone()));

@@ -1,6 +1,7 @@
-//! Connections: bounded in number, and cut when the service has to end.
+//! Connections: bounded in number and in how long they may be silent, and cut when the service has to end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,15 +10,20 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, Sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::limits;
 
-/// Accepts until `stop`; what was accepted ends with an error at `cut`.
+/// With these a connection over HTTP/2 begins; from there on it has a keep-alive of its own.
+const PREFACE_BYTES: usize = 24;
+
+/// Accepts until `stop`; what was accepted ends with an error at `cut`, or when it hasn't begun after `greeting`.
 pub(super) fn incoming(
     listener: TcpListener,
+    greeting: Duration,
     stop: CancellationToken,
     cut: CancellationToken,
 ) -> ReceiverStream<io::Result<Conn>> {
@@ -25,29 +31,98 @@ pub(super) fn incoming(
     tokio::spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = accept(&listener, &cut, &sender) => {}
+            () = accept(&listener, greeting, &cut, &sender) => {}
         }
     });
     ReceiverStream::new(receiver)
 }
 
-async fn accept(listener: &TcpListener, cut: &CancellationToken, sender: &mpsc::Sender<io::Result<Conn>>) {
+async fn accept(
+    listener: &TcpListener,
+    greeting: Duration,
+    cut: &CancellationToken,
+    sender: &mpsc::Sender<io::Result<Conn>>,
+) {
     let slots = Arc::new(Semaphore::new(limits::CONNECTIONS));
-    // Beyond the bound, clients wait in the listener's backlog.
-    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+    loop {
+        let (io, slot) = accept_one(listener, &slots).await;
+        let silence = Silence::new(greeting, Some(PREFACE_BYTES));
+        let conn = Conn { io, cut: Box::pin(cut.clone().cancelled_owned()), silence: Some(silence), _slot: slot };
+        if sender.send(Ok(conn)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Beyond the slots, clients wait in the listener's backlog.
+async fn accept_one(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    let slot = Arc::clone(slots).acquire_owned().await.expect("nobody closes it");
+    loop {
         match listener.accept().await {
             Ok((io, _)) => {
                 // Without it, events would wait for the client's delayed acknowledgement.
                 let _ = io.set_nodelay(true);
-                let conn = Conn { io, cut: Box::pin(cut.clone().cancelled_owned()), _slot: slot };
-                if sender.send(Ok(conn)).await.is_err() {
-                    return;
-                }
+                return (io, slot);
             }
             Err(error) => {
                 // Mostly no file descriptors left: others must end first.
-                tracing::warn!(%error, "accepting a gRPC connection failed");
+                tracing::warn!(%error, "accepting a connection failed");
                 tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// The connections of HTTP/1: few, and each ended once nothing was heard of it for `silence`.
+pub(super) struct Few {
+    pub(super) listener: TcpListener,
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) silence: Duration,
+    pub(super) cut: CancellationToken,
+}
+
+impl axum::serve::Listener for Few {
+    type Io = Conn;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Conn, SocketAddr) {
+        loop {
+            let (io, slot) = accept_one(&self.listener, &self.slots).await;
+            // One that is gone already has no address any more.
+            let Ok(peer) = io.peer_addr() else { continue };
+            let cut = Box::pin(self.cut.clone().cancelled_owned());
+            return (Conn { io, cut, silence: Some(Silence::new(self.silence, None)), _slot: slot }, peer);
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// How long the other side may say nothing.
+struct Silence {
+    ends: Pin<Box<Sleep>>,
+    span: Duration,
+    /// Bytes after which it may be silent for as long as it likes; `None`: it may never be.
+    until: Option<usize>,
+}
+
+impl Silence {
+    fn new(span: Duration, until: Option<usize>) -> Self {
+        Self { ends: Box::pin(tokio::time::sleep(span)), span, until }
+    }
+
+    /// Whether to go on listening for it.
+    fn heard(&mut self, bytes: usize) -> bool {
+        match &mut self.until {
+            Some(left) => {
+                *left = left.saturating_sub(bytes);
+                *left > 0
+            }
+            None => {
+                self.ends.as_mut().reset(Instant::now() + self.span);
+                true
             }
         }
     }
@@ -56,6 +131,7 @@ async fn accept(listener: &TcpListener, cut: &CancellationToken, sender: &mpsc::
 pub(super) struct Conn {
     io: TcpStream,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    silence: Option<Silence>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -71,7 +147,20 @@ impl Conn {
 impl AsyncRead for Conn {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        let Some(silence) = &mut self.silence else { return read };
+        if read.is_ready() {
+            if !silence.heard(buf.filled().len() - before) {
+                self.silence = None;
+            }
+            return read;
+        }
+        silence
+            .ends
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "it was silent for too long")))
     }
 }
 

@@ -1,5 +1,6 @@
 //! For those who run the service: `/metrics`, `/healthz` (the process answers) and `/readyz` (it can serve, or why not).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,21 +10,33 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::Backend;
+use super::conn::Few;
+use crate::limits;
+
+/// How long a connection may send nothing, but in tests.
+pub const SILENCE: Duration = Duration::from_millis(limits::HTTP_SILENCE_MS);
 
 #[derive(Clone)]
 pub struct Pages {
     pub backend: Backend,
     pub metrics: PrometheusHandle,
+    /// How long a connection may send nothing.
+    pub silence: Duration,
     /// From then on the service isn't ready.
     pub shutdown: CancellationToken,
 }
 
 /// Serves until the shutdown of `pages`, and a second longer for answers under way.
 pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
-    let shutdown = pages.shutdown.clone();
+    let (shutdown, silence) = (pages.shutdown.clone(), pages.silence);
+    let cut = CancellationToken::new();
+    // Whatever way this function is left, no connection outlives it.
+    let _cut = cut.clone().drop_guard();
+    let listener = Few { listener, slots: Arc::new(Semaphore::new(limits::HTTP_CONNECTIONS)), silence, cut };
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(async || "ok\n"))

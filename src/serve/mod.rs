@@ -41,6 +41,8 @@ pub struct Backend {
 #[derive(Clone)]
 pub struct Settings {
     pub auth: Arc<dyn Authenticate>,
+    /// How long a connection may take to begin.
+    pub greeting: Duration,
     /// Between two heartbeats of a watch.
     pub heartbeat: Duration,
     /// A stream that makes no progress for this long is ended. Several heartbeats.
@@ -59,6 +61,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             auth: Arc::new(LoopbackOnly),
+            greeting: Duration::from_millis(limits::GREETING_MS),
             heartbeat: Duration::from_millis(limits::HEARTBEAT_MS),
             stall: Duration::from_millis(limits::STREAM_STALL_MS),
             command_wait: Duration::from_millis(limits::COMMAND_WAIT_MS),
@@ -100,12 +103,12 @@ pub async fn serve(
     settings: Settings,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let grace = settings.shutdown;
+    let (grace, greeting) = (settings.shutdown, settings.greeting);
     let routes = services(backend, settings, shutdown.clone())?;
     let cut = CancellationToken::new();
     // Whatever way this function is left, no connection outlives it.
     let _cut = cut.clone().drop_guard();
-    let incoming = conn::incoming(listener, shutdown.clone(), cut.clone());
+    let incoming = conn::incoming(listener, greeting, shutdown.clone(), cut.clone());
     let mut builder = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))

@@ -1,5 +1,8 @@
 //! For those who run the service: health, reflection, readiness, metrics.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +15,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use vigil::serve::http;
 
-use crate::world::{World, eventually};
+use crate::world::{PATIENCE, World, eventually};
 
 #[tokio::test]
 async fn health_follows_the_core() {
@@ -74,7 +77,12 @@ async fn readiness_says_what_is_missing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let pages = http::Pages { backend: world.backend.clone(), metrics, shutdown: shutdown.clone() };
+    let pages = http::Pages {
+        backend: world.backend.clone(),
+        metrics,
+        silence: Duration::from_millis(300),
+        shutdown: shutdown.clone(),
+    };
     let server = tokio::spawn(http::serve(listener, pages));
 
     let check = async |path: &str, status: &str, words: &str| {
@@ -86,6 +94,7 @@ async fn readiness_says_what_is_missing() {
     world.open(0, 1);
     check("/readyz", "200", "ready").await;
     check("/metrics", "200", "vigil_test_total 3").await;
+    ends(address, b"GET /metrics HTTP/1.1\r\nHos").await;
     let stalled = vigil::feed::Judged { wall: vigil::model::time::Wall(0), ..world.backend.feed.judged_now() };
     world.backend.feed.judged(stalled);
     check("/readyz", "503", "the core has judged nothing for").await;
@@ -93,5 +102,23 @@ async fn readiness_says_what_is_missing() {
 
     shutdown.cancel();
     server.await.unwrap().unwrap();
+    world.end().await;
+}
+
+/// Whoever says no more than this is hung up on.
+async fn ends(address: SocketAddr, words: &[u8]) {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(words).await.unwrap();
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(PATIENCE, connection.read_to_end(&mut answer)).await;
+    // In order or not: either way nothing more comes.
+    let _read = ended.expect("the connection is ended");
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_begin_makes_room_for_others() {
+    let world = World::with(|settings| settings.greeting = Duration::from_millis(100)).await;
+    ends(world.address, b"").await;
+    ends(world.address, b"PRI * HTTP/2.0\r\n").await;
     world.end().await;
 }

@@ -81,6 +81,10 @@ pub(super) fn help() -> String {
     help
 }
 
+/// Faults of a header that are told, and characters of a name that nobody knows.
+const FAULTS: usize = 16;
+const NAME_CHARS: usize = 40;
+
 /// The columns of one file, by where they stand in it.
 #[derive(Debug, Clone)]
 pub(super) struct Columns {
@@ -94,8 +98,13 @@ impl Columns {
         let known = kind.columns();
         let mut faults = Vec::new();
         for (i, name) in header.iter().enumerate() {
+            if faults.len() == FAULTS {
+                faults.push(format!("and so on, up to column {}", header.len()));
+                break;
+            }
             if !known.iter().any(|(known, ..)| known == name) {
-                faults.push(format!("column {}: {name:?} is not known", i + 1));
+                let shown: String = name.chars().take(NAME_CHARS).collect();
+                faults.push(format!("column {}: {shown:?} is not known", i + 1));
             } else if header[..i].contains(name) {
                 faults.push(format!("column {}: {name:?} is there twice", i + 1));
             }
@@ -105,6 +114,11 @@ impl Columns {
         }
         if faults.is_empty() {
             return Ok(Self { kind, names: header.iter().map(|name| (*name).to_owned()).collect() });
+        }
+        if let [only] = header
+            && only.contains([';', '\t'])
+        {
+            faults.push("columns are separated by commas".to_owned());
         }
         let names: Vec<_> = known.iter().map(|(name, ..)| *name).collect();
         Err(format!("{}; a file of {} has the columns {}", faults.join("; "), kind.name(), names.join(", ")))

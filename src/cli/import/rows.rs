@@ -88,7 +88,11 @@ pub struct Reader<R> {
 /// Opens a file, twice.
 pub(super) fn open(path: &Path) -> anyhow::Result<(File, File, u64)> {
     let file = File::open(path).context("can't be opened")?;
-    let bytes = file.metadata().context("can't be looked at")?.len();
+    let metadata = file.metadata().context("can't be looked at")?;
+    if !metadata.is_file() {
+        bail!("is no plain file: save what it holds to one, and import that");
+    }
+    let bytes = metadata.len();
     if bytes > limits::IMPORT_BYTES {
         bail!("is larger than {} MiB: import it in parts", limits::IMPORT_BYTES / 1024 / 1024);
     }
@@ -161,6 +165,10 @@ impl<R: Read> Reader<R> {
 
     fn request(&mut self, line: u64, record: &ByteRecord) -> Result<UpsertDevicesRequest, Vec<Fault>> {
         let fault = |column, why| vec![Fault { line, column, why }];
+        if record.as_slice().len() > limits::IMPORT_LINE_BYTES {
+            let kib = limits::IMPORT_LINE_BYTES / 1024;
+            return Err(fault(None, format!("is longer than {kib} KiB: is a quote opened that nothing closes?")));
+        }
         if record.len() != self.columns.len() {
             let why = format!("fields: {}, where the first line names {}", record.len(), self.columns.len());
             return Err(fault(None, why));

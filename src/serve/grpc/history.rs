@@ -133,7 +133,9 @@ fn timeline_mark(question: Question, token: &str, violations: &mut Violations) -
         return None;
     }
     let [at, skip] = violations.take("page_token", question.parts(token))?;
-    let mark = at.parse().ok().map(Wall).zip(skip.parse().ok());
+    // What is skipped is read all the same, and a token may be forged.
+    let skip = skip.parse().ok().filter(|skip| *skip <= limits::TIMELINE_SKIP);
+    let mark = at.parse().ok().map(Wall).zip(skip);
     violations.take("page_token", mark.ok_or("is not a token of this call"))
 }
 
