@@ -188,6 +188,27 @@ fn replay_from_anywhere_gives_the_same() {
     }
 }
 
+/// Retention yields before a journal fills up, and to a clock that was set ahead: the outbox may have been stored, and
+/// trimmed, beyond where the newest snapshot was taken.
+#[test]
+fn an_outbox_that_was_trimmed_beyond_the_snapshot_is_gone_on_with() {
+    let mut house = House::new();
+    house.outbox = MemoryDisk::with_segments_of(Identity { id: 2, epoch: 1 }, 4_096);
+    let (mut spine, _) = house.open(None).unwrap();
+    let mut life = Life::new();
+    life.begin(&mut spine);
+    life.second(&mut spine);
+    let image = spine.freeze().unwrap().expect("nothing is left over after a second");
+    (0..60).for_each(|_| _ = life.second(&mut spine));
+    spine.sync().unwrap();
+    let state = spine.freeze().unwrap().unwrap().encode();
+    spine.trim(0, spine.outbox().next()).unwrap();
+    assert!(spine.outbox().first() > image.outbox.position, "nothing was trimmed that the snapshot names");
+    drop(spine);
+    let (mut again, _) = house.open(Some(&image.encode())).unwrap();
+    assert_eq!(again.freeze().unwrap().unwrap().encode(), state);
+}
+
 fn outbox_up_to(whole: &[Entry], end: u64) -> MemoryDisk {
     let disk = MemoryDisk::new(Identity { id: 2, epoch: 1 });
     let (mut journal, _) = disk.open();

@@ -111,6 +111,9 @@ fn fits(what: &'static str, at: &wire::JournalPoint, journal: &dyn Journal) -> R
     match journal.hash_at(at.position)? {
         Some(hash) if hash == at.hash => Ok(()),
         Some(_) => apart(format!("their contents differ before position {}", at.position)),
+        // Trimmed away since: of the outbox that was stored, and what is left is compared entry by entry; that the inbox
+        // lacks a part is found by the replay.
+        None if at.position < journal.first() => Ok(()),
         None => {
             apart(format!("it holds {} to {}, the snapshot wants {}", journal.first(), journal.next(), at.position))
         }
