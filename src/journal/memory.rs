@@ -22,6 +22,8 @@ pub enum Crash {
     Machine,
     /// Of the machine, and half of the record after the last synced one got onto the disk; opening cuts it off.
     Torn,
+    /// Of the machine, and so many of the records after the last synced one got onto the disk.
+    Partly(u64),
 }
 
 #[derive(Debug)]
@@ -126,7 +128,11 @@ impl MemoryDisk {
     pub fn crash(&self, crash: Crash) {
         let mut disk = self.disk();
         disk.handle += 1;
-        let kept = if crash == Crash::Process { disk.released.max(disk.synced) } else { disk.synced };
+        let kept = match crash {
+            Crash::Process => disk.released.max(disk.synced),
+            Crash::Machine | Crash::Torn => disk.synced,
+            Crash::Partly(records) => disk.synced.saturating_add(records).min(disk.last().next()),
+        };
         let torn = crash == Crash::Torn && disk.last().next() > kept;
         let last = disk.last_mut();
         let lost = last.records.split_off((kept - last.first) as usize);

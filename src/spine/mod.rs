@@ -24,6 +24,9 @@ use crate::model::record::{Kind, Link, Outcome, Record};
 use crate::model::row::{Effects, Tally};
 use crate::model::time::{Elapsed, Wall};
 
+/// Downtime counts as elapsed time, but no more than this: a clock that was wrong must not fire everything at once.
+const DOWNTIME_MAX_MS: i64 = 24 * 3_600_000;
+
 /// Why the spine can't go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SpineError {
@@ -119,6 +122,15 @@ impl Spine {
         self.core.next_deadline()
     }
 
+    /// The elapsed time at which a start at `wall` goes on: that of the last record, and what the wall clock says has
+    /// passed since, within reason.
+    pub fn resumes_at(&self, wall: Wall) -> Elapsed {
+        let last = self.core.now();
+        let is_first = self.core.next() == 0;
+        let down_ms = if is_first { 0 } else { (wall - last.wall).clamp(0, DOWNTIME_MAX_MS) };
+        last.elapsed + down_ms
+    }
+
     pub fn is_withheld(&self) -> bool {
         self.durable.withheld
     }
@@ -193,7 +205,8 @@ impl Spine {
         }
     }
 
-    fn note_fill(&mut self) {
+    /// Finds out whether reports are to be withheld. Done with every group, and between groups by the driver.
+    pub fn note_fill(&mut self) {
         let fill = u64::from(self.fill_percent());
         let most = 100 - limits::JOURNAL_RESERVE_PERCENT;
         // Some room has to come free before reports are taken again, or it would flutter.

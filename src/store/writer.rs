@@ -86,7 +86,7 @@ impl Writer {
     }
 
     /// Where to go on, if the store and the outbox fit together.
-    fn begin(&mut self, stored: Option<Checkpoint>) -> Result<Checkpoint, WriterError> {
+    pub fn begin(&mut self, stored: Option<Checkpoint>) -> Result<Checkpoint, WriterError> {
         let apart = |why: String| Err(WriterError::Apart { why });
         let (first, next) = (self.outbox.first(), self.outbox.next());
         let Identity { id, epoch } = self.identity;
@@ -119,7 +119,7 @@ impl Writer {
     }
 
     /// What comes after `at`, as much as one transaction should hold.
-    fn batch(&mut self, from: Option<Checkpoint>, at: Checkpoint) -> Result<Batch, WriterError> {
+    pub fn batch(&mut self, from: Option<Checkpoint>, at: Checkpoint) -> Result<Batch, WriterError> {
         let mut entries = Vec::new();
         self.outbox.read(at.position, limits::BATCH_ROWS, limits::BATCH_BYTES / 2, &mut entries)?;
         let mut to = Checkpoint { epoch: self.identity.epoch, ..at };
@@ -144,7 +144,8 @@ impl Writer {
 
 type Attempt<T> = std::pin::Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
-async fn store_once(store: &dyn Store, batch: Arc<Batch>) -> Result<(), StoreError> {
+/// One attempt at a batch. A transient error leaves open whether it arrived: the same batch again finds out.
+pub async fn store_once(store: &dyn Store, batch: Arc<Batch>) -> Result<(), StoreError> {
     let to = batch.to;
     match store.commit(batch).await {
         // An attempt before this one had arrived after all.
