@@ -226,9 +226,10 @@ impl Spine {
     fn judge(&mut self) -> Result<Released, SpineError> {
         let mut released = Released::default();
         for (record, waiter) in self.group.drain(..) {
+            let next_seq = self.core.seq() + 1;
             let mut effects = apply(&mut self.core, &mut *self.poison, &record)?;
             if !effects.is_empty() {
-                self.outbox.set_mark(self.core.seq());
+                self.outbox.set_mark(next_seq);
                 self.bytes.clear();
                 codec::encode_effects(record.pos, &effects, &mut self.bytes);
                 self.outbox.append(&self.bytes)?;

@@ -141,6 +141,7 @@ fn replay(
         }
         for Entry { pos, payload, .. } in entries.drain(..) {
             let record = codec::decode_record(pos, payload).map_err(|error| RecoverError::Record { pos, error })?;
+            let next_seq = core.seq() + 1;
             let effects = apply(core, poison, &record)?;
             replayed.records += 1;
             if effects.is_empty() {
@@ -148,7 +149,7 @@ fn replay(
             }
             bytes.clear();
             codec::encode_effects(pos, &effects, &mut bytes);
-            kept.meet(outbox, core.seq(), pos, &bytes, &mut replayed)?;
+            kept.meet(outbox, next_seq, pos, &bytes, &mut replayed)?;
         }
     }
     if kept.next < kept.end {
@@ -176,13 +177,13 @@ impl Kept {
     fn meet(
         &mut self,
         outbox: &mut dyn Journal,
-        seq: u64,
+        next_seq: u64,
         cause: u64,
         bytes: &[u8],
         so_far: &mut Replayed,
     ) -> Result<(), RecoverError> {
         if self.next >= self.end {
-            outbox.set_mark(seq);
+            outbox.set_mark(next_seq);
             outbox.append(bytes)?;
             so_far.added += 1;
             return Ok(());
