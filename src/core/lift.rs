@@ -169,7 +169,9 @@ impl Lift {
 
     fn note_lateness(&mut self, late_ms: i64, now: Elapsed) {
         self.catching_up = (late_ms > offset::LATE_MS).then(|| {
-            let since = self.catching_up.map_or(now, |catching_up| catching_up.since);
+            // A backlog that comes after a pause is another one: what it still holds is waited for anew.
+            let going_on = self.catching_up.filter(|catching_up| catching_up.ends() > now);
+            let since = going_on.map_or(now, |catching_up| catching_up.since);
             CatchingUp { since, last_arrival: now }
         });
     }
