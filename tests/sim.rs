@@ -14,18 +14,26 @@ mod database;
 mod dice;
 #[path = "sim/disk.rs"]
 mod disk;
+#[path = "sim/fate.rs"]
+mod fate;
 #[path = "sim/faults.rs"]
 mod faults;
+#[path = "sim/foretold.rs"]
+mod foretold;
 #[path = "sim/lifts.rs"]
 mod lifts;
 #[path = "sim/model.rs"]
 mod model;
+#[path = "sim/others.rs"]
+mod others;
 #[path = "sim/policies.rs"]
 mod policies;
 #[path = "sim/process.rs"]
 mod process;
 #[path = "sim/scribe.rs"]
 mod scribe;
+#[path = "sim/service.rs"]
+mod service;
 #[path = "sim/subscriber.rs"]
 mod subscriber;
 #[path = "sim/trace.rs"]
@@ -73,6 +81,7 @@ fn run(seed: u64, steps: u64, canary: Option<Canary>) -> Result<Ran, String> {
         }
         world.settle()?;
         world.check()?;
+        world.check_all_offline()?;
         world.check_foretold()
     }));
     let lived = lived.unwrap_or_else(|panic| {

@@ -61,6 +61,10 @@ impl Disk {
         self.memory.crash(crash);
     }
 
+    pub(crate) fn crash_keeping(&self, records: u64) {
+        self.memory.crash_keeping(records);
+    }
+
     pub(crate) fn lie(&self) {
         self.state().lies = true;
     }

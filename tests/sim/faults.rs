@@ -90,8 +90,8 @@ pub(crate) enum Canary {
     ResumeFromHead,
     /// An outbox that was cut short is not filled up by the restart.
     ReplayAddsNothing,
-    /// Elapsed time follows the wall clock.
-    TimersOnWallClock,
+    /// Nobody wakes when something falls due.
+    NoTicks,
     /// Markers count as heard that never came.
     MarkersMadeUp,
 }
@@ -105,7 +105,7 @@ impl Canary {
         Self::CommitNotTriedAgain,
         Self::ResumeFromHead,
         Self::ReplayAddsNothing,
-        Self::TimersOnWallClock,
+        Self::NoTicks,
         Self::MarkersMadeUp,
     ];
 }
@@ -156,7 +156,7 @@ impl Canary {
             Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain => "P4",
             Self::ResumeFromHead => "P3",
             Self::ReplayAddsNothing => "P7",
-            Self::TimersOnWallClock | Self::MarkersMadeUp => "P5",
+            Self::NoTicks | Self::MarkersMadeUp => "P5",
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Published {
     /// Of its good frames. A frame's mark is its number among all frames, and stands in its field `runs`.
     pub(crate) marks: Vec<u64>,
     pub(crate) rejects: usize,
+    /// What its last frame says, and when it was seen: for whoever looks for the cause of a failure.
+    pub(crate) said: Option<(i64, Said)>,
 }
 
 /// A report on its way to the broker.
@@ -47,7 +49,7 @@ pub(crate) struct Sending {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Said {
+pub(crate) struct Said {
     running: bool,
     zone: Option<bool>,
     open: bool,
@@ -84,6 +86,8 @@ pub(crate) struct Lift {
     boot: u32,
     seq: u64,
     clock_ms: i64,
+    /// A terminal is told from the one before it by its clock, so that must have been right.
+    clock_was_wrong: bool,
     phase: Phase,
     /// Nothing leaves before.
     outage_until: i64,
@@ -105,6 +109,7 @@ impl Lift {
             boot: u32::from(dice.chance(500)),
             seq: 0,
             clock_ms: if nature == Nature::Orderly { clock_ms / 2 } else { clock_ms },
+            clock_was_wrong: false,
             phase: Phase::Calm { until: dice.between(30_000, 200_000) },
             outage_until: 0,
             last_arrival: 0,
@@ -136,6 +141,7 @@ impl Lift {
             let claimed = epoch + now - (frames - 1 - n) as i64 + self.clock_ms;
             encoded.push(self.encode(&said, mark + n, claimed));
             published.marks.push(mark + n);
+            published.said = Some((now, said));
         }
         let (low, high) = self.every_ms;
         self.next_at = now + self.dice.between(low, high);
@@ -159,7 +165,8 @@ impl Lift {
         }
         if faults.draw(&mut self.dice, Fault::DeviceClockWrong, 15) {
             self.clock_ms = *self.dice.pick(&[0, 0, -40_000, 30_000, 7_200_000, -3_600_000, -800_000_000]);
-        } else if self.clock_ms.abs() < 2_000 && faults.draw(&mut self.dice, Fault::TerminalReplaced, 0) {
+            self.clock_was_wrong = true;
+        } else if !self.clock_was_wrong && faults.draw(&mut self.dice, Fault::TerminalReplaced, 25) {
             self.boot = 0;
             self.seq = 0;
         }

@@ -45,7 +45,6 @@ pub(crate) enum What {
 /// One entry of the outbox.
 pub(crate) struct Told {
     pub(crate) hash: u32,
-    pub(crate) cause: u64,
     pub(crate) effects: Effects,
 }
 
@@ -72,6 +71,13 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// Whether a frame of this lift was judged.
+    pub(crate) fn spoke(&self, lift: usize) -> bool {
+        let of_it = |published: &&Published| published.lift == Some(lift);
+        let is_judged = |mark: &u64| self.judged[*mark as usize];
+        self.published.iter().filter(of_it).any(|published| published.marks.iter().any(is_judged))
+    }
+
     pub(crate) fn frames(&self) -> u64 {
         self.judged.len() as u64
     }
@@ -194,7 +200,7 @@ impl Model {
             self.take_event(event, cause)?;
         }
         self.by_cause.insert(cause, self.outbox.len());
-        self.outbox.push(Told { hash: hash_after, cause, effects });
+        self.outbox.push(Told { hash: hash_after, effects });
         Ok(())
     }
 

@@ -27,7 +27,7 @@ use crate::scribe::Scribe;
 use crate::subscriber::Subscriber;
 
 /// Inputs that may wait for the spine: few, so that it is reached.
-const QUEUE: usize = 48;
+const QUEUE: usize = 12;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {

@@ -14,7 +14,7 @@ use crate::model::Model;
 const MARKER_EVERY_MS: i64 = 5_000;
 const MARKER_TOPIC: &str = "vigil/v1/service/sim/marker";
 /// Bytes that may wait to become durable: few, so that it is reached.
-const IN_FLIGHT_BYTES: usize = 8 * 1024;
+const IN_FLIGHT_BYTES: usize = 4 * 1024;
 
 pub(crate) struct Subscriber {
     connections: u32,
