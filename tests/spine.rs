@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use vigil::feed::events::search;
+use vigil::journal::codec::decode_events;
 use vigil::journal::memory::{Crash, MemoryDisk};
 use vigil::journal::{Entry, Identity, Journal as _};
 use vigil::model::actor::Actor;
-use vigil::model::alert::EventKind;
+use vigil::model::alert::{Cursor, EventKind};
 use vigil::model::archive::Entry as ArchiveEntry;
 use vigil::model::record::{Action, Command, Kind, Link, Outcome, PolicyText};
 use vigil::model::time::{Elapsed, Wall};
@@ -186,6 +188,49 @@ fn replay_from_anywhere_gives_the_same() {
             assert_eq!(entries(&shorter), whole, "from {from}, cut at {cut}");
         }
     }
+}
+
+/// Retention yields before a journal fills up, and to a clock that was set ahead: the outbox may have been stored, and
+/// trimmed, beyond where the newest snapshot was taken.
+#[test]
+fn an_outbox_that_was_trimmed_beyond_the_snapshot_is_gone_on_with() {
+    let mut house = House::new();
+    house.outbox = MemoryDisk::with_segments_of(Identity { id: 2, epoch: 1 }, 4_096);
+    let (mut spine, _) = house.open(None).unwrap();
+    let mut life = Life::new();
+    life.begin(&mut spine);
+    life.second(&mut spine);
+    let image = spine.freeze().unwrap().expect("nothing is left over after a second");
+    (0..60).for_each(|_| _ = life.second(&mut spine));
+    spine.sync().unwrap();
+    let state = spine.freeze().unwrap().unwrap().encode();
+    spine.trim(0, spine.outbox().next()).unwrap();
+    assert!(spine.outbox().first() > image.outbox.position, "nothing was trimmed that the snapshot names");
+    drop(spine);
+    let (mut again, _) = house.open(Some(&image.encode())).unwrap();
+    assert_eq!(again.freeze().unwrap().unwrap().encode(), state);
+}
+
+/// Several events may come of one record, and a segment may begin with it.
+#[test]
+fn every_event_is_found_in_an_outbox_that_begins_with_it() {
+    let mut house = House::new();
+    house.outbox = MemoryDisk::with_segments_of(Identity { id: 2, epoch: 1 }, 1);
+    let (mut spine, _) = house.open(None).unwrap();
+    let mut life = Life::new();
+    life.begin(&mut spine);
+    (0..60).for_each(|_| _ = life.second(&mut spine));
+    let mut several = 0;
+    for Entry { pos, payload, .. } in entries(&house.outbox.clone()) {
+        let events = decode_events(payload).unwrap();
+        let Some(first) = events.first() else { continue };
+        several += usize::from(events.len() > 1);
+        let (mut outbox, _) = house.outbox.open();
+        outbox.trim(pos).unwrap();
+        let after = Cursor { epoch: first.epoch, seq: first.seq - 1 };
+        assert_eq!(search(&mut *outbox.reader(), after, events.len()).unwrap(), Some(events));
+    }
+    assert!(several > 0, "no record led to several events");
 }
 
 fn outbox_up_to(whole: &[Entry], end: u64) -> MemoryDisk {

@@ -11,15 +11,11 @@ use crate::journal::local::{LocalJournal, Options, new_id};
 use crate::journal::snapshots::SnapshotDir;
 use crate::journal::{Identity, Journal, JournalError, JournalReader};
 use crate::model::record::{Kind, PolicyText};
-use crate::model::time::Elapsed;
 use crate::observe::{CoreTookOver, JournalTornTail, RecordSkipped, emit};
 use crate::spine::poison::PoisonFile;
 use crate::spine::recover::{Parts, RecoverError};
 use crate::spine::takeover::Takeover;
 use crate::spine::{Quotas, Spine, SpineError, driver};
-
-/// Downtime counts as elapsed time, but no more than this: a clock that was wrong must not fire everything at once.
-const DOWNTIME_MAX_MS: i64 = 24 * 3_600_000;
 
 pub(super) struct Opened {
     pub(super) spine: Spine,
@@ -107,12 +103,10 @@ fn snapshot(opened: &mut Opened, clock: &Clock) -> Result<(), SpineError> {
     Ok(())
 }
 
-/// Elapsed time goes on from the last record; the time in between is as long as the wall clock says, within reason.
+/// Lets the clock go on from the last record, and notes the start.
 pub(super) fn begin(spine: &mut Spine, policy: PolicyText, clock: &Clock) -> Result<(), SpineError> {
-    let last = spine.core().now();
     let is_first = spine.core().next() == 0;
-    let down_ms = if is_first { 0 } else { (clock.wall() - last.wall).clamp(0, DOWNTIME_MAX_MS) };
-    clock.set_elapsed(Elapsed(last.elapsed.0 + down_ms));
+    clock.set_elapsed(spine.resumes_at(clock.wall()));
     if is_first {
         let kind = Kind::Core { version: spine.core().version(), epoch: spine.core().epoch() };
         spine.enter(kind, clock.elapsed(), clock.wall())?;

@@ -141,7 +141,7 @@ impl Lift {
         let late_ms = if newer {
             self.offset.lateness_ms(frame.claimed_at, arrival.wall, arrival.elapsed, drained)
         } else {
-            self.offset.lateness_of_late_ms(frame.claimed_at, arrival.wall)
+            self.offset.lateness_of_late_ms(frame.claimed_at, arrival.wall, arrival.elapsed)
         };
         let judged = if newer { self.judged.max(arrival.elapsed - late_ms).min(arrival.elapsed) } else { self.judged };
         if newer {
@@ -169,7 +169,9 @@ impl Lift {
 
     fn note_lateness(&mut self, late_ms: i64, now: Elapsed) {
         self.catching_up = (late_ms > offset::LATE_MS).then(|| {
-            let since = self.catching_up.map_or(now, |catching_up| catching_up.since);
+            // A backlog that comes after a pause is another one: what it still holds is waited for anew.
+            let going_on = self.catching_up.filter(|catching_up| catching_up.ends() > now);
+            let since = going_on.map_or(now, |catching_up| catching_up.since);
             CatchingUp { since, last_arrival: now }
         });
     }

@@ -31,25 +31,25 @@ impl Events {
         let found = search.await.map_err(|error| LogError::Unavailable(error.to_string()))?;
         match found.map_err(|error| LogError::Unavailable(error.to_string()))? {
             Some(events) => Ok(events),
-            None => self.read_store(after, limit).await,
-        }
-    }
-
-    async fn read_store(&self, after: Cursor, limit: usize) -> Result<Vec<AlertEvent>, LogError> {
-        let events =
-            self.store.alert_events_after(after.epoch, after.seq, limit).await.map_err(|error| match error {
-                StoreError::Unavailable { detail } => LogError::Unavailable(detail),
-                other => LogError::Unavailable(other.to_string()),
-            })?;
-        match events.first() {
-            Some(first) if first.seq == after.seq + 1 => Ok(events),
-            _ => Err(LogError::TooOld),
+            None => read_store(&*self.store, after, limit).await,
         }
     }
 }
 
-/// `None`: the outbox no longer has what follows on `after`.
-fn search(
+/// What the store has after `after`, once the outbox no longer does.
+pub async fn read_store(store: &dyn Store, after: Cursor, limit: usize) -> Result<Vec<AlertEvent>, LogError> {
+    let events = store.alert_events_after(after.epoch, after.seq, limit).await.map_err(|error| match error {
+        StoreError::Unavailable { detail } => LogError::Unavailable(detail),
+        other => LogError::Unavailable(other.to_string()),
+    })?;
+    match events.first() {
+        Some(first) if first.seq == after.seq + 1 => Ok(events),
+        _ => Err(LogError::TooOld),
+    }
+}
+
+/// What the outbox has after `after`; `None`: it no longer has what follows on it.
+pub fn search(
     outbox: &mut dyn JournalReader,
     after: Cursor,
     limit: usize,

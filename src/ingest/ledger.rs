@@ -9,7 +9,7 @@ const ENTRY_BYTES: usize = 64;
 
 /// What the broker is told once a message is safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reply {
+pub enum Reply {
     /// Of a QoS 1 message, with its packet id.
     PubAck(u16),
     /// Of a QoS 2 message. We subscribe with QoS 1, but a session may still hold what an older subscription left.
@@ -27,7 +27,7 @@ struct Waiting {
 
 /// One for each connection, dropped with it: the broker sends again what was not acknowledged on it.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub struct Ledger {
     connection: u32,
     reports: u64,
     waiting: VecDeque<Waiting>,
@@ -35,28 +35,28 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(connection: u32) -> Self {
+    pub fn new(connection: u32) -> Self {
         Self { connection, reports: 0, waiting: VecDeque::new(), bytes: 0 }
     }
 
     /// The name of the report that is taken next.
-    pub(super) fn next_token(&self) -> Token {
+    pub fn next_token(&self) -> Token {
         Token { connection: self.connection, n: self.reports + 1 }
     }
 
     /// Whether a message of `bytes` more stays within `bound_bytes`. A single message always does.
-    pub(super) fn has_room(&self, bytes: usize, bound_bytes: usize) -> bool {
+    pub fn has_room(&self, bytes: usize, bound_bytes: usize) -> bool {
         self.waiting.is_empty() || self.bytes.saturating_add(bytes).saturating_add(ENTRY_BYTES) <= bound_bytes
     }
 
     /// The spine has been given the report named `next_token`.
-    pub(super) fn take_report(&mut self, bytes: usize, reply: Option<Reply>) {
+    pub fn take_report(&mut self, bytes: usize, reply: Option<Reply>) {
         self.reports += 1;
         self.push(bytes, reply);
     }
 
     /// A message that the spine doesn't see by its token. It keeps its place: it is answered after all before it.
-    pub(super) fn take_other(&mut self, bytes: usize, reply: Option<Reply>) {
+    pub fn take_other(&mut self, bytes: usize, reply: Option<Reply>) {
         self.push(bytes, reply);
     }
 
@@ -66,12 +66,12 @@ impl Ledger {
         self.waiting.push_back(Waiting { reach: self.reports, bytes, reply });
     }
 
-    pub(super) fn has_due(&self, durable: Token) -> bool {
+    pub fn has_due(&self, durable: Token) -> bool {
         self.waiting.front().is_some_and(|first| first.reach <= self.reached(durable))
     }
 
     /// Takes out the next reply that may be sent now that all up to `durable` is safe.
-    pub(super) fn next_due(&mut self, durable: Token) -> Option<Reply> {
+    pub fn next_due(&mut self, durable: Token) -> Option<Reply> {
         while self.has_due(durable) {
             let first = self.waiting.pop_front()?;
             self.bytes -= first.bytes;
@@ -87,11 +87,11 @@ impl Ledger {
         if durable.connection == self.connection { durable.n } else { 0 }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.waiting.len()
     }
 }

@@ -6,7 +6,7 @@ use crate::model::time::Elapsed;
 
 /// Writes and recognises the markers of one connection.
 #[derive(Debug)]
-pub(super) struct Markers {
+pub struct Markers {
     /// Drawn when the process starts, so that the markers of an earlier one, which may still lie in the session, are not
     /// taken for ours.
     nonce: u64,
@@ -16,18 +16,18 @@ pub(super) struct Markers {
 }
 
 impl Markers {
-    pub(super) fn new(nonce: u64, connection: u32) -> Self {
+    pub fn new(nonce: u64, connection: u32) -> Self {
         Self { nonce, connection, sent: None, heard: None }
     }
 
     /// The payload of a marker that is sent now.
-    pub(super) fn send(&mut self, now: Elapsed) -> String {
+    pub fn send(&mut self, now: Elapsed) -> String {
         self.sent = Some(now);
         format!("{:016x} {} {}", self.nonce, self.connection, now.ms())
     }
 
     /// When the marker was sent, if it is one of this connection and newer than those heard before.
-    pub(super) fn hear(&mut self, payload: &[u8]) -> Option<Elapsed> {
+    pub fn hear(&mut self, payload: &[u8]) -> Option<Elapsed> {
         let mut parts = str::from_utf8(payload).ok()?.split(' ');
         let (nonce, connection, sent) = (parts.next()?, parts.next()?, parts.next()?);
         let ours = parts.next().is_none()

@@ -10,8 +10,8 @@
 mod backoff;
 #[cfg(feature = "demo")]
 pub mod embedded;
-mod ledger;
-mod marker;
+pub mod ledger;
+pub mod marker;
 mod mqtt;
 mod options;
 mod subscriber;

@@ -76,6 +76,16 @@ impl Disk {
         after.checked_sub(1).map(|n| &self.segments[n])
     }
 
+    /// Ends the open handle, and all from `kept` on is gone.
+    fn lose_from(&mut self, kept: u64) -> Vec<Entry> {
+        self.handle += 1;
+        self.released = self.released.min(kept);
+        let last = self.last_mut();
+        let lost = last.records.split_off((kept - last.first) as usize);
+        last.bytes -= lost.iter().map(|record| frame_bytes(&record.payload)).sum::<u64>();
+        lost
+    }
+
     fn begin_segment(&mut self, epoch: u32, mark: u64) {
         let (first, hash_before) = (self.last().next(), self.last().hash());
         self.segments.retain(|segment| segment.first != first);
@@ -125,14 +135,18 @@ impl MemoryDisk {
     /// Ends the open handle and loses what such a crash loses.
     pub fn crash(&self, crash: Crash) {
         let mut disk = self.disk();
-        disk.handle += 1;
         let kept = if crash == Crash::Process { disk.released.max(disk.synced) } else { disk.synced };
         let torn = crash == Crash::Torn && disk.last().next() > kept;
-        let last = disk.last_mut();
-        let lost = last.records.split_off((kept - last.first) as usize);
-        last.bytes -= lost.iter().map(|record| frame_bytes(&record.payload)).sum::<u64>();
+        let lost = disk.lose_from(kept);
         disk.torn_bytes = if torn { frame_bytes(&lost[0].payload) / 2 } else { 0 };
-        disk.released = disk.released.min(kept);
+    }
+
+    /// A crash of the machine after which so many records behind the last synced one are there.
+    pub fn crash_keeping(&self, records: u64) {
+        let mut disk = self.disk();
+        let kept = disk.synced.saturating_add(records).min(disk.last().next());
+        disk.lose_from(kept);
+        disk.torn_bytes = 0;
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {

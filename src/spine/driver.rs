@@ -314,7 +314,7 @@ impl Input {
 }
 
 /// Whether people, or rules, would want to know. Not every percent.
-fn differs(now: &Health, before: &Health) -> bool {
+pub fn differs(now: &Health, before: &Health) -> bool {
     const STEP_PERCENT: u8 = 5;
     const STEP_MS: i64 = 30_000;
     now.journal_fill_percent / STEP_PERCENT != before.journal_fill_percent / STEP_PERCENT
@@ -342,7 +342,7 @@ pub(crate) fn write(snapshots: &SnapshotDir, image: &Image, wall: Wall) -> Optio
 
 /// The position to keep a journal from: what is still needed, what is younger than its retention, and, of the rest,
 /// what half of the quota has room for. Retention yields before a journal fills up.
-fn keep_from(segments: &[SegmentInfo], needed_from: u64, retention_ms: i64, quota_bytes: u64, now: Wall) -> u64 {
+pub fn keep_from(segments: &[SegmentInfo], needed_from: u64, retention_ms: i64, quota_bytes: u64, now: Wall) -> u64 {
     let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
     for segment in segments {
         let is_needed = segment.next > needed_from;

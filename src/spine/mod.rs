@@ -25,6 +25,9 @@ use crate::model::record::{Kind, Link, Outcome, Record};
 use crate::model::row::{Effects, Tally};
 use crate::model::time::{Elapsed, Wall};
 
+/// Downtime counts as elapsed time, but no more than this: a clock that was wrong must not fire everything at once.
+const DOWNTIME_MAX_MS: i64 = 24 * 3_600_000;
+
 /// Why the spine can't go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SpineError {
@@ -120,6 +123,15 @@ impl Spine {
         self.core.next_deadline()
     }
 
+    /// The elapsed time at which a start at `wall` goes on: that of the last record, and what the wall clock says has
+    /// passed since, within reason.
+    pub fn resumes_at(&self, wall: Wall) -> Elapsed {
+        let last = self.core.now();
+        let is_first = self.core.next() == 0;
+        let down_ms = if is_first { 0 } else { (wall - last.wall).clamp(0, DOWNTIME_MAX_MS) };
+        last.elapsed + down_ms
+    }
+
     pub fn is_withheld(&self) -> bool {
         self.durable.withheld
     }
@@ -194,7 +206,8 @@ impl Spine {
         }
     }
 
-    fn note_fill(&mut self) {
+    /// Finds out whether reports are to be withheld. Done with every group, and between groups by the driver.
+    pub fn note_fill(&mut self) {
         let fill = u64::from(self.fill_percent());
         let most = 100 - limits::JOURNAL_RESERVE_PERCENT;
         // Some room has to come free before reports are taken again, or it would flutter.
@@ -214,9 +227,10 @@ impl Spine {
     fn judge(&mut self) -> Result<Released, SpineError> {
         let mut released = Released::default();
         for (record, waiter) in self.group.drain(..) {
+            let next_seq = self.core.seq() + 1;
             let mut effects = apply(&mut self.core, &mut *self.poison, &record)?;
             if !effects.is_empty() {
-                self.outbox.set_mark(self.core.seq());
+                self.outbox.set_mark(next_seq);
                 self.bytes.clear();
                 codec::encode_effects(record.pos, &effects, &mut self.bytes);
                 self.outbox.append(&self.bytes)?;

@@ -225,7 +225,8 @@ fn rejudge(spine: &mut Spine, told: &mut Told, replayed: &mut Replayed) -> Resul
             }
             bytes.clear();
             codec::encode_effects(pos, &lacking, &mut bytes);
-            outbox.set_mark(core.seq().max(told.seq));
+            let next_seq = core.seq().max(told.seq) + 1;
+            outbox.set_mark(lacking.events.first().map_or(next_seq, |event| event.seq));
             outbox.append(&bytes)?;
             replayed.added += 1;
         }
@@ -296,7 +297,7 @@ fn tell_entries(spine: &mut Spine, told: &Told, own: &Own) -> Result<u64, Recove
 fn correct(spine: &mut Spine, told: &mut Told, own: &mut Own) -> Result<(u32, usize), RecoverError> {
     let epoch = spine.inbox.identity().epoch.max(spine.outbox.identity().epoch).max(spine.core.epoch()) + 1;
     let seq = told.seq;
-    spine.outbox.set_mark(seq);
+    spine.outbox.set_mark(seq + 1);
     spine.inbox.raise_epoch(epoch)?;
     spine.outbox.raise_epoch(epoch)?;
     // Numbers first: an alert that is open under both may get the one that people know it by.

@@ -23,7 +23,7 @@ pub struct MemoryStore {
 type LateFrame = (DeviceCode, u32, u64, Option<Wall>);
 type LateScan = (SiteCode, Box<str>, u32, u64, Option<Wall>);
 
-#[derive(Default, Clone)]
+#[derive(Default)]
 struct Kept {
     checkpoint: Option<Checkpoint>,
     /// Rows under the same cursor stay in the order in which they came.
@@ -63,11 +63,21 @@ impl Kept {
         if self.checkpoint != batch.from {
             return Err(StoreError::CheckpointMoved { expected: batch.from, stored: self.checkpoint });
         }
-        let mut set_aside = Vec::new();
-        for effects in &batch.effects {
-            effects.rows.iter().for_each(|row| self.row(row, &mut set_aside));
-            effects.events.iter().try_for_each(|event| self.event(event))?;
+        let events = || batch.effects.iter().flat_map(|effects| &effects.events);
+        let mut numbers = BTreeSet::new();
+        // Looked at before anything is changed: all of a batch is stored, or nothing.
+        for event in events() {
+            let number = (event.epoch, event.seq);
+            if self.events.contains_key(&number) || !numbers.insert(number) {
+                let detail = format!("alert event {} of epoch {} is stored already", event.seq, event.epoch);
+                return Err(StoreError::refused(detail));
+            }
         }
+        let mut set_aside = Vec::new();
+        for row in batch.effects.iter().flat_map(|effects| &effects.rows) {
+            self.row(row, &mut set_aside);
+        }
+        events().for_each(|event| self.event(event));
         self.checkpoint = Some(batch.to);
         Ok(Committed { to: batch.to.position, set_aside })
     }
@@ -112,15 +122,11 @@ impl Kept {
         }
     }
 
-    fn event(&mut self, event: &AlertEvent) -> Result<(), StoreError> {
+    fn event(&mut self, event: &AlertEvent) {
         let number = (event.epoch, event.seq);
-        if self.events.insert(number, event.clone()).is_some() {
-            let detail = format!("alert event {} of epoch {} is stored already", event.seq, event.epoch);
-            return Err(StoreError::refused(detail));
-        }
+        self.events.insert(number, event.clone());
         self.by_subject.insert((event.alert.id.subject, AlertCursor::of(event)), number);
         self.alerts.insert(event.alert.id.clone(), event.alert.clone());
-        Ok(())
     }
 
     fn maintain(&mut self, now: Wall, options: &Options) -> Maintained {
@@ -173,12 +179,7 @@ impl Store for MemoryStore {
     }
 
     fn commit(&self, batch: Arc<Batch>) -> Fut<'_, Committed> {
-        self.with(|kept| {
-            let mut next = kept.clone();
-            let committed = next.commit(&batch)?;
-            *kept = next;
-            Ok(committed)
-        })
+        self.with(|kept| kept.commit(&batch))
     }
 
     fn reset_checkpoint(&self, to: Checkpoint) -> Fut<'_, ()> {

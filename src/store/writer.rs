@@ -135,7 +135,7 @@ impl Writer {
     }
 
     /// Where to go on, if the store and the outbox fit together.
-    fn begin(&mut self, stored: Option<Checkpoint>) -> Result<Checkpoint, WriterError> {
+    pub fn begin(&mut self, stored: Option<Checkpoint>) -> Result<Checkpoint, WriterError> {
         let apart = |why: String| Err(WriterError::Apart { why });
         let (first, Identity { id, epoch }) = (self.outbox.first(), self.identity);
         let Some(stored) = stored else {
@@ -177,7 +177,7 @@ impl Writer {
     }
 
     /// What comes after `at`, as much as one transaction should hold.
-    fn batch(&mut self, from: Option<Checkpoint>, at: Checkpoint) -> Result<Batch, WriterError> {
+    pub fn batch(&mut self, from: Option<Checkpoint>, at: Checkpoint) -> Result<Batch, WriterError> {
         let mut entries = Vec::new();
         self.outbox.read(at.position, limits::BATCH_ROWS, limits::BATCH_BYTES / 2, &mut entries)?;
         let mut to = Checkpoint { epoch: self.identity.epoch, ..at };
@@ -207,7 +207,8 @@ async fn meet(store: &dyn Store) -> Result<(u128, Option<Checkpoint>), StoreErro
     Ok((store.id().await?, store.checkpoint().await?))
 }
 
-async fn store_once(store: &dyn Store, batch: Arc<Batch>) -> Result<(), StoreError> {
+/// One attempt at a batch. A transient error leaves open whether it arrived: the same batch again finds out.
+pub async fn store_once(store: &dyn Store, batch: Arc<Batch>) -> Result<(), StoreError> {
     let to = batch.to;
     match store.commit(batch).await {
         // An attempt before this one had arrived after all.

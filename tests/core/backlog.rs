@@ -93,6 +93,29 @@ fn the_quiet_rule_of_a_backlog_is_dispatched_once_it_is_confirmed() {
     );
 }
 
+/// The link broke again before the first backlog was in. The second one is waited for as the first was: its frames
+/// aren't overtaken by the clock between them.
+#[test]
+fn a_backlog_in_two_parts_is_waited_for_twice() {
+    check(
+        "0s     frame A idle
+         5s     link down
+         20s    expect opened vigil ingest-blind
+         90s    queue A idle
+         100s   link up
+         101s   deliver
+         103s   link down
+         110s   queue A waiting
+         115s   queue A stuck
+         125s   queue A door=open
+         300s   link up
+         301s   deliver
+         302s   drained
+         302s   expect cleared vigil ingest-blind
+         400s   end",
+    );
+}
+
 #[test]
 fn a_terminal_that_catches_up_is_waited_for() {
     // Due at 45 s; its frames come 20 s late: two seconds after the last one it is looked at.

@@ -75,20 +75,28 @@ pub(super) fn scanner(it: wire::ScannerState) -> Result<Scanner> {
 }
 
 fn order(it: wire::OrderState) -> Result<Order> {
-    bounded(it.earlier.len(), order::EARLIER_BOOTS)?;
-    let lower_run = |it: wire::LowerRun| order::Run {
-        count: it.count,
-        last: FrameKey { boot: it.boot, seq: it.seq },
-        began: Elapsed(it.began_ms),
-        all_claimed_later: it.all_claimed_later,
+    let lower_run = |it: wire::LowerRun| -> Result<_> {
+        Ok(Box::new(order::Run {
+            count: it.count,
+            newest: newest(&it.newest.unwrap_or_default())?,
+            earlier: earlier(it.earlier)?,
+            began: Elapsed(it.began_ms),
+            all_claimed_later: it.all_claimed_later,
+        }))
     };
     Ok(Order {
         generation: it.generation,
         newest: it.newest.map(|it| newest(&it)).transpose()?,
-        earlier: it.earlier.into_iter().map(|it| Boot { boot: it.boot, seq: it.seq, seen: it.seen }).collect(),
+        earlier: earlier(it.earlier)?,
         claimed: it.claimed_at_ms.map(Wall),
-        run: it.run.map(lower_run).map(Box::new),
+        latest: it.latest_at_ms.map(Wall),
+        run: it.run.map(lower_run).transpose()?,
     })
+}
+
+fn earlier(boots: Vec<wire::EarlierBoot>) -> Result<Vec<Boot>> {
+    bounded(boots.len(), order::EARLIER_BOOTS)?;
+    Ok(boots.into_iter().map(|it| Boot { boot: it.boot, seq: it.seq, seen: it.seen }).collect())
 }
 
 fn newest(it: &wire::Newest) -> Result<Newest> {

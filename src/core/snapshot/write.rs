@@ -12,7 +12,7 @@ use crate::core::scanner::Scanner;
 use crate::core::service::Service;
 use crate::core::telemetry::heard::{Hearing, Way};
 use crate::core::telemetry::offset::Offset;
-use crate::core::telemetry::order::Order;
+use crate::core::telemetry::order::{Boot, Newest, Order};
 use crate::core::telemetry::registers::{Held, Item, Register, Registers, Stamp};
 use crate::model::record::Outcome;
 use crate::model::time::{Elapsed, Wall};
@@ -167,27 +167,34 @@ fn scanner_state(w: &mut Writer<'_>, it: &Scanner) {
 
 fn order(w: &mut Writer<'_>, it: &Order) {
     w.uint(1, it.generation);
-    w.some_message(2, it.newest.as_ref(), |w, it| {
-        w.uint(1, it.key.boot);
-        w.uint(2, it.key.seq);
-        let words = it.seen.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
-        w.fixeds(3, &it.seen[..words]);
+    w.some_message(2, it.newest.as_ref(), newest);
+    earlier(w, 3, &it.earlier);
+    w.some_int(4, it.claimed.map(Wall::ms));
+    w.some_message(5, it.run.as_deref(), |w, it| {
+        w.uint(1, it.count);
+        w.some_message(2, Some(&it.newest), newest);
+        earlier(w, 3, &it.earlier);
+        w.int(4, it.began.0);
+        w.uint(5, it.all_claimed_later);
     });
-    for it in &it.earlier {
-        w.message(3, |w| {
+    w.some_int(6, it.latest.map(Wall::ms));
+}
+
+fn newest(w: &mut Writer<'_>, it: &Newest) {
+    w.uint(1, it.key.boot);
+    w.uint(2, it.key.seq);
+    let words = it.seen.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
+    w.fixeds(3, &it.seen[..words]);
+}
+
+fn earlier(w: &mut Writer<'_>, field: u32, boots: &[Boot]) {
+    for it in boots {
+        w.message(field, |w| {
             w.uint(1, it.boot);
             w.uint(2, it.seq);
             w.fixed(3, it.seen);
         });
     }
-    w.some_int(4, it.claimed.map(Wall::ms));
-    w.some_message(5, it.run.as_deref(), |w, it| {
-        w.uint(1, it.count);
-        w.uint(2, it.last.boot);
-        w.uint(3, it.last.seq);
-        w.int(4, it.began.0);
-        w.uint(5, it.all_claimed_later);
-    });
 }
 
 fn offset(w: &mut Writer<'_>, it: &Offset) {

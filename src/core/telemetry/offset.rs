@@ -16,9 +16,10 @@ const BUCKETS: usize = 5;
 const BUCKET_MS: i64 = 2 * 60_000;
 
 /// The least (received − claimed) of recent frames: transport takes time, so the least is nearest to the clocks' difference.
+/// Received is taken in elapsed time: when our own wall clock is set, nobody becomes late by it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Offset {
-    /// The least difference of each bucket, the newest first.
+    /// The least difference of each bucket between elapsed and claimed time, the newest first.
     pub(crate) least_ms: [Option<i64>; BUCKETS],
     /// When the newest bucket began.
     pub(crate) began: Elapsed,
@@ -34,22 +35,22 @@ impl Offset {
             *self = Self::default();
         }
         self.claimed = Some(claimed);
-        let difference_ms = received - claimed;
         if drained {
-            self.note(difference_ms, now);
+            self.note(difference_ms(now, claimed), now);
         }
-        self.late_by(difference_ms)
+        self.late_by(claimed, received, now)
     }
 
     /// The same for a frame that isn't newer: it teaches nothing about the clock.
-    pub fn lateness_of_late_ms(&self, claimed: Option<Wall>, received: Wall) -> i64 {
-        claimed.map_or(0, |claimed| self.late_by(received - claimed))
+    pub fn lateness_of_late_ms(&self, claimed: Option<Wall>, received: Wall, now: Elapsed) -> i64 {
+        claimed.map_or(0, |claimed| self.late_by(claimed, received, now))
     }
 
-    fn late_by(&self, difference_ms: i64) -> i64 {
+    fn late_by(&self, claimed: Wall, received: Wall, now: Elapsed) -> i64 {
+        let behind_ms = received - claimed;
         match self.least_ms.iter().flatten().min() {
-            Some(offset_ms) => difference_ms.saturating_sub(*offset_ms).max(0),
-            None if (LATE_MS..=BEHIND_MAX_MS).contains(&difference_ms) => difference_ms,
+            Some(offset_ms) => difference_ms(now, claimed).saturating_sub(*offset_ms).max(0),
+            None if (LATE_MS..=BEHIND_MAX_MS).contains(&behind_ms) => behind_ms,
             None => 0,
         }
     }
@@ -65,6 +66,10 @@ impl Offset {
         }
         *newest = Some(newest.map_or(difference_ms, |least| least.min(difference_ms)));
     }
+}
+
+fn difference_ms(now: Elapsed, claimed: Wall) -> i64 {
+    now.0.saturating_sub(claimed.0)
 }
 
 /// Whether a claimed time can't be right.
@@ -99,6 +104,21 @@ mod tests {
             (1_010, 1_010 + 3 * HOUR_S, true, 0),
             (1_020, 1_032 + 3 * HOUR_S, true, 12),
         ]);
+    }
+
+    #[test]
+    fn our_own_clock_being_set_makes_nobody_late_and_nobody_early() {
+        for jump_ms in [-7_200_000, -20_000, 20_000, 90_000_000] {
+            let mut offset = Offset::default();
+            let mut lateness_ms = |claimed: i64, received_at: i64, jump_ms: i64| {
+                let received = Wall(1_790_000_000_000 + received_at + jump_ms);
+                let claimed = Wall(1_790_000_000_000 + claimed);
+                offset.lateness_ms(Some(claimed), received, Elapsed(received_at), true)
+            };
+            assert_eq!(lateness_ms(1_000, 1_200, 0), 0);
+            assert_eq!(lateness_ms(5_000, 5_300, jump_ms), 100);
+            assert_eq!(lateness_ms(6_000, 26_200, jump_ms), 20_000, "late is late");
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Order {
     pub(crate) earlier: Vec<Boot>,
     /// The latest time that an accepted frame of this generation claimed.
     pub(crate) claimed: Option<Wall>,
+    /// The same of all its frames, lower ones too: a known frame that claims more has never been taken.
+    pub(crate) latest: Option<Wall>,
     /// Boxed: hardly any device has one.
     pub(crate) run: Option<Box<Run>>,
 }
@@ -57,7 +59,10 @@ pub(crate) struct Boot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) count: u32,
-    pub(crate) last: FrameKey,
+    /// Its last frame, and which ones came before: if it opens a generation, they have been taken already.
+    pub(crate) newest: Newest,
+    /// As in `Order`.
+    pub(crate) earlier: Vec<Boot>,
     pub(crate) began: Elapsed,
     /// All of them were claimed later than the newest accepted frame.
     pub(crate) all_claimed_later: bool,
@@ -86,37 +91,34 @@ impl Order {
             return Verdict::Newer { new_generation: false };
         };
         if key > newest.key {
-            if key.boot == newest.key.boot {
-                shift(&mut newest.seen, key.seq - newest.key.seq);
-                newest.key = key;
-            } else {
-                let left = Boot { boot: newest.key.boot, seq: newest.key.seq, seen: newest.seen[0] };
-                self.earlier.insert(0, left);
-                self.earlier.truncate(EARLIER_BOOTS);
-                *newest = Newest { key, seen: [1, 0, 0, 0] };
-            }
+            newest.advance(&mut self.earlier, key);
             self.claimed = self.claimed.max(claimed);
+            self.latest = self.latest.max(claimed);
             self.run = None;
             return Verdict::Newer { new_generation: false };
         }
-        let claimed_later = matches!((claimed, self.claimed), (Some(this), Some(newest)) if this > newest);
+        let is_later = |than: Option<Wall>| matches!((claimed, than), (Some(this), Some(other)) if this > other);
         let verdict = self.mark(key);
         let opens = match verdict {
-            Verdict::Repeat => claimed_later,
-            _ => self.run_opens(key, claimed, claimed_later, now, keep_alive_ms),
+            Verdict::Repeat => is_later(self.latest),
+            _ => self.run_opens(key, claimed, is_later(self.claimed), now, keep_alive_ms),
         };
-        if opens {
-            let generation = self.generation + 1;
-            *self = Self { generation, ..Self::default() };
-            self.accept_first(key, claimed);
-            return Verdict::Newer { new_generation: true };
+        self.latest = self.latest.max(claimed);
+        if !opens {
+            return verdict;
         }
-        verdict
+        let run = self.run.take().filter(|run| run.newest.key == key);
+        *self = Self { generation: self.generation + 1, ..Self::default() };
+        self.accept_first(key, claimed);
+        if let Some(run) = run {
+            (self.newest, self.earlier) = (Some(run.newest), run.earlier);
+        }
+        Verdict::Newer { new_generation: true }
     }
 
     fn accept_first(&mut self, key: FrameKey, claimed: Option<Wall>) {
-        self.newest = Some(Newest { key, seen: [1, 0, 0, 0] });
-        self.claimed = claimed;
+        self.newest = Some(Newest::first(key));
+        (self.claimed, self.latest) = (claimed, claimed);
     }
 
     /// Marks a frame that isn't newer as seen.
@@ -166,18 +168,39 @@ impl Order {
             return false;
         }
         match &mut self.run {
-            Some(run) if key > run.last => {
+            Some(run) if key > run.newest.key => {
                 run.count = run.count.saturating_add(1);
-                run.last = key;
+                run.newest.advance(&mut run.earlier, key);
                 run.all_claimed_later &= later;
             }
-            run => *run = Some(Box::new(Run { count: 1, last: key, began: now, all_claimed_later: later })),
+            run => {
+                let (newest, earlier) = (Newest::first(key), Vec::new());
+                *run = Some(Box::new(Run { count: 1, newest, earlier, began: now, all_claimed_later: later }));
+            }
         }
         let Some(run) = &self.run else { return false };
         let span_ms = now - run.began;
         let of_newest_boot = self.newest.as_ref().is_some_and(|newest| newest.key.boot == key.boot);
         (run.all_claimed_later && run.count >= RESET_RUN && span_ms >= RESET_SPAN_MS)
             || (!of_newest_boot && run.count >= SLOW_RESET_RUN && span_ms >= SLOW_RESET_KEEP_ALIVES * keep_alive_ms)
+    }
+}
+
+impl Newest {
+    fn first(key: FrameKey) -> Self {
+        Self { key, seen: [1, 0, 0, 0] }
+    }
+
+    /// Takes a newer frame; a boot that it ends goes to the earlier ones.
+    fn advance(&mut self, earlier: &mut Vec<Boot>, key: FrameKey) {
+        if key.boot == self.key.boot {
+            shift(&mut self.seen, key.seq - self.key.seq);
+            self.key = key;
+        } else {
+            earlier.insert(0, Boot { boot: self.key.boot, seq: self.key.seq, seen: self.seen[0] });
+            earlier.truncate(EARLIER_BOOTS);
+            *self = Self::first(key);
+        }
     }
 }
 
@@ -298,6 +321,18 @@ mod tests {
             (9, 4, Some(211), 211, RESET),
         ]);
         assert_eq!((order.generation(), order.newest()), (1, Some(FrameKey { boot: 9, seq: 4 })));
+        // The frames by which the new terminal was known were taken before it was, and a repeat of one is no news.
+        check(&[
+            (9, 900, Some(100), 100, NEWER),
+            (0, 7, Some(200), 200, Verdict::Late),
+            (1, 1, Some(205), 205, Verdict::Late),
+            (0, 7, Some(200), 206, Verdict::Repeat),
+            (1, 1, Some(205), 207, Verdict::Repeat),
+            (1, 3, Some(211), 211, RESET),
+            (1, 1, Some(205), 212, Verdict::Repeat),
+            (0, 7, Some(200), 212, Verdict::Repeat),
+            (1, 2, Some(206), 213, Verdict::Late),
+        ]);
         // A live frame in between says that the old terminal is still there.
         check(&[
             (9, 900, Some(100), 100, NEWER),

@@ -1,0 +1,216 @@
+//! Those who watch alerts, and those who ask for changes.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
+use vigil::model::actor::Actor;
+use vigil::model::alert::Cursor;
+use vigil::model::archive::{Entry, Equipment, Lift};
+use vigil::model::ids::{DeviceCode, District, Subject};
+use vigil::model::record::{Action, Command, Outcome, PolicyText};
+use vigil::model::time::{CivilDay, Elapsed};
+use vigil::spine::input::{Input, Inputs};
+
+use crate::dice::Dice;
+use crate::faults::{Canary, Fault, Faults};
+use crate::lifts::{self, Nature};
+use crate::model::Model;
+use crate::process::Process;
+
+/// Answers older than this may have been forgotten.
+const REMEMBERED_MS: i64 = 23 * 3_600_000;
+
+#[derive(Default)]
+pub(crate) struct Watcher {
+    cursor: Cursor,
+    seen: u64,
+    away_until: i64,
+}
+
+impl Watcher {
+    pub(crate) fn new() -> Self {
+        Self { cursor: Cursor { epoch: 1, seq: 0 }, seen: 0, away_until: 0 }
+    }
+
+    /// P3: reads on from where it was, and gets the same events as the outbox has, each once.
+    pub(crate) fn read(
+        &mut self,
+        process: &Process,
+        model: &Model,
+        now: i64,
+        dice: &mut Dice,
+        faults: &mut Faults,
+    ) -> Result<(), String> {
+        if now < self.away_until && !faults.over {
+            return Ok(());
+        }
+        if self.away_until > 0 {
+            self.away_until = 0;
+            if faults.has(Canary::ResumeFromHead) {
+                self.cursor = process.feed.head();
+            }
+        }
+        if faults.draw(dice, Fault::WatcherAway, 30) {
+            self.away_until = now + dice.between(10_000, 1_200_000);
+            return Ok(());
+        }
+        let slow = faults.draw(dice, Fault::WatcherSlow, 300);
+        let events = process.read(self.cursor, if slow { 1 } else { 256 })?;
+        for event in events {
+            self.cursor = event.cursor();
+            self.seen += 1;
+            let told = model.events.get(self.seen as usize - 1).map(|(_, told)| told);
+            if told != Some(&*event) {
+                return Err(format!(
+                    "P3: a watcher got {} as number {}, and the outbox has {told:?}",
+                    event.cursor(),
+                    self.seen
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_behind(&self, model: &Model) -> bool {
+        self.seen < model.events.len() as u64
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Asker {
+    asked: u64,
+    pending: Vec<(Command, oneshot::Receiver<Outcome>, Elapsed)>,
+    answered: BTreeMap<Box<str>, (Command, Outcome, Elapsed)>,
+    /// Nobody knows what became of them.
+    unanswered: Vec<Command>,
+    policies: Vec<(bool, PolicyText, oneshot::Receiver<Outcome>)>,
+}
+
+impl Asker {
+    /// Asks for something new, or for something old once more.
+    pub(crate) fn ask(
+        &mut self,
+        inputs: &Inputs,
+        elapsed: Elapsed,
+        model: &Model,
+        lifts: &[lifts::Lift],
+        today: CivilDay,
+        dice: &mut Dice,
+        faults: &mut Faults,
+    ) {
+        let Some(command) = self.choose(model, lifts, today, dice, faults) else { return };
+        let (reply, outcome) = oneshot::channel();
+        if inputs.offer(Input::Command { command: command.clone(), reply }).is_ok() {
+            self.pending.push((command, outcome, elapsed));
+        }
+    }
+
+    fn choose(
+        &mut self,
+        model: &Model,
+        lifts: &[lifts::Lift],
+        today: CivilDay,
+        dice: &mut Dice,
+        faults: &mut Faults,
+    ) -> Option<Command> {
+        let old = self.answered.len() as u64;
+        if old > 0 && faults.draw(dice, Fault::RequestRepeated, 200) {
+            return self.answered.values().nth(dice.below(old) as usize).map(|(command, ..)| command.clone());
+        }
+        if let Some(command) = self.unanswered.pop() {
+            faults.count(Fault::RequestRepeated);
+            return Some(command);
+        }
+        let action = self.action(model, lifts, today, dice, faults)?;
+        if old > 0 && faults.draw(dice, Fault::RequestReused, 60) {
+            let (command, ..) = self.answered.values().nth(dice.below(old) as usize)?;
+            return Some(Command { action, ..command.clone() });
+        }
+        self.asked += 1;
+        Some(Command { request: format!("request-{}", self.asked).into(), actor: Actor::local_admin(), action })
+    }
+
+    fn action(
+        &self,
+        model: &Model,
+        lifts: &[lifts::Lift],
+        today: CivilDay,
+        dice: &mut Dice,
+        faults: &mut Faults,
+    ) -> Option<Action> {
+        if faults.draw(dice, Fault::ArchiveChanged, 400) {
+            let entries = (0..dice.between(1, 3)).map(|_| entry(&dice.pick(lifts).code, today, dice));
+            return Some(Action::Upsert(entries.collect()));
+        }
+        let open: Vec<_> = model.open.keys().collect();
+        let alert = (*open.get(dice.below(open.len().max(1) as u64) as usize)?).clone();
+        // What becomes of orderly lifts is foretold: nobody interferes.
+        let is_orderly = |lift: &&lifts::Lift| lift.nature == Nature::Orderly;
+        let orderly = lifts.iter().filter(is_orderly).any(|lift| alert.subject.to_string() == lift.code);
+        let by_hand = !orderly && alert.subject != Subject::Service;
+        if by_hand && faults.draw(dice, Fault::AlertCleared, 300) {
+            return Some(Action::Clear { alert, note: None });
+        }
+        faults.draw(dice, Fault::AlertAcknowledged, 500).then_some(Action::Acknowledge { alert, note: None })
+    }
+
+    pub(crate) fn reload(&mut self, inputs: &Inputs, good: bool, policy: PolicyText) {
+        let (reply, outcome) = oneshot::channel();
+        if inputs.offer(Input::Policy { policy: policy.clone(), reply }).is_ok() {
+            self.policies.push((good, policy, outcome));
+        }
+    }
+
+    /// Looks at the answers. Returns the policy that is in force now, if there is a new one.
+    pub(crate) fn listen(&mut self, model: &mut Model) -> Result<Option<PolicyText>, String> {
+        for (command, mut receiver, at) in std::mem::take(&mut self.pending) {
+            match receiver.try_recv() {
+                Ok(outcome) => self.answer(command, outcome, at, model)?,
+                Err(TryRecvError::Empty) => self.pending.push((command, receiver, at)),
+                Err(TryRecvError::Closed) => self.unanswered.push(command),
+            }
+        }
+        let mut reloaded = None;
+        for (good, policy, mut receiver) in std::mem::take(&mut self.policies) {
+            match receiver.try_recv() {
+                Ok(Outcome::Done { .. }) if good => reloaded = Some(policy),
+                Ok(Outcome::Precondition { .. }) if !good => {}
+                Ok(other) => return Err(format!("a policy (good: {good}) was answered {other:?}")),
+                Err(TryRecvError::Empty) => self.policies.push((good, policy, receiver)),
+                Err(TryRecvError::Closed) => {}
+            }
+        }
+        Ok(reloaded)
+    }
+
+    /// The same request gets the same answer, and another one under its id none.
+    fn answer(&mut self, command: Command, outcome: Outcome, at: Elapsed, model: &mut Model) -> Result<(), String> {
+        let Some((first, known, since)) = self.answered.get(&command.request) else {
+            if let Outcome::Done { position, .. } = outcome {
+                model.answer(position, &command.request)?;
+            }
+            self.answered.insert(command.request.clone(), (command, outcome, at));
+            return Ok(());
+        };
+        let expected = if first.action == command.action { known } else { &Outcome::RequestReused };
+        if at - *since > REMEMBERED_MS || outcome == *expected {
+            return Ok(());
+        }
+        Err(format!("P2: request {} was answered {outcome:?}, and expected was {expected:?}", command.request))
+    }
+}
+
+fn entry(code: &str, today: CivilDay, dice: &mut Dice) -> Entry {
+    Entry::Lift(Lift {
+        code: DeviceCode::parse(code).expect("codes of the simulation are well formed"),
+        equipment: Equipment::Lift,
+        address: dice.chance(500).then(|| format!("{} Simulation Road", dice.below(100)).into()),
+        district: dice.chance(700).then(|| District::parse("640104").expect("it is a district")),
+        rescue_code: None,
+        firm: None,
+        use_unit: None,
+        keep_alive_s: dice.chance(500).then_some(60),
+        inspection_due: dice.chance(800).then(|| CivilDay(today.0 + dice.between(-2, 2) as i32)),
+    })
+}

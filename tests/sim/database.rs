@@ -1,0 +1,132 @@
+//! A store in memory that can be away, fail, and lose its answers.
+
+use std::sync::{Arc, Mutex};
+
+use vigil::model::alert::{Alert, AlertEvent};
+use vigil::model::archive::{Entry, EntryKind};
+use vigil::model::ids::AlertId;
+use vigil::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use vigil::model::time::Wall;
+use vigil::store::memory::MemoryStore;
+use vigil::store::{
+    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
+    StatusQuery, Store, StoreError,
+};
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Weather {
+    pub(crate) away: bool,
+    /// The next commit is not carried out.
+    pub(crate) fail: bool,
+    /// The next commit is carried out, and nobody hears of it.
+    pub(crate) lose_answer: bool,
+    /// The canary: whatever is stored, a batch fits.
+    pub(crate) unconditional: bool,
+}
+
+pub(crate) struct Database {
+    /// What is stored, for whoever checks it.
+    pub(crate) inner: MemoryStore,
+    weather: Mutex<Weather>,
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable { detail: "the simulation wants it to be away".to_owned() }
+}
+
+impl Database {
+    pub(crate) fn new() -> Self {
+        let options = Options { frame_retention_days: None, reject_retention_days: None, ..Options::default() };
+        Self { inner: MemoryStore::new(options), weather: Mutex::default() }
+    }
+
+    pub(crate) fn weather(&self, change: impl FnOnce(&mut Weather)) {
+        change(&mut self.weather.lock().expect("nobody panics with it"));
+    }
+
+    fn unless_away<'a, T: Send + 'a>(&'a self, ask: impl FnOnce(&'a MemoryStore) -> Fut<'a, T>) -> Fut<'a, T> {
+        if self.weather.lock().expect("nobody panics with it").away {
+            return Box::pin(std::future::ready(Err(unavailable())));
+        }
+        ask(&self.inner)
+    }
+}
+
+impl Store for Database {
+    fn id(&self) -> Fut<'_, u128> {
+        self.unless_away(|store| store.id())
+    }
+
+    fn checkpoint(&self) -> Fut<'_, Option<Checkpoint>> {
+        self.unless_away(|store| store.checkpoint())
+    }
+
+    fn commit(&self, batch: Arc<Batch>) -> Fut<'_, Committed> {
+        let now = {
+            let mut weather = self.weather.lock().expect("nobody panics with it");
+            let now = *weather;
+            (weather.fail, weather.lose_answer) = (false, false);
+            now
+        };
+        Box::pin(async move {
+            if now.away || now.fail {
+                return Err(unavailable());
+            }
+            let batch = if now.unconditional {
+                Arc::new(Batch { from: self.inner.checkpoint().await?, ..Batch::clone(&batch) })
+            } else {
+                batch
+            };
+            let committed = self.inner.commit(batch).await?;
+            if now.lose_answer { Err(unavailable()) } else { Ok(committed) }
+        })
+    }
+
+    fn reset_checkpoint(&self, to: Checkpoint) -> Fut<'_, ()> {
+        self.unless_away(|store| store.reset_checkpoint(to))
+    }
+
+    fn frames(&self, query: FrameQuery) -> Fut<'_, Vec<FrameRow>> {
+        self.unless_away(|store| store.frames(query))
+    }
+
+    fn scans(&self, query: ScanQuery) -> Fut<'_, Vec<ScanRow>> {
+        self.unless_away(|store| store.scans(query))
+    }
+
+    fn statuses(&self, query: StatusQuery) -> Fut<'_, Vec<Numbered<StatusRow>>> {
+        self.unless_away(|store| store.statuses(query))
+    }
+
+    fn rejects(&self, query: RejectQuery) -> Fut<'_, Vec<Numbered<RejectRow>>> {
+        self.unless_away(|store| store.rejects(query))
+    }
+
+    fn alert_events(&self, query: AlertQuery) -> Fut<'_, Vec<AlertEvent>> {
+        self.unless_away(|store| store.alert_events(query))
+    }
+
+    fn alert_events_after(&self, epoch: u32, seq: u64, limit: usize) -> Fut<'_, Vec<AlertEvent>> {
+        self.unless_away(|store| store.alert_events_after(epoch, seq, limit))
+    }
+
+    fn alert(&self, id: AlertId) -> Fut<'_, Option<Alert>> {
+        self.unless_away(|store| store.alert(id))
+    }
+
+    fn entry(&self, kind: EntryKind, code: String) -> Fut<'_, Option<Entry>> {
+        self.unless_away(|store| store.entry(kind, code))
+    }
+
+    fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
+        self.unless_away(|store| store.entries(kind, after, limit))
+    }
+
+    fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {
+        self.unless_away(|store| store.maintain(now))
+    }
+
+    fn ping(&self) -> Fut<'_, ()> {
+        self.unless_away(|store| store.ping())
+    }
+}

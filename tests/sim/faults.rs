@@ -1,0 +1,162 @@
+//! What can go wrong, counted; and what is broken on purpose, to see that it is found.
+
+use crate::dice::Dice;
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Fault { $($(#[$doc])* $name),+ }
+        impl Fault {
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+faults! {
+    // Devices and the network before the broker.
+    ReportLost,
+    ReportRepeated,
+    ReportReordered,
+    ReportLate,
+    ReportUnreadable,
+    FrameUnreadable,
+    FieldUnreadable,
+    TopicWrong,
+    PayloadMangled,
+    DeviceOutage,
+    DeviceClockWrong,
+    TerminalReboot,
+    TerminalReplaced,
+    // Between the broker and us.
+    Disconnect,
+    ReportRedelivered,
+    /// What is durable is told to a subscriber that has reconnected since.
+    AckStale,
+    MarkerLost,
+    QueueFull,
+    // Our disks.
+    WriteFailed,
+    SyncFailed,
+    SyncedAndDied,
+    SnapshotDamaged,
+    SnapshotUnfinished,
+    JournalsFull,
+    // The process.
+    CrashOfProcess,
+    CrashOfMachine,
+    TornTail,
+    PartOfTailKept,
+    Stall,
+    LongDowntime,
+    CleanStop,
+    Poisoned,
+    // The store.
+    StoreAway,
+    CommitSlow,
+    CommitFailed,
+    CommitAnswerLost,
+    /// The commit of a process that has died since.
+    CommitOrphaned,
+    // Clocks.
+    ClockForward,
+    ClockBackward,
+    ClockSetWhileDown,
+    // People and other systems.
+    WatcherSlow,
+    WatcherAway,
+    PolicyReload,
+    PolicyRefused,
+    ArchiveChanged,
+    RequestRepeated,
+    RequestReused,
+    AlertAcknowledged,
+    AlertCleared,
+}
+
+/// Something the simulated shell does wrong, which the simulation must find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Canary {
+    /// Messages are acknowledged as soon as they are received.
+    AckBeforeSync,
+    /// The disk says that it has synced, and hasn't.
+    SyncIsLie,
+    /// What is durable is taken to be of the present connection, whichever it was of.
+    AckForOtherConnection,
+    /// The store takes a batch whatever it holds already.
+    CommitWithoutCheckpoint,
+    /// A batch whose answer was lost is taken for stored.
+    CommitNotTriedAgain,
+    /// A watcher that comes back begins with the present.
+    ResumeFromHead,
+    /// An outbox that was cut short is not filled up by the restart.
+    ReplayAddsNothing,
+    /// Nobody wakes when something falls due.
+    NoTicks,
+    /// Markers count as heard that never came.
+    MarkersMadeUp,
+}
+
+impl Canary {
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::AckBeforeSync,
+        Self::SyncIsLie,
+        Self::AckForOtherConnection,
+        Self::CommitWithoutCheckpoint,
+        Self::CommitNotTriedAgain,
+        Self::ResumeFromHead,
+        Self::ReplayAddsNothing,
+        Self::NoTicks,
+        Self::MarkersMadeUp,
+    ];
+}
+
+/// Which faults a seed draws from, how often each was drawn, and the canary.
+pub(crate) struct Faults {
+    enabled: Vec<bool>,
+    pub(crate) drawn: Vec<u64>,
+    pub(crate) canary: Option<Canary>,
+    /// Once the end is near nothing more goes wrong, so that everything must come right.
+    pub(crate) over: bool,
+}
+
+impl Faults {
+    /// Every seed leaves some faults out: what hides behind a frequent fault shows where that one is missing.
+    pub(crate) fn new(dice: &mut Dice, canary: Option<Canary>) -> Self {
+        let enabled = Fault::ALL.iter().map(|_| dice.chance(600)).collect();
+        Self { enabled, drawn: vec![0; Fault::ALL.len()], canary, over: false }
+    }
+
+    pub(crate) fn is_enabled(&self, fault: Fault) -> bool {
+        self.enabled[fault as usize] && !self.over
+    }
+
+    /// Whether it happens now; counted if so.
+    pub(crate) fn draw(&mut self, dice: &mut Dice, fault: Fault, per_mille: u64) -> bool {
+        let happens = self.is_enabled(fault) && dice.chance(per_mille);
+        if happens {
+            self.count(fault);
+        }
+        happens
+    }
+
+    pub(crate) fn count(&mut self, fault: Fault) {
+        self.drawn[fault as usize] += 1;
+    }
+
+    pub(crate) fn has(&self, canary: Canary) -> bool {
+        self.canary == Some(canary)
+    }
+}
+
+impl Canary {
+    /// The promise that it breaks, as findings name it.
+    pub(crate) fn promise(self) -> &'static str {
+        match self {
+            Self::AckBeforeSync | Self::SyncIsLie | Self::AckForOtherConnection => "P1",
+            Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain => "P4",
+            Self::ResumeFromHead => "P3",
+            Self::ReplayAddsNothing => "P7",
+            Self::NoTicks | Self::MarkersMadeUp => "P5",
+        }
+    }
+}

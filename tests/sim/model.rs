@@ -1,0 +1,300 @@
+//! What is known to have been written and said, told from outside: a plain list of everything. It knows what devices
+//! sent, and nothing of how the core works.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use vigil::journal::{Entry, JournalReader, codec};
+use vigil::model::alert::{Alert, AlertEvent, AlertState};
+use vigil::model::frame::Reported;
+use vigil::model::ids::AlertId;
+use vigil::model::record::{Kind, Link, Record};
+use vigil::model::row::{Effects, Row};
+use vigil::model::time::{Elapsed, Wall};
+
+use crate::disk::Poisoned;
+use crate::lifts::Published;
+
+/// More published bytes than this aren't remembered one by one.
+const READ_RECORDS: usize = 4_096;
+const READ_BYTES: usize = 1 << 24;
+/// Events later than this after what they tell are delayed.
+const DELAYED_MS: i64 = 5_000;
+/// Rejects of one topic in an hour that are kept.
+const REJECTS_KEPT: usize = 100;
+
+/// One record of the inbox.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    pub(crate) hash: u32,
+    /// When it was taken, in time that nobody sets.
+    pub(crate) at: i64,
+    pub(crate) wall: Wall,
+    pub(crate) elapsed: Elapsed,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    Report(Option<u64>),
+    Link(Link),
+    Command(Box<str>),
+    Start,
+    Other,
+}
+
+/// One entry of the outbox.
+pub(crate) struct Told {
+    pub(crate) hash: u32,
+    pub(crate) effects: Effects,
+}
+
+#[derive(Default)]
+pub(crate) struct Model {
+    pub(crate) published: Vec<Published>,
+    /// By topic and payload; only looked up.
+    uids: HashMap<(Box<str>, Vec<u8>), u64>,
+    /// How many frames were published, and which of them were judged.
+    judged: Vec<bool>,
+    pub(crate) inbox: Vec<Taken>,
+    pub(crate) outbox: Vec<Told>,
+    /// Where the effects of a record stand.
+    by_cause: BTreeMap<u64, usize>,
+    /// The event with seq n is at n − 1, with its cause.
+    pub(crate) events: Vec<(u64, AlertEvent)>,
+    pub(crate) open: BTreeMap<AlertId, Alert>,
+    acknowledged: BTreeSet<u64>,
+    /// Positions of commands that were answered.
+    answered: BTreeMap<u64, Box<str>>,
+    /// By topic: what was set aside of it.
+    rejects: BTreeMap<Box<str>, usize>,
+    outbox_read_to: u64,
+}
+
+impl Model {
+    /// Whether a frame of this lift was judged.
+    pub(crate) fn spoke(&self, lift: usize) -> bool {
+        let of_it = |published: &&Published| published.lift == Some(lift);
+        let is_judged = |mark: &u64| self.judged[*mark as usize];
+        self.published.iter().filter(of_it).any(|published| published.marks.iter().any(is_judged))
+    }
+
+    pub(crate) fn frames(&self) -> u64 {
+        self.judged.len() as u64
+    }
+
+    /// Notes what is published, and gives it its uid. What is mangled beyond recognition shares one with its like.
+    pub(crate) fn publish(&mut self, topic: &str, payload: &[u8], published: Published) -> u64 {
+        let next = self.published.len() as u64;
+        let uid = *self.uids.entry((topic.into(), payload.to_vec())).or_insert(next);
+        if uid == next {
+            self.judged.resize(self.judged.len() + published.marks.len(), false);
+            self.published.push(published);
+        }
+        uid
+    }
+
+    /// P1: what is acknowledged is in the inbox.
+    pub(crate) fn acknowledge(&mut self, uid: u64) -> Result<(), String> {
+        self.acknowledged.insert(uid);
+        self.check_taken(uid)
+    }
+
+    fn check_taken(&self, uid: u64) -> Result<(), String> {
+        let is_it = |taken: &Taken| taken.what == What::Report(Some(uid));
+        if self.inbox.iter().rev().any(is_it) {
+            return Ok(());
+        }
+        Err(format!("P1: report {uid} was acknowledged and isn't in the inbox"))
+    }
+
+    pub(crate) fn answer(&mut self, position: u64, request: &str) -> Result<(), String> {
+        self.answered.insert(position, request.into());
+        self.check_answered(position)
+    }
+
+    fn check_answered(&self, position: u64) -> Result<(), String> {
+        let (request, at) = (&self.answered[&position], self.inbox.get(position as usize));
+        if at.is_some_and(|taken| taken.what == What::Command(request.clone())) {
+            return Ok(());
+        }
+        Err(format!("P1: request {request} was answered, and at its position {position} the inbox has {at:?}"))
+    }
+
+    /// After a crash: the journals end there, and with these hashes.
+    pub(crate) fn survive(&mut self, inbox: (u64, u32), outbox_next: u64) -> Result<(), String> {
+        let (next, hash) = inbox;
+        // Records may be there that were written as the process died, which nobody saw: they are read now.
+        if next <= self.inbox.len() as u64 {
+            let before = next.checked_sub(1).map(|last| self.inbox[last as usize].hash);
+            if before.is_some_and(|before| before != hash) {
+                return Err(format!("P1: the inbox before position {next} is not what it was"));
+            }
+            let lost = self.inbox.split_off(next as usize);
+            for taken in lost {
+                match taken.what {
+                    What::Report(Some(uid)) if self.acknowledged.contains(&uid) => self.check_taken(uid)?,
+                    _ => {}
+                }
+            }
+            if let Some((position, _)) = self.answered.range(next..).next() {
+                return self.check_answered(*position);
+            }
+        }
+        self.outbox_read_to = outbox_next.min(self.outbox.len() as u64);
+        Ok(())
+    }
+
+    /// Reads what was written since, and checks what it has to do with what was sent.
+    pub(crate) fn observe_inbox(&mut self, reader: &mut dyn JournalReader, at: i64) -> Result<(), String> {
+        let mut entries = Vec::new();
+        loop {
+            reader.read(self.inbox.len() as u64, READ_RECORDS, READ_BYTES, &mut entries).map_err(|e| e.to_string())?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            for Entry { pos, hash_after, payload } in entries.drain(..) {
+                let record = codec::decode_record(pos, payload).map_err(|e| e.to_string())?;
+                let Record { elapsed, wall, kind, .. } = record;
+                let what = match kind {
+                    Kind::Report { topic, payload } => What::Report(self.uids.get(&(topic, payload.to_vec())).copied()),
+                    Kind::Link(link) => What::Link(link),
+                    Kind::Command(command) => What::Command(command.request),
+                    Kind::Start { .. } => What::Start,
+                    _ => What::Other,
+                };
+                if self.inbox.last().is_some_and(|last| last.elapsed > elapsed) {
+                    return Err(format!("P7: elapsed time steps back at position {pos}"));
+                }
+                self.inbox.push(Taken { hash: hash_after, at, wall, elapsed, what });
+            }
+        }
+    }
+
+    pub(crate) fn observe_outbox(&mut self, reader: &mut dyn JournalReader) -> Result<(), String> {
+        let mut entries = Vec::new();
+        loop {
+            reader.read(self.outbox_read_to, READ_RECORDS, READ_BYTES, &mut entries).map_err(|e| e.to_string())?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            for entry in entries.drain(..) {
+                self.outbox_read_to = entry.pos + 1;
+                self.tell(entry)?;
+            }
+        }
+    }
+
+    fn tell(&mut self, entry: Entry) -> Result<(), String> {
+        let Entry { pos, hash_after, payload } = entry;
+        if let Some(told) = self.outbox.get(pos as usize) {
+            if told.hash == hash_after {
+                return Ok(());
+            }
+            return Err(format!("P7: after the restart the outbox says something else at position {pos}"));
+        }
+        let (cause, effects) = codec::decode_effects(payload).map_err(|e| e.to_string())?;
+        for row in &effects.rows {
+            self.take_row(row, cause)?;
+        }
+        for event in &effects.events {
+            self.take_event(event, cause)?;
+        }
+        self.by_cause.insert(cause, self.outbox.len());
+        self.outbox.push(Told { hash: hash_after, effects });
+        Ok(())
+    }
+
+    /// P2: a frame is judged once.
+    fn take_row(&mut self, row: &Row, cause: u64) -> Result<(), String> {
+        let Row::Frame(row) = row else { return Ok(()) };
+        let Some(What::Report(Some(uid))) = self.inbox.get(cause as usize).map(|taken| &taken.what) else {
+            return Err(format!("P2: the record at {cause} led to a frame and is no report"));
+        };
+        let published = &self.published[*uid as usize];
+        if published.lift.is_none() {
+            return Ok(());
+        }
+        let Reported::Known(mark) = row.frame.runs else { return Err(format!("P8: a good frame of {uid} was spoilt")) };
+        if !published.marks.contains(&mark) {
+            return Err(format!("P2: frame {mark} came out of report {uid}, which doesn't hold it"));
+        }
+        if std::mem::replace(&mut self.judged[mark as usize], true) {
+            let key = row.frame.key;
+            return Err(format!("P2: frame {mark} of {} ({key:?}) was judged twice, now at {cause}", row.device));
+        }
+        Ok(())
+    }
+
+    /// P3: events have numbers without a gap. P6: those that tell of the past say so.
+    fn take_event(&mut self, event: &AlertEvent, cause: u64) -> Result<(), String> {
+        let seq = self.events.len() as u64 + 1;
+        if (event.epoch, event.seq) != (1, seq) {
+            return Err(format!("P3: event {} follows on {}", event.cursor(), seq - 1));
+        }
+        if event.delayed != (event.published_at - event.at > DELAYED_MS) {
+            return Err(format!(
+                "P6: event {seq} of {} says {} and says delayed={}",
+                event.published_at, event.at, event.delayed
+            ));
+        }
+        let alert = &event.alert;
+        match alert.state {
+            AlertState::Open => _ = self.open.insert(alert.id.clone(), alert.clone()),
+            AlertState::Cleared if self.open.remove(&alert.id).is_none() => {
+                return Err(format!("P4: {} cleared and wasn't open", alert.id));
+            }
+            AlertState::Cleared => {}
+        }
+        self.events.push((cause, event.clone()));
+        Ok(())
+    }
+
+    /// P2 and P8: every record from `from` on that was judged led to its good frames, and its bad ones were set aside.
+    pub(crate) fn check_judged(&mut self, from: usize, to: u64, poisoned: &Poisoned) -> Result<(), String> {
+        for pos in from..to as usize {
+            let What::Report(uid) = self.inbox[pos].what else { continue };
+            let Some(uid) = uid else { return Err(format!("P1: nobody sent the report at {pos}")) };
+            if poisoned.contains(pos as u64) {
+                continue;
+            }
+            let published = &self.published[uid as usize];
+            if let Some(missing) =
+                published.marks.iter().find(|mark| published.lift.is_some() && !self.judged[**mark as usize])
+            {
+                return Err(format!("P2: frame {missing} of report {uid} at {pos} was not judged"));
+            }
+            self.check_rejects(pos, uid)?;
+        }
+        Ok(())
+    }
+
+    fn check_rejects(&mut self, pos: usize, uid: u64) -> Result<(), String> {
+        let expected = self.published[uid as usize].rejects;
+        let of_cause = self.by_cause.get(&(pos as u64)).map(|ix| &self.outbox[*ix].effects.rows);
+        let mut topic = None;
+        let found = of_cause.into_iter().flatten().filter(|row| match row {
+            Row::Reject(reject) => {
+                topic = Some(reject.topic.clone());
+                true
+            }
+            _ => false,
+        });
+        let found = found.count();
+        // What is beyond a topic's quota is only counted.
+        let kept = topic.map_or(usize::MAX, |topic| {
+            let kept = self.rejects.entry(topic).or_default();
+            *kept += found;
+            *kept
+        });
+        let is_expected = found == expected || (found < expected && kept >= REJECTS_KEPT);
+        let is_of_chaos = self.published[uid as usize].lift.is_none() && expected == 0;
+        if is_expected || is_of_chaos || (found == 0 && expected > 0 && self.is_quota_used()) {
+            return Ok(());
+        }
+        Err(format!("P8: {found} items of report {uid} at {pos} were set aside, and {expected} are bad"))
+    }
+
+    fn is_quota_used(&self) -> bool {
+        self.rejects.values().any(|kept| *kept >= REJECTS_KEPT)
+    }
+}

@@ -1,0 +1,92 @@
+//! Those around the service, and what befalls it.
+
+use vigil::model::time::CivilDay;
+
+use crate::disk::Failure;
+use crate::faults::Fault;
+use crate::world::{Check, World};
+
+impl World {
+    pub(crate) fn watch(&mut self) -> Check {
+        let Some(process) = &self.process else { return Ok(()) };
+        let watcher = self.dice.below(self.watchers.len() as u64) as usize;
+        let read = self.watchers[watcher].read(process, &self.model, self.now, &mut self.dice, &mut self.faults);
+        // What is neither in the outbox nor to be had from the store has to wait.
+        read.or_else(|error| if self.store_away_until > 0 { Ok(()) } else { Err(format!("P3: {error}")) })
+    }
+
+    pub(crate) fn ask(&mut self) -> Check {
+        let today = self.today();
+        let Some(process) = &self.process else { return Ok(()) };
+        let elapsed = process.elapsed(self.now);
+        let (model, lifts) = (&self.model, &self.lifts);
+        self.asker.ask(&process.inputs, elapsed, model, lifts, today, &mut self.dice, &mut self.faults);
+        Ok(())
+    }
+
+    /// The civil day where the policy's zone is, eight hours ahead of UTC.
+    pub(crate) fn today(&self) -> CivilDay {
+        CivilDay(((self.wall().0 + 8 * 3_600_000).div_euclid(86_400_000)) as i32)
+    }
+
+    pub(crate) fn people(&mut self) -> Check {
+        let Some(process) = &self.process else { return Ok(()) };
+        if self.faults.draw(&mut self.dice, Fault::PolicyReload, 40) {
+            let policy = self.policies.any(&mut self.dice);
+            self.asker.reload(&process.inputs, true, policy);
+        } else if self.faults.draw(&mut self.dice, Fault::PolicyRefused, 40) {
+            self.asker.reload(&process.inputs, false, self.policies.bad());
+        } else if self.faults.draw(&mut self.dice, Fault::CleanStop, 20) {
+            self.note("clean stop".to_owned());
+            return self.stop();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn misfortune(&mut self) -> Check {
+        if self.store_away_until == 0 && self.faults.draw(&mut self.dice, Fault::StoreAway, 60) {
+            self.store_away_until = self.now + self.dice.between(1_000, 1_500_000);
+            self.house.database.weather(|weather| weather.away = true);
+        }
+        if self.faults.draw(&mut self.dice, Fault::ClockForward, 20) {
+            self.set_clock(&[1_000, 10_000, 120_000, 3_600_000, 90_000_000]);
+        }
+        if self.faults.draw(&mut self.dice, Fault::ClockBackward, 20) {
+            self.set_clock(&[-1_000, -10_000, -120_000, -3_600_000, -90_000_000]);
+        }
+        if self.process.is_none() {
+            return Ok(());
+        }
+        if self.faults.draw(&mut self.dice, Fault::Disconnect, 120) {
+            let longest_ms = if self.dice.chance(200) { 300_000 } else { 8_000 };
+            let back_at = self.now + self.dice.between(200, longest_ms);
+            self.note("disconnect".to_owned());
+            if let Some((subscriber, around)) = self.around() {
+                subscriber.disconnect(around.broker, back_at);
+            }
+        }
+        if self.armed.is_none() && self.dice.chance(40) {
+            let failure = if self.dice.chance(500) { Failure::Undone } else { Failure::Done };
+            let needed = [(Failure::Undone, Fault::WriteFailed), (Failure::Done, Fault::SyncedAndDied)];
+            if needed.iter().any(|(which, fault)| *which == failure && self.faults.is_enabled(*fault)) {
+                let disk = if self.dice.chance(600) { &self.house.inbox } else { &self.house.outbox };
+                disk.arm(self.dice.below(8) as u32, failure);
+                self.armed = Some(failure);
+            }
+        }
+        if self.dice.chance(35) && !self.faults.over {
+            self.crash(true);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_clock(&mut self, by_ms: &[i64]) {
+        let by_ms = *self.dice.pick(by_ms);
+        self.note(format!("our clock is set by {by_ms} ms"));
+        self.jump_ms += by_ms;
+        self.set_first_at.get_or_insert(self.now);
+        if self.process.is_none() {
+            self.doubts.push((self.now - 400_000, self.now + 700_000));
+        }
+    }
+}

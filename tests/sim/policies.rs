@@ -1,0 +1,41 @@
+//! Rules to judge by: the shipped ones, variants that leave the foretold rules as they are, and one that can't be read.
+
+use vigil::model::record::PolicyText;
+
+use crate::dice::Dice;
+
+const ELEVATOR: &str = include_str!("../../config/rules/elevator.toml");
+const INSPECTION: &str = include_str!("../../config/rules/inspection.toml");
+
+pub(crate) struct Policies {
+    all: Vec<PolicyText>,
+}
+
+fn policy(elevator: &str) -> PolicyText {
+    PolicyText {
+        rules: vec![("elevator.toml".into(), elevator.into()), ("inspection.toml".into(), INSPECTION.into())],
+        zone: "Asia/Shanghai".into(),
+        tzdb: "sim".into(),
+        topic_prefix: "vigil/v1".into(),
+    }
+}
+
+impl Policies {
+    pub(crate) fn new(dice: &mut Dice) -> Self {
+        let renamed = ELEVATOR.replace("id = \"power-lost\"", "id = \"power-gone\"");
+        let slower = ELEVATOR.replace("for = \"120s\"", "for = \"90s\"");
+        assert!(renamed != ELEVATOR && slower != ELEVATOR, "the variants are no longer any");
+        let first = dice.below(2) as usize;
+        let mut all = vec![policy(ELEVATOR), policy(&renamed), policy(&slower)];
+        all.swap(0, first);
+        Self { all }
+    }
+
+    pub(crate) fn any(&self, dice: &mut Dice) -> PolicyText {
+        dice.pick(&self.all).clone()
+    }
+
+    pub(crate) fn bad(&self) -> PolicyText {
+        policy(&ELEVATOR.replace("when = \"code(41)\"", "when = \"code(41) &&\""))
+    }
+}
