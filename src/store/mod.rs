@@ -4,6 +4,7 @@
 //! must do, `memory` for tests. Which one it is stands in the URL.
 
 pub mod absent;
+pub mod batches;
 mod columns;
 pub mod error;
 pub mod known;

@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::batches::Batches;
 use super::known::{Known, KnownStore};
 use super::{Batch, Checkpoint, Store, StoreError};
-use crate::journal::codec::{self, CodecError};
-use crate::journal::{Entry, Identity, JournalError, JournalReader};
-use crate::limits;
+use crate::journal::codec::CodecError;
+use crate::journal::{Identity, JournalError, JournalReader};
 use crate::observe::{StoreRecovered, StoreStalled, emit};
 use crate::spine::driver::Vitals;
 use crate::spine::input::{Inputs, SHUT};
 
-/// A batch waits so long for more to join it, unless it is full: fewer commits, and nobody waits for the store.
-const LINGER: Duration = Duration::from_millis(50);
+/// Batches begin so far apart, unless they are full: fewer commits, and nobody waits for the store.
+const BATCH_EVERY: Duration = Duration::from_millis(200);
 /// How often what is known of the store is noted anew.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
@@ -31,6 +31,8 @@ pub enum WriterError {
     Journal(#[from] JournalError),
     #[error("the outbox's entry at position {pos} can't be read: {error}")]
     Entry { pos: u64, error: CodecError },
+    #[error("the outbox's reader has failed: {0}")]
+    Reading(String),
     #[error("the database and the journals don't belong together: {why}. `vigil recover` lists the ways on")]
     Apart { why: String },
 }
@@ -91,47 +93,15 @@ impl Writer {
         let Some((id, stored)) = retry(&self.store, &self.vitals, &shutdown, ask).await? else {
             return Ok(());
         };
-        let mut at = self.begin(stored)?;
-        let mut from = stored;
+        let at = self.begin(stored)?;
         if self.known.read().is_ok_and(|known| known.store.is_some_and(|before| before != id)) {
             tracing::warn!("this store is another one than before; it gets what the outbox holds");
         }
-        let mut noted = self.note(id, at).await;
-        self.inputs.open();
-        loop {
-            self.vitals.stored_to.store(at.position, Ordering::Release);
-            if noted.elapsed() >= NOTE_EVERY {
-                noted = self.note(id, at).await;
-            }
-            if *self.released.borrow_and_update() <= at.position {
-                self.vitals.store_stalled_ms.store(0, Ordering::Relaxed);
-                if shutdown.is_cancelled() {
-                    return Ok(());
-                }
-                tokio::select! {
-                    changed = self.released.changed() => if changed.is_err() { return Ok(()) },
-                    () = shutdown.cancelled() => {}
-                }
-                tokio::time::sleep(LINGER).await;
-                continue;
-            }
-            let batch = Arc::new(self.batch(from, at)?);
-            if !self.commit(&batch, &shutdown).await? {
-                return Ok(());
-            }
-            at = batch.to;
-            from = Some(at);
-        }
-    }
-
-    /// Notes that store and journals belonged together up to here. Returns when.
-    async fn note(&mut self, id: u128, at: Checkpoint) -> Instant {
-        let (note, known) = (self.known.clone(), Known { store: Some(id), at });
-        let written = tokio::task::spawn_blocking(move || note.write(&known)).await;
-        if let Err(error) = written.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
-            tracing::warn!(%error, "the store could not be noted beside the journals: a start without it would wait for it");
-        }
-        Instant::now()
+        let Self { store, outbox, identity, released, vitals, inputs, known } = self;
+        let mut storing = Storing { store, released, vitals, known, id, noted_at: Instant::now(), shutdown };
+        storing.note(at).await;
+        inputs.open();
+        storing.run(Batches::new(outbox, identity.epoch, stored, at), at).await
     }
 
     /// Where to go on, if the store and the outbox fit together.
@@ -175,29 +145,96 @@ impl Writer {
         self.outbox.read(last, 1, 1, &mut entries)?;
         Ok(entries.first().map(|entry| entry.hash_after))
     }
+}
 
-    /// What comes after `at`, as much as one transaction should hold.
-    pub fn batch(&mut self, from: Option<Checkpoint>, at: Checkpoint) -> Result<Batch, WriterError> {
-        let mut entries = Vec::new();
-        self.outbox.read(at.position, limits::BATCH_ROWS, limits::BATCH_BYTES / 2, &mut entries)?;
-        let mut to = Checkpoint { epoch: self.identity.epoch, ..at };
-        let mut effects = Vec::with_capacity(entries.len());
-        for Entry { pos, hash_after, payload } in entries {
-            let (_, of_one) = codec::decode_effects(payload).map_err(|error| WriterError::Entry { pos, error })?;
-            effects.push(of_one);
-            to = Checkpoint { position: pos + 1, hash: hash_after, ..to };
+/// A writer that has met its store.
+struct Storing {
+    store: Arc<dyn Store>,
+    released: watch::Receiver<u64>,
+    vitals: Arc<Vitals>,
+    known: KnownStore,
+    /// The store's own.
+    id: u128,
+    noted_at: Instant,
+    shutdown: CancellationToken,
+}
+
+impl Storing {
+    /// Stores what comes after `at`, until the shutdown and the end of what is there.
+    async fn run(mut self, mut batches: Batches, mut at: Checkpoint) -> Result<(), WriterError> {
+        let mut due = Instant::now();
+        self.vitals.store_stalled_ms.store(0, Ordering::Relaxed);
+        loop {
+            self.vitals.stored_to.store(at.position, Ordering::Release);
+            if self.noted_at.elapsed() >= NOTE_EVERY {
+                self.note(at).await;
+            }
+            if !batches.is_full() {
+                if batches.is_empty() && !self.is_more_than(batches.next()).await {
+                    return Ok(());
+                }
+                tokio::select! {
+                    () = tokio::time::sleep_until(due.into()) => {}
+                    () = self.shutdown.cancelled() => {}
+                }
+                batches = fill(batches).await?;
+            }
+            due = Instant::now() + BATCH_EVERY;
+            if batches.is_empty() {
+                continue;
+            }
+            let batch = Arc::new(batches.take());
+            let (stored, filled) = tokio::join!(self.commit(&batch), fill(batches));
+            if !stored? {
+                return Ok(());
+            }
+            batches = filled?;
+            at = batch.to;
         }
-        Ok(Batch { from, to, effects })
+    }
+
+    /// Waits until the outbox goes on after `next`. `false`: it doesn't, and the shutdown came.
+    async fn is_more_than(&mut self, next: u64) -> bool {
+        while *self.released.borrow_and_update() <= next {
+            if self.shutdown.is_cancelled() {
+                return false;
+            }
+            tokio::select! {
+                changed = self.released.changed() => if changed.is_err() { return false },
+                () = self.shutdown.cancelled() => {}
+            }
+        }
+        true
     }
 
     /// Whether it was stored; `false`: shutdown came first.
-    async fn commit(&mut self, batch: &Arc<Batch>, shutdown: &CancellationToken) -> Result<bool, WriterError> {
+    async fn commit(&self, batch: &Arc<Batch>) -> Result<bool, WriterError> {
         let attempt = |store: Arc<dyn Store>| -> Attempt<()> {
             let batch = Arc::clone(batch);
             Box::pin(async move { store_once(&*store, batch).await })
         };
-        Ok(retry(&self.store, &self.vitals, shutdown, attempt).await?.is_some())
+        let stored = retry(&self.store, &self.vitals, &self.shutdown, attempt).await?.is_some();
+        if stored {
+            self.vitals.store_stalled_ms.store(0, Ordering::Relaxed);
+        }
+        Ok(stored)
     }
+
+    /// Notes that store and journals belonged together up to here.
+    async fn note(&mut self, at: Checkpoint) {
+        let (note, known) = (self.known.clone(), Known { store: Some(self.id), at });
+        let written = tokio::task::spawn_blocking(move || note.write(&known)).await;
+        if let Err(error) = written.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+            tracing::warn!(%error, "the store could not be noted beside the journals: a start without it would wait for it");
+        }
+        self.noted_at = Instant::now();
+    }
+}
+
+/// Reads on, on a thread that may wait for the disk. Not to be dropped half-way: the reader would be gone.
+async fn fill(mut batches: Batches) -> Result<Batches, WriterError> {
+    let filling = tokio::task::spawn_blocking(move || batches.fill().map(|()| batches));
+    filling.await.unwrap_or_else(|error| Err(WriterError::Reading(error.to_string())))
 }
 
 type Attempt<T> = std::pin::Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;

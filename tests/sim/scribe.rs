@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
+use vigil::store::batches::Batches;
 use vigil::store::writer::{Writer, WriterError, store_once};
 use vigil::store::{Batch, Checkpoint, Store as _, StoreError};
 
@@ -11,11 +12,14 @@ use crate::dice::Dice;
 use crate::faults::{Canary, Fault, Faults};
 
 pub(crate) struct Scribe {
-    writer: Writer,
+    /// Until it has met the store.
+    writer: Option<Writer>,
+    /// From then on.
+    batches: Option<Batches>,
     database: Arc<Database>,
     doing: Doing,
-    /// What the store is known to hold; `None` in it: nothing was ever stored.
-    at: Option<(Option<Checkpoint>, Checkpoint)>,
+    /// What the store is known to hold.
+    at: Option<Checkpoint>,
     /// Since when nothing could be stored.
     pub(crate) stalled_since: Option<i64>,
 }
@@ -28,16 +32,16 @@ enum Doing {
 
 impl Scribe {
     pub(crate) fn new(writer: Writer, database: Arc<Database>) -> Self {
-        Self { writer, database, doing: Doing::Nothing, at: None, stalled_since: None }
+        Self { writer: Some(writer), batches: None, database, doing: Doing::Nothing, at: None, stalled_since: None }
     }
 
     pub(crate) fn stored_to(&self) -> u64 {
-        self.at.map_or(0, |(_, at)| at.position)
+        self.at.map_or(0, |at| at.position)
     }
 
     pub(crate) fn next_at(&self, released: u64) -> i64 {
         match &self.doing {
-            Doing::Nothing if self.at.is_some_and(|(_, at)| released <= at.position) => i64::MAX,
+            Doing::Nothing if self.at.is_some_and(|at| released <= at.position) => i64::MAX,
             Doing::Nothing => 0,
             Doing::Waiting { until, .. } => *until,
             Doing::Committing { applies_at, answers_at, applied, .. } => {
@@ -82,9 +86,9 @@ impl Scribe {
         dice: &mut Dice,
         faults: &mut Faults,
     ) -> Result<(), WriterError> {
-        let Some((from, at)) = self.at else {
+        let Some((at, batches)) = self.at.zip(self.batches.as_mut()) else {
             match self.database.checkpoint().now_or_never().expect("a store in memory answers at once") {
-                Ok(stored) => self.at = Some((stored, self.writer.begin(stored)?)),
+                Ok(stored) => self.meet(stored)?,
                 Err(error) if error.is_transient() => self.wait(now, None, dice),
                 Err(error) => return Err(error.into()),
             }
@@ -93,7 +97,10 @@ impl Scribe {
         let batch = match batch {
             Some(batch) => batch,
             None if released <= at.position => return Ok(()),
-            None => Arc::new(self.writer.batch(from, at)?),
+            None => {
+                batches.fill()?;
+                Arc::new(batches.take())
+            }
         };
         let slow = faults.draw(dice, Fault::CommitSlow, 50);
         let takes_ms = if slow { dice.between(1_000, 20_000) } else { dice.between(1, 60) };
@@ -104,6 +111,14 @@ impl Scribe {
         }
         let applies_at = now + dice.between(0, takes_ms);
         self.doing = Doing::Committing { batch, applies_at, answers_at: now + takes_ms, applied: None };
+        Ok(())
+    }
+
+    fn meet(&mut self, stored: Option<Checkpoint>) -> Result<(), WriterError> {
+        let mut writer = self.writer.take().expect("it meets its store once");
+        let at = writer.begin(stored)?;
+        self.at = Some(at);
+        self.batches = Some(Batches::new(writer.outbox, writer.identity.epoch, stored, at));
         Ok(())
     }
 
@@ -123,7 +138,7 @@ impl Scribe {
             Err(error) if !error.is_transient() => return Err(error.into()),
             _ => {
                 self.stalled_since = None;
-                self.at = Some((Some(batch.to), batch.to));
+                self.at = Some(batch.to);
             }
         }
         Ok(())
