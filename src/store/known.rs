@@ -113,7 +113,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let [data, copy] = ["data", "copy"].map(|name| dir.path().join(name));
         for folder in [&data, &copy] {
-            JOURNALS.map(|name| fs::create_dir_all(folder.join(name)).unwrap());
+            JOURNALS.iter().for_each(|name| fs::create_dir_all(folder.join(name)).unwrap());
         }
         let note = KnownStore::new(&data);
         assert_eq!(note.read().unwrap_err(), "they have met none yet");
