@@ -311,3 +311,60 @@ fn jittered(span: Duration) -> Duration {
     let random = RandomState::new().hash_one(0) % 512;
     span * (512 + u32::try_from(random).unwrap_or_default()) / 1_024
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Journal as _;
+    use crate::journal::memory::MemoryDisk;
+    use crate::store::memory::MemoryStore;
+
+    const IDENTITY: Identity = Identity { id: 5, epoch: 1 };
+
+    /// A writer between an outbox that has been trimmed, and a store that has `stored` of it; or of none.
+    async fn check(stored: impl FnOnce(u64, u64) -> Option<u64>) -> Result<(), String> {
+        let disk = MemoryDisk::with_segments_of(IDENTITY, 100);
+        let (mut outbox, _) = disk.open();
+        let mut hashes = vec![outbox.hash()];
+        for _ in 0..20 {
+            outbox.append(&[7; 30]).unwrap();
+            hashes.push(outbox.hash());
+        }
+        outbox.release().unwrap();
+        outbox.trim(10).unwrap();
+        let (first, next) = (outbox.first(), outbox.next());
+        assert!(first > 1 && first < next);
+        let store = MemoryStore::new(crate::store::Options::default());
+        if let Some(position) = stored(first, next) {
+            let hash = hashes.get(position as usize).copied().unwrap_or_default();
+            store.reset_checkpoint(Checkpoint { journal: 5, epoch: 1, position, hash }).await.unwrap();
+        }
+        let (queue, _inputs) = std::sync::mpsc::sync_channel(1);
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer {
+            store: Arc::new(store),
+            outbox: outbox.reader(),
+            identity: IDENTITY,
+            released: watch::channel(next).1,
+            vitals: Arc::default(),
+            inputs: Inputs::new(queue),
+            known: KnownStore::new(folder.path()),
+        };
+        writer.check(Duration::from_secs(10)).await.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_store_that_lacks_what_is_trimmed_is_refused() {
+        assert_eq!(check(|first, _| Some(first)).await, Ok(()));
+        assert_eq!(check(|_, next| Some(next)).await, Ok(()));
+        let empty = check(|_, _| None).await.unwrap_err();
+        assert!(empty.contains("the database is empty, but the outbox begins at"), "{empty}");
+        let restored = check(|first, _| Some(first - 1)).await.unwrap_err();
+        assert!(restored.contains("and the outbox begins at"), "{restored}");
+        let ahead = check(|_, next| Some(next + 1)).await.unwrap_err();
+        assert!(ahead.contains("and the outbox ends at"), "{ahead}");
+        for why in [empty, restored, ahead] {
+            assert!(why.contains("`vigil recover`"), "{why}");
+        }
+    }
+}

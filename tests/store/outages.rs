@@ -99,6 +99,38 @@ fn a_crash_between_the_move_and_the_end_of_a_day_changes_nothing() {
     });
 }
 
+/// Flow: the server and all its processes stand still, as on a machine whose disk hangs, while a batch is to be stored; then
+/// they go on.
+/// Asserts: the batch is given up in its time, and so are further attempts; afterwards it is stored once.
+#[test]
+fn a_server_that_stops_answering_is_given_up() {
+    run(|| async {
+        let server = Postgres::start(true);
+        let mut world = World::postgres(server.database(), Options { commit_limit_ms: 300, ..OPTIONS }).await;
+        world.commit(vec![rows::frames(&[frame(device(1), 1, now())])]).await;
+        let batch = world.batch(vec![rows::frames(&[frame(device(1), 2, now())])]);
+
+        server.freeze();
+        for _ in 0..3 {
+            let begun = Instant::now();
+            let error = world.store.commit(batch.clone()).await.unwrap_err();
+            assert!(error.is_transient(), "{error}");
+            assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+        }
+        server.thaw();
+        // What was given up may arrive all the same, or hold its lock for another moment.
+        let begun = Instant::now();
+        loop {
+            match world.store.commit(batch.clone()).await {
+                Ok(_) => break,
+                Err(StoreError::CheckpointMoved { stored, .. }) if stored == Some(batch.to) => break,
+                Err(error) => assert!(error.is_transient() && begun.elapsed() < Duration::from_secs(20), "{error}"),
+            }
+        }
+        assert_eq!(world.frames(device(1)).await.len(), 2);
+    });
+}
+
 /// Whoever retries after a lost answer learns that it was stored after all.
 #[test]
 fn a_lost_answer_can_be_asked_for() {

@@ -13,6 +13,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 const USER: &str = "vigil";
 /// Starting also replays the log after a crash.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -71,6 +73,29 @@ impl Postgres {
     /// As a crash would: nothing is written any more.
     pub(crate) fn kill(&mut self) {
         self.end("KILL");
+    }
+
+    /// Makes the server and all its processes stand still.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// To the server first, so that it begins no further process in between.
+    fn signal(&self, signal: Signal) {
+        let pid_file = fs::read_to_string(self.data().join("postmaster.pid")).expect("it runs");
+        let server = pid_file.lines().next().expect("the first line is its number");
+        let send = |pid: &str| {
+            let pid = pid.parse().ok().and_then(Pid::from_raw).expect("a number of a process");
+            // A child may have ended by itself.
+            let _ended = kill_process(pid, signal);
+        };
+        send(server);
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).expect("Linux tells them");
+        children.split_whitespace().for_each(send);
     }
 
     /// What happens when this process dies: the pipe closes, and nothing is said. Returns the folder that was in use.
