@@ -37,6 +37,25 @@ pub(super) enum LinkError {
     SubscriptionUnanswered(Duration),
 }
 
+impl LinkError {
+    /// A word for metrics.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::NotConnected(_) => "not-connected",
+            Self::Lost(_) => "lost",
+            Self::NotTaken(_) => "not-taken",
+            Self::FilterRefused { .. } => "filter-refused",
+            Self::SubscriptionUnanswered(_) => "subscription-unanswered",
+        }
+    }
+
+    /// Whether there was a session that has ended by it.
+    pub(super) fn ends_session(&self) -> bool {
+        !matches!(self, Self::Refused(_) | Self::NotConnected(_))
+    }
+}
+
 fn refusal(code: ConnectReturnCode) -> &'static str {
     match code {
         ConnectReturnCode::Success => "no reason given",

@@ -20,6 +20,7 @@ use super::mqtt::{Connection, Event, LinkError, Message};
 use super::options::MqttOptions;
 use crate::clock::Clock;
 use crate::model::record::Link;
+use crate::observe::{Connected, Disconnected, emit, not_connected_yet};
 use crate::spine::input::{DurableWatch, Input, Inputs, NotTaken};
 
 /// How often a full queue is tried again.
@@ -49,6 +50,7 @@ pub async fn run(
     if !faults.is_empty() {
         return Err(IngestError::Options(faults));
     }
+    not_connected_yet();
     let seed = RandomState::new().build_hasher().finish();
     Subscriber {
         backoff: Backoff::new(options.backoff_min, options.backoff_max, seed),
@@ -94,6 +96,18 @@ enum End {
     Link(LinkError),
 }
 
+impl End {
+    /// Why a session has ended, in a word and in words; `None`: we end ourselves.
+    fn reason(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Shutdown | Self::SpineEnded => None,
+            Self::Withheld => Some(("withheld", "the journals are nearly full".into())),
+            Self::NoRoom => Some(("no-room", "nothing could be taken for too long".into())),
+            Self::Link(error) => Some((error.reason(), error.to_string())),
+        }
+    }
+}
+
 impl From<LinkError> for End {
     fn from(error: LinkError) -> Self {
         Self::Link(error)
@@ -111,11 +125,10 @@ impl Subscriber {
                 End::Shutdown => return Ok(()),
                 End::SpineEnded => return Err(IngestError::SpineEnded),
                 End::Withheld => info!("the broker keeps what devices send until the journals have room again"),
-                End::NoRoom => {
-                    warn!("left the broker: nothing could be taken for {:?}", self.pause_max());
-                }
                 End::Link(error @ LinkError::FilterRefused { .. }) => error!("{error}"),
-                End::Link(error) => warn!("{error}"),
+                End::Link(error) if !error.ends_session() => warn!("{error}"),
+                // Told already, as the end of a session.
+                End::NoRoom | End::Link(_) => {}
             }
             let wait = self.backoff.next_wait();
             info!("connecting to the broker again in {} ms", wait.as_millis());
@@ -133,11 +146,8 @@ impl Subscriber {
             opened = Connection::open(&self.options) => opened?,
         };
         self.connections += 1;
-        self.counters.connections.increment(1);
-        info!(
-            connection = self.connections,
-            session_present, "connected to {}:{}", self.options.host, self.options.port
-        );
+        let broker = format!("{}:{}", self.options.host, self.options.port);
+        emit(Connected { broker: &broker, resumed: session_present });
         if !session_present && self.subscribed {
             warn!("the broker has forgotten our session: what it held for us is lost");
         }
@@ -152,6 +162,9 @@ impl Subscriber {
         let connection = session.finish(&end).await;
         if matches!(end, End::Shutdown | End::Withheld | End::NoRoom) {
             connection.close().await;
+        }
+        if let Some((reason, detail)) = end.reason() {
+            emit(Disconnected { reason, detail: &detail });
         }
         // A clean end needs no `Down`: the next record after it will be a `Start`, which implies one.
         if !matches!(end, End::Shutdown | End::SpineEnded) {
@@ -409,7 +422,6 @@ struct Counters {
     received: [Counter; 3],
     acknowledged: Counter,
     dropped: Counter,
-    connections: Counter,
 }
 
 impl Counters {
@@ -418,7 +430,6 @@ impl Counters {
             received: ["0", "1", "2"].map(|qos| counter!("vigil_ingest_received_total", "qos" => qos)),
             acknowledged: counter!("vigil_ingest_acknowledged_total"),
             dropped: counter!("vigil_ingest_dropped_total", "reason" => "no-room"),
-            connections: counter!("vigil_ingest_connections_total"),
         }
     }
 
