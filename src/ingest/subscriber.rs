@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use metrics::{Counter, counter};
 use tokio::select;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, trace, warn};
 
@@ -154,14 +154,23 @@ impl Subscriber {
         self.subscribed &= session_present;
 
         self.tell(Link::Up).await?;
+        let shutdown = self.shutdown.clone();
         let mut session = Session::new(self, connection);
-        let end = match session.serve().await {
-            Ok(never) => match never {},
-            Err(end) => end,
+        let (end, may_write) = select! {
+            biased;
+            served = session.serve() => match served {
+                Ok(never) => match never {},
+                Err(end) => {
+                    let may_write = matches!(end, End::Shutdown | End::Withheld | End::NoRoom);
+                    (end, may_write)
+                }
+            },
+            // It waits for a broker that takes nothing, with a packet half sent.
+            () = grace_ends(&shutdown) => (End::Shutdown, false),
         };
-        let connection = session.finish(&end).await;
-        if matches!(end, End::Shutdown | End::Withheld | End::NoRoom) {
-            connection.close().await;
+        if may_write {
+            // Nobody waits for a broker that takes nothing. What was not acknowledged is sent again.
+            let _late = timeout(GRACE + GRACE, async { session.finish(&end).await.close().await }).await;
         }
         if let Some((reason, detail)) = end.reason() {
             emit(Disconnected { reason, detail: &detail });
@@ -223,6 +232,8 @@ struct Session<'a> {
     /// Ticks once we are subscribed, at first at once.
     marker_timer: Option<Interval>,
     subscribe_by: Instant,
+    /// When something last came from the broker, or could not have, because reading paused.
+    heard_at: Instant,
     /// Found no room, and since when. Nothing is read before it is placed: what follows must not overtake it.
     parked: Option<(Arrival, Instant)>,
     /// When something last became durable, or nothing waited for it.
@@ -239,6 +250,7 @@ impl<'a> Session<'a> {
             markers: Markers::new(shared.nonce, shared.connections),
             marker_timer: None,
             subscribe_by: now + shared.options.connect_within,
+            heard_at: now,
             parked: None,
             moved_at: now,
             warned: false,
@@ -273,12 +285,17 @@ impl<'a> Session<'a> {
                 }
                 () = sleep(RETRY), if self.parked.is_some() => {}
                 event = self.connection.next(), if self.parked.is_none() => self.handle(event?)?,
+                // After reading: what has come and only waits to be read is no silence.
+                () = sleep_until(self.heard_at + self.shared.options.silent_max), if self.parked.is_none() => {
+                    return Err(LinkError::Silent(self.shared.options.silent_max).into());
+                }
             }
             self.place_parked()?;
         }
     }
 
     fn handle(&mut self, event: Event) -> Result<(), End> {
+        self.heard_at = Instant::now();
         match event {
             Event::Message(message) => {
                 let arrival = self.receive(message);
@@ -359,7 +376,10 @@ impl<'a> Session<'a> {
 
     fn place_parked(&mut self) -> Result<(), End> {
         match self.parked.take() {
-            Some((arrival, since)) => self.place(arrival, Some(since)),
+            Some((arrival, since)) => {
+                self.heard_at = Instant::now();
+                self.place(arrival, Some(since))
+            }
             None => Ok(()),
         }
     }
@@ -396,18 +416,21 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Sends the last acknowledgements, as far as `end` lets it, and gives the connection back.
+    /// Sends the last acknowledgements and gives the connection back.
     async fn finish(mut self, end: &End) -> Connection {
         let deadline = Instant::now() + if matches!(end, End::Shutdown) { GRACE } else { Duration::ZERO };
-        if matches!(end, End::Shutdown | End::Withheld | End::NoRoom) {
-            while self.acknowledge().await.is_ok() && !self.ledger.is_empty() {
-                if !matches!(timeout_at(deadline, self.shared.durable.changed()).await, Ok(Ok(()))) {
-                    break;
-                }
+        while self.acknowledge().await.is_ok() && !self.ledger.is_empty() {
+            if !matches!(timeout_at(deadline, self.shared.durable.changed()).await, Ok(Ok(()))) {
+                break;
             }
         }
         self.connection
     }
+}
+
+async fn grace_ends(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    sleep(GRACE).await;
 }
 
 async fn tick(timer: Option<&mut Interval>) {
