@@ -10,12 +10,18 @@ mod support;
 mod books;
 #[path = "crash/broker.rs"]
 mod broker;
+#[path = "crash/floods.rs"]
+mod floods;
 #[path = "crash/kills.rs"]
 mod kills;
 #[path = "crash/link.rs"]
 mod link;
+#[path = "crash/outage.rs"]
+mod outage;
 #[path = "crash/stops.rs"]
 mod stops;
+#[path = "crash/watchers.rs"]
+mod watchers;
 
 /// How much longer than usual the loads last.
 fn longer() -> u32 {

@@ -398,6 +398,13 @@ impl<'a> Session<'a> {
 
     async fn send_marker(&mut self) -> Result<(), LinkError> {
         self.warn_if_stuck();
+        // The first one of a connection may be older than the record of its beginning, which waits for the disk, and
+        // then proves nothing. The second one comes soon.
+        if self.markers.is_first()
+            && let Some(timer) = &mut self.marker_timer
+        {
+            timer.reset_after(self.shared.options.marker_every / 20);
+        }
         let payload = self.markers.send(self.shared.clock.elapsed());
         self.connection.publish(&self.shared.marker_topic, payload).await
     }

@@ -131,6 +131,13 @@ impl Books {
         }
     }
 
+    /// Rows came into their tables in the order in which the reports had come.
+    pub(crate) fn check_order(&self) {
+        let earlier = "SELECT count(*) FROM (SELECT received_at, lag(received_at) OVER (PARTITION BY tableoid ORDER BY ctid)
+                       AS before FROM frame) AS f WHERE received_at < before";
+        assert_eq!(self.number(earlier), 0, "rows were stored out of order");
+    }
+
     /// Alerts on lifts.
     fn alerts(&self) -> Alerts {
         let sql = "SELECT subject, rule, count(*) FROM alert WHERE subject <> 'vigil' GROUP BY subject, rule";
@@ -194,7 +201,10 @@ impl Books {
             .collect();
         let differ = stored.iter().zip(&seen).find(|(stored, seen)| stored != seen);
         assert_eq!(differ, None, "the store and the watcher were told different things");
-        assert_eq!(stored.len(), seen.len(), "the store and the watcher know different numbers of events");
+        let shared = stored.len().min(seen.len());
+        let (only_stored, only_seen) = (&stored[shared..], &seen[shared..]);
+        assert!(only_stored.is_empty(), "the watcher wasn't told of {only_stored:?}");
+        assert!(only_seen.is_empty(), "the store doesn't have {only_seen:?}");
         assert!(stored.iter().zip(1..).all(|((epoch, seq, _), n)| (*epoch, *seq) == (1, n)), "the seqs have gaps");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use vigil::proto::v1::AlertEventKind;
+
 use crate::books::{Books, as_acknowledged_by_the_service, number_of};
 use crate::support::fleet::{Fleet, Plan};
 use crate::support::mosquitto::{Mosquitto, Settings};
@@ -9,7 +11,7 @@ use crate::support::postgres::Postgres;
 use crate::support::proxy::{Holds, Proxy};
 use crate::support::service::Service;
 use crate::support::wait;
-use crate::support::watcher::Watcher;
+use crate::support::watcher::{Seen, Watcher};
 
 const PLAN: Plan = Plan { lifts: 400, boot: 1, reports_per_s: 400, last: Duration::from_secs(75) };
 const CUTS: u32 = 4;
@@ -33,14 +35,23 @@ impl Link {
         let again = wait::is_soon(NOTICED_WITHIN, || self.proxy.connections() > before);
         assert!(again, "{what}: the service doesn't notice:\n{}", self.service.log());
         let took = began.elapsed();
-        self.await_connected(what);
+        self.await_heard(what);
         println!("{what}: connected anew after {} ms", took.as_millis());
         took
     }
 
-    fn await_connected(&self, what: &str) {
-        let connected = wait::is_soon(BACK_WITHIN, || self.service.metric("vigil_mqtt_connected") == 1.0);
-        assert!(connected, "{what}: no connection again:\n{}", self.service.log());
+    /// Until a marker sent on the newest connection has come back, and whoever was told that we are blind was told
+    /// that it is over.
+    fn await_heard(&self, what: &str) {
+        let blind = |kind: &str| {
+            let of = format!("vigil_alert_transitions_total{{rule=\"ingest-blind\",kind=\"{kind}\"");
+            self.service.metric(&of)
+        };
+        let heard = || {
+            let marker_on = self.proxy.heard().marker_on;
+            marker_on == self.proxy.connections() && blind("opened") == blind("cleared")
+        };
+        assert!(wait::is_soon(BACK_WITHIN, heard), "{what}: nothing is heard again:\n{}", self.service.log());
     }
 }
 
@@ -61,7 +72,7 @@ fn a_link_that_breaks_or_falls_silent_is_noticed_left_and_found_again() {
     let watcher = Watcher::start(service.grpc());
     let fleet = Fleet::start(broker.addr(), PLAN);
     let mut link = Link { proxy, service };
-    link.await_connected("at first");
+    link.await_heard("at first");
 
     for _ in 0..CUTS {
         wait::until(Instant::now() + Duration::from_millis(700));
@@ -75,7 +86,7 @@ fn a_link_that_breaks_or_falls_silent_is_noticed_left_and_found_again() {
     wait::until(away + Duration::from_secs(20));
     link.proxy.hold_all(Holds::default());
     let back = Instant::now();
-    link.await_connected("after the network was away");
+    link.await_heard("after the network was away");
     let books = Books::open(&url);
     wait::until(fleet.began() + PLAN.last);
     let settled = wait::is_soon(STORED_WITHIN, || books.open_alerts().is_empty());
@@ -89,15 +100,13 @@ fn a_link_that_breaks_or_falls_silent_is_noticed_left_and_found_again() {
     assert!(status.success(), "{status}:\n{}", link.service.log());
     let watched = watcher.stop();
 
-    let blind = |kind: &str| {
-        let of = |seen: &&crate::support::watcher::Seen| {
-            let alert = seen.event.alert.as_ref().expect("an event is of an alert");
-            alert.rule == "ingest-blind" && seen.event.kind().as_str_name().ends_with(kind) && seen.at >= away
-        };
-        watched.seen.iter().find(of).map(|seen| seen.at)
+    let blind = |kind: AlertEventKind, after: Instant| {
+        let is_blindness = |seen: &&Seen| seen.event.alert.as_ref().is_some_and(|alert| alert.rule == "ingest-blind");
+        let mut of_it = watched.seen.iter().filter(is_blindness);
+        of_it.find(|seen| seen.event.kind() == kind && seen.at >= after).map(|seen| seen.at)
     };
-    let (opened, cleared) = (blind("OPENED"), blind("CLEARED"));
-    let (opened, cleared) = (opened.expect("blindness is told"), cleared.expect("and its end"));
+    let opened = blind(AlertEventKind::Opened, away).expect("blindness is told");
+    let cleared = blind(AlertEventKind::Cleared, opened).expect("and its end");
     println!(
         "network away: ingest-blind after {} ms, over {} ms after it was back; {all} reports, {} given to the service on \
          {} connections, {} stored; {} MiB at most",

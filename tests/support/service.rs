@@ -140,11 +140,11 @@ impl Service {
         (1..=self.starts).map(|n| fs::read_to_string(self.log_file_of(n)).unwrap_or_default()).collect()
     }
 
-    /// The value of a metric without labels; 0 before it was first counted.
-    pub fn metric(&self, name: &str) -> f64 {
+    /// The sum of the metrics whose lines begin so, name and perhaps labels; 0 before the first was counted.
+    pub fn metric(&self, line: &str) -> f64 {
         let page = self.get("/metrics").unwrap_or_default();
-        let value = page.lines().filter_map(|line| line.strip_prefix(name)).find_map(|rest| rest.trim().parse().ok());
-        value.unwrap_or_default()
+        let lines = page.lines().filter(|of_page| of_page.starts_with(line));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     /// How much memory it takes, and has taken at most in this run.

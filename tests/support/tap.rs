@@ -12,6 +12,8 @@ pub struct Heard {
     /// What must not happen: an acknowledgement of what was not sent on this connection, or out of order.
     pub faults: Vec<String>,
     pub connections: u32,
+    /// The newest connection on which one of the service's own markers came back to it.
+    pub marker_on: u32,
 }
 
 /// Reads a report's number from topic and payload; `None` for what isn't counted.
@@ -25,11 +27,13 @@ pub struct Tap {
     up: Packets,
     /// Packet ids that wait for their acknowledgement, in the order of sending, with the report's number.
     waiting: VecDeque<(u16, Option<u64>)>,
+    /// The service's own markers that it sent by this connection.
+    markers: Vec<Vec<u8>>,
 }
 
 impl Tap {
     pub fn new(n: u32, counts: Counts) -> Self {
-        Self { n, counts, down: Packets::default(), up: Packets::default(), waiting: VecDeque::new() }
+        Self { n, counts, down: Packets::default(), up: Packets::default(), waiting: VecDeque::new(), markers: Vec::new() }
     }
 
     /// Bytes from the broker.
@@ -41,7 +45,12 @@ impl Tap {
             }
             let topic_end = 2 + usize::from(number(&body));
             let topic = String::from_utf8_lossy(&body[2..topic_end]).into_owned();
-            let n = (self.counts)(&topic, &body[topic_end + 2..]);
+            let payload = &body[topic_end + 2..];
+            // Those of earlier connections prove nothing of this one.
+            if self.markers.iter().any(|marker| marker == payload) {
+                heard.marker_on = self.n;
+            }
+            let n = (self.counts)(&topic, payload);
             heard.delivered += u64::from(n.is_some());
             self.waiting.push_back((number(&body[topic_end..]), n));
         }
@@ -51,6 +60,10 @@ impl Tap {
     pub fn up(&mut self, bytes: &[u8], heard: &mut Heard) {
         self.up.push(bytes);
         while let Some((kind, body)) = self.up.next() {
+            if kind >> 4 == 3 {
+                // The service publishes nothing but markers.
+                self.markers.push(body[2 + usize::from(number(&body)) + 2..].to_vec());
+            }
             if kind >> 4 != 4 {
                 continue;
             }
