@@ -10,6 +10,8 @@ mod support;
 mod books;
 #[path = "crash/broker.rs"]
 mod broker;
+#[path = "crash/clock.rs"]
+mod clock;
 #[path = "crash/floods.rs"]
 mod floods;
 #[path = "crash/kills.rs"]

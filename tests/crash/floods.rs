@@ -53,7 +53,7 @@ fn a_flood_of_what_cannot_be_read_costs_the_good_reports_nothing() {
         b"\xff\xff\xff\xff".to_vec(),
         b"{\"boot\":".to_vec(),
         b"[".repeat(1_000),
-        b"x".repeat(60_000),
+        [b"{".to_vec(), b"x".repeat(60_000)].concat(),
         br#"{"boot":1,"seq":"soon"}"#.to_vec(),
     ];
 
