@@ -141,7 +141,7 @@ impl Lift {
         let late_ms = if newer {
             self.offset.lateness_ms(frame.claimed_at, arrival.wall, arrival.elapsed, drained)
         } else {
-            self.offset.lateness_of_late_ms(frame.claimed_at, arrival.wall)
+            self.offset.lateness_of_late_ms(frame.claimed_at, arrival.wall, arrival.elapsed)
         };
         let judged = if newer { self.judged.max(arrival.elapsed - late_ms).min(arrival.elapsed) } else { self.judged };
         if newer {

@@ -16,6 +16,8 @@ const BUCKETS: usize = 5;
 const BUCKET_MS: i64 = 2 * 60_000;
 
 /// The least (received − claimed) of recent frames: transport takes time, so the least is nearest to the clocks' difference.
+/// Received means in elapsed time, which begins anywhere and never leaps: only what a difference has grown by counts, and
+/// a correction of our own clock makes nobody late.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Offset {
     /// The least difference of each bucket, the newest first.
@@ -34,22 +36,22 @@ impl Offset {
             *self = Self::default();
         }
         self.claimed = Some(claimed);
-        let difference_ms = received - claimed;
         if drained {
-            self.note(difference_ms, now);
+            self.note(now.0 - claimed.0, now);
         }
-        self.late_by(difference_ms)
+        self.late_by(claimed, received, now)
     }
 
     /// The same for a frame that isn't newer: it teaches nothing about the clock.
-    pub fn lateness_of_late_ms(&self, claimed: Option<Wall>, received: Wall) -> i64 {
-        claimed.map_or(0, |claimed| self.late_by(received - claimed))
+    pub fn lateness_of_late_ms(&self, claimed: Option<Wall>, received: Wall, now: Elapsed) -> i64 {
+        claimed.map_or(0, |claimed| self.late_by(claimed, received, now))
     }
 
-    fn late_by(&self, difference_ms: i64) -> i64 {
+    fn late_by(&self, claimed: Wall, received: Wall, now: Elapsed) -> i64 {
+        let behind_ms = received - claimed;
         match self.least_ms.iter().flatten().min() {
-            Some(offset_ms) => difference_ms.saturating_sub(*offset_ms).max(0),
-            None if (LATE_MS..=BEHIND_MAX_MS).contains(&difference_ms) => difference_ms,
+            Some(least_ms) => (now.0 - claimed.0).saturating_sub(*least_ms).max(0),
+            None if (LATE_MS..=BEHIND_MAX_MS).contains(&behind_ms) => behind_ms,
             None => 0,
         }
     }
@@ -124,6 +126,17 @@ mod tests {
         steps.extend((1..=9).map(|n| (n * 60, n * 60 + 4, true, 4)));
         steps.push((700, 704, true, 0));
         check(&steps);
+    }
+
+    #[test]
+    fn a_correction_of_our_own_clock_makes_nobody_late() {
+        let mut offset = Offset::default();
+        let mut late_s = |at_s: i64, wrong_s: i64, claimed_s: i64| {
+            let (received, now) = (Wall((at_s + wrong_s) * 1_000), Elapsed(at_s * 1_000));
+            offset.lateness_ms(Some(Wall(claimed_s * 1_000)), received, now, true) / 1_000
+        };
+        let late = [late_s(0, 0, 0), late_s(10, 2 * HOUR_S, 10), late_s(20, -HOUR_S, 20), late_s(42, -HOUR_S, 30)];
+        assert_eq!(late, [0, 0, 0, 12]);
     }
 
     #[test]
