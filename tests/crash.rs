@@ -12,6 +12,8 @@ mod books;
 mod broker;
 #[path = "crash/clock.rs"]
 mod clock;
+#[path = "crash/disk.rs"]
+mod disk;
 #[path = "crash/floods.rs"]
 mod floods;
 #[path = "crash/kills.rs"]

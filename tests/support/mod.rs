@@ -13,6 +13,7 @@ pub mod publisher;
 pub mod python;
 pub mod rows;
 pub mod service;
+pub mod small_disk;
 pub mod spine;
 pub mod tap;
 pub mod vigil;
