@@ -409,6 +409,27 @@ fn a_broker_that_falls_silent_is_left() {
     assert_eq!([spine.next_link(), spine.next_link(), spine.next_link()], [Link::Up, Link::Down, Link::Up]);
 }
 
+/// Flow: the broker knows the session and acknowledges our markers, but has lost what we had subscribed to.
+/// Asserts: we leave, and subscribe although it still knows the session.
+#[test]
+fn a_broker_that_has_lost_our_subscriptions_is_subscribed_to_again() {
+    const PUBLISH: u8 = 0x32;
+    const NONSENSE: u8 = 0xf0;
+    let subscribed = Script([all_granted(), vec![(SUBSCRIBE, vec![NONSENSE, 0])]].concat());
+    let acknowledged = |id: u8| (PUBLISH, vec![0x40, 2, 0, id]);
+    let deaf = Script([vec![(CONNECT, connack(true, 0))], (1..=200).map(acknowledged).collect()].concat());
+    let (addr, told) = serve(vec![subscribed, deaf, Script(all_granted())]);
+    let often = Duration::from_millis(100);
+    let impatient = MqttOptions { marker_every: often, silent_max: Duration::from_secs(1), ..options(addr) };
+    let spine = Spine::start(impatient, QUEUE);
+    for is_up in [true, false, true, false, true] {
+        assert_eq!(spine.next_link() == Link::Up, is_up);
+    }
+    spine.kill();
+    let subscribes: Vec<bool> = told.iter().take(3).map(|kinds| kinds.contains(&SUBSCRIBE)).collect();
+    assert_eq!(subscribes, [true, false, true]);
+}
+
 /// A subscriber whose every message is durable at once, and whose broker reads none of its acknowledgements.
 fn with_deaf_broker(patience: Duration) -> Spine {
     let addr = serve_deaf();

@@ -31,6 +31,8 @@ pub(super) enum LinkError {
     Lost(Box<ConnectionError>),
     #[error("nothing came from the broker for {} s, not even answers to our markers", .0.as_secs())]
     Silent(Duration),
+    #[error("the broker answers, but passes on nothing for {} s, not even our own markers: subscribing anew", .0.as_secs())]
+    Unheard(Duration),
     #[error("the broker took nothing that we sent for {} s", .0.as_secs())]
     NotTaken(Duration),
     #[error("the broker refuses {filter:?}, or grants less than QoS 1: look at its access rules")]
@@ -47,6 +49,7 @@ impl LinkError {
             Self::NotConnected(_) => "not-connected",
             Self::Lost(_) => "lost",
             Self::Silent(_) => "silent",
+            Self::Unheard(_) => "unheard",
             Self::NotTaken(_) => "not-taken",
             Self::FilterRefused { .. } => "filter-refused",
             Self::SubscriptionUnanswered(_) => "subscription-unanswered",

@@ -234,6 +234,8 @@ struct Session<'a> {
     subscribe_by: Instant,
     /// When something last came from the broker, or could not have, because reading paused.
     heard_at: Instant,
+    /// When a message last came that we subscribe to, a marker or another, or could not have.
+    message_at: Instant,
     /// Found no room, and since when. Nothing is read before it is placed: what follows must not overtake it.
     parked: Option<(Arrival, Instant)>,
     /// When something last became durable, or nothing waited for it.
@@ -251,6 +253,7 @@ impl<'a> Session<'a> {
             marker_timer: None,
             subscribe_by: now + shared.options.connect_within,
             heard_at: now,
+            message_at: now,
             parked: None,
             moved_at: now,
             warned: false,
@@ -264,6 +267,7 @@ impl<'a> Session<'a> {
         } else {
             self.connection.subscribe(&self.shared.options.all_filters()).await?;
         }
+        let silent_max = self.shared.options.silent_max;
         loop {
             while self.parked.is_none()
                 && let Some(event) = self.connection.buffered()
@@ -280,14 +284,19 @@ impl<'a> Session<'a> {
                 () = self.shared.shutdown.cancelled() => return Err(End::Shutdown),
                 changed = self.shared.durable.changed() => changed.map_err(|_| End::SpineEnded)?,
                 () = tick(self.marker_timer.as_mut()) => self.send_marker().await?,
-                () = sleep_until(self.subscribe_by), if self.marker_timer.is_none() => {
+                () = sleep_until(self.subscribe_by), if !self.is_subscribed() => {
                     return Err(LinkError::SubscriptionUnanswered(self.shared.options.connect_within).into());
                 }
                 () = sleep(RETRY), if self.parked.is_some() => {}
                 event = self.connection.next(), if self.parked.is_none() => self.handle(event?)?,
                 // After reading: what has come and only waits to be read is no silence.
-                () = sleep_until(self.heard_at + self.shared.options.silent_max), if self.parked.is_none() => {
-                    return Err(LinkError::Silent(self.shared.options.silent_max).into());
+                () = sleep_until(self.heard_at + silent_max), if self.parked.is_none() => {
+                    return Err(LinkError::Silent(silent_max).into());
+                }
+                () = sleep_until(self.message_at + silent_max), if self.is_subscribed() && self.parked.is_none() => {
+                    // It has lost what we subscribed to: restored, perhaps, from before.
+                    self.shared.subscribed = false;
+                    return Err(LinkError::Unheard(silent_max).into());
                 }
             }
             self.place_parked()?;
@@ -298,6 +307,7 @@ impl<'a> Session<'a> {
         self.heard_at = Instant::now();
         match event {
             Event::Message(message) => {
+                self.message_at = self.heard_at;
                 let arrival = self.receive(message);
                 self.place(arrival, None)
             }
@@ -316,7 +326,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Then markers are sent, and have to come back.
+    fn is_subscribed(&self) -> bool {
+        self.marker_timer.is_some()
+    }
+
     fn start_markers(&mut self) {
+        self.message_at = Instant::now();
         let mut timer = interval(self.shared.options.marker_every);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.marker_timer = Some(timer);
@@ -378,6 +394,7 @@ impl<'a> Session<'a> {
         match self.parked.take() {
             Some((arrival, since)) => {
                 self.heard_at = Instant::now();
+                self.message_at = self.heard_at;
                 self.place(arrival, Some(since))
             }
             None => Ok(()),
