@@ -144,6 +144,8 @@ pub const REQUEST_BYTES: usize = 256 * 1024;
 /// Connections of clients at a time, and calls at a time on each.
 pub const CONNECTIONS: usize = 4_096;
 pub const CALLS_PER_CONNECTION: u32 = 512;
+/// Clients that wait to be accepted: all of them come back at once after a restart, and beyond this they are turned away.
+pub const LISTEN_BACKLOG: u32 = 4_096;
 /// Streams of history at a time, and uploads of archive entries.
 pub const QUERIES: usize = 64;
 pub const UPLOADS: usize = 16;
@@ -208,6 +210,7 @@ const _: () = assert!(JOURNAL_RETAINED_PERCENT < JOURNAL_FINE_PERCENT as u64);
 const _: () = assert!(JOURNAL_FINE_PERCENT < JOURNAL_WARNING_PERCENT);
 const _: () = assert!(JOURNAL_WARNING_PERCENT < JOURNAL_CRITICAL_PERCENT);
 const _: () = assert!((JOURNAL_CRITICAL_PERCENT as u64) < 100 - JOURNAL_RESERVE_PERCENT);
+const _: () = assert!(LISTEN_BACKLOG as usize >= WATCHERS);
 // The longest list of an item: its elements are named by their index in 16 bits.
 const _: () = assert!(CLEARED < u16::MAX as usize);
 const _: () = assert!(PAYLOAD_BYTES + TOPIC_BYTES < JOURNAL_RECORD_BYTES);
