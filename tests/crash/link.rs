@@ -61,8 +61,7 @@ impl Link {
 /// Asserts: the service notices by itself each time, within 20 s, also with a keep-alive of 30 s; `ingest-blind` opens
 /// while nothing is heard, and clears when it is; every report is stored once, as it was sent, and every trouble has
 /// led to exactly one alert; acknowledgements came in order, each on the connection of its report.
-#[test]
-fn a_link_that_breaks_or_falls_silent_is_noticed_left_and_found_again() {
+pub(crate) fn a_link_that_breaks_or_falls_silent_is_noticed_left_and_found_again() {
     let broker = Mosquitto::start(Settings { max_inflight: 500, ..Settings::default() });
     let postgres = Postgres::start(false);
     let url = postgres.database();

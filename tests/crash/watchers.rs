@@ -57,7 +57,12 @@ struct Seen {
 /// When the report that opens an alert was handed to the broker, by lift and opening.
 type Causes = Arc<Mutex<HashMap<(String, u32), Instant>>>;
 
-async fn follow(service: SocketAddr, causes: Causes, begun: watch::Sender<usize>, mut last: watch::Receiver<u64>) -> Seen {
+async fn follow(
+    service: SocketAddr,
+    causes: Causes,
+    begun: watch::Sender<usize>,
+    mut last: watch::Receiver<u64>,
+) -> Seen {
     let mut stream = watch(service).await.expect("there is room for a watcher");
     let mut seen = Seen { events: 0, late_ms: Vec::new() };
     let mut at: Option<u64> = None;
@@ -125,22 +130,23 @@ fn make_trouble(broker: SocketAddr, causes: &Causes) {
 /// read it; the connections of another twenty carry nothing any more. Then alerts open and clear.
 /// Asserts: each of the thousand sees every event once, in order; those that don't read cost little, and are dropped
 /// after a minute without progress, which is counted, and told to those who come to read at last.
-#[test]
-fn a_thousand_watchers_see_everything_whoever_else_does_not_read() {
+pub(crate) fn a_thousand_watchers_see_everything_whoever_else_does_not_read() {
     let broker = Mosquitto::start(Default::default());
     let mut service = Service::prepare(broker.addr(), "sqlite:vigil.db");
     service.start_and_wait();
     let empty = service.memory();
     let cut_off = Proxy::start(service.grpc(), |_, _| None);
     let causes = Causes::default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
 
     let (begun, mut begins) = watch::channel(0);
     let (last, is_last) = watch::channel(0);
     let following: FuturesUnordered<_> = (0..WATCHERS)
         .map(|_| runtime.spawn(follow(service.grpc(), Arc::clone(&causes), begun.clone(), is_last.clone())))
         .collect();
-    let all = runtime.block_on(async { tokio::time::timeout(READ_WITHIN, begins.wait_for(|n| *n == WATCHERS)).await.is_ok() });
+    let all = runtime
+        .block_on(async { tokio::time::timeout(READ_WITHIN, begins.wait_for(|n| *n == WATCHERS)).await.is_ok() });
     assert!(all, "only {} of {WATCHERS} watch:\n{}", *begun.borrow(), service.log());
     let streams_of = |service: SocketAddr, n: usize| -> Vec<_> {
         (0..n).map(|_| runtime.block_on(watch(service)).expect("there is room for a watcher")).collect()

@@ -20,8 +20,8 @@ impl SmallDisk {
     pub fn mount(size_mib: u32) -> Self {
         assert!(
             rustix::process::geteuid().is_root(),
-            "this test mounts a small file system, which needs root: run it as root, or leave it out with \
-             `cargo test --test crash -- --skip disk`"
+            "this test mounts a small file system, which only root may: run ./tests/run as root, for example in a container \
+             (docker run --privileged)"
         );
         let folder = tempfile::Builder::new().prefix("vigil-disk-").tempdir().expect("a temporary folder").keep();
         let mut shell = Command::new("sh");

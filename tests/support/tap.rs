@@ -33,7 +33,14 @@ pub struct Tap {
 
 impl Tap {
     pub fn new(n: u32, counts: Counts) -> Self {
-        Self { n, counts, down: Packets::default(), up: Packets::default(), waiting: VecDeque::new(), markers: Vec::new() }
+        Self {
+            n,
+            counts,
+            down: Packets::default(),
+            up: Packets::default(),
+            waiting: VecDeque::new(),
+            markers: Vec::new(),
+        }
     }
 
     /// Bytes from the broker.
