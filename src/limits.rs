@@ -35,6 +35,13 @@ pub const JOURNAL_RECORD_BYTES: usize = 16 * 1024 * 1024;
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// The part of a journal that reports may not fill: it is kept for ticks, links and commands.
 pub const JOURNAL_RESERVE_PERCENT: u64 = 5;
+/// The part of a journal that may hold what is only kept for its retention. Below what counts as filling up: a journal
+/// that is full of what nobody needs is in order.
+pub const JOURNAL_RETAINED_PERCENT: u64 = 33;
+/// Journals this full are a warning, this full are critical, and below this they are fine again.
+pub const JOURNAL_WARNING_PERCENT: u8 = 50;
+pub const JOURNAL_CRITICAL_PERCENT: u8 = 80;
+pub const JOURNAL_FINE_PERCENT: u8 = 40;
 /// A retention that a journal's size couldn't hold even at this rate is refused.
 pub const JOURNAL_RATE_BYTES_PER_S_MIN: u64 = 1_024;
 /// A journal keeps at most this much of what was appended and not released in memory; what is beyond is written early.
@@ -149,6 +156,8 @@ pub const GREETING_MS: u64 = 10_000;
 /// Connections that read metrics and health at a time, and how long one may send nothing.
 pub const HTTP_CONNECTIONS: usize = 64;
 pub const HTTP_SILENCE_MS: u64 = 30_000;
+/// Clients that wait to be accepted: all of them come back at once after a restart, and beyond this they are turned away.
+pub const LISTEN_BACKLOG: u32 = 4_096;
 /// Streams of history at a time, and uploads of archive entries.
 pub const QUERIES: usize = 64;
 pub const UPLOADS: usize = 16;
@@ -229,6 +238,11 @@ pub const PUBLISH_WINDOW: u16 = 4_096;
 /// False alerts that a score names one by one; further ones are counted.
 pub const SCORE_FALSE_NAMED: usize = 1_000;
 
+const _: () = assert!(JOURNAL_RETAINED_PERCENT < JOURNAL_FINE_PERCENT as u64);
+const _: () = assert!(JOURNAL_FINE_PERCENT < JOURNAL_WARNING_PERCENT);
+const _: () = assert!(JOURNAL_WARNING_PERCENT < JOURNAL_CRITICAL_PERCENT);
+const _: () = assert!((JOURNAL_CRITICAL_PERCENT as u64) < 100 - JOURNAL_RESERVE_PERCENT);
+const _: () = assert!(LISTEN_BACKLOG as usize >= WATCHERS);
 // The longest list of an item: its elements are named by their index in 16 bits.
 const _: () = assert!(CLEARED < u16::MAX as usize);
 const _: () = assert!(PAYLOAD_BYTES + TOPIC_BYTES < JOURNAL_RECORD_BYTES);

@@ -49,6 +49,11 @@ impl Event for Connected<'_> {
     }
 }
 
+/// So that whoever watches for a lost broker sees one that was never there as well.
+pub fn not_connected_yet() {
+    gauge!("vigil_mqtt_connected").set(0.0);
+}
+
 /// The session has ended: until the next one nothing is heard, and absence timers stand still.
 #[derive(Debug)]
 pub struct Disconnected<'a> {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use support::misbehaving::{CONNECT, SUBSCRIBE, Script, connack, serve, suback};
+use support::misbehaving::{CONNECT, SUBSCRIBE, Script, connack, serve, serve_deaf, suback};
 use support::mosquitto::{Mosquitto, Settings};
 use support::publisher::Publisher;
 use support::spine::{Patience, Seen, Spine, options, payloads, report, wait_until};
@@ -18,6 +18,7 @@ use vigil::spine::input::{Input, Token};
 
 const TOPIC: &str = "vigil/v1/elevator/31305001122014017242/report";
 const QUEUE: usize = 1_024;
+const NEVER: Duration = Duration::from_secs(36_000);
 
 fn publish(addr: SocketAddr, numbers: Range<u32>) {
     let mut publisher = Publisher::connect(addr, "a-device").expect("the broker takes it");
@@ -162,7 +163,7 @@ fn a_marker_comes_back_after_what_the_broker_took_before_it() {
 #[test]
 fn markers_of_others_are_acknowledged_and_say_nothing() {
     let broker = Mosquitto::start(Settings::default());
-    let slow = MqttOptions { marker_every: Duration::from_secs(3_600), ..options(broker.addr()) };
+    let slow = MqttOptions { marker_every: Duration::from_secs(3_600), silent_max: NEVER, ..options(broker.addr()) };
     let topic = slow.marker_topic();
     let spine = ready_with(slow.clone(), QUEUE);
     let mut publisher = Publisher::connect(broker.addr(), "a-stranger").unwrap();
@@ -225,7 +226,7 @@ fn a_queue_that_stays_full_makes_us_leave_and_come_back() {
 #[test]
 fn qos_0_is_dropped_and_counted_when_there_is_no_room() {
     let broker = Mosquitto::start(Settings::default());
-    let slow = MqttOptions { marker_every: Duration::from_secs(3_600), ..options(broker.addr()) };
+    let slow = MqttOptions { marker_every: Duration::from_secs(3_600), silent_max: NEVER, ..options(broker.addr()) };
     let dropped = slow.dropped.clone();
     let spine = ready_with(slow, 4);
     let mut publisher = Publisher::connect(broker.addr(), "a-device").unwrap();
@@ -397,6 +398,75 @@ fn qos_2_is_answered_when_durable() {
     spine.kill();
     let answers: Vec<u8> = told.recv().unwrap().into_iter().filter(|kind| [PUBREC, PUBCOMP].contains(kind)).collect();
     assert_eq!(answers, [PUBREC, PUBCOMP]);
+}
+
+/// Nothing comes, but the connection stands.
+#[test]
+fn a_broker_that_falls_silent_is_left() {
+    let (addr, _told) = serve(vec![Script(all_granted()), Script(all_granted())]);
+    let impatient = MqttOptions { silent_max: Duration::from_millis(300), ..options(addr) };
+    let spine = Spine::start(impatient, QUEUE);
+    assert_eq!([spine.next_link(), spine.next_link(), spine.next_link()], [Link::Up, Link::Down, Link::Up]);
+}
+
+/// Flow: the broker knows the session and acknowledges our markers, but has lost what we had subscribed to.
+/// Asserts: we leave, and subscribe although it still knows the session.
+#[test]
+fn a_broker_that_has_lost_our_subscriptions_is_subscribed_to_again() {
+    const PUBLISH: u8 = 0x32;
+    const NONSENSE: u8 = 0xf0;
+    let subscribed = Script([all_granted(), vec![(SUBSCRIBE, vec![NONSENSE, 0])]].concat());
+    let acknowledged = |id: u8| (PUBLISH, vec![0x40, 2, 0, id]);
+    let deaf = Script([vec![(CONNECT, connack(true, 0))], (1..=200).map(acknowledged).collect()].concat());
+    let (addr, told) = serve(vec![subscribed, deaf, Script(all_granted())]);
+    let often = Duration::from_millis(100);
+    let impatient = MqttOptions { marker_every: often, silent_max: Duration::from_secs(1), ..options(addr) };
+    let spine = Spine::start(impatient, QUEUE);
+    for is_up in [true, false, true, false, true] {
+        assert_eq!(spine.next_link() == Link::Up, is_up);
+    }
+    spine.kill();
+    let subscribes: Vec<bool> = told.iter().take(3).map(|kinds| kinds.contains(&SUBSCRIBE)).collect();
+    assert_eq!(subscribes, [true, false, true]);
+}
+
+/// A subscriber whose every message is durable at once, and whose broker reads none of its acknowledgements.
+fn with_deaf_broker(patience: Duration) -> Spine {
+    let addr = serve_deaf();
+    let small = MqttOptions { send_buffer_bytes: Some(4_096), stuck_acks_after: patience, ..options(addr) };
+    let spine = Spine::start(small, QUEUE);
+    assert_eq!(spine.next_link(), Link::Up);
+    spine
+}
+
+fn take_until(spine: &Spine, mut ends: impl FnMut(Option<&Input>) -> bool) {
+    let patience = Patience::new();
+    loop {
+        let input = spine.next_within(Duration::from_millis(500));
+        if ends(input.as_ref()) {
+            return;
+        }
+        if let Some(seen) = input.and_then(report) {
+            spine.say_durable(seen.token);
+        }
+        patience.check();
+    }
+}
+
+#[test]
+fn a_broker_that_takes_no_acknowledgements_is_left() {
+    let spine = with_deaf_broker(Duration::from_millis(500));
+    take_until(&spine, |input| matches!(input, Some(Input::Link(Link::Down))));
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_a_broker_that_takes_nothing() {
+    let spine = with_deaf_broker(Duration::from_secs(600));
+    take_until(&spine, |input| input.is_none());
+    let began = std::time::Instant::now();
+    spine.begin_shutdown();
+    spine.result().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -125,9 +125,10 @@ pub async fn run(
 
 fn bind(what: &'static str, addr: SocketAddr) -> Result<std::net::TcpListener, AppError> {
     let listen = || {
-        let listener = std::net::TcpListener::bind(addr)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(limits::LISTEN_BACKLOG)?.into_std()
     };
     listen().map_err(|source| AppError::Listen { what, addr, source })
 }
@@ -234,8 +235,12 @@ async fn run_once(
     let asked = Instant::now();
     front.cancel();
     while tasks.join_next().await.is_some() {}
-    if !spine_ended.is_terminated() {
-        stop_spine(&inputs, spine_ended, asked + SPINE_ENDS_BY).await;
+    let mut outcome = outcome;
+    if !spine_ended.is_terminated()
+        && let Err(cause) = stop_spine(&inputs, spine_ended, asked + SPINE_ENDS_BY).await
+    {
+        // Others notice that the core has ended as soon as we do: what ended it is what there is to tell.
+        outcome = Err(cause.into());
     }
     back.cancel();
     if !writing.is_finished() && tokio::time::timeout_at(asked + STORE_ENDS_BY, &mut writing).await.is_err() {
@@ -263,14 +268,19 @@ fn spine_outcome(ended: Result<Result<(), SpineError>, oneshot::error::RecvError
     }
 }
 
-async fn stop_spine(inputs: &Inputs, ended: oneshot::Receiver<Result<(), SpineError>>, by: Instant) {
+/// An error is one of the core's own.
+async fn stop_spine(
+    inputs: &Inputs,
+    ended: oneshot::Receiver<Result<(), SpineError>>,
+    by: Instant,
+) -> Result<(), SpineError> {
     let _full_or_ended = inputs.offer(Input::Stop);
     match tokio::time::timeout_at(by, ended).await {
-        Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(error))) => tracing::error!(%error, "the core ended with an error"),
+        Ok(Ok(ended)) => return ended,
         Ok(Err(_)) => tracing::error!("the core's thread panicked while it ended"),
         Err(_) => tracing::error!("the core did not end in time; what it was given is replayed at the next start"),
     }
+    Ok(())
 }
 
 fn store(config: &Config) -> Arc<dyn Store> {

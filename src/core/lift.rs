@@ -55,6 +55,8 @@ pub struct Lift {
     pub(crate) unreadable: u8,
     /// Whether every field that critical rules need has been seen to be reported, under this policy version.
     pub(crate) sighted_in: Option<u32>,
+    /// What it last said of its own connection.
+    pub(crate) online: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +103,7 @@ impl Lift {
             policy,
             unreadable: 0,
             sighted_in: None,
+            online: None,
         }
     }
 

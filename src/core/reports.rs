@@ -23,14 +23,25 @@ impl Core {
         match decode(&self.policy.text.topic_prefix, topic, payload) {
             Decoded::Frames { device, items } => self.take_frames(out, topic, device, items),
             Decoded::Scans { site, items } => self.take_scans(out, topic, site, items),
-            Decoded::Status { device, online } => {
-                let received_at = self.books.now.wall;
-                out.rows.push(Row::Status(StatusRow { device, online, received_at }));
-            }
+            Decoded::Status { device, online } => self.take_status(out, device, online),
             // Nothing asks devices for anything yet, so that nobody waits for this.
             Decoded::CommandResult { .. } => out.tally.ignored += 1,
             Decoded::Rejected(rejected) => self.reject(out, topic, rejected),
         }
+    }
+
+    /// What a device says of its connection has no key to know a repeat by, and the broker sends it again whenever we
+    /// subscribe: so only what differs from what was said before is news. A device that has never reported is no lift
+    /// yet, and nothing is remembered of it.
+    fn take_status(&mut self, out: &mut Effects, device: DeviceCode, online: bool) {
+        if let Some(ix) = self.index.lifts.get(&device) {
+            let said = &mut self.lifts.get_mut(*ix).online;
+            if said.replace(online) == Some(online) {
+                out.tally.repeats += 1;
+                return;
+            }
+        }
+        out.rows.push(Row::Status(StatusRow { device, online, received_at: self.books.now.wall }));
     }
 
     fn take_frames(&mut self, out: &mut Effects, topic: &str, device: DeviceCode, items: Items<Frame>) {

@@ -4,6 +4,7 @@ use crate::core::books::{Books, Who};
 use crate::core::judge::built_in::{self, BuiltIn};
 use crate::core::judge::run::Run;
 use crate::core::telemetry::heard::Hearing;
+use crate::limits;
 use crate::model::alert::{Evidence, Place, Reason, Severity};
 use crate::model::ids::Subject;
 use crate::model::record::Health;
@@ -12,10 +13,6 @@ use crate::model::time::Elapsed;
 
 /// The store may stand still for so long before people are told.
 const STORE_STALLED_MS: i64 = 30_000;
-/// Journals this full are a warning, this full are critical, and below this they are fine again.
-const FILL_WARNING: u8 = 50;
-const FILL_CRITICAL: u8 = 80;
-const FILL_FINE: u8 = 40;
 /// Without further losses for so long, `broker-drops` clears.
 const DROPS_QUIET_MS: i64 = 10 * 60_000;
 
@@ -50,10 +47,10 @@ impl Service {
             self.clear(books, out, &built_in::STORE_BEHIND);
         }
         let fill = health.journal_fill_percent;
-        if fill >= FILL_WARNING {
-            let severity = if fill >= FILL_CRITICAL { Severity::Critical } else { Severity::Major };
+        if fill >= limits::JOURNAL_WARNING_PERCENT {
+            let severity = if fill >= limits::JOURNAL_CRITICAL_PERCENT { Severity::Critical } else { Severity::Major };
             self.raise(books, out, &built_in::JOURNAL_FILLING, severity, vec![number("journal_fill_percent", fill)]);
-        } else if fill < FILL_FINE {
+        } else if fill < limits::JOURNAL_FINE_PERCENT {
             self.clear(books, out, &built_in::JOURNAL_FILLING);
         }
     }

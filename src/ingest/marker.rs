@@ -20,6 +20,11 @@ impl Markers {
         Self { nonce, connection, sent: None, heard: None }
     }
 
+    /// Whether none has been sent yet.
+    pub(super) fn is_first(&self) -> bool {
+        self.sent.is_none()
+    }
+
     /// The payload of a marker that is sent now.
     pub fn send(&mut self, now: Elapsed) -> String {
         self.sent = Some(now);

@@ -29,12 +29,37 @@ pub(super) enum LinkError {
     NotConnected(Box<ConnectionError>),
     #[error("the connection is gone: {0}")]
     Lost(Box<ConnectionError>),
+    #[error("nothing came from the broker for {} s, not even answers to our markers", .0.as_secs())]
+    Silent(Duration),
+    #[error("the broker answers, but passes on nothing for {} s, not even our own markers: subscribing anew", .0.as_secs())]
+    Unheard(Duration),
     #[error("the broker took nothing that we sent for {} s", .0.as_secs())]
     NotTaken(Duration),
     #[error("the broker refuses {filter:?}, or grants less than QoS 1: look at its access rules")]
     FilterRefused { filter: String },
     #[error("the broker did not answer our subscription for {} s", .0.as_secs())]
     SubscriptionUnanswered(Duration),
+}
+
+impl LinkError {
+    /// A word for metrics.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::NotConnected(_) => "not-connected",
+            Self::Lost(_) => "lost",
+            Self::Silent(_) => "silent",
+            Self::Unheard(_) => "unheard",
+            Self::NotTaken(_) => "not-taken",
+            Self::FilterRefused { .. } => "filter-refused",
+            Self::SubscriptionUnanswered(_) => "subscription-unanswered",
+        }
+    }
+
+    /// Whether there was a session that has ended by it.
+    pub(super) fn ends_session(&self) -> bool {
+        !matches!(self, Self::Refused(_) | Self::NotConnected(_))
+    }
 }
 
 fn refusal(code: ConnectReturnCode) -> &'static str {
@@ -79,6 +104,9 @@ impl Connection {
         // Acknowledgements are small and the broker's window waits for them.
         events.network_options.set_tcp_nodelay(true);
         events.network_options.set_connection_timeout(options.connect_within.as_secs().max(1));
+        if let Some(bytes) = options.send_buffer_bytes {
+            events.network_options.set_tcp_send_buffer_size(bytes);
+        }
         match events.poll().await {
             Ok(rumqttc::Event::Incoming(Packet::ConnAck(ConnAck { session_present, .. }))) => {
                 Ok((Self { events, write_within: options.stuck_acks_after }, session_present))

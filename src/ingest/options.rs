@@ -43,9 +43,15 @@ pub struct MqttOptions {
     pub backoff_min: Duration,
     pub backoff_max: Duration,
     pub marker_every: Duration,
+    /// A broker from which nothing comes for this long is left. It answers every marker, so that several must have
+    /// stayed without an answer; a keep-alive may be far longer.
+    pub silent_max: Duration,
     /// A broker that doesn't take our acknowledgements for this long is left; a spine that makes nothing durable for
     /// this long is warned about.
     pub stuck_acks_after: Duration,
+    /// What the kernel keeps of what we send; `None`: as much as it likes. Acknowledgements are so small that a broker
+    /// which reads nothing is found by its silence long before they fill it.
+    pub send_buffer_bytes: Option<u32>,
     /// Counts the QoS 0 messages that found no room, since the start.
     pub dropped: Arc<AtomicU64>,
 }
@@ -68,7 +74,9 @@ impl MqttOptions {
             backoff_min: Duration::from_millis(200),
             backoff_max: Duration::from_secs(30),
             marker_every: Duration::from_secs(5),
+            silent_max: Duration::from_secs(15),
             stuck_acks_after: Duration::from_secs(15),
+            send_buffer_bytes: None,
             dropped: Arc::default(),
         }
     }
@@ -94,6 +102,9 @@ impl MqttOptions {
         }
         if self.marker_every.is_zero() {
             faults.push("markers every 0 s: choose some seconds".to_owned());
+        }
+        if self.silent_max <= self.marker_every {
+            faults.push("a broker would be left before it could answer a marker".to_owned());
         }
         if self.filters.len() >= limits::FILTERS {
             faults.push(format!("{} topic filters: at most {} are taken", self.filters.len(), limits::FILTERS - 1));
@@ -122,10 +133,11 @@ mod tests {
             client_id: String::new(),
             keep_alive: Duration::from_millis(300),
             marker_every: Duration::ZERO,
+            silent_max: Duration::ZERO,
             filters: vec!["a/#/b".to_owned(), String::new()],
             instance: "+".to_owned(),
             ..good
         };
-        assert_eq!(bad.faults().len(), 6, "{:#?}", bad.faults());
+        assert_eq!(bad.faults().len(), 7, "{:#?}", bad.faults());
     }
 }

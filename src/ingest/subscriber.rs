@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use metrics::{Counter, counter};
 use tokio::select;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, trace, warn};
 
@@ -20,6 +20,7 @@ use super::mqtt::{Connection, Event, LinkError, Message};
 use super::options::MqttOptions;
 use crate::clock::Clock;
 use crate::model::record::Link;
+use crate::observe::{Connected, Disconnected, emit, not_connected_yet};
 use crate::spine::input::{DurableWatch, Input, Inputs, NotTaken};
 
 /// How often a full queue is tried again.
@@ -49,6 +50,7 @@ pub async fn run(
     if !faults.is_empty() {
         return Err(IngestError::Options(faults));
     }
+    not_connected_yet();
     let seed = RandomState::new().build_hasher().finish();
     Subscriber {
         backoff: Backoff::new(options.backoff_min, options.backoff_max, seed),
@@ -99,6 +101,19 @@ enum End {
     Link(LinkError),
 }
 
+impl End {
+    /// Why a session has ended, in a word and in words; `None`: we end ourselves.
+    fn reason(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Shutdown | Self::SpineEnded => None,
+            Self::Withheld => Some(("withheld", "the journals are nearly full".into())),
+            Self::Shut => Some(("shut", "the store has not answered yet".into())),
+            Self::NoRoom => Some(("no-room", "nothing could be taken for too long".into())),
+            Self::Link(error) => Some((error.reason(), error.to_string())),
+        }
+    }
+}
+
 impl From<LinkError> for End {
     fn from(error: LinkError) -> Self {
         Self::Link(error)
@@ -117,11 +132,10 @@ impl Subscriber {
                 End::SpineEnded => return Err(IngestError::SpineEnded),
                 End::Withheld => info!("the broker keeps what devices send until the journals have room again"),
                 End::Shut => info!("the broker keeps what devices send until the store has answered"),
-                End::NoRoom => {
-                    warn!("left the broker: nothing could be taken for {:?}", self.pause_max());
-                }
                 End::Link(error @ LinkError::FilterRefused { .. }) => error!("{error}"),
-                End::Link(error) => warn!("{error}"),
+                End::Link(error) if !error.ends_session() => warn!("{error}"),
+                // Told already, as the end of a session.
+                End::NoRoom | End::Link(_) => {}
             }
             let wait = self.backoff.next_wait();
             info!("connecting to the broker again in {} ms", wait.as_millis());
@@ -139,11 +153,8 @@ impl Subscriber {
             opened = Connection::open(&self.options) => opened?,
         };
         self.connections += 1;
-        self.counters.connections.increment(1);
-        info!(
-            connection = self.connections,
-            session_present, "connected to {}:{}", self.options.host, self.options.port
-        );
+        let broker = format!("{}:{}", self.options.host, self.options.port);
+        emit(Connected { broker: &broker, resumed: session_present });
         if !session_present && self.subscribed {
             warn!("the broker has forgotten our session: what it held for us is lost");
         }
@@ -151,14 +162,26 @@ impl Subscriber {
         self.is_kept = session_present;
 
         self.tell(Link::Up).await?;
+        let shutdown = self.shutdown.clone();
         let mut session = Session::new(self, connection);
-        let end = match session.serve().await {
-            Ok(never) => match never {},
-            Err(end) => end,
+        let (end, may_write) = select! {
+            biased;
+            served = session.serve() => match served {
+                Ok(never) => match never {},
+                Err(end) => {
+                    let may_write = matches!(end, End::Shutdown | End::Withheld | End::Shut | End::NoRoom);
+                    (end, may_write)
+                }
+            },
+            // It waits for a broker that takes nothing, with a packet half sent.
+            () = grace_ends(&shutdown) => (End::Shutdown, false),
         };
-        let connection = session.finish(&end).await;
-        if matches!(end, End::Shutdown | End::Withheld | End::Shut | End::NoRoom) {
-            connection.close().await;
+        if may_write {
+            // Nobody waits for a broker that takes nothing. What was not acknowledged is sent again.
+            let _late = timeout(GRACE + GRACE, async { session.finish(&end).await.close().await }).await;
+        }
+        if let Some((reason, detail)) = end.reason() {
+            emit(Disconnected { reason, detail: &detail });
         }
         // A clean end needs no `Down`: the next record after it will be a `Start`, which implies one.
         if !matches!(end, End::Shutdown | End::SpineEnded) {
@@ -222,6 +245,10 @@ struct Session<'a> {
     /// Ticks once we are subscribed, at first at once.
     marker_timer: Option<Interval>,
     subscribe_by: Instant,
+    /// When something last came from the broker, or could not have, because reading paused.
+    heard_at: Instant,
+    /// When a message last came that we subscribe to, a marker or another, or could not have.
+    message_at: Instant,
     /// Found no room, and since when. Nothing is read before it is placed: what follows must not overtake it.
     parked: Option<(Arrival, Instant)>,
     /// When something last became durable, or nothing waited for it.
@@ -238,6 +265,8 @@ impl<'a> Session<'a> {
             markers: Markers::new(shared.nonce, shared.connections),
             marker_timer: None,
             subscribe_by: now + shared.options.connect_within,
+            heard_at: now,
+            message_at: now,
             parked: None,
             moved_at: now,
             warned: false,
@@ -251,6 +280,7 @@ impl<'a> Session<'a> {
         } else {
             self.connection.subscribe(&self.shared.options.all_filters()).await?;
         }
+        let silent_max = self.shared.options.silent_max;
         loop {
             while self.parked.is_none()
                 && let Some(event) = self.connection.buffered()
@@ -270,19 +300,30 @@ impl<'a> Session<'a> {
                 () = self.shared.shutdown.cancelled() => return Err(End::Shutdown),
                 changed = self.shared.durable.changed() => changed.map_err(|_| End::SpineEnded)?,
                 () = tick(self.marker_timer.as_mut()) => self.send_marker().await?,
-                () = sleep_until(self.subscribe_by), if self.marker_timer.is_none() => {
+                () = sleep_until(self.subscribe_by), if !self.is_subscribed() => {
                     return Err(LinkError::SubscriptionUnanswered(self.shared.options.connect_within).into());
                 }
                 () = sleep(RETRY), if self.parked.is_some() => {}
                 event = self.connection.next(), if self.parked.is_none() => self.handle(event?)?,
+                // After reading: what has come and only waits to be read is no silence.
+                () = sleep_until(self.heard_at + silent_max), if self.parked.is_none() => {
+                    return Err(LinkError::Silent(silent_max).into());
+                }
+                () = sleep_until(self.message_at + silent_max), if self.is_subscribed() && self.parked.is_none() => {
+                    // It has lost what we subscribed to: restored, perhaps, from before.
+                    self.shared.subscribed = false;
+                    return Err(LinkError::Unheard(silent_max).into());
+                }
             }
             self.place_parked()?;
         }
     }
 
     fn handle(&mut self, event: Event) -> Result<(), End> {
+        self.heard_at = Instant::now();
         match event {
             Event::Message(message) => {
+                self.message_at = self.heard_at;
                 let arrival = self.receive(message);
                 self.place(arrival, None)
             }
@@ -302,7 +343,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Then markers are sent, and have to come back.
+    fn is_subscribed(&self) -> bool {
+        self.marker_timer.is_some()
+    }
+
     fn start_markers(&mut self) {
+        self.message_at = Instant::now();
         let mut timer = interval(self.shared.options.marker_every);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.marker_timer = Some(timer);
@@ -363,7 +410,11 @@ impl<'a> Session<'a> {
 
     fn place_parked(&mut self) -> Result<(), End> {
         match self.parked.take() {
-            Some((arrival, since)) => self.place(arrival, Some(since)),
+            Some((arrival, since)) => {
+                self.heard_at = Instant::now();
+                self.message_at = self.heard_at;
+                self.place(arrival, Some(since))
+            }
             None => Ok(()),
         }
     }
@@ -382,6 +433,13 @@ impl<'a> Session<'a> {
 
     async fn send_marker(&mut self) -> Result<(), LinkError> {
         self.warn_if_stuck();
+        // The first one of a connection may be older than the record of its beginning, which waits for the disk, and
+        // then proves nothing. The second one comes soon.
+        if self.markers.is_first()
+            && let Some(timer) = &mut self.marker_timer
+        {
+            timer.reset_after(self.shared.options.marker_every / 20);
+        }
         let payload = self.markers.send(self.shared.clock.elapsed());
         self.connection.publish(&self.shared.marker_topic, payload).await
     }
@@ -400,18 +458,21 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Sends the last acknowledgements, as far as `end` lets it, and gives the connection back.
+    /// Sends the last acknowledgements and gives the connection back.
     async fn finish(mut self, end: &End) -> Connection {
         let deadline = Instant::now() + if matches!(end, End::Shutdown) { GRACE } else { Duration::ZERO };
-        if matches!(end, End::Shutdown | End::Withheld | End::Shut | End::NoRoom) {
-            while self.acknowledge().await.is_ok() && !self.ledger.is_empty() {
-                if !matches!(timeout_at(deadline, self.shared.durable.changed()).await, Ok(Ok(()))) {
-                    break;
-                }
+        while self.acknowledge().await.is_ok() && !self.ledger.is_empty() {
+            if !matches!(timeout_at(deadline, self.shared.durable.changed()).await, Ok(Ok(()))) {
+                break;
             }
         }
         self.connection
     }
+}
+
+async fn grace_ends(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    sleep(GRACE).await;
 }
 
 async fn tick(timer: Option<&mut Interval>) {
@@ -426,7 +487,6 @@ struct Counters {
     received: [Counter; 3],
     acknowledged: Counter,
     dropped: Counter,
-    connections: Counter,
 }
 
 impl Counters {
@@ -435,7 +495,6 @@ impl Counters {
             received: ["0", "1", "2"].map(|qos| counter!("vigil_ingest_received_total", "qos" => qos)),
             acknowledged: counter!("vigil_ingest_acknowledged_total"),
             dropped: counter!("vigil_ingest_dropped_total", "reason" => "no-room"),
-            connections: counter!("vigil_ingest_connections_total"),
         }
     }
 

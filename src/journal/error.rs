@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    #[error("cannot {doing} {}: {source}", .file.display())]
+    #[error("cannot {doing} {}: {source}{}", .file.display(), advice(.source))]
     Io { doing: &'static str, file: PathBuf, source: io::Error },
 
     /// What came before has failed, so nobody knows what is on disk.
@@ -32,6 +32,16 @@ pub enum JournalError {
 
     #[error("epoch {asked} is not above the present one, {present}")]
     Epoch { asked: u32, present: u32 },
+}
+
+/// What somebody can do about it, where that is known.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            ". Make room on that disk, then start again: what was acknowledged is safe"
+        }
+        _ => "",
+    }
 }
 
 impl JournalError {

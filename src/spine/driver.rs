@@ -341,13 +341,14 @@ pub(crate) fn write(snapshots: &SnapshotDir, image: &Image, wall: Wall) -> Optio
 }
 
 /// The position to keep a journal from: what is still needed, what is younger than its retention, and, of the rest,
-/// what half of the quota has room for. Retention yields before a journal fills up.
+/// what a third of the quota has room for. Retention yields before anybody has to be told that a journal fills up.
 pub fn keep_from(segments: &[SegmentInfo], needed_from: u64, retention_ms: i64, quota_bytes: u64, now: Wall) -> u64 {
+    let kept_max = quota_bytes / 100 * limits::JOURNAL_RETAINED_PERCENT;
     let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
     for segment in segments {
         let is_needed = segment.next > needed_from;
         let is_young = segment.closed_at.is_none_or(|at| now - at < retention_ms);
-        if is_needed || (is_young && bytes <= quota_bytes / 2) {
+        if is_needed || (is_young && bytes <= kept_max) {
             return segment.first;
         }
         bytes -= segment.bytes;
@@ -379,7 +380,7 @@ mod tests {
         check(25, 0, 10_000, 20);
         check(50, 3_500, 10_000, 20);
         check(50, 100_000, 10_000, 0);
-        check(50, 100_000, 600, 20);
-        check(15, 100_000, 600, 10);
+        check(50, 100_000, 1_000, 20);
+        check(15, 100_000, 1_000, 10);
     }
 }

@@ -2,6 +2,7 @@
 //! books of what the broker acknowledged of it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,9 @@ use super::wait;
 const TURN: Duration = Duration::from_millis(20);
 /// The fleet's connection breaks this often, with messages on their way: they are sent again, with the same seq.
 const BREAK_EVERY: Duration = Duration::from_secs(7);
+/// How long the broker may be away, and how often it is tried.
+const BROKER_AWAY_MAX: Duration = Duration::from_secs(30);
+const TRY_EVERY: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
@@ -50,6 +54,8 @@ pub struct Published {
     pub acknowledged: Vec<bool>,
     /// Times that a message was sent again because its connection broke.
     pub again: u64,
+    /// Times that the broker broke it.
+    pub broken: u64,
     pub took: Duration,
 }
 
@@ -227,7 +233,9 @@ impl Work {
         while (self.published.sent.len() as u128) < due {
             self.report();
         }
-        self.publisher.send().expect("the broker runs all the time");
+        if self.publisher.send().is_err() {
+            self.recover();
+        }
         self.note_acknowledged();
     }
 
@@ -246,7 +254,9 @@ impl Work {
         let sent = Sent { lift, boot: key.0, seq: key.1, claimed_ms, at, in_trouble, runs: n as u64 };
         self.published.sent.push(sent);
         self.published.acknowledged.push(false);
-        self.publish(n);
+        if self.publish(n).is_err() {
+            self.recover();
+        }
     }
 
     /// However short a trouble is, one report tells of it.
@@ -255,23 +265,40 @@ impl Work {
         at >= from && (self.told.insert(lift) || at < to)
     }
 
-    fn publish(&mut self, n: usize) {
+    fn publish(&mut self, n: usize) -> io::Result<()> {
         let sent = self.published.sent[n];
         let report = ElevatorReport { frames: vec![self.plan.frame(sent)], ..ElevatorReport::default() };
         let topic = format!("vigil/v1/elevator/{}/report", code(sent.lift));
         self.unacknowledged.push_back(n);
-        self.publisher.publish(&topic, &report.encode_to_vec()).expect("the broker runs all the time");
+        self.publisher.publish(&topic, &report.encode_to_vec())
+    }
+
+    /// The broker has ended the connection, or has ended itself.
+    fn recover(&mut self) {
+        self.published.broken += 1;
+        self.reconnect();
     }
 
     /// Some of what is sent again had arrived: the service has to know.
     fn reconnect(&mut self) {
         self.note_acknowledged();
-        self.connections += 1;
-        self.publisher = connect(self.broker, self.connections);
-        self.acknowledged = 0;
-        for n in std::mem::take(&mut self.unacknowledged) {
-            self.published.again += 1;
-            self.publish(n);
+        let again = std::mem::take(&mut self.unacknowledged);
+        self.published.again += again.len() as u64;
+        let begun = Instant::now();
+        loop {
+            assert!(begun.elapsed() < BROKER_AWAY_MAX, "the broker doesn't come back");
+            self.connections += 1;
+            self.acknowledged = 0;
+            self.unacknowledged.clear();
+            let connected = Publisher::connect(self.broker, &format!("fleet-{}", self.connections));
+            let sent = connected.and_then(|publisher| {
+                self.publisher = publisher;
+                again.iter().try_for_each(|n| self.publish(*n))
+            });
+            if sent.is_ok() {
+                return;
+            }
+            wait::until(Instant::now() + TRY_EVERY);
         }
     }
 
@@ -285,7 +312,9 @@ impl Work {
     }
 
     fn finish(mut self) -> Published {
-        self.publisher.finish().expect("the broker runs all the time");
+        while self.publisher.finish().is_err() {
+            self.recover();
+        }
         self.note_acknowledged();
         self.published.took = self.began.elapsed();
         self.published

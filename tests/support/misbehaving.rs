@@ -37,6 +37,29 @@ pub fn serve(scripts: Vec<Script>) -> (SocketAddr, Receiver<Vec<u8>>) {
     (addr, told)
 }
 
+/// Serves one connection: grants five filters, then sends messages without end and reads nothing any more.
+pub fn serve_deaf() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        let Ok((mut socket, _)) = listener.accept() else { return };
+        let granted = [connack(false, 0), suback(&[1; 5])];
+        for answer in granted {
+            if read_packet(&mut socket).is_none() || socket.write_all(&answer).is_err() {
+                return;
+            }
+        }
+        let ids = (1..=u16::MAX).cycle();
+        for id in ids {
+            let [high, low] = id.to_be_bytes();
+            if socket.write_all(&[0x32, 6, 0, 1, b't', high, low, b'x']).is_err() {
+                return;
+            }
+        }
+    });
+    addr
+}
+
 fn one_connection(mut socket: TcpStream, script: Script) -> Vec<u8> {
     let mut answers = script.0.into_iter().peekable();
     let mut kinds = Vec::new();

@@ -21,6 +21,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Postgres {
     folder: PathBuf,
+    data: PathBuf,
     port: u16,
     fsync: bool,
     running: Option<Child>,
@@ -30,16 +31,23 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Without `fsync` it is faster and survives a crash of its own, though not one of the machine.
     pub(crate) fn start(fsync: bool) -> Self {
-        let folder = tempfile::Builder::new().prefix("vigil-postgres-").tempdir().expect("a temporary folder").keep();
-        if let Some(user) = other_user() {
-            std::os::unix::fs::chown(&folder, Some(user.uid), Some(user.gid)).expect("root may give folders away");
-        }
-        let mut server =
-            Self { folder, port: super::ports::free(), fsync, running: None, databases: AtomicU32::new(0) };
-        let data = server.data();
+        let folder = folder();
+        let data = folder.join("data");
+        Self::start_with(folder, data, fsync)
+    }
+
+    /// With its data on a disk of the test's, and its log of changes elsewhere: without room for data it refuses what it
+    /// has no room for, without room for the log it would end.
+    pub(crate) fn start_on(disk: &Path) -> Self {
+        Self::start_with(folder(), disk.join("data"), false)
+    }
+
+    fn start_with(folder: PathBuf, data: PathBuf, fsync: bool) -> Self {
         let mut initdb = as_other_user(&binary("initdb"));
         initdb.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username", USER]);
-        run(initdb.arg("--pgdata").arg(&data));
+        run(initdb.arg("--pgdata").arg(&data).arg("--waldir").arg(folder.join("wal")));
+        let port = super::ports::free();
+        let mut server = Self { folder, data, port, fsync, running: None, databases: AtomicU32::new(0) };
         server.restart();
         server
     }
@@ -62,7 +70,7 @@ impl Postgres {
     }
 
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.join("data")
+        self.data.clone()
     }
 
     /// Ends connections and stops in good order.
@@ -174,6 +182,15 @@ impl Drop for Postgres {
         self.end("INT");
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// A temporary folder that the server may write to.
+fn folder() -> PathBuf {
+    let folder = tempfile::Builder::new().prefix("vigil-postgres-").tempdir().expect("a temporary folder").keep();
+    if let Some(user) = other_user() {
+        std::os::unix::fs::chown(&folder, Some(user.uid), Some(user.gid)).expect("root may give folders away");
+    }
+    folder
 }
 
 /// $1 is the folder, the rest the server's command line. The inner shell ends this one if the server ends by itself.

@@ -56,6 +56,10 @@ impl Process {
         (Self { pid, ended, status: None, keeper: Some(keeper) }, pipes)
     }
 
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
     pub fn has_ended(&mut self) -> bool {
         self.ends_within(Duration::ZERO)
     }

@@ -50,8 +50,17 @@ impl Publisher {
     }
 
     pub fn publish(&mut self, topic: &str, payload: &[u8]) -> io::Result<()> {
+        self.publish_as(0x32, topic, payload)
+    }
+
+    /// The broker gives it to whoever subscribes later, too.
+    pub fn publish_retained(&mut self, topic: &str, payload: &[u8]) -> io::Result<()> {
+        self.publish_as(0x33, topic, payload)
+    }
+
+    fn publish_as(&mut self, kind: u8, topic: &str, payload: &[u8]) -> io::Result<()> {
         self.packet_id = after(self.packet_id);
-        let packet = packet(0x32, &[&text(topic), &self.packet_id.to_be_bytes(), payload]);
+        let packet = packet(kind, &[&text(topic), &self.packet_id.to_be_bytes(), payload]);
         self.batch.extend_from_slice(&packet);
         self.batched += 1;
         if self.batched >= BATCH { self.send() } else { Ok(()) }

@@ -1,5 +1,6 @@
 //! The service itself, as `vigil serve` with a configuration and a data folder of its own. It ends as a `Process` does.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -22,8 +23,17 @@ pub struct Service {
     data: PathBuf,
     grpc: SocketAddr,
     http: SocketAddr,
+    /// Beside the configuration.
+    variables: BTreeMap<String, String>,
     starts: u32,
     running: Option<Process>,
+}
+
+/// What a process has of the machine's memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    pub now_mib: u64,
+    pub peak_mib: u64,
 }
 
 impl Service {
@@ -31,9 +41,21 @@ impl Service {
     pub fn prepare(broker: SocketAddr, store_url: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
-        let service = Self { data, folder, grpc: free_address(), http: free_address(), starts: 0, running: None };
+        let (grpc, http) = (free_address(), free_address());
+        let service = Self { data, folder, grpc, http, variables: BTreeMap::new(), starts: 0, running: None };
         service.configure(broker, store_url);
         service
+    }
+
+    /// An environment variable of the next starts: `VIGIL_SECTION_KEY` counts instead of the configuration.
+    pub fn set(&mut self, variable: &str, value: impl ToString) {
+        self.variables.insert(variable.to_owned(), value.to_string());
+    }
+
+    /// Puts the data elsewhere.
+    pub fn set_data(&mut self, data: &Path) {
+        self.data = data.to_owned();
+        self.set("VIGIL_SERVICE_DATA_DIR", data.display());
     }
 
     /// Counts from the next start on.
@@ -57,6 +79,7 @@ impl Service {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VIGIL_")) {
             command.env_remove(name);
         }
+        command.envs(&self.variables);
         self.running = Some(Process::start(command).0);
     }
 
@@ -76,13 +99,6 @@ impl Service {
     /// The whole answer of its HTTP server; empty if there is none.
     pub fn page(&self, path: &str) -> String {
         self.get(path).unwrap_or_default()
-    }
-
-    /// A metric, by its name and labels as the page shows them; 0 if it isn't there.
-    pub fn metric(&self, name: &str) -> u64 {
-        let page = self.page("/metrics");
-        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
-        value.unwrap_or_default()
     }
 
     pub fn has_ended(&mut self) -> bool {
@@ -127,6 +143,25 @@ impl Service {
     /// What all its runs have said.
     pub fn logs(&self) -> String {
         (1..=self.starts).map(|n| fs::read_to_string(self.log_file_of(n)).unwrap_or_default()).collect()
+    }
+
+    /// The sum of the metrics whose lines begin so, name and perhaps labels; 0 before the first was counted.
+    pub fn metric(&self, line: &str) -> f64 {
+        let page = self.get("/metrics").unwrap_or_default();
+        let lines = page.lines().filter(|of_page| of_page.starts_with(line));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// How much memory it takes, and has taken at most in this run.
+    pub fn memory(&self) -> Memory {
+        let pid = self.running.as_ref().expect("it runs").pid();
+        let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).expect("it runs");
+        let mib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|kib| kib.parse::<u64>().ok());
+            kib.expect("Linux tells it in kB") / 1024
+        };
+        Memory { now_mib: mib("VmRSS:"), peak_mib: mib("VmHWM:") }
     }
 
     fn get(&self, path: &str) -> Option<String> {

@@ -157,7 +157,7 @@ prop_compose! {
         (judged, heard, silent) in (elapsed(), of((span_ms(), elapsed())), span_ms()),
         (first_heard, catching_up) in (of(elapsed()), of((elapsed(), elapsed()))),
         runs in runs(rules),
-        (policy, unreadable, sighted_in) in (number(), number(), of(number())),
+        (policy, unreadable, sighted_in, online) in (number(), number(), of(number()), of(any::<bool>())),
     ) -> Lift {
         Lift {
             code,
@@ -174,6 +174,7 @@ prop_compose! {
             policy,
             unreadable,
             sighted_in,
+            online,
         }
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn lift(it: wire::LiftState, rules: Rules) -> Result<Lift> {
         policy: it.policy,
         unreadable: known("count of unreadable frames", it.unreadable, |got| u8::try_from(got).ok())?,
         sighted_in: it.sighted_in,
+        online: it.online,
     })
 }
 

@@ -147,6 +147,7 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     w.uint(12, it.policy);
     w.uint(13, it.unreadable);
     w.some_uint(14, it.sighted_in);
+    w.some_uint(15, it.online);
 }
 
 fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {

@@ -16,7 +16,8 @@ const BUCKETS: usize = 5;
 const BUCKET_MS: i64 = 2 * 60_000;
 
 /// The least (received − claimed) of recent frames: transport takes time, so the least is nearest to the clocks' difference.
-/// Received is taken in elapsed time: when our own wall clock is set, nobody becomes late by it.
+/// Received means in elapsed time, which begins anywhere and never leaps: only what a difference has grown by counts, and
+/// a correction of our own clock makes nobody late.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Offset {
     /// The least difference of each bucket between elapsed and claimed time, the newest first.
@@ -144,6 +145,17 @@ mod tests {
         steps.extend((1..=9).map(|n| (n * 60, n * 60 + 4, true, 4)));
         steps.push((700, 704, true, 0));
         check(&steps);
+    }
+
+    #[test]
+    fn a_correction_of_our_own_clock_makes_nobody_late() {
+        let mut offset = Offset::default();
+        let mut late_s = |at_s: i64, wrong_s: i64, claimed_s: i64| {
+            let (received, now) = (Wall((at_s + wrong_s) * 1_000), Elapsed(at_s * 1_000));
+            offset.lateness_ms(Some(Wall(claimed_s * 1_000)), received, now, true) / 1_000
+        };
+        let late = [late_s(0, 0, 0), late_s(10, 2 * HOUR_S, 10), late_s(20, -HOUR_S, 20), late_s(42, -HOUR_S, 30)];
+        assert_eq!(late, [0, 0, 0, 12]);
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use prost::Message as _;
+use rustix::process::Pid;
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row};
@@ -10,13 +13,29 @@ use vigil::journal::codec::decode_record;
 use vigil::journal::local::{LocalJournal, Options};
 use vigil::journal::{Identity, Journal as _};
 use vigil::model::record::Kind;
-use vigil::proto::v1::AlertEventKind;
+use vigil::proto::v1::{AlertEventKind, ElevatorReport};
 
-use crate::support::fleet::{Published, code};
+use crate::support::fleet::{Plan, Published, code};
+use crate::support::tap::Heard;
+use crate::support::wait;
 use crate::support::watcher::Watched;
 
 /// How many there are, by subject and rule.
-pub(crate) type Alerts = BTreeMap<(String, String), i64>;
+type Alerts = BTreeMap<(String, String), i64>;
+
+/// The number that a fleet gave a report, by which a proxy counts it.
+pub(crate) fn number_of(topic: &str, payload: &[u8]) -> Option<u64> {
+    let report = topic.ends_with("/report").then(|| ElevatorReport::decode(payload).ok())??;
+    report.frames.first()?.runs
+}
+
+/// Puts what the service acknowledged in the place of what the broker did: a broker that is killed forgets.
+pub(crate) fn as_acknowledged_by_the_service(published: &mut Published, heard: &Heard) {
+    assert_eq!(heard.faults, Vec::<String>::new());
+    for (n, acknowledged) in (0..).zip(&mut published.acknowledged) {
+        *acknowledged = heard.acknowledged.contains_key(&n);
+    }
+}
 
 pub(crate) struct Books {
     runtime: Runtime,
@@ -40,6 +59,12 @@ impl Books {
         self.query(sql, &[])[0].get(0)
     }
 
+    /// One of the server's processes that serve the service.
+    pub(crate) fn backend(&self) -> Option<Pid> {
+        let sql = "SELECT pid FROM pg_stat_activity WHERE application_name = 'vigil' ORDER BY query_start DESC LIMIT 1";
+        self.query(sql, &[]).first().and_then(|row| Pid::from_raw(row.get(0)))
+    }
+
     /// The frames in the store, wherever they were put.
     pub(crate) fn stored(&self) -> i64 {
         self.number("SELECT count(*) FROM frame_history")
@@ -61,6 +86,13 @@ impl Books {
                 $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bool[])";
             self.query(insert, &[&devices, &boots, &seqs, &claimed, &runs, &acknowledged]);
         }
+    }
+
+    /// Waits until the store has as many frames as were acknowledged. Should they never come, `check_frames` says which.
+    pub(crate) fn await_stored(&self, published: &Published, limit: Duration) -> Duration {
+        let (began, acknowledged) = (Instant::now(), published.acknowledged().count() as i64);
+        wait::is_soon(limit, || self.stored() >= acknowledged);
+        began.elapsed()
     }
 
     /// Every acknowledged report is there once, as it was sent, and nothing else is.
@@ -99,8 +131,16 @@ impl Books {
         }
     }
 
+    /// Rows came into their tables in the order in which the reports had come.
+    pub(crate) fn check_order(&self) {
+        let earlier =
+            "SELECT count(*) FROM (SELECT received_at, lag(received_at) OVER (PARTITION BY tableoid ORDER BY ctid)
+                       AS before FROM frame) AS f WHERE received_at < before";
+        assert_eq!(self.number(earlier), 0, "rows were stored out of order");
+    }
+
     /// Alerts on lifts.
-    pub(crate) fn alerts(&self) -> Alerts {
+    fn alerts(&self) -> Alerts {
         let sql = "SELECT subject, rule, count(*) FROM alert WHERE subject <> 'vigil' GROUP BY subject, rule";
         self.query(sql, &[]).iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect()
     }
@@ -117,6 +157,24 @@ impl Books {
                    FROM alert_event WHERE subject = ANY($1) ORDER BY subject, epoch, seq";
         let lines = self.query(sql, &[&&lifts[..lifts.len().min(5)]]);
         lifts.join(" ") + "\n" + &lines.iter().map(|row| row.get::<_, String>(0) + "\n").collect::<String>()
+    }
+
+    /// Every trouble of the plan has led to exactly one alert, and nothing else has; all of them are over, and whoever
+    /// watched saw what is stored. Nothing was set aside, skipped or dropped.
+    pub(crate) fn check_alerts(&self, plan: &Plan, watched: &Watched) {
+        assert_eq!(watched.faults, Vec::<String>::new());
+        let (alerts, wanted) = (self.alerts(), plan.alerts());
+        let differs = |of: &Alerts, to: &Alerts| -> Vec<String> {
+            of.iter().filter(|(key, n)| to.get(*key) != Some(*n)).map(|(key, _)| key.0.clone()).collect()
+        };
+        let wrong = [differs(&alerts, &wanted), differs(&wanted, &alerts)].concat();
+        assert!(wrong.is_empty(), "{} alerts are too many or too few:\n{}", wrong.len(), self.stories(&wrong));
+        assert_eq!(self.open_alerts(), Vec::<String>::new());
+        assert_eq!(self.number("SELECT count(*) FROM alert WHERE rule IN ('record-skipped', 'broker-drops')"), 0);
+        for table in ["reject", "set_aside"] {
+            assert_eq!(self.number(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
+        }
+        self.check_events(watched);
     }
 
     /// What was stored of alerts is what was told of them.
@@ -144,7 +202,10 @@ impl Books {
             .collect();
         let differ = stored.iter().zip(&seen).find(|(stored, seen)| stored != seen);
         assert_eq!(differ, None, "the store and the watcher were told different things");
-        assert_eq!(stored.len(), seen.len(), "the store and the watcher know different numbers of events");
+        let shared = stored.len().min(seen.len());
+        let (only_stored, only_seen) = (&stored[shared..], &seen[shared..]);
+        assert!(only_stored.is_empty(), "the watcher wasn't told of {only_stored:?}");
+        assert!(only_seen.is_empty(), "the store doesn't have {only_seen:?}");
         assert!(stored.iter().zip(1..).all(|((epoch, seq, _), n)| (*epoch, *seq) == (1, n)), "the seqs have gaps");
     }
 }

@@ -135,8 +135,8 @@ fn start_in_doubt(service: &mut Service) {
         assert!(text.contains("vigil recover --without-store"), "it doesn't say what to do:\n{ready}\n{log}");
     }
     assert!(ready.starts_with("HTTP/1.1 503 "), "{ready}");
-    assert_eq!(service.metric("vigil_ingest_acknowledged_total"), 0);
-    assert_eq!(service.metric("vigil_items_total{what=\"newer\"}"), 0);
+    assert_eq!(service.metric("vigil_ingest_acknowledged_total"), 0.0);
+    assert_eq!(service.metric("vigil_items_total{what=\"newer\"}"), 0.0);
 }
 
 /// Flow: a service has filled its store and is ended; the database goes away, and reports wait at the broker. Services
