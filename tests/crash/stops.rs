@@ -176,7 +176,7 @@ fn without_the_database_only_journals_that_have_met_it_take_reports() {
     service.start_and_wait();
     let waiting = published[2].acknowledged().count() as u64;
     let taken = || service.metric("vigil_items_total{what=\"newer\"}");
-    assert!(wait::is_soon(STORED_WITHIN, || taken() >= waiting), "{} of {waiting} were taken", taken());
+    assert!(wait::is_soon(STORED_WITHIN, || taken() >= waiting as f64), "{} of {waiting} were taken", taken());
     postgres.restart();
     let books = Books::open(&url);
     await_stored(&books, &published.iter().collect::<Vec<_>>());
