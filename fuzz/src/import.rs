@@ -11,7 +11,7 @@ pub fn import(input: &[u8]) {
         Ok(reader) => reader,
         Err(error) => return assert!(!format!("{error:#}").is_empty()),
     };
-    let lines = 1 + text.iter().filter(|byte| **byte == b'\n').count() as u64;
+    let lines = 1 + text.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64;
     let mut last = 0;
     let mut check_line = |line: u64| {
         assert!((last + 1..=lines).contains(&line), "line {line} after {last}, of {lines}");

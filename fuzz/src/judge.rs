@@ -34,15 +34,19 @@ const FILES: [(&str, &str); 3] = [
 /// open, what a record led to can be written down, and the state survives a snapshot.
 pub fn judge(input: &[u8]) {
     let mut script = Script(input);
+    // A restored core compiles its rules anew, which takes longer than all the rest.
+    let restores = script.index(8) == 0;
     let mut world = World::new();
     for _ in 0..STEPS {
         if script.is_over() {
             break;
         }
-        world.step(&mut script);
+        world.step(restores, &mut script);
     }
     world.settle();
-    world.check_snapshot();
+    if restores {
+        world.check_snapshot();
+    }
     let open: BTreeSet<AlertId> = world.core.open_alerts().into_iter().map(|alert| alert.id).collect();
     assert_eq!(open, world.open);
 }
@@ -154,7 +158,7 @@ impl World {
         self.core = restored;
     }
 
-    fn step(&mut self, script: &mut Script<'_>) {
+    fn step(&mut self, restores: bool, script: &mut Script<'_>) {
         match script.index(16) {
             0 => {
                 // To the moment when the core wants to be woken.
@@ -203,7 +207,9 @@ impl World {
             },
             _ => {
                 self.settle();
-                self.check_snapshot();
+                if restores {
+                    self.check_snapshot();
+                }
             }
         }
     }

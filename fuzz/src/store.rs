@@ -1,12 +1,15 @@
 //! What decoding takes, the store takes, and gives back as it was.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use vigil::core::decode::{Decoded, Rejected, decode};
+use vigil::limits;
+use vigil::model::ids::CylinderCode;
 use vigil::model::row::{Effects, FrameRow, Order, RejectRow, Row, ScanRow, TimeSource};
 use vigil::model::time::Wall;
 use vigil::store::memory::MemoryStore;
@@ -16,7 +19,10 @@ use vigil::store::{Batch, Checkpoint, FrameQuery, Options, RejectQuery, ScanQuer
 use super::decode::{PREFIX, REPORT, SCAN};
 
 /// A database is left after so many batches, so that it stays small.
-const BATCHES: u64 = 500;
+const BATCHES: u64 = 64;
+
+/// That of `REPORT`.
+const DEVICE: &str = "31305001122014017242";
 
 thread_local! {
     static STORES: RefCell<Option<Stores>> = const { RefCell::new(None) };
@@ -123,26 +129,33 @@ impl Stores {
     }
 }
 
+/// Everything that the store gives of this ms, by what may hold it.
 async fn check_kept(store: &dyn Store, rows: &[Row], from: Wall) {
-    let (to, limit) = (Wall(from.0 + 1), 1_000);
-    for row in rows {
-        match row {
-            Row::Frame(row) => {
-                let query = FrameQuery { device: row.device, from, to, after: None, limit };
-                let found = store.frames(query).await.expect("frames can be read");
-                assert!(found.contains(row), "stored {row:?}, found {found:?}");
-            }
-            Row::Scan(row) => {
-                let query = ScanQuery { cylinder: row.scan.cylinder, from, to, after: None, limit };
-                let found = store.scans(query).await.expect("scans can be read");
-                assert!(found.contains(row), "stored {row:?}, found {found:?}");
-            }
-            Row::Reject(row) => {
-                let query = RejectQuery { from, to, after: None, limit, topic: None, reason: None };
-                let found = store.rejects(query).await.expect("rejects can be read");
-                assert!(found.iter().any(|found| found.row == *row), "stored {row:?}, found {found:?}");
-            }
-            Row::Status(_) | Row::Entry(_) => {}
-        }
+    let (to, limit) = (Wall(from.0 + 1), limits::PAGE_ROWS);
+    let device = DEVICE.parse().expect("a good code");
+    let query = FrameQuery { device, from, to, after: None, limit };
+    let frames = store.frames(query).await.expect("frames can be read");
+    let query = RejectQuery { from, to, after: None, limit, topic: None, reason: None };
+    let rejects = store.rejects(query).await.expect("rejects can be read");
+    let cylinders: BTreeSet<CylinderCode> = rows.iter().filter_map(cylinder).collect();
+    let mut scans = Vec::new();
+    for cylinder in cylinders {
+        let query = ScanQuery { cylinder, from, to, after: None, limit };
+        scans.extend(store.scans(query).await.expect("scans can be read"));
     }
+    // A page may be full.
+    let is_whole = |found: usize| found < limit;
+    for row in rows {
+        let kept = match row {
+            Row::Frame(row) => !is_whole(frames.len()) || frames.contains(row),
+            Row::Scan(row) => scans.contains(row),
+            Row::Reject(row) => !is_whole(rejects.len()) || rejects.iter().any(|found| found.row == *row),
+            Row::Status(_) | Row::Entry(_) => true,
+        };
+        assert!(kept, "{row:?} is stored, and not found");
+    }
+}
+
+fn cylinder(row: &Row) -> Option<CylinderCode> {
+    if let Row::Scan(row) = row { Some(row.scan.cylinder) } else { None }
 }

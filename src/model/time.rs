@@ -60,8 +60,10 @@ impl Wall {
 impl fmt::Display for Wall {
     /// RFC 3339 in UTC, to the millisecond.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(at) => write!(f, "{at:.3}"),
+        // Civil time reaches the end of the year 9999; a timestamp of the library ends a day before.
+        let since_1970 = jiff::SignedDuration::from_millis(self.0);
+        match CivilDay::EPOCH.to_datetime(jiff::civil::Time::midnight()).checked_add(since_1970) {
+            Ok(at) => write!(f, "{at:.3}Z"),
             Err(_) => write!(f, "{} ms", self.0),
         }
     }
@@ -98,9 +100,12 @@ impl CivilDay {
         Self(date.since(Self::EPOCH).map_or(0, |span| span.get_days()))
     }
 
-    /// The day on which `at` falls in `zone`.
+    /// The day on which `at` falls in `zone`; beyond what the library's timestamps reach, their first or last one.
     pub fn of(at: Wall, zone: &jiff::tz::TimeZone) -> Self {
-        let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        use jiff::Timestamp;
+        // 9999-12-31 is a common way to write "for ever".
+        let beyond = if at.0 < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        let at = Timestamp::from_millisecond(at.0).unwrap_or(beyond);
         Self::from_date(zone.to_datetime(at).date())
     }
 
@@ -145,6 +150,16 @@ mod tests {
         assert_eq!(CivilDay::of(begins, &zone), day);
         assert_eq!(CivilDay::of(begins - 1, &zone), CivilDay(day.0 - 1));
         assert_eq!(day.to_string(), "2026-11-22");
+    }
+
+    #[test]
+    fn the_last_day_of_all_is_late_and_not_early() {
+        let zone = jiff::tz::TimeZone::get("Asia/Shanghai").unwrap();
+        assert_eq!(CivilDay::of(Wall::LAST, &zone), CivilDay::LAST);
+        assert!(CivilDay::of(Wall(i64::MIN), &zone) < CivilDay(0));
+        assert_eq!(Wall::LAST.to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Wall(-1).to_string(), "1969-12-31T23:59:59.999Z");
+        assert_eq!(Wall(i64::MAX).to_string(), "9223372036854775807 ms");
     }
 
     #[test]

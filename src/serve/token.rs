@@ -35,7 +35,10 @@ impl Question {
 }
 
 fn bytes(hex: &str) -> Option<Vec<u8>> {
-    if hex.len() > limits::PAGE_TOKEN_CHARS || !hex.len().is_multiple_of(2) || !hex.is_ascii() {
+    if hex.len() > limits::PAGE_TOKEN_CHARS
+        || !hex.len().is_multiple_of(2)
+        || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return None;
     }
     (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).ok()).collect()

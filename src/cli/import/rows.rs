@@ -125,7 +125,6 @@ impl<R: Read> Reader<R> {
     }
 
     /// What the next line asks for, or what is wrong with it; `None` at the end of the file.
-    #[expect(clippy::type_complexity, reason = "each of the three is what it is")]
     pub fn next_row(&mut self) -> anyhow::Result<Option<Result<UpsertDevicesRequest, Vec<Fault>>>> {
         let mut record = std::mem::take(&mut self.record);
         let mut row = None;
