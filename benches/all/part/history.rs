@@ -3,6 +3,7 @@
 //! The rows are made by the database itself, in the order in which a fleet would have sent them: the frames of a lift lie
 //! far apart. Each day is asked for once, so that nothing but the index is likely to be in memory already.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
@@ -10,7 +11,7 @@ use vigil::clock::Clock;
 use vigil::model::time::Wall;
 use vigil::proto::v1;
 use vigil::proto::v1::history_service_client::HistoryServiceClient;
-use vigil::store::{self, Options};
+use vigil::store::{self, Batch, Checkpoint, Options};
 
 use crate::Bench;
 use crate::bare::connect;
@@ -18,6 +19,7 @@ use crate::load::device;
 use crate::measure::{ms, percentile};
 use crate::service::Service;
 use crate::support::postgres::Postgres;
+use crate::support::rows;
 use crate::table::Table;
 
 const DAYS: i64 = 7;
@@ -34,10 +36,7 @@ pub fn measure(bench: &Bench, table: &mut Table) {
     let url = server.database();
     let first_day = Wall(Clock::default().wall().ms() / DAY_MS * DAY_MS - DAYS * DAY_MS);
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
-        // Makes the tables, with the partitions of the last days.
-        let store = store::open(&url, Options::default()).await.expect("a new store opens");
-        store.maintain(Clock::default().wall()).await.expect("days are created");
-        drop(store);
+        make_days(&url, first_day).await;
         let client = connect(&url).await;
         let began = Instant::now();
         let rows = fill(&client, lifts, first_day).await;
@@ -52,6 +51,19 @@ pub fn measure(bench: &Bench, table: &mut Table) {
         let service = Service::start(broker.addr(), Some(&url));
         ask(table, &service, &client, rows, lifts, first_day).await;
     });
+}
+
+/// Makes the tables, and the partitions of those days as the store does: when a frame of that day comes.
+async fn make_days(url: &str, first_day: Wall) {
+    let store = store::open(url, Options::default()).await.expect("a new store opens");
+    let frame = |day: i64| rows::frame(rows::device(0), 1, first_day + day * DAY_MS);
+    let frames: Vec<_> = (0..DAYS).map(frame).collect();
+    let to = Checkpoint { journal: 1, epoch: 1, position: 1, hash: 0 };
+    let batch = Batch { from: None, to, effects: vec![rows::frames(&frames)] };
+    store.commit(Arc::new(batch)).await.expect("a good batch is stored");
+    // As if nothing had ever been stored.
+    let client = connect(url).await;
+    client.batch_execute("DELETE FROM frame; DELETE FROM checkpoint").await.expect("there is nothing to lose");
 }
 
 /// Fills the history; how many rows it has then.

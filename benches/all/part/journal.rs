@@ -27,6 +27,7 @@ pub fn measure(bench: &Bench, table: &mut Table) {
         durable(table, dir.path(), &record, group, bench.quicker(1_000, 200));
     }
     not_durable(table, dir.path(), &record);
+    closing(table, dir.path(), &record);
 }
 
 /// What one contestant's groups took.
@@ -113,6 +114,33 @@ fn not_durable(table: &mut Table, dir: &Path, record: &[u8]) {
     let ns = |took: Duration| took.as_secs_f64() * 1e9 / f64::from(RECORDS);
     table.row("append and release, not synced, CPU a record", "ns", ns(appended)).floor(ns(written));
     table.row("read back, CPU a record", "ns", ns(read));
+}
+
+/// The longest that an append takes in a journal that nobody syncs, such as the outbox, until it has closed a segment;
+/// beside syncing as much at once.
+fn closing(table: &mut Table, dir: &Path, record: &[u8]) {
+    const GROUP: usize = 500;
+    /// Some 10 MB/s, as at 60,000 reports/s.
+    const EVERY: Duration = Duration::from_millis(5);
+    let mut journal = open(&dir.join("closing"));
+    let mut bare = File::create(dir.join("bare-closing")).expect("a file can be made");
+    let bytes = record.repeat(GROUP);
+    let mut longest = Duration::ZERO;
+    while journal.segments().len() < 2 {
+        let began = Instant::now();
+        for _ in 0..GROUP {
+            journal.append(record).expect("the disk works");
+        }
+        journal.release().expect("the disk works");
+        longest = longest.max(began.elapsed());
+        bare.write_all(&bytes).expect("the disk works");
+        std::thread::sleep(EVERY);
+    }
+    let began = Instant::now();
+    bare.sync_data().expect("the disk works");
+    table
+        .row("closing a segment of a journal that isn't synced, longest append", "ms", ms(longest))
+        .floor(ms(began.elapsed()));
 }
 
 fn open(dir: &Path) -> LocalJournal {
