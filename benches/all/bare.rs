@@ -12,7 +12,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::measure::ProcessCpu;
 
-pub const SUBSCRIBER: &str = "bare-subscriber";
+pub const SUBSCRIBER: &str = "be-subscriber";
 
 /// This program again, as a subscriber in a process of its own.
 pub struct Subscriber {

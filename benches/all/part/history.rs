@@ -123,7 +123,7 @@ async fn ask(table: &mut Table, service: &Service, client: &Client, rows: u64, l
     bare.sort_unstable();
     for (quantile, percent) in [("p50", 50.0), ("p99", 99.0)] {
         let of = |spans: &[Duration]| ms(percentile(spans, percent));
-        let name = format!("a lift's day, {FRAMES_A_DAY} frames of {} M: {quantile}", rows / 1_000_000);
+        let name = format!("a lift's day, {FRAMES_A_DAY} frames of {} M: {quantile}", (rows + 500_000) / 1_000_000);
         table.row(name, "ms", of(&ours)).floor(of(&bare));
     }
     table.row("the same, CPU of the service", "ms", ms(used) / f64::from(QUERIES));

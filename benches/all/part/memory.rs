@@ -15,7 +15,7 @@ use crate::service::Service;
 use crate::table::{Budget, Table};
 use crate::{Bench, support, traffic};
 
-pub const CORE: &str = "core-memory";
+pub const CORE: &str = "be-core";
 const SIZES: [u32; 3] = [25_000, 250_000, 1_000_000];
 /// All that a lift needs.
 const LIFT_BYTES: f64 = 1_024.0;

@@ -23,7 +23,7 @@ use crate::support::wait::is_soon;
 use crate::table::Table;
 use crate::traffic::wall;
 
-pub const WATCHERS: &str = "watchers";
+pub const WATCHERS: &str = "be-watchers";
 const FIRST_DEVICE: u32 = 9_100_000;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
 
