@@ -46,6 +46,8 @@ pub const JOURNAL_FINE_PERCENT: u8 = 40;
 pub const JOURNAL_RATE_BYTES_PER_S_MIN: u64 = 1_024;
 /// A journal keeps at most this much of what was appended and not released in memory; what is beyond is written early.
 pub const JOURNAL_BUFFER_BYTES: usize = 32 * 1024 * 1024;
+/// What a journal has written and not synced is brought to the disk in the background whenever it is so much.
+pub const JOURNAL_FLUSH_BYTES: u64 = 1024 * 1024;
 /// What a journal's reader reads from a file at once, unless a record is larger.
 pub const JOURNAL_READ_BYTES: usize = 1024 * 1024;
 /// Largest content of a snapshot.
@@ -248,6 +250,7 @@ const _: () = assert!(CLEARED < u16::MAX as usize);
 const _: () = assert!(PAYLOAD_BYTES + TOPIC_BYTES < JOURNAL_RECORD_BYTES);
 const _: () = assert!(PAYLOAD_BYTES < GROUP_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < JOURNAL_BUFFER_BYTES);
+const _: () = assert!(JOURNAL_FLUSH_BYTES < SEGMENT_BYTES / 8);
 const _: () = assert!((JOURNAL_RECORD_BYTES as u64) < SEGMENT_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < BATCH_BYTES);
 const _: () = assert!(REPORT_ITEMS < BATCH_ROWS);

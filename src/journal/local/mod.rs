@@ -1,5 +1,6 @@
 //! A journal in a directory: one file a segment, named after its first position.
 
+mod flusher;
 mod open;
 mod reader;
 mod scan;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use super::{Identity, Journal, JournalError, JournalReader, SegmentInfo, chain, directory};
 use crate::limits::{JOURNAL_BUFFER_BYTES, JOURNAL_RECORD_BYTES, SEGMENT_BYTES};
+use flusher::Flusher;
 pub use open::Cut;
 use reader::LocalReader;
 use scan::{Place, Scan};
@@ -74,6 +76,7 @@ pub struct LocalJournal {
     /// The position up to which everything is durable.
     synced: u64,
     failed: Option<Box<str>>,
+    flusher: Flusher,
     /// Holds the directory's lock.
     _lock: File,
 }
@@ -100,6 +103,7 @@ impl LocalJournal {
             mark: header.mark,
             synced: found.end.pos,
             failed: None,
+            flusher: Flusher::new(),
             _lock: lock,
         };
         Ok(Opened { journal, cut: found.cut })
@@ -133,6 +137,7 @@ impl LocalJournal {
             self.file.write_all(&self.buffer).map_err(JournalError::io("write", self.path()))?;
             let offset = self.written.offset + self.buffer.len() as u64;
             self.written = Place { pos: self.next, offset, hash: self.hash };
+            self.flusher.wrote(self.buffer.len(), || self.shared.segment_file(self.header.first));
             self.buffer.clear();
         }
         let mut state = self.shared.state();
@@ -152,6 +157,7 @@ impl LocalJournal {
         }
         self.file.sync_data().map_err(JournalError::io("sync", self.path()))?;
         self.synced = self.next;
+        self.flusher.synced();
         // It becomes durable with whatever comes next; until then it survives the end of the process.
         let point = encode_sync_point(self.header.identity, self.next, self.hash);
         self.file.write_all(&point).map_err(JournalError::io("write", self.path()))?;
@@ -165,6 +171,7 @@ impl LocalJournal {
         self.write_out(false)?;
         self.file.sync_all().map_err(JournalError::io("sync", self.path()))?;
         self.synced = self.next;
+        self.flusher.synced();
         let is_empty = self.next == self.header.first;
         let (previous_first, previous_bytes) = if is_empty {
             (self.header.previous_first, self.header.previous_bytes)

@@ -3,27 +3,27 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, TryStreamExt as _};
 use rumqttc::{AsyncClient, Packet, QoS};
 use tokio_postgres::{Client, NoTls};
 
-use super::service::cpu_of;
+use crate::measure::ProcessCpu;
 
-pub const BARE_SUBSCRIBER: &str = "bare-subscriber";
+pub const SUBSCRIBER: &str = "be-subscriber";
 
 /// This program again, as a subscriber in a process of its own.
-pub struct BareSubscriber {
+pub struct Subscriber {
     child: Child,
     said: BufReader<std::process::ChildStdout>,
 }
 
-impl BareSubscriber {
+impl Subscriber {
     pub fn start(broker: SocketAddr, messages: u64) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("this program has a file"));
-        command.args([BARE_SUBSCRIBER, &broker.to_string(), &messages.to_string()]);
+        command.args([SUBSCRIBER, &broker.to_string(), &messages.to_string()]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs already");
         let said = BufReader::new(child.stdout.take().expect("it was piped"));
         let mut subscriber = Self { child, said };
@@ -31,8 +31,8 @@ impl BareSubscriber {
         subscriber
     }
 
-    pub fn cpu(&self) -> Duration {
-        cpu_of(self.child.id())
+    pub fn cpu(&self) -> ProcessCpu {
+        ProcessCpu::of(self.child.id())
     }
 
     pub fn wait_until_taken(&mut self) {
@@ -46,7 +46,7 @@ impl BareSubscriber {
     }
 }
 
-impl Drop for BareSubscriber {
+impl Drop for Subscriber {
     fn drop(&mut self) {
         let _ended = self.child.kill();
         let _status = self.child.wait();
@@ -87,15 +87,20 @@ pub async fn connect(url: &str) -> Client {
     client
 }
 
+/// What a query finds, in the form of a binary COPY.
+pub async fn copy_out(client: &Client, sql: &str) -> Vec<u8> {
+    let out = client.copy_out(&format!("COPY ({sql}) TO STDOUT (FORMAT binary)")).await.expect("it can be read");
+    let parts: Vec<Bytes> = out.try_collect().await.expect("it can be read");
+    parts.concat()
+}
+
 /// Copies what stands in `frame`, in the order in which it came, into a bare table of the same columns with the same
 /// index: ready-made bytes, in transactions of so many rows. Rows a second.
 pub async fn copy(client: &Client, batch: usize) -> f64 {
     let setup = "DROP TABLE IF EXISTS bare; CREATE TABLE bare (LIKE frame); \
                  CREATE INDEX ON bare (device, effective_at); CHECKPOINT";
     client.batch_execute(setup).await.expect("a table can be made");
-    let out = client.copy_out("COPY (SELECT * FROM frame) TO STDOUT (FORMAT binary)").await.expect("it can be read");
-    let parts: Vec<Bytes> = out.try_collect().await.expect("it can be read");
-    let (chunks, rows) = split(&parts.concat(), batch);
+    let (chunks, rows) = split(&copy_out(client, "SELECT * FROM frame").await, batch);
     let began = Instant::now();
     for chunk in chunks {
         let sink = client.copy_in("COPY bare FROM STDIN (FORMAT binary)").await.expect("it takes rows");
@@ -108,7 +113,7 @@ pub async fn copy(client: &Client, batch: usize) -> f64 {
 
 /// Cuts a binary COPY into several of so many rows each: a header, rows of a count of fields and, for each, its length
 /// and its bytes, and -1 at the end. Returns also how many rows there are.
-fn split(copied: &[u8], batch: usize) -> (Vec<Bytes>, usize) {
+pub fn split(copied: &[u8], batch: usize) -> (Vec<Bytes>, usize) {
     let (header, mut rest) = copied.split_at(19);
     let (mut chunks, mut chunk, mut rows) = (Vec::new(), header.to_vec(), 0);
     loop {

@@ -3,12 +3,14 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use crate::measure::{ProcessCpu, resident_bytes};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -22,13 +24,13 @@ pub struct Service {
 
 impl Service {
     /// `store`: a URL, or `None` for a SQLite file of its own.
-    pub fn start(broker: SocketAddr, store: Option<String>) -> Self {
+    pub fn start(broker: SocketAddr, store: Option<&str>) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo makes this folder for benchmarks");
         let (grpc, http) = (free_addr(), free_addr());
         let settings = vec![
             ("VIGIL_SERVICE_DATA_DIR", folder.path().display().to_string()),
             ("VIGIL_MQTT_URL", format!("mqtt://{broker}")),
-            ("VIGIL_STORE_URL", store.unwrap_or_else(|| "sqlite:vigil.db".into())),
+            ("VIGIL_STORE_URL", store.unwrap_or("sqlite:vigil.db").to_owned()),
             ("VIGIL_GRPC_LISTEN", grpc.to_string()),
             ("VIGIL_HTTP_LISTEN", http.to_string()),
         ];
@@ -42,14 +44,15 @@ impl Service {
         self.grpc
     }
 
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// The history's file, where it is SQLite.
+    pub fn sqlite(&self) -> PathBuf {
+        self.folder.path().join("vigil.db")
     }
 
-    /// Asks it to end and starts it again; the times to the end, and from the start until it is ready.
-    pub fn restart(&mut self) -> (Duration, Duration) {
+    /// Ends it and starts it again; the times to the end, and from the start until it is ready.
+    pub fn restart(&mut self, signal: Signal) -> (Duration, Duration) {
         let began = Instant::now();
-        self.end(Signal::TERM);
+        self.end(signal);
         let ended = began.elapsed();
         let began = Instant::now();
         self.child = spawn(self.folder.path(), &self.settings);
@@ -92,15 +95,12 @@ impl Service {
         self.metric("vigil_items_total{what=\"newer\"}")
     }
 
-    pub fn cpu(&self) -> Duration {
-        cpu_of(self.child.id())
+    pub fn cpu(&self) -> ProcessCpu {
+        ProcessCpu::of(self.child.id())
     }
 
-    /// Resident memory, in bytes.
-    pub fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says it");
-        line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
+    pub fn resident_bytes(&self) -> u64 {
+        resident_bytes(&self.child.id().to_string())
     }
 
     pub fn import(&self, kind: &str, csv: &str) {
@@ -154,13 +154,4 @@ fn spawn(folder: &Path, settings: &[(&str, String)]) -> Child {
 
 fn free_addr() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a free port")
-}
-
-/// What a process has used so far, all of its threads, user and kernel. Linux tells it in ticks of 10 ms.
-pub fn cpu_of(pid: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
-    // The name in brackets may hold anything; utime and stime are the 12th and 13th fields behind it.
-    let (_, fields) = stat.rsplit_once(')').expect("Linux says it so");
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
 }

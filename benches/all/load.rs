@@ -1,13 +1,16 @@
 //! What the benchmarks send: lifts that carry people from floor to floor. Every frame changes something, holds begin and
 //! end, and nobody is trapped.
-#![allow(dead_code, unreachable_pub, reason = "each benchmark uses a part of it, and is a crate of its own")]
 
 use bytes::Bytes;
 use prost::Message as _;
-use vigil::model::archive::Entry;
-use vigil::model::time::Wall;
+use vigil::model::archive::{Cylinder, Entry, Equipment, Lift};
+use vigil::model::ids::DeviceCode;
+use vigil::model::record::PolicyText;
+use vigil::model::time::{CivilDay, Wall};
 use vigil::proto::v1;
-use vigil::simulate::{Fleet, FleetOptions, Pace};
+
+/// When simulated time begins.
+pub const BEGAN: Wall = Wall(1_795_305_600_000);
 
 /// One trip: door, passenger, car, in this order of frames.
 const TRIP: [(v1::Door, bool, v1::Car); 8] = [
@@ -23,7 +26,6 @@ const TRIP: [(v1::Door, bool, v1::Car); 8] = [
 
 /// A city's lifts, which take turns.
 pub struct Lifts {
-    archive: Vec<Entry>,
     topics: Vec<Box<str>>,
     /// Frames that each of them has sent.
     sent: Vec<u64>,
@@ -32,29 +34,8 @@ pub struct Lifts {
 
 impl Lifts {
     pub fn new(lifts: u32) -> Self {
-        Self::with_cylinders(lifts, 0)
-    }
-
-    pub fn with_cylinders(lifts: u32, cylinders: u32) -> Self {
-        let began = Wall(1_795_305_600_000);
-        let options = FleetOptions { seed: 1, lifts, cylinders, stations: 20, began, pace: Pace::REALISTIC };
-        let archive = Fleet::new(&options).archive();
-        let topics: Vec<Box<str>> = archive
-            .iter()
-            .filter_map(|entry| match entry {
-                Entry::Lift(lift) => Some(format!("vigil/v1/elevator/{}/report", lift.code).into()),
-                _ => None,
-            })
-            .collect();
-        Self { archive, sent: vec![0; topics.len()], topics, next: 0 }
-    }
-
-    pub fn archive(&self) -> &[Entry] {
-        &self.archive
-    }
-
-    pub fn len(&self) -> usize {
-        self.topics.len()
+        let topic = |n| format!("vigil/v1/elevator/{}/report", device(n)).into();
+        Self { topics: (0..lifts).map(topic).collect(), sent: vec![0; lifts as usize], next: 0 }
     }
 
     /// The next lift's report of so many frames, as of now: its topic and payload.
@@ -95,12 +76,47 @@ fn frame(n: u64, k: u64, at: Wall) -> v1::ElevatorFrame {
     }
 }
 
-/// The shipped rules, by file.
-pub fn rule_files() -> Vec<(Box<str>, Box<str>)> {
-    ["cylinder.toml", "elevator.toml", "inspection.toml"]
-        .map(|name| {
-            let text = std::fs::read_to_string(format!("{}/config/rules/{name}", env!("CARGO_MANIFEST_DIR")));
-            (name.into(), text.expect("the shipped rules").into())
-        })
-        .to_vec()
+pub fn device(n: u32) -> DeviceCode {
+    DeviceCode::parse(&format!("3130500112201{n:07}")).expect("it has 20 digits")
+}
+
+pub fn lift(n: u32) -> Entry {
+    Entry::Lift(Lift {
+        code: device(n),
+        equipment: Equipment::Lift,
+        address: Some(format!("Building {}, {} Example Road, Jinfeng District", n % 40, n / 40).into()),
+        district: Some("640106".parse().expect("it has 6 digits")),
+        rescue_code: Some(format!("{n:06}").into()),
+        firm: Some(format!("firm-{}", n % 300).parse().expect("it is a firm's id")),
+        use_unit: Some("An example property company".into()),
+        // Long, so that those that have spoken don't count as offline while others do.
+        keep_alive_s: Some(3_600),
+        inspection_due: Some(CivilDay(21_000)),
+    })
+}
+
+pub fn cylinder(n: u32) -> Entry {
+    Entry::Cylinder(Cylinder {
+        code: format!("164001{n:06}").parse().expect("it has 12 digits"),
+        filling_unit: Some(format!("6401-{}", n % 20).parse().expect("it is a site's code")),
+        medium: Some("lpg".into()),
+        made_on: Some(CivilDay(18_000)),
+        inspection_due: Some(CivilDay(21_000)),
+        scrapped: false,
+        district: Some("640106".parse().expect("it has 6 digits")),
+    })
+}
+
+/// The shipped rules.
+pub fn policy() -> PolicyText {
+    let rules = ["cylinder.toml", "elevator.toml", "inspection.toml"].map(|name| {
+        let text = std::fs::read_to_string(format!("{}/config/rules/{name}", env!("CARGO_MANIFEST_DIR")));
+        (name.into(), text.expect("the shipped rules").into())
+    });
+    PolicyText {
+        rules: rules.to_vec(),
+        zone: "Asia/Shanghai".into(),
+        tzdb: "bench".into(),
+        topic_prefix: "vigil/v1".into(),
+    }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use vigil::clock::Clock;
 use vigil::model::time::Wall;
 
-use super::load::Lifts;
-use super::support::publisher::Publisher;
+use crate::load::Lifts;
+use crate::support::publisher::Publisher;
 
 /// Of a steady rate: so often what is due is sent.
 const BEAT: Duration = Duration::from_millis(1);

@@ -1,10 +1,7 @@
-//! What reading from the broker costs: our subscriber beside bare ones of the same client library.
+//! Reading from the broker: our subscriber beside bare ones of the same client library.
 //!
-//! `cargo bench --bench ingest` needs mosquitto in PATH. CPU is that of the subscriber's own thread; the broker, the
-//! publisher and the spine stand in other ones. The contestants take turns, and the median of the rounds counts.
-
-#[path = "../tests/support/mod.rs"]
-mod support;
+//! CPU is that of the subscriber's own thread; the broker, the publisher and the spine stand in other ones. The
+//! contestants take turns, and the median of the rounds counts.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -12,9 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rumqttc::{AsyncClient, EventLoop, Packet, QoS};
-use rustix::time::{ClockId, clock_gettime};
-use support::mosquitto::{Mosquitto, Settings};
-use support::publisher::Publisher;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -24,11 +18,15 @@ use vigil::limits;
 use vigil::model::record::Link;
 use vigil::spine::input::{Durable, Input, Inputs};
 
+use crate::Bench;
+use crate::measure::{median, thread_cpu, us};
+use crate::support::publisher::Publisher;
+use crate::table::Table;
+
 const TOPIC: &str = "vigil/v1/elevator/31305001122014017242/report";
 /// As large as a frame in protobuf.
 const PAYLOAD: [u8; 51] = [0x5a; 51];
-const MESSAGES: usize = 150_000;
-const ROUNDS: usize = 5;
+const MESSAGES: usize = 100_000;
 
 #[derive(Clone, Copy)]
 enum Contestant {
@@ -38,10 +36,10 @@ enum Contestant {
 }
 
 const CONTESTANTS: [(&str, Contestant); 4] = [
-    ("bare, acknowledges by itself", Contestant::BareAutomatic),
-    ("bare, try_ack at once", Contestant::BareByHand),
-    ("vigil, durable at once", Contestant::Vigil { fsync: Duration::ZERO }),
-    ("vigil, an fsync of 0.4 ms", Contestant::Vigil { fsync: Duration::from_micros(400) }),
+    ("a bare subscriber", Contestant::BareAutomatic),
+    ("bare with `try_ack`", Contestant::BareByHand),
+    ("vigil's, all durable at once", Contestant::Vigil { fsync: Duration::ZERO }),
+    ("vigil's, an fsync of 0.4 ms", Contestant::Vigil { fsync: Duration::from_micros(400) }),
 ];
 
 struct Cost {
@@ -49,30 +47,23 @@ struct Cost {
     per_s: f64,
 }
 
-fn main() {
+pub fn measure(bench: &Bench, table: &mut Table) {
     let mut costs: Vec<Vec<Cost>> = CONTESTANTS.iter().map(|_| Vec::new()).collect();
-    for _ in 0..ROUNDS {
+    for _ in 0..bench.quicker(3, 1) {
         for ((_, contestant), costs) in CONTESTANTS.iter().zip(&mut costs) {
-            costs.push(one_round(*contestant));
+            costs.push(one_round(bench, *contestant));
         }
     }
-    let median = |costs: &[Cost], of: fn(&Cost) -> f64| {
-        let mut values: Vec<f64> = costs.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    let floor_cpu_us = median(&costs[0], |cost| cost.cpu_us);
-    let floor_per_s = median(&costs[0], |cost| cost.per_s);
-    println!("{:32} {:>12} {:>7} {:>12} {:>7}", "subscriber", "CPU/message", "ratio", "messages/s", "ratio");
-    for ((name, _), costs) in CONTESTANTS.iter().zip(&costs) {
-        let (cpu_us, per_s) = (median(costs, |cost| cost.cpu_us), median(costs, |cost| cost.per_s));
-        let ratios = (cpu_us / floor_cpu_us, per_s / floor_per_s);
-        println!("{name:32} {cpu_us:>9.2} µs {:>7.2} {per_s:>12.0} {:>7.2}", ratios.0, ratios.1);
+    let cpu_us = |costs: &[Cost]| median(costs.iter().map(|cost| cost.cpu_us));
+    let per_s = |costs: &[Cost]| median(costs.iter().map(|cost| cost.per_s));
+    for ((name, _), contestant) in CONTESTANTS.iter().zip(&costs).skip(1) {
+        table.row(format!("{name}: CPU a message"), "µs", cpu_us(contestant)).floor(cpu_us(&costs[0]));
+        table.row(format!("{name}: rate"), "/s", per_s(contestant)).floor(per_s(&costs[0]));
     }
 }
 
-fn one_round(contestant: Contestant) -> Cost {
-    let broker = Mosquitto::start(Settings { persistence: false, ..Settings::default() });
+fn one_round(bench: &Bench, contestant: Contestant) -> Cost {
+    let broker = bench.broker(false);
     let addr = broker.addr();
     let (ready, is_ready) = sync_channel(1);
     let name = match contestant {
@@ -103,7 +94,7 @@ fn one_round(contestant: Contestant) -> Cost {
     let cpu = subscriber.join().expect("the subscriber did its work");
     let seconds = began.elapsed().as_secs_f64();
     publisher.join().expect("the publisher did its work");
-    Cost { cpu_us: cpu.as_secs_f64() * 1e6 / MESSAGES as f64, per_s: MESSAGES as f64 / seconds }
+    Cost { cpu_us: us(cpu) / MESSAGES as f64, per_s: MESSAGES as f64 / seconds }
 }
 
 fn bare(addr: SocketAddr, by_hand: bool, ready: &SyncSender<()>) {
@@ -175,9 +166,4 @@ fn take_and_sync(inputs: &Receiver<Input>, durable: &watch::Sender<Durable>, fsy
             durable.send_modify(|durable| durable.token = token);
         }
     }
-}
-
-fn thread_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
