@@ -18,7 +18,9 @@ pub(super) fn parse(text: &str) -> Option<Wall> {
     let second = if two(17)? == 60 { 59 } else { two(17)? };
     let time = civil::Time::new(two(11)?, two(14)?, second, 0).ok()?;
     let (fraction_ms, rest) = fraction(rest)?;
-    let local = jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(time)).ok()?.as_millisecond();
+    // A timestamp of the library would end a day before the year 9999 does.
+    let since_1970 = date.to_datetime(time).duration_since(civil::date(1970, 1, 1).at(0, 0, 0, 0));
+    let local = i64::try_from(since_1970.as_millis()).ok()?;
     Some(Wall(local + fraction_ms - offset_ms(rest)?))
 }
 
@@ -60,6 +62,7 @@ mod tests {
             ("2026-11-22T00:30:00.123456789012Z", "2026-11-22T00:30:00.123Z"),
             ("2026-11-21T19:00:00.5-05:30", "2026-11-22T00:30:00.500Z"),
             ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.000Z"),
+            ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
             ("2024-02-29T00:00:00-00:00", "2024-02-29T00:00:00.000Z"),
         ] {
             assert_eq!(parse(text).map(|at| at.to_string()).as_deref(), Some(want), "{text}");
