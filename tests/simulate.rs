@@ -82,7 +82,7 @@ fn with_every_fault_nothing_is_missed_and_nothing_false() {
     let items = |what: &str| metric(&service, &format!("vigil_items_total{{what=\"{what}\"}}"));
     assert_eq!(Some(items("newer") + items("late")), result["frames"].as_u64());
     assert_eq!(Some(items("scan")), result["scans"].as_u64());
-    assert_eq!(Some(metric(&service, "vigil_rejects_total")), result["faults"]["corrupt"].as_u64());
+    assert_eq!(Some(items("reject")), result["faults"]["corrupt"].as_u64());
 
     let (code, again) = Simulation::start(&judge).result();
     assert_eq!(code, 0, "{again:#}");
