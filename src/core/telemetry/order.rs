@@ -1,5 +1,7 @@
 //! Which frame is newer, late, seen before, or the first of a new terminal (`docs/adr/0002-frame-identity.md`).
 
+use thin_vec::ThinVec;
+
 use crate::model::frame::FrameKey;
 use crate::model::time::{Elapsed, Wall};
 
@@ -32,7 +34,7 @@ pub struct Order {
     pub(crate) generation: u32,
     pub(crate) newest: Option<Newest>,
     /// Descending by boot.
-    pub(crate) earlier: Vec<Boot>,
+    pub(crate) earlier: ThinVec<Boot>,
     /// The latest time that an accepted frame of this generation claimed.
     pub(crate) claimed: Option<Wall>,
     /// Boxed: hardly any device has one.
