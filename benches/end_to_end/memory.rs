@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use vigil::core::cylinder::Cylinder;
+use vigil::core::lift::Lift;
 use vigil::model::archive::Entry;
 
 use super::load::Lifts;
@@ -40,6 +42,12 @@ pub fn measure() {
         (with_lifts.saturating_sub(empty) + heard.saturating_sub(with_cylinders)) / u64::from(LIFTS),
         with_cylinders.saturating_sub(with_lifts) / u64::from(CYLINDERS),
         again.saturating_sub(empty) / u64::from(LIFTS + CYLINDERS),
+    );
+    println!(
+        "{:48} {} a lift, {} a cylinder; the bench `memory` counts all that belongs to them",
+        "memory: size_of",
+        size_of::<Lift>(),
+        size_of::<Cylinder>(),
     );
     println!(
         "{:48} ended in {:.2} s, ready {:.2} s after its start",

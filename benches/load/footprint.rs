@@ -1,6 +1,7 @@
 //! What a city's state takes in memory, counted allocation by allocation: exact, and the same on every machine.
 //!
 //! The allocator's own share stands apart: a header and rounding up to 16 bytes, so 16 bytes a block at the most.
+#![allow(unreachable_pub, reason = "a test and a benchmark use it, each a crate of its own")]
 
 use allocation_counter::{AllocationInfo, measure};
 use vigil::core::Core;

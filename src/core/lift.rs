@@ -57,6 +57,9 @@ pub struct Lift {
     pub(crate) sighted_in: Option<u32>,
 }
 
+// A city has many, and judging a frame touches most of it. `tests/footprint.rs` counts what belongs to it beside.
+const _: () = assert!(size_of::<Lift>() <= 512);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatchingUp {
     pub since: Elapsed,

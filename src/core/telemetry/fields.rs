@@ -79,7 +79,12 @@ impl Fields {
     }
 
     pub(crate) fn set_whole(&mut self, list: usize, stamp: Stamp) {
-        self.write(bit(FIELDS.len() + list), stamp, Elapsed(0));
+        self.set_wholes(1 << list, stamp);
+    }
+
+    /// Bit n: the frame carried the whole of the n-th list.
+    pub(crate) fn set_wholes(&mut self, lists: Bits, stamp: Stamp) {
+        self.write(lists << FIELDS.len(), stamp, Elapsed(0));
     }
 
     /// Takes what a frame reports, where no frame as new has reported it. Gives the set of fields that changed.
@@ -141,16 +146,24 @@ impl Fields {
         }
     }
 
-    /// Notes who wrote some bits, fields or lists. A frame newer than all before it, as most are, costs one pass.
+    /// Notes who wrote some bits, fields or lists.
     fn write(&mut self, bits: Bits, stamp: Stamp, at: Elapsed) {
         if bits == 0 {
+            return;
+        }
+        let new = Writer { stamp, at, wrote: bits };
+        // Most frames write all that one before them wrote, and stand where that one stood.
+        if let Some(place) = self.writers.iter().position(|writer| writer.wrote == bits)
+            && (place == 0 || self.writers[place - 1].key() > new.key())
+            && self.writers.get(place + 1).is_none_or(|next| new.key() > next.key())
+        {
+            self.writers[place] = new;
             return;
         }
         for writer in &mut self.writers {
             writer.wrote &= !bits;
         }
         self.writers.retain(|writer| writer.wrote != 0);
-        let new = Writer { stamp, at, wrote: bits };
         let place = self.writers.partition_point(|writer| writer.key() > new.key());
         match self.writers.get_mut(place) {
             Some(writer) if writer.key() == new.key() => writer.wrote |= bits,

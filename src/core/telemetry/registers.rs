@@ -238,32 +238,34 @@ impl Registers {
                 self.put(item, stamp, judged, false, taken);
             }
         }
-        self.take_set(Set::Faults, &frame.faults, |c| Item::Fault(*c), frame.has_status, stamp, judged, counts, taken);
-        self.take_set(Set::Alarms, &frame.alarms, |c| Item::Alarm(*c), frame.has_status, stamp, judged, counts, taken);
-        self.take_set(
-            Set::Conditions,
-            &frame.conditions,
-            |c| Item::Condition(c.clone()),
-            frame.has_status,
-            stamp,
-            judged,
-            counts,
-            taken,
-        );
+        let whole = self.take_set(Set::Faults, &frame.faults, |c| Item::Fault(*c), frame, stamp, judged, counts, taken)
+            | self.take_set(Set::Alarms, &frame.alarms, |c| Item::Alarm(*c), frame, stamp, judged, counts, taken)
+            | self.take_set(
+                Set::Conditions,
+                &frame.conditions,
+                |c| Item::Condition(c.clone()),
+                frame,
+                stamp,
+                judged,
+                counts,
+                taken,
+            );
+        self.fields.set_wholes(whole, stamp);
     }
 
+    /// Gives the bit of the set if this is the newest frame that carries the whole of it.
     #[expect(clippy::too_many_arguments, reason = "one call site, three lists of two types")]
     fn take_set<T>(
         &mut self,
         set: Set,
         listed: &Listed<T>,
         item: impl Fn(&T) -> Item,
-        has_status: bool,
+        frame: &Frame,
         stamp: Stamp,
         judged: Elapsed,
         counts: bool,
         taken: &mut Taken,
-    ) {
+    ) -> u16 {
         let whole = self.fields.whole(set as usize);
         let is_over = whole.is_some_and(|whole| whole > stamp);
         for listed in &listed.items {
@@ -274,14 +276,15 @@ impl Registers {
                 taken.over.push(item);
             }
         }
-        if has_status && !listed.partial && !is_over {
+        let is_whole = frame.has_status && !listed.partial && !is_over;
+        if is_whole {
             let before = self.active.len();
             self.active.retain(|active| active.item.set() != set || active.stamp >= stamp);
-            self.fields.set_whole(set as usize, stamp);
             if before != self.active.len() || whole.is_none() {
                 taken.changed |= bits(set);
             }
         }
+        u16::from(is_whole) << set as u16
     }
 
     fn put(&mut self, item: Item, stamp: Stamp, judged: Elapsed, on: bool, taken: &mut Taken) {
