@@ -471,8 +471,8 @@ impl Lift {
         if !frame.invalid.is_empty() {
             self.unreadable = self.unreadable.saturating_add(bad).min(UNREADABLE_MAX);
             if self.unreadable >= UNREADABLE_AT {
-                let named = |p: &Box<str>| Evidence { name: "invalid".into(), value: p.clone(), age_ms: Some(0) };
-                let evidence = || frame.invalid.iter().take(8).map(named).collect();
+                let named = |p: &str| Evidence { name: "invalid".into(), value: p.into(), age_ms: Some(0) };
+                let evidence = || frame.invalid.iter().take(8).map(|p| named(p)).collect();
                 self.raise_built_in(cx, &built_in::UNREADABLE, Reason::SelfCheck, evidence);
             }
         } else if self.unreadable > 0 {
