@@ -99,6 +99,8 @@ pub const SWEEP_SUBJECTS: usize = 256;
 /// Answers to commands that are remembered, and for how long.
 pub const REQUESTS: usize = 100_000;
 pub const REQUEST_MS: i64 = 24 * 3_600_000;
+/// Answers forgotten while one command is taken.
+pub const FORGOTTEN_PER_COMMAND: usize = 16;
 /// Rejects kept for one topic in an hour; the rest is only counted.
 pub const REJECTS_PER_TOPIC: u32 = 100;
 /// Topics whose rejects are counted apart in one hour; the rest shares one count.

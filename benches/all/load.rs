@@ -1,5 +1,6 @@
 //! What the benchmarks send: lifts that carry people from floor to floor. Every frame changes something, holds begin and
 //! end, and nobody is trapped.
+#![allow(dead_code, unreachable_pub, reason = "benchmarks and a test use it, each a part of it")]
 
 use bytes::Bytes;
 use prost::Message as _;

@@ -1,5 +1,6 @@
 //! Numbers that must never repeat or skip, the present moment, and the one place where alert events are made.
 
+use crate::core::judge::built_in::Numbers;
 use crate::core::judge::run::{Closed, Open, Phase, RuleNo, Run, Transition};
 use crate::model::alert::{
     Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Evidence, Place, Reason, Severity, Title,
@@ -32,6 +33,7 @@ pub struct Books {
     pub now: Now,
     /// Every rule there ever was, by its number.
     pub names: Vec<RuleId>,
+    pub(crate) built_in: Numbers,
 }
 
 /// Who an alert is about, as events show it.
@@ -56,7 +58,7 @@ pub struct ByHand<'a> {
 
 impl Books {
     pub fn new(epoch: u32) -> Self {
-        Self { epoch, seq: 0, now: Now::default(), names: Vec::new() }
+        Self { epoch, seq: 0, now: Now::default(), names: Vec::new(), built_in: Numbers::default() }
     }
 
     /// The number of a rule; a new one gets the next.

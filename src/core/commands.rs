@@ -1,16 +1,11 @@
 //! What people and other systems ask for: acknowledge, clear, and the archive.
 
-use std::sync::Arc;
-
 use super::books::{ByHand, Label, Who};
-use super::cylinder::Cylinder;
 use super::judge::built_in;
 use super::judge::run::{RuleNo, Run, Transition};
-use super::lift::Lift;
-use super::paged::Paged;
+use super::kept::{KeptCylinder, KeptLift};
 use super::policy::Policy;
-use super::service::{self, Service};
-use super::{Core, Effects, Index};
+use super::{Core, Effects, service};
 use crate::limits;
 use crate::model::alert::{Alert, Reason, Title};
 use crate::model::archive::{self, Entry};
@@ -22,7 +17,7 @@ impl Core {
     pub(super) fn take_policy(&mut self, text: &PolicyText) -> Outcome {
         match Policy::compile(text, &self.policy, &mut self.books) {
             Ok(policy) => {
-                self.policy = Arc::new(policy);
+                self.policy = policy.into();
                 self.sweep_all();
                 self.done(1)
             }
@@ -39,7 +34,7 @@ impl Core {
             Action::Clear { alert, note } => self.on_alert(out, command, alert, note.as_deref(), true),
             Action::Upsert(entries) => self.upsert(out, entries),
         };
-        Arc::make_mut(&mut self.requests).remember(command, &outcome, self.books.now.elapsed);
+        self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome
     }
 
@@ -61,10 +56,22 @@ impl Core {
         let number = RuleNo(u16::try_from(number).unwrap_or(u16::MAX));
         let title = self.title(number);
         let dispatch = self.policy.rule_of(number).and_then(|(_, rule)| rule.dispatch.clone());
-        let Some((who, runs)) =
-            runs_of(id.subject, &self.index, &mut self.lifts, &mut self.cylinders, &mut self.service)
-        else {
-            return not_found;
+        let place = match id.subject {
+            Subject::Device(code) => self.lift_at(&code),
+            Subject::Cylinder(code) => self.cylinder_at(&code),
+            Subject::Service => Some(0),
+        };
+        let Some(place) = place else { return not_found };
+        let (who, runs) = match id.subject {
+            Subject::Device(_) => {
+                let lift = self.lifts.get_mut(place);
+                (lift.who(), &mut lift.runs)
+            }
+            Subject::Cylinder(_) => {
+                let cylinder = self.cylinders.get_mut(place);
+                (cylinder.who(None), &mut cylinder.runs)
+            }
+            Subject::Service => (service::who(), &mut self.service.runs),
         };
         if !command.actor.sees(who.place.district.as_ref()) {
             return not_found;
@@ -90,11 +97,8 @@ impl Core {
         } else {
             self.books.acknowledge(out, &who, run, &label, &by);
         }
-        if clear
-            && let Subject::Device(code) = id.subject
-            && let Some(ix) = self.index.lifts.get(&code).copied()
-        {
-            self.look_again(out, ix);
+        if clear && matches!(id.subject, Subject::Device(_)) {
+            self.look_again(out, place);
         }
         self.done(1)
     }
@@ -149,22 +153,22 @@ impl Core {
             Entry::Lift(lift) => self.upsert_lift(out, lift)?,
             Entry::Cylinder(cylinder) => self.upsert_cylinder(out, cylinder)?,
             Entry::Firm(firm) => {
-                if self.firms.len() >= limits::FIRMS && !self.firms.contains_key(&firm.id) {
+                if self.firms.size() >= limits::FIRMS && !self.firms.contains_key(&firm.id) {
                     return None;
                 }
                 let known = self.firms.get(&firm.id) == Some(firm);
                 if !known {
-                    Arc::make_mut(&mut self.firms).insert(firm.id, firm.clone());
+                    self.firms.insert_mut(firm.id, firm.clone());
                 }
                 !known
             }
             Entry::Site(site) => {
-                if self.sites.len() >= limits::SITES && !self.sites.contains_key(&site.code) {
+                if self.sites.size() >= limits::SITES && !self.sites.contains_key(&site.code) {
                     return None;
                 }
                 let known = self.sites.get(&site.code) == Some(site);
                 if !known {
-                    Arc::make_mut(&mut self.sites).insert(site.code, site.clone());
+                    self.sites.insert_mut(site.code, site.clone());
                 }
                 !known
             }
@@ -176,14 +180,15 @@ impl Core {
     }
 
     fn upsert_lift(&mut self, out: &mut Effects, entry: &archive::Lift) -> Option<bool> {
-        let ix = self.lift(entry.code)?;
-        if self.lifts.get(ix).entry.as_deref() == Some(entry) {
+        let ix = self.lift(&entry.code)?;
+        let kept = Some(KeptLift::from(entry));
+        if self.lifts.get(ix).entry == kept {
             return Some(false);
         }
         let today = self.day();
         let (mut cx, lifts, _) = self.context(out);
         let lift = lifts.get_mut(ix);
-        lift.entry = Some(Arc::new(entry.clone()));
+        lift.entry = kept;
         lift.follow(&mut cx, today);
         lift.judge_due_dates(&mut cx, today);
         lift.judge_absence(&mut cx);
@@ -192,37 +197,18 @@ impl Core {
     }
 
     fn upsert_cylinder(&mut self, out: &mut Effects, entry: &archive::Cylinder) -> Option<bool> {
-        let ix = self.cylinder(entry.code)?;
-        if self.cylinders.get(ix).entry.as_deref() == Some(entry) {
+        let ix = self.cylinder(&entry.code)?;
+        let kept = Some(KeptCylinder::from(entry));
+        if self.cylinders.get(ix).entry == kept {
             return Some(false);
         }
         let today = self.day();
         let (mut cx, _, cylinders) = self.context(out);
         let cylinder = cylinders.get_mut(ix);
-        cylinder.entry = Some(Arc::new(entry.clone()));
+        cylinder.entry = kept;
         // Whoever changes the archive has looked which of the two cylinders it is.
         cylinder.duplicate = false;
         cylinder.follow(&mut cx, today);
         Some(true)
-    }
-}
-
-pub(super) fn runs_of<'a>(
-    subject: Subject,
-    index: &Index,
-    lifts: &'a mut Paged<Lift>,
-    cylinders: &'a mut Paged<Cylinder>,
-    service: &'a mut Service,
-) -> Option<(Who, &'a mut Vec<Run>)> {
-    match subject {
-        Subject::Device(code) => {
-            let lift = lifts.get_mut(*index.lifts.get(&code)?);
-            Some((lift.who(), &mut lift.runs))
-        }
-        Subject::Cylinder(code) => {
-            let cylinder = cylinders.get_mut(*index.cylinders.get(&code)?);
-            Some((cylinder.who(None), &mut cylinder.runs))
-        }
-        Subject::Service => Some((service::who(), &mut service.runs)),
     }
 }

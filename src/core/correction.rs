@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::commands::runs_of;
 use super::judge;
 use super::{Core, Effects};
 use crate::model::alert::{Alert, AlertEvent, AlertState, EventKind};
 use crate::model::archive::Entry;
-use crate::model::ids::AlertId;
+use crate::model::ids::{AlertId, Subject};
 use crate::model::record::{Corrected, Correction};
 use crate::model::time::Wall;
 
@@ -88,8 +87,12 @@ impl Core {
         self.books.seq = self.books.seq.max(it.seq);
         for id in &it.numbers {
             let number = self.books.number(&id.rule);
-            let subjects = (&self.index, &mut self.lifts, &mut self.cylinders, &mut self.service);
-            if let Some((_, runs)) = runs_of(id.subject, subjects.0, subjects.1, subjects.2, subjects.3) {
+            let runs = match id.subject {
+                Subject::Device(code) => self.lift_at(&code).map(|ix| &mut self.lifts.get_mut(ix).runs),
+                Subject::Cylinder(code) => self.cylinder_at(&code).map(|ix| &mut self.cylinders.get_mut(ix).runs),
+                Subject::Service => Some(&mut self.service.runs),
+            };
+            if let Some(runs) = runs {
                 let run = judge::entry(runs, number);
                 run.openings = run.openings.max(id.opening);
             }
@@ -102,14 +105,8 @@ impl Core {
     /// The archive's present entry for what `entry` is about.
     pub fn present_entry(&self, entry: &Entry) -> Option<Entry> {
         match entry {
-            Entry::Lift(it) => {
-                let lift = self.lifts.get(*self.index.lifts.get(&it.code)?);
-                lift.entry.as_deref().cloned().map(Entry::Lift)
-            }
-            Entry::Cylinder(it) => {
-                let cylinder = self.cylinders.get(*self.index.cylinders.get(&it.code)?);
-                cylinder.entry.as_deref().cloned().map(Entry::Cylinder)
-            }
+            Entry::Lift(it) => self.lifts.get(self.lift_at(&it.code)?).archived().map(Entry::Lift),
+            Entry::Cylinder(it) => self.cylinders.get(self.cylinder_at(&it.code)?).archived().map(Entry::Cylinder),
             Entry::Firm(it) => self.firms.get(&it.id).cloned().map(Entry::Firm),
             Entry::Site(it) => self.sites.get(&it.code).cloned().map(Entry::Site),
         }

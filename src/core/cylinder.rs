@@ -1,10 +1,9 @@
 //! One gas cylinder: its archive entry, what scans say of it, and the rules on both.
 
-use std::sync::Arc;
-
 use crate::core::books::{ByHand, Who};
-use crate::core::judge::run::{Footing, Run, Transition};
+use crate::core::judge::run::{Footing, Runs, Transition};
 use crate::core::judge::{self, Context, Reading};
+use crate::core::kept::KeptCylinder;
 use crate::core::policy::Policy;
 use crate::core::rules::{CodeList, Facts, Field, RuleIx, Term, Tri, Value};
 use crate::model::alert::{Place, Reason};
@@ -16,7 +15,7 @@ use crate::model::time::CivilDay;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cylinder {
     pub code: CylinderCode,
-    pub entry: Option<Arc<archive::Cylinder>>,
+    pub entry: Option<KeptCylinder>,
     /// A later date than the archive's, from an inspection body's passed inspection.
     pub(crate) inspected_until: Option<CivilDay>,
     /// Somebody who may say so has said that it is scrapped: its code is void for ever.
@@ -24,14 +23,14 @@ pub struct Cylinder {
     /// Its code was registered again with other fixed data: one of two cylinders bears it wrongly, until somebody
     /// puts the archive right.
     pub(crate) duplicate: bool,
-    pub(crate) runs: Vec<Run>,
+    pub(crate) runs: Runs,
     /// The version of the policy that its runs follow.
     pub(crate) policy: u32,
 }
 
 impl Cylinder {
     pub fn new(code: CylinderCode, policy: u32) -> Self {
-        Self { code, entry: None, inspected_until: None, scrapped: false, duplicate: false, runs: Vec::new(), policy }
+        Self { code, entry: None, inspected_until: None, scrapped: false, duplicate: false, runs: Runs::new(), policy }
     }
 
     pub fn is_registered(&self) -> bool {
@@ -39,12 +38,17 @@ impl Cylinder {
     }
 
     pub fn who(&self, place: Option<&archive::Site>) -> Who {
-        let own = self.entry.as_ref().and_then(|entry| entry.district);
+        let own = || self.entry.as_ref().and_then(KeptCylinder::district);
         let place = Place {
-            district: place.and_then(|site| site.district).or(own),
+            district: place.and_then(|site| site.district).or_else(own),
             address: place.and_then(|site| site.address.clone()),
         };
         Who { subject: Subject::Cylinder(self.code), place, unregistered: self.entry.is_none() }
+    }
+
+    /// Its archive entry, whole.
+    pub fn archived(&self) -> Option<archive::Cylinder> {
+        self.entry.as_ref().map(|entry| entry.entry(self.code))
     }
 
     /// The last day on which its inspection is good.

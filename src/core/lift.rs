@@ -2,12 +2,12 @@
 
 mod facts;
 
-use std::sync::Arc;
-
 use self::facts::{LiftFacts, ObligationFacts};
 use crate::core::books::{ByHand, Who};
-use crate::core::judge::run::{Footing, Phase, Run, Transition, Wait};
-use crate::core::judge::{self, Context, Reading, built_in};
+use crate::core::judge::built_in::{self, BuiltIn};
+use crate::core::judge::run::{Footing, Phase, Runs, Transition, Wait};
+use crate::core::judge::{self, Context, Reading};
+use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
 use crate::core::rules::{Facts, Family, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::heard::Heard;
@@ -35,7 +35,7 @@ const UNREADABLE_MAX: u8 = 24;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lift {
     pub code: DeviceCode,
-    pub entry: Option<Arc<archive::Lift>>,
+    pub entry: Option<KeptLift>,
     pub(crate) order: Order,
     pub(crate) offset: Offset,
     pub(crate) registers: Registers,
@@ -49,7 +49,7 @@ pub struct Lift {
     pub(crate) first_heard: Option<Elapsed>,
     pub(crate) catching_up: Option<CatchingUp>,
     /// By rule number, ascending.
-    pub(crate) runs: Vec<Run>,
+    pub(crate) runs: Runs,
     /// The version of the policy that its runs follow.
     pub(crate) policy: u32,
     pub(crate) unreadable: u8,
@@ -58,6 +58,9 @@ pub struct Lift {
     /// What it last said of its own connection.
     pub(crate) online: Option<bool>,
 }
+
+// A city has many, and judging a frame touches most of it. `tests/footprint.rs` counts what belongs to it beside.
+const _: () = assert!(size_of::<Lift>() <= 536);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatchingUp {
@@ -99,7 +102,7 @@ impl Lift {
             absence_judged_to: Heard::default(),
             first_heard: None,
             catching_up: None,
-            runs: Vec::new(),
+            runs: Runs::new(),
             policy,
             unreadable: 0,
             sighted_in: None,
@@ -108,11 +111,12 @@ impl Lift {
     }
 
     pub fn who(&self) -> Who {
-        let place = self
-            .entry
-            .as_ref()
-            .map_or_else(Place::default, |entry| Place { district: entry.district, address: entry.address.clone() });
-        Who { subject: Subject::Device(self.code), place, unregistered: self.entry.is_none() }
+        who(self.code, self.entry.as_ref())
+    }
+
+    /// Its archive entry, whole.
+    pub fn archived(&self) -> Option<archive::Lift> {
+        self.entry.as_ref().map(|entry| entry.entry(self.code))
     }
 
     pub fn keep_alive_ms(&self, moments: &Moments) -> i64 {
@@ -458,11 +462,10 @@ impl Lift {
         if self.order.is_broken() == was_broken {
             return;
         }
-        let who = self.who();
         if was_broken {
-            built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::ORDER_BROKEN, Reason::ConditionEnded);
+            self.clear_built_in(cx, &built_in::ORDER_BROKEN);
         } else {
-            built_in::raise(cx, &who, &mut self.runs, &built_in::ORDER_BROKEN, Reason::SelfCheck, Vec::new());
+            self.raise_built_in(cx, &built_in::ORDER_BROKEN, Reason::SelfCheck, Vec::new);
         }
     }
 
@@ -473,19 +476,14 @@ impl Lift {
         if !frame.invalid.is_empty() {
             self.unreadable = self.unreadable.saturating_add(bad).min(UNREADABLE_MAX);
             if self.unreadable >= UNREADABLE_AT {
-                let named = frame.invalid.iter().take(8).map(|p| Evidence {
-                    name: "invalid".into(),
-                    value: p.clone(),
-                    age_ms: Some(0),
-                });
-                let (who, evidence) = (self.who(), named.collect());
-                built_in::raise(cx, &who, &mut self.runs, &built_in::UNREADABLE, Reason::SelfCheck, evidence);
+                let named = |p: &str| Evidence { name: "invalid".into(), value: p.into(), age_ms: Some(0) };
+                let evidence = || frame.invalid.iter().take(8).map(|p| named(p)).collect();
+                self.raise_built_in(cx, &built_in::UNREADABLE, Reason::SelfCheck, evidence);
             }
         } else if self.unreadable > 0 {
             self.unreadable = self.unreadable.saturating_sub(good);
             if self.unreadable == 0 {
-                let who = self.who();
-                built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::UNREADABLE, Reason::ConditionEnded);
+                self.clear_built_in(cx, &built_in::UNREADABLE);
             }
         }
         if self.sighted_in != Some(cx.policy.version) {
@@ -498,41 +496,44 @@ impl Lift {
         if offset::is_wrong(claimed, arrival.wall) {
             let behind_ms = arrival.wall - claimed;
             let name = if behind_ms < 0 { "ahead_ms" } else { "behind_ms" };
-            let wrong =
-                Evidence { name: name.into(), value: behind_ms.unsigned_abs().to_string().into(), age_ms: Some(0) };
-            let who = self.who();
-            built_in::raise(cx, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::SelfCheck, vec![wrong]);
-        } else if built_in::has_any(&self.runs) {
-            let who = self.who();
-            built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::CLOCK_WRONG, Reason::ConditionEnded);
+            let value = || behind_ms.unsigned_abs().to_string().into();
+            let wrong = || vec![Evidence { name: name.into(), value: value(), age_ms: Some(0) }];
+            self.raise_built_in(cx, &built_in::CLOCK_WRONG, Reason::SelfCheck, wrong);
+        } else {
+            self.clear_built_in(cx, &built_in::CLOCK_WRONG);
         }
     }
 
     /// Critical rules that need what was never reported can't be judged, and say so.
     fn look_for_blind_rules(&mut self, cx: &mut Context<'_>) {
-        let mut missing: Vec<Field> = Vec::new();
-        for ix in cx.policy.lift_rules() {
-            let rule = cx.policy.set.rule(*ix);
-            let fields = rule.when.terms().iter().filter_map(|term| match term {
-                Term::Field(Field::DoorShut) => Some(Field::Door),
-                Term::Field(field) => Some(*field),
-                _ => None,
-            });
-            if rule.is_critical() {
-                missing.extend(fields.filter(|f| self.registers.register(*f).is_some_and(|r| r.held == Held::Never)));
-            }
-        }
-        missing.sort_unstable();
-        missing.dedup();
-        let who = self.who();
-        if missing.is_empty() {
+        let registers = &self.registers;
+        let missing = |field: &&Field| registers.held(**field) == Some(Held::Never);
+        if !cx.policy.critical_fields().iter().any(|field| missing(&field)) {
             self.sighted_in = Some(cx.policy.version);
-            built_in::clear(cx.books, cx.out, &who, &mut self.runs, &built_in::RULE_BLIND, Reason::ConditionEnded);
+            self.clear_built_in(cx, &built_in::RULE_BLIND);
         } else if self.first_heard.is_some_and(|first| cx.books.now.elapsed - first >= NEVER_REPORTED_AFTER_MS) {
             let never = |f: &Field| Evidence { name: f.name().into(), value: "unknown".into(), age_ms: None };
-            let evidence = missing.iter().map(never).collect();
-            built_in::raise(cx, &who, &mut self.runs, &built_in::RULE_BLIND, Reason::NeverReported, evidence);
+            let policy = cx.policy;
+            let evidence = || policy.critical_fields().iter().filter(missing).map(never).collect();
+            let who = || who(self.code, self.entry.as_ref());
+            built_in::raise(cx, who, &mut self.runs, &built_in::RULE_BLIND, Reason::NeverReported, evidence);
         }
+    }
+
+    fn raise_built_in(
+        &mut self,
+        cx: &mut Context<'_>,
+        which: &BuiltIn,
+        reason: Reason,
+        evidence: impl FnOnce() -> Vec<Evidence>,
+    ) {
+        let who = || who(self.code, self.entry.as_ref());
+        built_in::raise(cx, who, &mut self.runs, which, reason, evidence);
+    }
+
+    fn clear_built_in(&mut self, cx: &mut Context<'_>, which: &BuiltIn) {
+        let who = || who(self.code, self.entry.as_ref());
+        built_in::clear(cx.books, cx.out, who, &mut self.runs, which, Reason::ConditionEnded);
     }
 
     fn row(&self, frame: Frame, arrival: &Arrival, took: Took) -> FrameRow {
@@ -560,6 +561,11 @@ impl Lift {
         let is_silent = self.is_silent(cx);
         LiftFacts { lift: self, policy: cx.policy, is_silent, now: cx.books.now.elapsed, frame, rule, over: &[] }
     }
+}
+
+fn who(code: DeviceCode, entry: Option<&KeptLift>) -> Who {
+    let place = entry.map(|entry| Place { district: entry.district(), address: entry.address() });
+    Who { subject: Subject::Device(code), place: place.unwrap_or_default(), unregistered: entry.is_none() }
 }
 
 /// When history shows something that claims a time.

@@ -10,6 +10,7 @@ pub mod telemetry;
 
 pub mod books;
 pub mod cylinder;
+pub mod kept;
 pub mod lift;
 pub mod paged;
 pub mod policy;
@@ -19,20 +20,23 @@ pub mod snapshot;
 
 mod commands;
 pub mod correction;
+mod places;
 pub mod rejects;
 mod reports;
 pub mod requests;
 pub mod sweep;
 pub mod timers;
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+use rpds::RedBlackTreeMapSync;
 
 use self::books::{Books, Now};
 use self::cylinder::Cylinder;
 use self::judge::Context;
 use self::lift::Lift;
 use self::paged::Paged;
+use self::places::Places;
 use self::policy::Policy;
 use self::rejects::Quota;
 use self::requests::Requests;
@@ -43,7 +47,7 @@ use self::telemetry::heard::{Change, Hearing};
 use self::timers::Timers;
 use crate::model::alert::Alert;
 use crate::model::archive;
-use crate::model::ids::{CylinderCode, DeviceCode, FirmId, SiteCode};
+use crate::model::ids::{FirmId, SiteCode};
 use crate::model::record::{Kind, Link, PolicyText, Record};
 use crate::model::row::{Effects, RejectReason, RejectRow, Row};
 use crate::model::time::{Elapsed, Wall};
@@ -66,10 +70,11 @@ pub struct Core {
     lifts: Paged<Lift>,
     cylinders: Paged<Cylinder>,
     scanners: Paged<Scanner>,
-    sites: Arc<BTreeMap<SiteCode, archive::Site>>,
-    firms: Arc<BTreeMap<FirmId, archive::Firm>>,
+    /// Copies of these two share all that they have in common, as those of `requests` do.
+    sites: RedBlackTreeMapSync<SiteCode, archive::Site>,
+    firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
     service: Service,
-    requests: Arc<Requests>,
+    requests: Requests,
     quota: Arc<Quota>,
     today: Option<Today>,
     sweep: Option<Sweep>,
@@ -77,12 +82,12 @@ pub struct Core {
     timers: Timers,
 }
 
-/// Where subjects stand in their tables. Follows from the tables; never iterated.
+/// Where subjects stand in their tables: lifts and cylinders by code, scanners by site and name.
 #[derive(Debug, Clone, Default)]
 struct Index {
-    lifts: HashMap<DeviceCode, u32>,
-    cylinders: HashMap<CylinderCode, u32>,
-    scanners: HashMap<(SiteCode, Box<str>), u32>,
+    lifts: Places,
+    cylinders: Places,
+    scanners: Places,
 }
 
 impl Core {
@@ -101,10 +106,10 @@ impl Core {
             lifts: Paged::default(),
             cylinders: Paged::default(),
             scanners: Paged::default(),
-            sites: Arc::default(),
-            firms: Arc::default(),
+            sites: RedBlackTreeMapSync::new_sync(),
+            firms: RedBlackTreeMapSync::new_sync(),
             service: Service::default(),
-            requests: Arc::default(),
+            requests: Requests::default(),
             quota: Arc::default(),
             today: None,
             sweep: None,
@@ -159,7 +164,7 @@ impl Core {
             Kind::Core { epoch, .. } => self.take_core(record.pos, *epoch),
             Kind::Correction(correction) => self.take_correction(&mut out, correction),
             Kind::Start { .. } => self.hearing.start(record.elapsed),
-            Kind::Recovered { epoch, retell } => self.take_recovery(&mut out, *epoch, *retell),
+            Kind::Recovered { epoch, retell } => self.take_recovery(*epoch, *retell),
             Kind::Policy(text) => out.reply = Some(self.take_policy(text)),
             Kind::Report { topic, payload } => self.take_report(&mut out, topic, payload),
             Kind::Link(link) => self.take_link(*link),

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-const PAGE: usize = 64;
+use smallvec::SmallVec;
+
+/// A page is copied when something in it changes and a snapshot still holds it. A record may change hundreds of subjects,
+/// each in a page of its own, so pages are small.
+const PAGE: usize = 16;
 
 #[derive(Debug, Clone)]
 pub struct Paged<T> {
-    pages: Vec<Arc<Vec<T>>>,
+    /// The items stand in the same block as the count of who holds it: one step less to each of them.
+    pages: Vec<Arc<SmallVec<[T; PAGE]>>>,
 }
 
 impl<T> Default for Paged<T> {
@@ -27,7 +32,7 @@ impl<T: Clone> Paged<T> {
     pub fn push(&mut self, item: T) -> u32 {
         let ix = self.len();
         if ix.is_multiple_of(PAGE) {
-            self.pages.push(Arc::new(Vec::with_capacity(PAGE)));
+            self.pages.push(Arc::new(SmallVec::new()));
         }
         let page = self.pages.last_mut().expect("a page was just made if none was there");
         Arc::make_mut(page).push(item);

@@ -1,11 +1,13 @@
 //! The rules in force, compiled, and how they differ from those before.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 
 use crate::core::books::Books;
 use crate::core::judge::built_in;
 use crate::core::judge::run::RuleNo;
-use crate::core::rules::{self, Family, Reads, Rule, RuleIx, RuleSet};
+use crate::core::rules::{self, Family, Field, Reads, Rule, RuleIx, RuleSet, Term};
 use crate::limits;
 use crate::model::record::PolicyText;
 
@@ -24,6 +26,8 @@ pub struct Policy {
     absence_rules: Vec<RuleIx>,
     cylinder_rules: Vec<RuleIx>,
     obligation_rules: Vec<RuleIx>,
+    /// Fields of lifts without which some critical rule can't be judged, ascending.
+    critical_fields: Vec<Field>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,8 +79,17 @@ impl Policy {
         let of = |wanted: &dyn Fn(&Rule) -> bool| -> Vec<RuleIx> {
             set.order.iter().copied().filter(|ix| wanted(set.rule(*ix))).collect()
         };
+        let lift_rules = of(&|rule| rule.family == Family::Elevator && rule.absent.is_none());
+        let critical = lift_rules.iter().map(|ix| set.rule(*ix)).filter(|rule| rule.is_critical());
+        let fields = critical.flat_map(|rule| rule.when.terms()).filter_map(|term| match term {
+            Term::Field(Field::DoorShut) => Some(Field::Door),
+            Term::Field(field) => Some(*field),
+            _ => None,
+        });
+        let critical_fields: BTreeSet<Field> = fields.collect();
         Self {
-            lift_rules: of(&|rule| rule.family == Family::Elevator && rule.absent.is_none()),
+            critical_fields: critical_fields.into_iter().collect(),
+            lift_rules,
             absence_rules: of(&|rule| rule.absent.is_some()),
             cylinder_rules: of(&|rule| rule.family == Family::Cylinder),
             obligation_rules: of(&|rule| rule.family == Family::Obligation),
@@ -142,6 +155,10 @@ impl Policy {
 
     pub fn reads(&self, ix: RuleIx) -> Reads {
         self.reads[usize::from(ix)]
+    }
+
+    pub fn critical_fields(&self) -> &[Field] {
+        &self.critical_fields
     }
 
     pub fn lift_rules(&self) -> &[RuleIx] {

@@ -13,7 +13,7 @@ use super::{Core, Effects};
 use crate::limits;
 use crate::model::archive::SiteKind;
 use crate::model::frame::Frame;
-use crate::model::ids::{DeviceCode, SiteCode};
+use crate::model::ids::{CylinderCode, DeviceCode, SiteCode};
 use crate::model::row::{RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow};
 use crate::model::scan::{Scan, ScanEvent};
 use crate::model::time::CivilDay;
@@ -34,8 +34,8 @@ impl Core {
     /// subscribe: so only what differs from what was said before is news. A device that has never reported is no lift
     /// yet, and nothing is remembered of it.
     fn take_status(&mut self, out: &mut Effects, device: DeviceCode, online: bool) {
-        if let Some(ix) = self.index.lifts.get(&device) {
-            let said = &mut self.lifts.get_mut(*ix).online;
+        if let Some(ix) = self.lift_at(&device) {
+            let said = &mut self.lifts.get_mut(ix).online;
             if said.replace(online) == Some(online) {
                 out.tally.repeats += 1;
                 return;
@@ -52,7 +52,7 @@ impl Core {
         if items.good.is_empty() {
             return;
         }
-        let Some(ix) = self.lift(device) else {
+        let Some(ix) = self.lift(&device) else {
             return self.reject_all(out, topic, "more devices than this service takes");
         };
         let now = self.books.now;
@@ -61,6 +61,8 @@ impl Core {
         let (mut cx, lifts, _) = self.context(out);
         let lift = lifts.get_mut(ix);
         lift.follow(&mut cx, today);
+        // No more than there are: rows are large, and most reports have one.
+        cx.out.rows.reserve_exact(items.good.len());
         for frame in items.good {
             match lift.take(&mut cx, frame, &arrival) {
                 Took::Newer => cx.out.tally.frames += 1,
@@ -72,14 +74,14 @@ impl Core {
     }
 
     /// The lift of that code, made if it is new; `None` when there are too many.
-    pub(super) fn lift(&mut self, code: DeviceCode) -> Option<u32> {
-        if let Some(ix) = self.index.lifts.get(&code) {
-            return Some(*ix);
+    pub(super) fn lift(&mut self, code: &DeviceCode) -> Option<u32> {
+        if let Some(ix) = self.lift_at(code) {
+            return Some(ix);
         }
         if self.lifts.len() >= limits::SUBJECTS {
             return None;
         }
-        let ix = self.lifts.push(Lift::new(code, self.policy.version));
+        let ix = self.lifts.push(Lift::new(*code, self.policy.version));
         self.index.lifts.insert(code, ix);
         Some(ix)
     }
@@ -113,7 +115,7 @@ impl Core {
         out.tally.scans += 1;
         let flags = self.flags(site, &scan);
         if took != Took::VeryLate {
-            let ix = self.cylinder(scan.cylinder)?;
+            let ix = self.cylinder(&scan.cylinder)?;
             self.note_scan(ix, site, &scan, &flags);
             let today = self.day();
             let place = self.sites.get(&site).cloned();
@@ -137,36 +139,48 @@ impl Core {
     }
 
     fn scanner(&mut self, site: SiteCode, name: &str) -> Option<u32> {
-        let key = (site, Box::from(name));
-        if let Some(ix) = self.index.scanners.get(&key) {
-            return Some(*ix);
+        if let Some(ix) = self.scanner_at(site, name) {
+            return Some(ix);
         }
         if self.scanners.len() >= limits::SCANNERS {
             return None;
         }
         let ix = self.scanners.push(Scanner::new(site, name.into()));
-        self.index.scanners.insert(key, ix);
+        self.index.scanners.insert(&(site, name), ix);
         Some(ix)
     }
 
-    pub(super) fn cylinder(&mut self, code: crate::model::ids::CylinderCode) -> Option<u32> {
-        if let Some(ix) = self.index.cylinders.get(&code) {
-            return Some(*ix);
+    pub(super) fn cylinder(&mut self, code: &CylinderCode) -> Option<u32> {
+        if let Some(ix) = self.cylinder_at(code) {
+            return Some(ix);
         }
         if self.cylinders.len() >= limits::SUBJECTS {
             return None;
         }
-        let ix = self.cylinders.push(Cylinder::new(code, self.policy.version));
+        let ix = self.cylinders.push(Cylinder::new(*code, self.policy.version));
         self.index.cylinders.insert(code, ix);
         Some(ix)
+    }
+
+    pub(super) fn lift_at(&self, code: &DeviceCode) -> Option<u32> {
+        self.index.lifts.find(code, |ix| self.lifts.get(ix).code == *code)
+    }
+
+    pub(super) fn cylinder_at(&self, code: &CylinderCode) -> Option<u32> {
+        self.index.cylinders.find(code, |ix| self.cylinders.get(ix).code == *code)
+    }
+
+    pub(super) fn scanner_at(&self, site: SiteCode, name: &str) -> Option<u32> {
+        let is = |it: &Scanner| it.site == site && *it.name == *name;
+        self.index.scanners.find(&(site, name), |ix| is(self.scanners.get(ix)))
     }
 
     /// What is wrong with who says it.
     fn flags(&self, site: SiteCode, scan: &Scan) -> Vec<ScanFlag> {
         let known = self.sites.get(&site);
         let is_body = known.is_some_and(|site| site.kind == SiteKind::InspectionBody);
-        let entry = self.index.cylinders.get(&scan.cylinder).and_then(|ix| self.cylinders.get(*ix).entry.as_deref());
-        let unit = entry.and_then(|entry| entry.filling_unit);
+        let entry = self.cylinder_at(&scan.cylinder).and_then(|ix| self.cylinders.get(ix).entry.as_ref());
+        let unit = entry.and_then(|entry| entry.filling_unit());
         let is_own = unit == Some(site);
         let mut flags = Vec::new();
         if known.is_none() {
@@ -185,8 +199,7 @@ impl Core {
         }
         // To register a code again, as it stands in the archive, is a claim that is true already.
         let is_other = |medium: &str| scan.medium.as_deref().is_some_and(|claimed| claimed != medium);
-        let is_another =
-            entry.and_then(|entry| entry.medium.as_deref()).is_some_and(is_other) || (unit.is_some() && !is_own);
+        let is_another = entry.and_then(|entry| entry.medium()).is_some_and(is_other) || (unit.is_some() && !is_own);
         if scan.event == ScanEvent::Registered && is_another {
             flags.push(ScanFlag::DuplicateCode);
         }

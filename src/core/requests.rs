@@ -1,18 +1,25 @@
 //! Answers to commands, kept so that the same request again gets the same answer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use rpds::RedBlackTreeMapSync;
 
 use crate::limits;
 use crate::model::record::{Command, Outcome};
 use crate::model::time::Elapsed;
 
-#[derive(Debug, Clone, PartialEq, Default)]
+/// Copies share all that they have in common: a snapshot costs nothing, and what is changed afterwards little.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Requests {
     /// By (actor, request).
-    answers: BTreeMap<(Box<str>, Box<str>), Answer>,
+    answers: RedBlackTreeMapSync<Key, Answer>,
     /// In the order of their coming.
-    queue: VecDeque<(Elapsed, Box<str>, Box<str>)>,
+    queue: RedBlackTreeMapSync<u64, (Elapsed, Key)>,
+    /// The place in the queue of the next one.
+    next: u64,
 }
+
+type Key = (Arc<str>, Arc<str>);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Answer {
@@ -30,10 +37,16 @@ pub struct Remembered {
     pub outcome: Outcome,
 }
 
+impl Default for Requests {
+    fn default() -> Self {
+        Self { answers: RedBlackTreeMapSync::new_sync(), queue: RedBlackTreeMapSync::new_sync(), next: 0 }
+    }
+}
+
 impl Requests {
     /// The answer that this request already got.
     pub fn find(&self, command: &Command) -> Option<Outcome> {
-        let answer = self.answers.get(&(command.actor.id.clone(), command.request.clone()))?;
+        let answer = self.answers.get(&(Arc::from(&*command.actor.id), Arc::from(&*command.request)))?;
         let same = answer.action == fingerprint(command);
         Some(if same { answer.outcome.clone() } else { Outcome::RequestReused })
     }
@@ -51,23 +64,30 @@ impl Requests {
 
     pub fn put(&mut self, answer: Remembered) {
         let Remembered { at, actor, request, action, outcome } = answer;
-        self.queue.push_back((at, actor.clone(), request.clone()));
-        self.answers.insert((actor, request), Answer { action, outcome });
+        let key: Key = (actor.into(), request.into());
+        self.queue.insert_mut(self.next, (at, key.clone()));
+        self.next += 1;
+        self.answers.insert_mut(key, Answer { action, outcome });
     }
 
+    /// Lets go of more than one comes with each, so that old ones get fewer, but never of all that an import left.
     fn forget(&mut self, now: Elapsed) {
-        let too_old = |at: &Elapsed| now - *at > limits::REQUEST_MS;
-        while self.queue.len() > limits::REQUESTS || self.queue.front().is_some_and(|(at, ..)| too_old(at)) {
-            let Some((_, actor, request)) = self.queue.pop_front() else { return };
-            self.answers.remove(&(actor, request));
+        for _ in 0..limits::FORGOTTEN_PER_COMMAND {
+            let Some((place, (at, key))) = self.queue.first() else { return };
+            if self.queue.size() <= limits::REQUESTS && now - *at <= limits::REQUEST_MS {
+                return;
+            }
+            let (place, key) = (*place, key.clone());
+            self.queue.remove_mut(&place);
+            self.answers.remove_mut(&key);
         }
     }
 
     /// In the order of their coming.
     pub fn iter(&self) -> impl Iterator<Item = Remembered> {
-        self.queue.iter().filter_map(|(at, actor, request)| {
-            let answer = self.answers.get(&(actor.clone(), request.clone()))?;
-            let (actor, request) = (actor.clone(), request.clone());
+        self.queue.values().filter_map(|(at, key)| {
+            let answer = self.answers.get(key)?;
+            let (actor, request) = (Box::from(&*key.0), Box::from(&*key.1));
             Some(Remembered { at: *at, actor, request, action: answer.action, outcome: answer.outcome.clone() })
         })
     }

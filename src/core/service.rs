@@ -2,7 +2,7 @@
 
 use crate::core::books::{Books, Who};
 use crate::core::judge::built_in::{self, BuiltIn};
-use crate::core::judge::run::Run;
+use crate::core::judge::run::{Run, Runs};
 use crate::core::telemetry::heard::Hearing;
 use crate::limits;
 use crate::model::alert::{Evidence, Place, Reason, Severity};
@@ -18,7 +18,7 @@ const DROPS_QUIET_MS: i64 = 10 * 60_000;
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Service {
-    pub(crate) runs: Vec<Run>,
+    pub(crate) runs: Runs,
     pub(crate) health: Health,
     /// When messages were last dropped.
     pub(crate) dropped_at: Option<Elapsed>,
@@ -96,10 +96,10 @@ impl Service {
         severity: Severity,
         evidence: Vec<Evidence>,
     ) {
-        built_in::raise_to(books, out, &who(), &mut self.runs, which, severity, Reason::SelfCheck, evidence);
+        built_in::raise_to(books, out, who, &mut self.runs, which, severity, Reason::SelfCheck, || evidence);
     }
 
     fn clear(&mut self, books: &mut Books, out: &mut Effects, which: &BuiltIn) {
-        built_in::clear(books, out, &who(), &mut self.runs, which, Reason::ConditionEnded);
+        built_in::clear(books, out, who, &mut self.runs, which, Reason::ConditionEnded);
     }
 }

@@ -1,8 +1,13 @@
 //! What every subject has to be looked at for, a bounded number at a time: a new policy, a new day.
 
+use std::ops::Bound;
+
+use rpds::RedBlackTreeMapSync;
+
 use super::{Core, Effects};
 use crate::limits;
 use crate::model::archive::Entry;
+use crate::model::ids::{FirmId, SiteCode};
 use crate::model::row::Row;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 
@@ -18,8 +23,16 @@ pub struct Today {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sweep {
     next: usize,
-    /// Tell the store the archive on the way.
-    retell: bool,
+    /// Tell the store the archive on the way, firms and sites before all.
+    retell: Option<Retell>,
+}
+
+/// What of the archive was told last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retell {
+    Firms { after: Option<FirmId> },
+    Sites { after: Option<SiteCode> },
+    Subjects,
 }
 
 impl Core {
@@ -34,7 +47,7 @@ impl Core {
         let day = CivilDay::of(wall, zone);
         let today = Today { day, begins: day.begins(zone), ends: CivilDay(day.0 + 1).begins(zone) };
         if self.today.replace(today).is_some_and(|before| before.day != day) {
-            self.sweep = Some(Sweep { next: 0, retell: self.sweep.is_some_and(|sweep| sweep.retell) });
+            self.sweep = Some(Sweep { next: 0, retell: self.sweep.and_then(|sweep| sweep.retell) });
         }
     }
 
@@ -50,21 +63,49 @@ impl Core {
     /// Every subject is to be looked at, from the first one on.
     pub(super) fn sweep_all(&mut self) {
         self.today = None;
-        self.sweep = Some(Sweep { next: 0, retell: self.sweep.is_some_and(|sweep| sweep.retell) });
+        self.sweep = Some(Sweep { next: 0, retell: self.sweep.and_then(|sweep| sweep.retell) });
     }
 
     /// Numbers from before mean something else: events and checkpoints say so by a higher epoch.
-    pub(super) fn take_recovery(&mut self, out: &mut Effects, epoch: u32, retell: bool) {
+    pub(super) fn take_recovery(&mut self, epoch: u32, retell: bool) {
         self.books.epoch = self.books.epoch.max(epoch);
         if retell {
-            out.rows.extend(self.firms.values().cloned().map(|firm| Row::Entry(Entry::Firm(firm))));
-            out.rows.extend(self.sites.values().cloned().map(|site| Row::Entry(Entry::Site(site))));
-            self.sweep = Some(Sweep { next: 0, retell: true });
+            self.sweep = Some(Sweep { next: 0, retell: Some(Retell::Firms { after: None }) });
         }
+    }
+
+    /// Tells the next firms and sites, and how far it came; `Subjects` once all of them are told.
+    fn retell(&self, out: &mut Effects, mut from: Retell) -> Retell {
+        for _ in 0..limits::SWEEP_SUBJECTS {
+            from = match from {
+                Retell::Firms { after } => match behind(&self.firms, after) {
+                    Some((id, firm)) => {
+                        out.rows.push(Row::Entry(Entry::Firm(firm.clone())));
+                        Retell::Firms { after: Some(*id) }
+                    }
+                    None => Retell::Sites { after: None },
+                },
+                Retell::Sites { after } => match behind(&self.sites, after) {
+                    Some((code, site)) => {
+                        out.rows.push(Row::Entry(Entry::Site(site.clone())));
+                        Retell::Sites { after: Some(*code) }
+                    }
+                    None => Retell::Subjects,
+                },
+                Retell::Subjects => break,
+            };
+        }
+        from
     }
 
     pub(super) fn continue_sweep(&mut self, out: &mut Effects) {
         let Some(Sweep { next, retell }) = self.sweep else { return };
+        let retell = retell.map(|from| self.retell(out, from));
+        if retell.is_some_and(|told| told != Retell::Subjects) {
+            self.sweep = Some(Sweep { next, retell });
+            return;
+        }
+        let retells = retell.is_some();
         let (lifts, all) = (self.lifts.len(), self.lifts.len() + self.cylinders.len());
         let end = (next + limits::SWEEP_SUBJECTS).min(all);
         let today = self.day();
@@ -76,8 +117,8 @@ impl Core {
                     let lift = lifts_table.get_mut(ix);
                     lift.follow(&mut cx, today);
                     lift.judge_due_dates(&mut cx, today);
-                    if let Some(entry) = lift.entry.as_deref().filter(|_| retell) {
-                        cx.out.rows.push(Row::Entry(Entry::Lift(entry.clone())));
+                    if retells {
+                        cx.out.rows.extend(lift.archived().map(|entry| Row::Entry(Entry::Lift(entry))));
                     }
                     self.settle(ix);
                 }
@@ -85,12 +126,20 @@ impl Core {
                     let ix = u32::try_from(at - lifts).expect("tables are bounded far below 2^32");
                     let cylinder = cylinders.get_mut(ix);
                     cylinder.follow(&mut cx, today);
-                    if let Some(entry) = cylinder.entry.as_deref().filter(|_| retell) {
-                        cx.out.rows.push(Row::Entry(Entry::Cylinder(entry.clone())));
+                    if retells {
+                        cx.out.rows.extend(cylinder.archived().map(|entry| Row::Entry(Entry::Cylinder(entry))));
                     }
                 }
             }
         }
         self.sweep = (end < all).then_some(Sweep { next: end, retell });
+    }
+}
+
+/// The first one behind a key.
+fn behind<K: Ord, V>(map: &RedBlackTreeMapSync<K, V>, after: Option<K>) -> Option<(&K, &V)> {
+    match after {
+        None => map.first(),
+        Some(after) => map.range((Bound::Excluded(after), Bound::Unbounded)).next(),
     }
 }

@@ -3,23 +3,38 @@
 use std::collections::BTreeSet;
 
 use super::lift::Lift;
+use super::paged::Paged;
 use super::policy::Policy;
 use super::telemetry::heard::Heard;
 use super::{Core, Effects};
 use crate::limits;
 use crate::model::time::Elapsed;
 
+/// An entry of silence that is so much too early is put right at the lift's next frame.
+const PUT_OFF_MS: i64 = 60_000;
+
 /// Follows from the lifts, but for how early an entry is.
 #[derive(Debug, Clone, Default)]
 pub struct Timers {
     by_clock: BTreeSet<(Elapsed, u32)>,
     by_silence: BTreeSet<(Heard, u32)>,
-    /// The entries above, by lift.
-    entries: Vec<(Option<Elapsed>, Option<Heard>)>,
+    /// The entries above, by lift. Changed far less often than looked at.
+    entries: Paged<Entry>,
     /// Lifts that wait for firmer ground.
     waiting: BTreeSet<u32>,
     /// Those of them that have it now: the backlog is in.
     woken: BTreeSet<u32>,
+}
+
+/// One lift's entries. The end of time stands for none.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    clock: Elapsed,
+    silence: Heard,
+}
+
+impl Entry {
+    const NONE: Self = Self { clock: Elapsed::MAX, silence: Heard(i64::MAX) };
 }
 
 impl Timers {
@@ -38,27 +53,25 @@ impl Timers {
     /// Sees to it that the lift is looked at in time. A later deadline than the entry's needs no change: the entry
     /// comes early and is then put right, which is cheaper than moving it with every frame.
     pub fn settle(&mut self, ix: u32, lift: &Lift, policy: &Policy, drained: bool) {
-        let at = ix as usize;
-        if self.entries.len() <= at {
-            self.entries.resize(at + 1, (None, None));
+        while self.entries.len() <= ix as usize {
+            self.entries.push(Entry::NONE);
         }
-        let (clock, silence) = &mut self.entries[at];
+        let entry = *self.entries.get(ix);
         if let Some(due) = lift.next_timer(policy, drained)
-            && clock.is_none_or(|entry| due < entry)
+            && due < entry.clock
         {
-            if let Some(entry) = clock.replace(due) {
-                self.by_clock.remove(&(entry, ix));
-            }
+            self.by_clock.remove(&(entry.clock, ix));
             self.by_clock.insert((due, ix));
+            self.entries.get_mut(ix).clock = due;
         }
-        // A shorter keep-alive, from the archive or a new policy, brings silence forward.
+        // A shorter keep-alive, from the archive or a new policy, brings silence forward. Frames put it off, but not each
+        // of them; nor is that left to the clock: heard time comes in steps, and many would be looked at in one of them.
         if let Some(due) = lift.next_silence(policy)
-            && silence.is_none_or(|entry| due < entry)
+            && (due < entry.silence || due.0.saturating_sub(entry.silence.0) >= PUT_OFF_MS)
         {
-            if let Some(entry) = silence.replace(due) {
-                self.by_silence.remove(&(entry, ix));
-            }
+            self.by_silence.remove(&(entry.silence, ix));
             self.by_silence.insert((due, ix));
+            self.entries.get_mut(ix).silence = due;
         }
         if lift.catching_up.is_some() || lift.is_unsettled(policy) {
             self.waiting.insert(ix);
@@ -76,14 +89,14 @@ impl Timers {
     fn pop_clock(&mut self, now: Elapsed) -> Option<(Elapsed, u32)> {
         let entry = *self.by_clock.first().filter(|entry| entry.0 <= now)?;
         self.by_clock.pop_first();
-        self.entries[entry.1 as usize].0 = None;
+        self.entries.get_mut(entry.1).clock = Elapsed::MAX;
         Some(entry)
     }
 
     fn pop_silence(&mut self, now: Heard) -> Option<(Heard, u32)> {
         let entry = *self.by_silence.first().filter(|entry| entry.0 <= now)?;
         self.by_silence.pop_first();
-        self.entries[entry.1 as usize].1 = None;
+        self.entries.get_mut(entry.1).silence = Heard(i64::MAX);
         Some(entry)
     }
 }

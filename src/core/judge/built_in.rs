@@ -1,7 +1,7 @@
 //! Alerts that this service raises about itself, and about devices that it can't understand. They judge the
 //! telemetry, not the lift, so they are no rules of the files.
 
-use super::run::{Phase, Run, Transition};
+use super::run::{Phase, RuleNo, Run, Runs, Transition};
 use super::{Context, entry};
 use crate::core::books::{Books, ByHand, Label, Who};
 use crate::model::alert::{Certainty, Evidence, Reason, Severity, Title};
@@ -13,12 +13,19 @@ pub struct BuiltIn {
     pub severity: Severity,
     en: &'static str,
     zh: &'static str,
+    at: At,
 }
 
 macro_rules! built_in {
     ($($(#[$doc:meta])* $name:ident = $id:literal $severity:ident $en:literal $zh:literal),+ $(,)?) => {
-        $($(#[$doc])* pub const $name: BuiltIn = BuiltIn { id: $id, severity: Severity::$severity, en: $en, zh: $zh };)+
+        $($(#[$doc])* pub const $name: BuiltIn =
+            BuiltIn { id: $id, severity: Severity::$severity, en: $en, zh: $zh, at: At::$name };)+
         pub const ALL: &[&BuiltIn] = &[$(&$name),+];
+
+        /// Where it stands in [`ALL`].
+        #[derive(Debug, Clone, Copy)]
+        #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "named as the constants are")]
+        enum At { $($name),+ }
     };
 }
 
@@ -53,6 +60,23 @@ impl BuiltIn {
     }
 }
 
+/// The numbers of the built-in alerts, as far as they have one: asked for with every frame of a lift that has any, and
+/// found among all names only once. Follows from the names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Numbers([Option<RuleNo>; ALL.len()]);
+
+impl Books {
+    fn number_of(&mut self, which: &BuiltIn) -> RuleNo {
+        let at = which.at as usize;
+        if let Some(number) = self.built_in.0[at] {
+            return number;
+        }
+        let number = self.number(&which.rule_id());
+        self.built_in.0[at] = Some(number);
+        number
+    }
+}
+
 /// After a person cleared one it opens again once what it says was over, or after this time: no rule file says so.
 pub const REARM_MS: i64 = 10 * 60_000;
 
@@ -66,14 +90,14 @@ pub fn title_of(id: &RuleId) -> Option<Title> {
     ALL.iter().find(|b| b.id == id.as_str()).map(|b| b.title())
 }
 
-/// Opens it, raises its severity, or leaves it as it is.
+/// Opens it, raises its severity, or leaves it as it is. Who and why is only asked for when there is something to say.
 pub fn raise(
     cx: &mut Context<'_>,
-    who: &Who,
-    runs: &mut Vec<Run>,
+    who: impl FnOnce() -> Who,
+    runs: &mut Runs,
     which: &BuiltIn,
     reason: Reason,
-    evidence: Vec<Evidence>,
+    evidence: impl FnOnce() -> Vec<Evidence>,
 ) {
     raise_to(cx.books, cx.out, who, runs, which, which.severity, reason, evidence);
 }
@@ -82,15 +106,15 @@ pub fn raise(
 pub fn raise_to(
     books: &mut Books,
     out: &mut Effects,
-    who: &Who,
-    runs: &mut Vec<Run>,
+    who: impl FnOnce() -> Who,
+    runs: &mut Runs,
     which: &BuiltIn,
     severity: Severity,
     reason: Reason,
-    evidence: Vec<Evidence>,
+    evidence: impl FnOnce() -> Vec<Evidence>,
 ) {
     let at = books.now.elapsed;
-    let run = entry(runs, books.number(&which.rule_id()));
+    let run = entry(runs, books.number_of(which));
     let certainty = Certainty::Observed;
     let transition = match &run.phase {
         Phase::Open(open) if open.severity >= severity => return,
@@ -98,8 +122,8 @@ pub fn raise_to(
         _ if run.closed.as_ref().is_some_and(|closed| closed.by_hand && at - closed.at < REARM_MS) => return,
         Phase::Idle | Phase::Holding(_) => Transition::Open { reopens: false, severity, certainty, reason, at },
     };
-    let title = which.title();
-    books.carry_out(out, who, run, &Label { title: &title, dispatch: None }, transition, evidence, &ByHand::default());
+    let (title, who, evidence) = (which.title(), who(), evidence());
+    books.carry_out(out, &who, run, &Label { title: &title, dispatch: None }, transition, evidence, &ByHand::default());
 }
 
 /// Whether there may be anything to clear: asked with every frame, so it looks up no name.
@@ -107,11 +131,18 @@ pub fn has_any(runs: &[Run]) -> bool {
     runs.iter().any(|run| run.open().is_some() || run.closed.as_ref().is_some_and(|closed| closed.by_hand))
 }
 
-pub fn clear(books: &mut Books, out: &mut Effects, who: &Who, runs: &mut [Run], which: &BuiltIn, reason: Reason) {
+pub fn clear(
+    books: &mut Books,
+    out: &mut Effects,
+    who: impl FnOnce() -> Who,
+    runs: &mut [Run],
+    which: &BuiltIn,
+    reason: Reason,
+) {
     if !has_any(runs) {
         return;
     }
-    let number = books.number(&which.rule_id());
+    let number = books.number_of(which);
     let Some(run) = runs.iter_mut().find(|run| run.rule == number) else { return };
     if run.open().is_none() {
         run.closed = None;
@@ -120,12 +151,23 @@ pub fn clear(books: &mut Books, out: &mut Effects, who: &Who, runs: &mut [Run], 
     let title = which.title();
     let at = books.now.elapsed;
     let label = Label { title: &title, dispatch: None };
-    books.carry_out(out, who, run, &label, Transition::Clear { reason, at }, Vec::new(), &ByHand::default());
+    books.carry_out(out, &who(), run, &label, Transition::Clear { reason, at }, Vec::new(), &ByHand::default());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_has_the_number_of_its_name() {
+        let mut books = Books::new(1);
+        books.number(&RuleId::parse("another").unwrap());
+        for which in ALL.iter().rev().chain(ALL) {
+            let number = books.number_of(which);
+            assert_eq!(number, books.number(&which.rule_id()), "{}", which.id);
+        }
+        assert!(ALL.iter().enumerate().all(|(n, which)| which.at as usize == n));
+    }
 
     #[test]
     fn ids_are_well_formed_and_differ() {

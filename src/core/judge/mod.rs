@@ -3,7 +3,7 @@
 pub mod built_in;
 pub mod run;
 
-use self::run::{Footing, Inputs, RuleNo, Run};
+use self::run::{Footing, Inputs, RuleNo, Run, Runs};
 use crate::core::books::{Books, ByHand, Label, Who};
 use crate::core::policy::Policy;
 use crate::core::rules::{Clear, Facts, Rule, RuleIx, Term, Tri};
@@ -31,9 +31,11 @@ pub fn find(runs: &[Run], rule: RuleNo) -> Option<&Run> {
 }
 
 /// The run of a rule, made if there is none; runs stand in the order of their numbers.
-pub fn entry(runs: &mut Vec<Run>, rule: RuleNo) -> &mut Run {
+pub fn entry(runs: &mut Runs, rule: RuleNo) -> &mut Run {
     let at = runs.partition_point(|run| run.rule < rule);
     if runs.get(at).is_none_or(|run| run.rule != rule) {
+        // Room for no more than there is: of most lifts that is all there ever will be.
+        runs.reserve_exact(1);
         runs.insert(at, Run::new(rule));
     }
     &mut runs[at]
@@ -80,7 +82,7 @@ pub fn label(rule: &Rule) -> Label<'_> {
 }
 
 /// Lets go of what a run knew under a rule that has changed since or is gone.
-pub fn forget_changed(cx: &mut Context<'_>, who: &Who, runs: &mut Vec<Run>, since_version: u32, at: Elapsed) {
+pub fn forget_changed(cx: &mut Context<'_>, who: &Who, runs: &mut Runs, since_version: u32, at: Elapsed) {
     for run in runs.iter_mut() {
         if !cx.policy.has_changed(run.rule, since_version) {
             continue;

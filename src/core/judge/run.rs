@@ -1,5 +1,7 @@
 //! One rule for one subject: idle, held, open. Pure: what its conditions say comes in, transitions go out.
 
+use thin_vec::ThinVec;
+
 use crate::core::rules::{Clear, Moments, Rule, Tri};
 use crate::model::alert::{Acknowledged, Certainty, Evidence, Reason, Severity};
 use crate::model::time::{Elapsed, Wall};
@@ -7,6 +9,9 @@ use crate::model::time::{Elapsed, Wall};
 /// A rule's number in the books: it stays the same when rules are reloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleNo(pub u16);
+
+/// The runs of one subject, by rule number, ascending. Most have none, or one or two.
+pub type Runs = ThinVec<Run>;
 
 /// Kept only while there is something to remember.
 #[derive(Debug, Clone, PartialEq)]

@@ -25,7 +25,7 @@ pub(super) struct LiftFacts<'a> {
 
 impl LiftFacts<'_> {
     fn held(&self, field: Field) -> Option<i64> {
-        match self.lift.registers.register(field)?.held {
+        match self.lift.registers.held(field)? {
             Held::Known(value) => Some(value),
             Held::Never | Held::Unknown => None,
         }

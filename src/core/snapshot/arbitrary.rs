@@ -5,13 +5,14 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
+use thin_vec::ThinVec;
 
 use super::Frozen;
 use super::journey::small_policy;
 use crate::core::Core;
 use crate::core::books::Now;
 use crate::core::cylinder::Cylinder;
-use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
+use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
 use crate::core::lift::{CatchingUp, Lift};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
@@ -20,6 +21,7 @@ use crate::core::rules::CodeList;
 use crate::core::scanner::Scanner;
 use crate::core::service::Service;
 use crate::core::sweep::Today;
+use crate::core::telemetry::fields::Fields;
 use crate::core::telemetry::heard::{Heard, Hearing, Way};
 use crate::core::telemetry::offset::Offset;
 use crate::core::telemetry::order::{self, Boot, Newest, Order};
@@ -55,7 +57,7 @@ fn stamp() -> impl Strategy<Value = Stamp> {
 fn order_state() -> BoxedStrategy<Order> {
     let newest = || (frame_key(), uniform4(number())).prop_map(|(key, seen)| Newest { key, seen });
     let boot = || (number(), number(), number()).prop_map(|(boot, seq, seen)| Boot { boot, seq, seen });
-    let earlier = || vec(boot(), 0..=order::EARLIER_BOOTS);
+    let earlier = || vec(boot(), 0..=order::EARLIER_BOOTS).prop_map(ThinVec::from);
     let run = (number(), newest(), earlier(), elapsed(), any::<bool>()).prop_map(
         |(count, newest, earlier, began, all_claimed_later)| {
             Box::new(order::Run { count, newest, earlier, began, all_claimed_later })
@@ -77,6 +79,19 @@ fn registers() -> BoxedStrategy<Registers> {
     let held = prop_oneof![Just(Held::Unknown), number().prop_map(Held::Known)];
     let reported = (stamp(), elapsed(), held).prop_map(|(stamp, at, held)| Register { stamp, at, held });
     let register = prop_oneof![Just(Register::default()), reported];
+    let fields = (vec(register, FIELDS.len()), uniform3(of(stamp()))).prop_map(|(registers, whole)| {
+        let mut fields = Fields::default();
+        (0..).zip(whole).for_each(|(list, stamp)| stamp.into_iter().for_each(|stamp| fields.set_whole(list, stamp)));
+        for (slot, register) in registers.into_iter().enumerate() {
+            let fits = |number: &i64| Fields::fits(slot, *number);
+            let held = match register.held {
+                Held::Known(number) => Held::Known(Some(number).filter(fits).unwrap_or(1)),
+                held => held,
+            };
+            fields.set(slot, &Register { held, ..register });
+        }
+        fields
+    });
     let item = prop_oneof![
         number().prop_map(Item::Fault),
         number().prop_map(Item::Alarm),
@@ -89,21 +104,13 @@ fn registers() -> BoxedStrategy<Registers> {
         (list, number(), elapsed(), elapsed()).prop_map(|(list, code, at, until)| Lingering { list, code, at, until });
     let finite = any::<f64>().prop_filter("sensors report finite values", |value| value.is_finite());
     let extra = (model::text(), stamp(), elapsed(), finite);
-    (
-        vec(register, FIELDS.len()),
-        of(elapsed()),
-        vec(active, 0..3),
-        uniform3(of(stamp())),
-        vec(lingering, 0..3),
-        vec(extra, 0..3),
-    )
-        .prop_map(|(fields, door_moves_since, active, whole, lingering, extras)| Registers {
-            fields: fields.try_into().unwrap(),
+    (fields, of(elapsed()), vec(active, 0..3), vec(lingering, 0..3), vec(extra, 0..3))
+        .prop_map(|(fields, door_moves_since, active, lingering, extras)| Registers {
+            fields,
             door_moves_since,
-            active,
-            whole,
-            lingering,
-            extras,
+            active: active.into(),
+            lingering: lingering.into(),
+            extras: extras.into(),
         })
         .boxed()
 }
@@ -124,7 +131,7 @@ fn open() -> BoxedStrategy<Open> {
         .boxed()
 }
 
-fn runs(rules: u16) -> BoxedStrategy<Vec<Run>> {
+fn runs(rules: u16) -> BoxedStrategy<Runs> {
     let waits = select(vec![Wait::No, Wait::Footing, Wait::Condition]);
     let hold =
         (elapsed(), of(elapsed()), waits).prop_map(|(since, false_since, waits)| Hold { since, false_since, waits });
@@ -161,9 +168,9 @@ prop_compose! {
     ) -> Lift {
         Lift {
             code,
-            entry: entries.into_iter().find_map(|it| if let Entry::Lift(it) = it { Some(it.into()) } else { None }),
+            entry: entries.into_iter().find_map(|it| if let Entry::Lift(it) = it { Some((&it).into()) } else { None }),
             order,
-            offset: Offset { least_ms, began, claimed },
+            offset: Offset { least_ms: least_ms.map(Into::into), began, claimed },
             registers,
             judged,
             heard: heard.map(|(heard, at)| (Heard(heard), at)),
@@ -189,7 +196,7 @@ prop_compose! {
         runs in runs(rules),
         policy in number(),
     ) -> Cylinder {
-        let entry = entries.into_iter().find_map(|it| if let Entry::Cylinder(it) = it { Some(it.into()) } else { None });
+        let entry = entries.into_iter().find_map(|it| if let Entry::Cylinder(it) = it { Some((&it).into()) } else { None });
         Cylinder { code, entry, inspected_until, scrapped, duplicate, runs, policy }
     }
 }
@@ -267,11 +274,11 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
             frozen.scanners = scanners.into_iter().map(scanner).collect();
             let entries = || entries.iter().cloned();
             let site = |it| if let Entry::Site(it) = it { Some((it.code, it)) } else { None };
-            frozen.sites = std::sync::Arc::new(entries().filter_map(site).collect());
+            frozen.sites = entries().filter_map(site).collect();
             let firm = |it| if let Entry::Firm(it) = it { Some((it.id, it)) } else { None };
-            frozen.firms = std::sync::Arc::new(entries().filter_map(firm).collect());
+            frozen.firms = entries().filter_map(firm).collect();
             frozen.service = service;
-            frozen.requests = requests.into();
+            frozen.requests = requests;
             frozen.quota = Quota { began, kept }.into();
             frozen.today = day.map(|(day, begins, ends): (_, Wall, Wall)| Today { day: CivilDay(day), begins, ends });
             frozen

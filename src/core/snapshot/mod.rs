@@ -13,10 +13,10 @@ mod subject;
 mod tests;
 mod write;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rpds::RedBlackTreeMapSync;
 
 use super::books::Books;
 use super::cylinder::Cylinder;
@@ -51,10 +51,10 @@ pub struct Frozen {
     lifts: Paged<Lift>,
     cylinders: Paged<Cylinder>,
     scanners: Paged<Scanner>,
-    sites: Arc<BTreeMap<SiteCode, archive::Site>>,
-    firms: Arc<BTreeMap<FirmId, archive::Firm>>,
+    sites: RedBlackTreeMapSync<SiteCode, archive::Site>,
+    firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
     service: Service,
-    requests: Arc<Requests>,
+    requests: Requests,
     quota: Arc<Quota>,
     today: Option<Today>,
 }

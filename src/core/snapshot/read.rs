@@ -8,6 +8,7 @@ use prost::Message;
 use super::subject::{self, Rules};
 use super::{FORMAT, FORMAT_OLDEST, SnapshotError, write};
 use crate::core::books::{Books, Now};
+use crate::core::judge::built_in::Numbers;
 use crate::core::paged::Paged;
 use crate::core::policy::{Known, Policy};
 use crate::core::rejects::Quota;
@@ -53,10 +54,10 @@ pub(super) fn core(bytes: Bytes, version: u32) -> Restored<Core> {
         lifts: table("lift", it.lift_states, limits::SUBJECTS, |it| subject::lift(it, rules))?,
         cylinders: table("cylinder", it.cylinder_states, limits::SUBJECTS, |it| subject::cylinder(it, rules))?,
         scanners: table("scanner", it.scanner_states, limits::SCANNERS, subject::scanner)?,
-        sites: Arc::new(at("the sites", each(it.sites, site))?.into_iter().map(|it| (it.code, it)).collect()),
-        firms: Arc::new(at("the firms", each(it.firms, firm))?.into_iter().map(|it| (it.id, it)).collect()),
+        sites: at("the sites", each(it.sites, site))?.into_iter().map(|it| (it.code, it)).collect(),
+        firms: at("the firms", each(it.firms, firm))?.into_iter().map(|it| (it.id, it)).collect(),
         service: at("the state of the service", service(it.service.unwrap_or_default(), rules))?,
-        requests: Arc::new(at("the answers to commands", requests(it.answers))?),
+        requests: at("the answers to commands", requests(it.answers))?,
         quota: Arc::new(at("the quota of rejects", quota(it.quota.unwrap_or_default()))?),
         today: it.today.map(|it| today(&it)),
         sweep: None,
@@ -100,15 +101,23 @@ fn number(ix: usize) -> u32 {
 
 /// Where everything stands.
 fn index(core: &mut Core) -> Result<()> {
-    let Index { lifts, cylinders, scanners } = &mut core.index;
-    lifts.extend(core.lifts.iter().enumerate().map(|(ix, it)| (it.code, number(ix))));
-    cylinders.extend(core.cylinders.iter().enumerate().map(|(ix, it)| (it.code, number(ix))));
-    scanners.extend(core.scanners.iter().enumerate().map(|(ix, it)| ((it.site, it.name.clone()), number(ix))));
-    let indexed = (lifts.len(), cylinders.len(), scanners.len());
-    if indexed != (core.lifts.len(), core.cylinders.len(), core.scanners.len()) {
-        return Err(CodecError::Unfit("a lift, cylinder or scanner is in it twice"));
+    for (ix, code) in (0..).zip(core.lifts.iter().map(|it| it.code)) {
+        anew(core.lift_at(&code))?;
+        core.index.lifts.insert(&code, ix);
+    }
+    for (ix, code) in (0..).zip(core.cylinders.iter().map(|it| it.code)) {
+        anew(core.cylinder_at(&code))?;
+        core.index.cylinders.insert(&code, ix);
+    }
+    for (ix, it) in (0..).zip(core.scanners.iter()) {
+        anew(core.scanner_at(it.site, &it.name))?;
+        core.index.scanners.insert(&(it.site, &*it.name), ix);
     }
     Ok(())
+}
+
+fn anew(known: Option<u32>) -> Result<()> {
+    known.map_or(Ok(()), |_| Err(CodecError::Unfit("a lift, cylinder or scanner is in it twice")))
 }
 
 fn books(it: wire::BooksState) -> Result<Books> {
@@ -118,6 +127,7 @@ fn books(it: wire::BooksState) -> Result<Books> {
         seq: it.seq,
         now: Now { elapsed: Elapsed(it.now_ms), wall: Wall(it.now_at_ms) },
         names: each(it.names, |name| Ok(RuleId::parse(&name)?))?,
+        built_in: Numbers::default(),
     })
 }
 

@@ -1,14 +1,15 @@
 //! Lifts, cylinders and scanners, from the generated types.
 
-use std::sync::Arc;
+use thin_vec::ThinVec;
 
 use super::read::bounded;
 use super::write;
 use crate::core::cylinder::Cylinder;
-use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
+use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
 use crate::core::lift::{CatchingUp, Lift};
 use crate::core::rules::CodeList;
 use crate::core::scanner::Scanner;
+use crate::core::telemetry::fields::Fields;
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::Offset;
 use crate::core::telemetry::order::{self, Boot, Newest, Order};
@@ -30,7 +31,7 @@ pub(super) struct Rules {
 pub(super) fn lift(it: wire::LiftState, rules: Rules) -> Result<Lift> {
     Ok(Lift {
         code: DeviceCode::parse(&it.code)?,
-        entry: it.entry.map(read::lift).transpose()?.map(Arc::new),
+        entry: it.entry.map(read::lift).transpose()?.as_ref().map(Into::into),
         order: order(it.order.unwrap_or_default())?,
         offset: offset(&it.offset.unwrap_or_default()),
         registers: registers(it.registers.unwrap_or_default())?,
@@ -62,7 +63,7 @@ pub(super) fn span(ms: i64) -> Result<i64> {
 pub(super) fn cylinder(it: wire::CylinderState, rules: Rules) -> Result<Cylinder> {
     Ok(Cylinder {
         code: CylinderCode::parse(&it.code)?,
-        entry: it.entry.map(read::cylinder).transpose()?.map(Arc::new),
+        entry: it.entry.map(read::cylinder).transpose()?.as_ref().map(Into::into),
         inspected_until: it.inspected_until_day.map(CivilDay),
         scrapped: it.scrapped,
         duplicate: it.duplicate,
@@ -95,7 +96,7 @@ fn order(it: wire::OrderState) -> Result<Order> {
     })
 }
 
-fn earlier(boots: Vec<wire::EarlierBoot>) -> Result<Vec<Boot>> {
+fn earlier(boots: Vec<wire::EarlierBoot>) -> Result<ThinVec<Boot>> {
     bounded(boots.len(), order::EARLIER_BOOTS)?;
     Ok(boots.into_iter().map(|it| Boot { boot: it.boot, seq: it.seq, seen: it.seen }).collect())
 }
@@ -109,7 +110,7 @@ fn newest(it: &wire::Newest) -> Result<Newest> {
 
 fn offset(it: &wire::OffsetState) -> Offset {
     Offset {
-        least_ms: [it.least_1_ms, it.least_2_ms, it.least_3_ms, it.least_4_ms, it.least_5_ms],
+        least_ms: [it.least_1_ms, it.least_2_ms, it.least_3_ms, it.least_4_ms, it.least_5_ms].map(Into::into),
         began: Elapsed(it.began_ms),
         claimed: it.claimed_at_ms.map(Wall),
     }
@@ -118,7 +119,11 @@ fn offset(it: &wire::OffsetState) -> Offset {
 fn registers(it: wire::Registers) -> Result<Registers> {
     bounded(it.active.len(), limits::ACTIVE_ITEMS)?;
     bounded(it.lingering.len(), limits::LINGERING_CODES)?;
-    let fields = [
+    let mut fields = Fields::default();
+    for (list, whole) in [it.whole_faults, it.whole_alarms, it.whole_conditions].iter().enumerate() {
+        whole.iter().for_each(|it| fields.set_whole(list, stamp(it)));
+    }
+    let reported = [
         it.mode,
         it.car,
         it.direction,
@@ -131,13 +136,19 @@ fn registers(it: wire::Registers) -> Result<Registers> {
         it.runs,
         it.run_hours,
     ];
+    for (slot, it) in reported.iter().enumerate() {
+        let Some(it) = it else { continue };
+        if it.known.is_some_and(|number| !Fields::fits(slot, number)) {
+            return Err(CodecError::Unfit("it has a value that its field can't have"));
+        }
+        fields.set(slot, &register(it));
+    }
     Ok(Registers {
-        fields: fields.map(|it| it.map_or_else(Register::default, |it| register(&it))),
+        fields,
         door_moves_since: it.door_moves_since_ms.map(Elapsed),
-        active: each(it.active, active)?,
-        whole: [it.whole_faults, it.whole_alarms, it.whole_conditions].map(|it| it.map(|it| stamp(&it))),
-        lingering: each(it.lingering, lingering)?,
-        extras: each(it.extras, extra)?,
+        active: each(it.active, active)?.into(),
+        lingering: each(it.lingering, lingering)?.into(),
+        extras: each(it.extras, extra)?.into(),
     })
 }
 
@@ -184,10 +195,10 @@ fn extra(it: wire::ExtraState) -> Result<(Box<str>, Stamp, Elapsed, f64)> {
 }
 
 impl Rules {
-    pub(super) fn runs(self, runs: Vec<wire::RunState>) -> Result<Vec<Run>> {
+    pub(super) fn runs(self, runs: Vec<wire::RunState>) -> Result<Runs> {
         let runs = each(runs, |it| self.run(it))?;
         if runs.is_sorted_by(|one, next| one.rule < next.rule) {
-            Ok(runs)
+            Ok(runs.into())
         } else {
             Err(CodecError::Unfit("its rules are not in their order"))
         }

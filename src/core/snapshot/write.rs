@@ -128,7 +128,7 @@ fn answer(w: &mut Writer<'_>, it: &Remembered) {
 
 fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     w.text(1, it.code.as_str());
-    w.some_message(2, it.entry.as_deref(), lift);
+    w.some_message(2, it.archived().as_ref(), lift);
     w.part(3, |w| order(w, &it.order));
     w.part(4, |w| offset(w, &it.offset));
     w.part(5, |w| registers(w, &it.registers));
@@ -152,7 +152,7 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
 
 fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {
     w.text(1, it.code.as_str());
-    w.some_message(2, it.entry.as_deref(), cylinder);
+    w.some_message(2, it.archived().as_ref(), cylinder);
     w.some_sint(3, it.inspected_until.map(|day| day.0));
     runs(w, 4, &it.runs);
     w.uint(5, it.policy);
@@ -200,15 +200,15 @@ fn earlier(w: &mut Writer<'_>, field: u32, boots: &[Boot]) {
 
 fn offset(w: &mut Writer<'_>, it: &Offset) {
     for (field, least_ms) in (1..).zip(it.least_ms) {
-        w.some_sint(field, least_ms);
+        w.some_sint(field, least_ms.get());
     }
     w.int(6, it.began.0);
     w.some_int(7, it.claimed.map(Wall::ms));
 }
 
 fn registers(w: &mut Writer<'_>, it: &Registers) {
-    for (field, it) in REGISTER_FIELDS.into_iter().zip(&it.fields) {
-        register(w, field, it);
+    for (slot, field) in REGISTER_FIELDS.into_iter().enumerate() {
+        register(w, field, &it.fields.get(slot));
     }
     some_elapsed(w, 16, it.door_moves_since);
     for it in &it.active {
@@ -223,8 +223,8 @@ fn registers(w: &mut Writer<'_>, it: &Registers) {
             }
         });
     }
-    for (field, whole) in (18..).zip(it.whole) {
-        w.some_message(field, whole, stamp);
+    for (field, list) in (18..).zip(0..3) {
+        w.some_message(field, it.fields.whole(list), stamp);
     }
     for it in &it.lingering {
         w.message(21, |w| {

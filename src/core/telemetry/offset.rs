@@ -21,11 +21,35 @@ const BUCKET_MS: i64 = 2 * 60_000;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Offset {
     /// The least difference of each bucket between elapsed and claimed time, the newest first.
-    pub(crate) least_ms: [Option<i64>; BUCKETS],
+    pub(crate) least_ms: [Least; BUCKETS],
     /// When the newest bucket began.
     pub(crate) began: Elapsed,
     /// What the last newer frame claimed.
     pub(crate) claimed: Option<Wall>,
+}
+
+/// A difference, or none, in the room of one: no two times are that far apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Least(i64);
+
+impl Least {
+    const NONE: Self = Self(i64::MIN);
+
+    pub(crate) fn get(self) -> Option<i64> {
+        (self != Self::NONE).then_some(self.0)
+    }
+}
+
+impl Default for Least {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl From<Option<i64>> for Least {
+    fn from(ms: Option<i64>) -> Self {
+        ms.map_or(Self::NONE, Self)
+    }
 }
 
 impl Offset {
@@ -49,23 +73,23 @@ impl Offset {
 
     fn late_by(&self, claimed: Wall, received: Wall, now: Elapsed) -> i64 {
         let behind_ms = received - claimed;
-        match self.least_ms.iter().flatten().min() {
-            Some(offset_ms) => difference_ms(now, claimed).saturating_sub(*offset_ms).max(0),
+        match self.least_ms.iter().filter_map(|least| least.get()).min() {
+            Some(offset_ms) => difference_ms(now, claimed).saturating_sub(offset_ms).max(0),
             None if (LATE_MS..=BEHIND_MAX_MS).contains(&behind_ms) => behind_ms,
             None => 0,
         }
     }
 
     fn note(&mut self, difference_ms: i64, now: Elapsed) {
-        if self.least_ms[0].is_some() && now - self.began >= BUCKET_MS {
+        if self.least_ms[0] != Least::NONE && now - self.began >= BUCKET_MS {
             self.least_ms.rotate_right(1);
-            self.least_ms[0] = None;
+            self.least_ms[0] = Least::NONE;
         }
         let newest = &mut self.least_ms[0];
-        if newest.is_none() {
+        if *newest == Least::NONE {
             self.began = now;
         }
-        *newest = Some(newest.map_or(difference_ms, |least| least.min(difference_ms)));
+        *newest = Least(newest.get().map_or(difference_ms, |least| least.min(difference_ms)));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which frame is newer, late, seen before, or the first of a new terminal (`docs/adr/0002-frame-identity.md`).
 
+use thin_vec::ThinVec;
+
 use crate::model::frame::FrameKey;
 use crate::model::time::{Elapsed, Wall};
 
@@ -32,7 +34,7 @@ pub struct Order {
     pub(crate) generation: u32,
     pub(crate) newest: Option<Newest>,
     /// Descending by boot.
-    pub(crate) earlier: Vec<Boot>,
+    pub(crate) earlier: ThinVec<Boot>,
     /// The latest time that an accepted frame of this generation claimed.
     pub(crate) claimed: Option<Wall>,
     /// The same of all its frames, lower ones too: a known frame that claims more has never been taken.
@@ -62,7 +64,7 @@ pub(crate) struct Run {
     /// Its last frame, and which ones came before: if it opens a generation, they have been taken already.
     pub(crate) newest: Newest,
     /// As in `Order`.
-    pub(crate) earlier: Vec<Boot>,
+    pub(crate) earlier: ThinVec<Boot>,
     pub(crate) began: Elapsed,
     /// All of them were claimed later than the newest accepted frame.
     pub(crate) all_claimed_later: bool,
@@ -174,7 +176,7 @@ impl Order {
                 run.all_claimed_later &= later;
             }
             run => {
-                let (newest, earlier) = (Newest::first(key), Vec::new());
+                let (newest, earlier) = (Newest::first(key), ThinVec::new());
                 *run = Some(Box::new(Run { count: 1, newest, earlier, began: now, all_claimed_later: later }));
             }
         }
@@ -192,7 +194,7 @@ impl Newest {
     }
 
     /// Takes a newer frame; a boot that it ends goes to the earlier ones.
-    fn advance(&mut self, earlier: &mut Vec<Boot>, key: FrameKey) {
+    fn advance(&mut self, earlier: &mut ThinVec<Boot>, key: FrameKey) {
         if key.boot == self.key.boot {
             shift(&mut self.seen, key.seq - self.key.seq);
             self.key = key;

@@ -1,5 +1,8 @@
 //! What a lift last reported, field by field, each with the frame that wrote it: a late frame still writes what is older.
 
+use thin_vec::ThinVec;
+
+use super::fields::Fields;
 use crate::core::rules::{CodeList, CodeTerm, Field, Moments, Reads, Tri};
 use crate::limits;
 use crate::model::frame::{Door, Ended, Frame, FrameKey, Listed, Reported};
@@ -28,6 +31,7 @@ pub enum Held {
     Known(i64),
 }
 
+/// One field as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Register {
     pub(crate) stamp: Stamp,
@@ -107,17 +111,16 @@ pub struct Lingering {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Registers {
-    pub(crate) fields: [Register; FIELDS.len()],
+    /// With the newest frames that carried the whole of faults, alarms and conditions.
+    pub(crate) fields: Fields,
     /// Since when the door has been opening or closing without having been known to be anything else.
     pub(crate) door_moves_since: Option<Elapsed>,
     /// Ascending by item, at most `limits::ACTIVE_ITEMS`.
-    pub(crate) active: Vec<Active>,
-    /// The newest frame that carried the whole of faults, alarms and conditions.
-    pub(crate) whole: [Option<Stamp>; 3],
+    pub(crate) active: ThinVec<Active>,
     /// At most `limits::LINGERING_CODES`.
-    pub(crate) lingering: Vec<Lingering>,
+    pub(crate) lingering: ThinVec<Lingering>,
     /// Only those that some rule reads, by name, ascending.
-    pub(crate) extras: Vec<(Box<str>, Stamp, Elapsed, f64)>,
+    pub(crate) extras: ThinVec<(Box<str>, Stamp, Elapsed, f64)>,
 }
 
 /// What taking a frame did.
@@ -163,39 +166,31 @@ impl Registers {
     }
 
     fn take_fields(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, changed: &mut Reads) {
-        fn number<T: Copy>(reported: Reported<T>, of: impl Fn(T) -> i64) -> Reported<i64> {
+        fn held<T: Copy>(reported: Reported<T>, of: impl Fn(T) -> i64) -> Option<Held> {
             match reported {
-                Reported::Absent => Reported::Absent,
-                Reported::Unknown => Reported::Unknown,
-                Reported::Known(value) => Reported::Known(of(value)),
+                Reported::Absent => None,
+                Reported::Unknown => Some(Held::Unknown),
+                Reported::Known(value) => Some(Held::Known(of(value))),
             }
         }
         let reported = [
-            number(frame.mode, |v| v.number().into()),
-            number(frame.car, |v| v.number().into()),
-            number(frame.direction, |v| v.number().into()),
-            number(if self.runs_unsaid(frame, stamp) { Reported::Absent } else { frame.door_zone }, i64::from),
-            number(frame.door, |v| v.number().into()),
-            number(frame.passenger, i64::from),
-            number(frame.floor, i64::from),
-            number(frame.load_kg, i64::from),
-            number(frame.speed_mm_s, i64::from),
-            number(frame.runs, |v| i64::try_from(v).unwrap_or(i64::MAX)),
-            number(frame.run_hours, i64::from),
+            held(frame.mode, |v| v.number().into()),
+            held(frame.car, |v| v.number().into()),
+            held(frame.direction, |v| v.number().into()),
+            held(if self.runs_unsaid(frame, stamp) { Reported::Absent } else { frame.door_zone }, i64::from),
+            held(frame.door, |v| v.number().into()),
+            held(frame.passenger, i64::from),
+            held(frame.floor, i64::from),
+            held(frame.load_kg, i64::from),
+            held(frame.speed_mm_s, i64::from),
+            held(frame.runs, |v| i64::try_from(v).unwrap_or(i64::MAX)),
+            held(frame.run_hours, i64::from),
         ];
-        for (register, (field, reported)) in self.fields.iter_mut().zip(FIELDS.into_iter().zip(reported)) {
-            let held = match reported {
-                Reported::Known(value) => Held::Known(value),
-                Reported::Unknown => Held::Unknown,
-                Reported::Absent => continue,
-            };
-            if register.held != Held::Never && register.stamp >= stamp {
-                continue;
-            }
-            if register.held != held {
+        let slots = self.fields.take(&reported, stamp, judged);
+        for (slot, field) in FIELDS.into_iter().enumerate() {
+            if slots >> slot & 1 == 1 {
                 *changed |= Reads::field(field);
             }
-            *register = Register { stamp, at: judged, held };
         }
         self.leave_zone_unknown_while_running(frame, stamp, changed);
         if changed.touches(Reads::field(Field::Door)) {
@@ -216,9 +211,11 @@ impl Registers {
 
     /// Whether the car was running when this frame was sent, although the frame doesn't say so.
     fn runs_unsaid(&self, frame: &Frame, stamp: Stamp) -> bool {
-        let car = &self.fields[slot(Field::Car).expect("it is kept")];
-        let running = Held::Known(crate::model::frame::Car::Running.number().into());
-        frame.car == Reported::Absent && car.held == running && car.stamp < stamp
+        if frame.car != Reported::Absent {
+            return false;
+        }
+        let car = self.fields.get(slot(Field::Car).expect("it is kept"));
+        car.held == Held::Known(crate::model::frame::Car::Running.number().into()) && car.stamp < stamp
     }
 
     /// The door zone is valid only when the car stands: a run makes it unknown, until it is reported after the stop.
@@ -226,10 +223,7 @@ impl Registers {
         if frame.car != Reported::Known(crate::model::frame::Car::Running) {
             return;
         }
-        let zone = &mut self.fields[slot(Field::DoorZone).expect("it is kept")];
-        if zone.stamp < stamp && zone.held != Held::Never {
-            zone.held = Held::Unknown;
-            zone.stamp = stamp;
+        if self.fields.make_unknown(slot(Field::DoorZone).expect("it is kept"), stamp) {
             *changed |= Reads::field(Field::DoorZone);
         }
     }
@@ -244,33 +238,36 @@ impl Registers {
                 self.put(item, stamp, judged, false, taken);
             }
         }
-        self.take_set(Set::Faults, &frame.faults, |c| Item::Fault(*c), frame.has_status, stamp, judged, counts, taken);
-        self.take_set(Set::Alarms, &frame.alarms, |c| Item::Alarm(*c), frame.has_status, stamp, judged, counts, taken);
-        self.take_set(
-            Set::Conditions,
-            &frame.conditions,
-            |c| Item::Condition(c.clone()),
-            frame.has_status,
-            stamp,
-            judged,
-            counts,
-            taken,
-        );
+        let whole = self.take_set(Set::Faults, &frame.faults, |c| Item::Fault(*c), frame, stamp, judged, counts, taken)
+            | self.take_set(Set::Alarms, &frame.alarms, |c| Item::Alarm(*c), frame, stamp, judged, counts, taken)
+            | self.take_set(
+                Set::Conditions,
+                &frame.conditions,
+                |c| Item::Condition(c.clone()),
+                frame,
+                stamp,
+                judged,
+                counts,
+                taken,
+            );
+        self.fields.set_wholes(whole, stamp);
     }
 
+    /// Gives the bit of the set if this is the newest frame that carries the whole of it.
     #[expect(clippy::too_many_arguments, reason = "one call site, three lists of two types")]
     fn take_set<T>(
         &mut self,
         set: Set,
         listed: &Listed<T>,
         item: impl Fn(&T) -> Item,
-        has_status: bool,
+        frame: &Frame,
         stamp: Stamp,
         judged: Elapsed,
         counts: bool,
         taken: &mut Taken,
-    ) {
-        let is_over = self.whole[set as usize].is_some_and(|whole| whole > stamp);
+    ) -> u16 {
+        let whole = self.fields.whole(set as usize);
+        let is_over = whole.is_some_and(|whole| whole > stamp);
         for listed in &listed.items {
             let item = item(listed);
             if !is_over {
@@ -279,14 +276,15 @@ impl Registers {
                 taken.over.push(item);
             }
         }
-        if has_status && !listed.partial && !is_over {
+        let is_whole = frame.has_status && !listed.partial && !is_over;
+        if is_whole {
             let before = self.active.len();
             self.active.retain(|active| active.item.set() != set || active.stamp >= stamp);
-            let first_whole = self.whole[set as usize].replace(stamp).is_none();
-            if before != self.active.len() || first_whole {
+            if before != self.active.len() || whole.is_none() {
                 taken.changed |= bits(set);
             }
         }
+        u16::from(is_whole) << set as u16
     }
 
     fn put(&mut self, item: Item, stamp: Stamp, judged: Elapsed, on: bool, taken: &mut Taken) {
@@ -352,14 +350,19 @@ impl Registers {
     }
 
     pub fn door(&self) -> Option<Door> {
-        match self.register(Field::Door)?.held {
+        match self.held(Field::Door)? {
             Held::Known(number) => Door::from_number(number),
             Held::Never | Held::Unknown => None,
         }
     }
 
-    pub fn register(&self, field: Field) -> Option<&Register> {
-        slot(field).map(|slot| &self.fields[slot])
+    pub fn register(&self, field: Field) -> Option<Register> {
+        slot(field).map(|slot| self.fields.get(slot))
+    }
+
+    /// What a field last reported, without the frame that did.
+    pub fn held(&self, field: Field) -> Option<Held> {
+        slot(field).map(|slot| self.fields.held(slot))
     }
 
     /// Whether a code or condition counts as active at `at`.
@@ -398,7 +401,7 @@ impl Registers {
 
     /// What isn't listed is not active only if a whole set was ever reported.
     fn absent(&self, set: Set) -> Tri {
-        if self.whole[set as usize].is_some() { Tri::False } else { Tri::Unknown }
+        if self.fields.whole(set as usize).is_some() { Tri::False } else { Tri::Unknown }
     }
 
     /// When a code or condition was last reported.

@@ -1,0 +1,77 @@
+//! Where subjects stand in their tables, by what they go by. Follows from the tables; nothing in it has an order.
+
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+/// A table that grows has to move all that is in it. In so many parts, which grow at different times, that is never a
+/// pause: of two million subjects some thousands are moved at once.
+const PARTS: usize = 256;
+
+/// Holds no codes: the subject itself, which is looked at next anyway, says whether it is the one.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    /// (a part of the hash, place).
+    parts: Vec<HashTable<(u32, u32)>>,
+    /// Seeded anew in every process, so that nobody can choose codes that collide.
+    state: RandomState,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { parts: vec![HashTable::new(); PARTS], state: RandomState::default() }
+    }
+}
+
+impl Places {
+    /// `is`: whether the one that stands there is meant.
+    pub(super) fn find<K: Hash + ?Sized>(&self, key: &K, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let (part, short) = self.hash(key);
+        let entry = self.parts[part].find(spread(short), |(hash, place)| *hash == short && is(*place))?;
+        Some(entry.1)
+    }
+
+    /// For one that isn't there yet.
+    pub(super) fn insert<K: Hash + ?Sized>(&mut self, key: &K, place: u32) {
+        let (part, short) = self.hash(key);
+        self.parts[part].insert_unique(spread(short), (short, place), |(hash, _)| spread(*hash));
+    }
+
+    fn hash<K: Hash + ?Sized>(&self, key: &K) -> (usize, u32) {
+        let hash = self.state.hash_one(key);
+        ((hash >> 32) as usize % PARTS, hash as u32)
+    }
+}
+
+/// The table takes a slot from the low bits and tells slots apart by the high ones.
+fn spread(short: u32) -> u64 {
+    u64::from(short) << 32 | u64::from(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_found_at_its_own_place_and_no_other() {
+        let codes: Vec<String> = (0..20_000).map(|n| format!("code {n}")).collect();
+        let mut places = Places::default();
+        let find = |places: &Places, code: &str| places.find(code, |place| codes[place as usize] == code);
+        for (n, code) in (0..).zip(&codes) {
+            assert_eq!(find(&places, code), None);
+            places.insert(code.as_str(), n);
+            assert_eq!(find(&places, code), Some(n));
+        }
+        assert!((0..).zip(&codes).all(|(n, code)| find(&places, code) == Some(n)));
+        assert_eq!(find(&places, "another"), None);
+    }
+
+    #[test]
+    fn no_insertion_moves_more_than_a_part() {
+        let mut places = Places::default();
+        (0..100_000u32).for_each(|n| places.insert(&n, n));
+        let fullest = places.parts.iter().map(HashTable::len).max().unwrap();
+        assert!(fullest < 2 * 100_000 / PARTS, "{fullest} in one part");
+    }
+}

@@ -1,0 +1,93 @@
+//! How much memory the state takes, and how much of it one record copies: counted allocation by allocation.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+#[path = "../benches/all/footprint.rs"]
+mod footprint;
+#[path = "../benches/all/load.rs"]
+mod load;
+
+use allocation_counter::measure;
+use vigil::core::Core;
+use vigil::limits::COMMAND_ITEMS;
+use vigil::model::actor::Actor;
+use vigil::model::archive::{Entry, Equipment, Firm, Lift, Site, SiteKind};
+use vigil::model::ids::{AlertId, DeviceCode, FirmId, SiteCode};
+use vigil::model::record::{Action, Command, Kind, Record};
+use vigil::model::time::{Elapsed, Wall};
+
+/// The budgets of the design, with all that the allocator may add.
+const LIFT_BYTES: f64 = 1_024.0;
+const CYLINDER_BYTES: f64 = 256.0;
+
+#[test]
+fn a_lift_and_a_cylinder_stay_within_their_budgets() {
+    let (lift, cylinder) = (footprint::of_lifts(5_000), footprint::of_cylinders(20_000));
+    assert!(lift.all_in() <= LIFT_BYTES, "{lift:?}: {:.0} B in all", lift.all_in());
+    assert!(cylinder.all_in() <= CYLINDER_BYTES, "{cylinder:?}: {:.0} B in all", cylinder.all_in());
+    // Less than this would mean that something wasn't counted.
+    assert!(lift.asked_for() > 400.0 && cylinder.asked_for() > 100.0, "{lift:?} {cylinder:?}");
+}
+
+const MANY: u32 = 20_000;
+
+fn apply(core: &mut Core, kind: Kind) {
+    core.apply(&Record { pos: core.next(), elapsed: Elapsed(0), wall: Wall(1_795_305_600_000), kind });
+}
+
+fn command(request: &str, action: Action) -> Kind {
+    Kind::Command(Command { request: request.into(), actor: Actor::local_admin(), action })
+}
+
+fn firm(n: u32, name: &str) -> Entry {
+    Entry::Firm(Firm { id: FirmId::parse(&format!("FIRM-{n}")).unwrap(), name: name.into(), phone: None })
+}
+
+fn site(n: u32, name: &str) -> Entry {
+    let code = SiteCode::parse(&format!("6401-{n:06}")).unwrap();
+    Entry::Site(Site { code, kind: SiteKind::Shop, name: name.into(), address: None, district: None })
+}
+
+fn lift(n: u32, keep_alive_s: u32) -> Entry {
+    Entry::Lift(Lift {
+        code: DeviceCode::parse(&format!("3130500112201{n:07}")).unwrap(),
+        equipment: Equipment::Lift,
+        address: Some("Example Road 1".into()),
+        district: None,
+        rescue_code: None,
+        firm: None,
+        use_unit: None,
+        keep_alive_s: Some(keep_alive_s),
+        inspection_due: None,
+    })
+}
+
+/// Flow: a state full of everything; a snapshot that holds all of it; one more change of each kind.
+/// Asserts: what that allocates has to do with the change, not with how much there is.
+#[test]
+fn after_a_snapshot_a_change_copies_a_little_and_not_a_table() {
+    let mut core = Core::new(1);
+    let entries: Vec<Entry> = (0..MANY).flat_map(|n| [firm(n, "before"), site(n, "before"), lift(n, 60)]).collect();
+    for (n, entries) in entries.chunks(COMMAND_ITEMS).enumerate() {
+        apply(&mut core, command(&format!("upsert {n}"), Action::Upsert(entries.to_vec())));
+    }
+    let alert = AlertId::parse("31305001122014017242/trapped-reported/1").unwrap();
+    let acknowledge = || Action::Acknowledge { alert: alert.clone(), note: None };
+    for n in 0..MANY {
+        apply(&mut core, command(&format!("acknowledge {n}"), acknowledge()));
+    }
+    let page_bytes = 16 * (size_of::<vigil::core::lift::Lift>() as u64 + 32);
+    for (what, action, most_bytes) in [
+        ("a firm", Action::Upsert(vec![firm(MANY / 2, "after")]), 0),
+        ("a site", Action::Upsert(vec![site(MANY / 3, "after")]), 0),
+        ("a lift", Action::Upsert(vec![lift(MANY / 4, 90)]), page_bytes),
+        ("an answer", acknowledge(), 0),
+    ] {
+        let frozen = core.freeze();
+        let kind = command(what, action);
+        let copied = measure(|| apply(&mut core, kind));
+        let most_bytes = most_bytes + 16 * 1_024;
+        assert!(copied.bytes_total <= most_bytes, "{what}: {copied:?}, more than {most_bytes}");
+        drop(frozen);
+    }
+}
