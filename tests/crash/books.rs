@@ -131,12 +131,15 @@ impl Books {
         }
     }
 
-    /// Rows came into their tables in the order in which the reports had come.
+    /// Each transaction stored what had come after all that the one before it stored.
     pub(crate) fn check_order(&self) {
-        let earlier =
-            "SELECT count(*) FROM (SELECT received_at, lag(received_at) OVER (PARTITION BY tableoid ORDER BY ctid)
-                       AS before FROM frame) AS f WHERE received_at < before";
+        let earlier = "SELECT count(*) FROM (
+                SELECT min(received_at) AS first, lag(max(received_at)) OVER (ORDER BY xmin::text::bigint) AS before
+                FROM frame GROUP BY xmin::text::bigint) AS transaction
+            WHERE first < before";
         assert_eq!(self.number(earlier), 0, "rows were stored out of order");
+        let transactions = self.number("SELECT count(DISTINCT xmin::text) FROM frame");
+        assert!(transactions > 10, "{transactions} transactions show no order");
     }
 
     /// Alerts on lifts.

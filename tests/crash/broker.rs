@@ -75,7 +75,7 @@ fn killed_in_turn_they_lose_nothing_that_the_service_acknowledged() {
     // What the broker still has for the service has come when a marker sent after it has.
     let books = Books::open(&url);
     let settled = || proxy.heard().acknowledged.len() as i64 == books.stored();
-    wait::is_soon(STORED_WITHIN, || settled());
+    wait::is_soon(STORED_WITHIN, settled);
     peak_mib = peak_mib.max(service.memory().peak_mib);
     let (status, _) = service.terminate(DRAINS_WITHIN);
     assert!(status.success(), "{status}:\n{}", service.log());

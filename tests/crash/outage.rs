@@ -60,6 +60,9 @@ fn a_database_that_is_away_costs_no_alert_and_no_memory() {
     assert!(settled, "still open on lifts that report that all is well:\n{}", books.stories(&books.open_alerts()));
     let published = fleet.stop();
     books.await_stored(&published, STORED_WITHIN);
+    // An event of the very end would be stored, and nobody would be there to be told.
+    let is_over = || service.metric("vigil_alert_transitions_total{rule=\"store-behind\",kind=\"cleared\"") == 1.0;
+    assert!(wait::is_soon(SETTLES_WITHIN, is_over), "the store stays behind:\n{}", service.log());
     let memory = service.memory();
     let (status, _) = service.terminate(DRAINS_WITHIN);
     assert!(status.success(), "{status}:\n{}", service.log());

@@ -11,6 +11,8 @@ pub struct Script(pub Vec<(u8, Vec<u8>)>);
 
 pub const CONNECT: u8 = 0x10;
 pub const SUBSCRIBE: u8 = 0x82;
+/// With QoS 1.
+const PUBLISH: u8 = 0x32;
 
 pub fn connack(session_present: bool, code: u8) -> Vec<u8> {
     vec![0x20, 2, session_present.into(), code]
@@ -32,6 +34,38 @@ pub fn serve(scripts: Vec<Script>) -> (SocketAddr, Receiver<Vec<u8>>) {
         for script in scripts {
             let Ok((socket, _)) = listener.accept() else { return };
             let _ = tell.send(one_connection(socket, script));
+        }
+    });
+    (addr, told)
+}
+
+/// Serves one connection after the other: knows the session from the second one on, grants five filters, acknowledges
+/// what is published, and never passes any of it on. Tells the packet kinds that each got until its client left.
+pub fn serve_forgetful(connections: usize) -> (SocketAddr, Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("it is bound");
+    let (tell, told) = sync_channel(connections);
+    thread::spawn(move || {
+        for n in 0..connections {
+            let Ok((mut socket, _)) = listener.accept() else { return };
+            // The subscription has the packet id 1.
+            let (mut kinds, mut id) = (Vec::new(), 1_u8);
+            while let Some(kind) = read_packet(&mut socket) {
+                kinds.push(kind);
+                let answer = match kind {
+                    CONNECT => connack(n > 0, 0),
+                    SUBSCRIBE => suback(&[1; 5]),
+                    PUBLISH => {
+                        id += 1;
+                        vec![0x40, 2, 0, id]
+                    }
+                    _ => continue,
+                };
+                if socket.write_all(&answer).is_err() {
+                    break;
+                }
+            }
+            let _ = tell.send(kinds);
         }
     });
     (addr, told)
