@@ -49,7 +49,6 @@ impl World {
         if self.faults.draw(&mut self.dice, Fault::ClockSetWhileDown, 80) {
             self.jump_ms += *self.dice.pick(&[-7_200_000, -30_000, -6_000, 6_000, 40_000, 3_600_000, 100_000_000]);
             self.set_first_at.get_or_insert(self.now);
-            self.doubts.push((self.now - 60_000, self.down_until + 700_000));
         }
     }
 
@@ -73,6 +72,13 @@ impl World {
         {
             return Err(format!("P7: after the restart at position {pos} the state is not what it was"));
         }
+        // Downtime is as long as the wall clock says: where that is wrong, elapsed time has leapt or lost some, and with it
+        // what was known of the devices' clocks.
+        let skew_ms = spine.resumes_at(wall).0 - self.now;
+        if self.starts > 1 && skew_ms != self.skew_ms {
+            self.doubts.push((self.now - 700_000, self.now + 900_000));
+        }
+        self.skew_ms = skew_ms;
         let nonce = self.starts;
         match self.house.begin(spine, readers, &self.policy, self.now, wall, nonce) {
             Began::Up(process) => self.process = Some(*process),

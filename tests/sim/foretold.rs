@@ -78,7 +78,7 @@ impl World {
                 return told(&format!("{} times, {lives:?}", of_it.len()));
             };
             if !is_possible || life.opened.0 < episode.began + HOLD_MS - TOLERANCE_MS {
-                return told(&format!("as of {}", life.opened.0));
+                return told(&format!("as of {}, at {}: {:?}", life.opened.0, life.opened.1, life.event.reason));
             }
             self.check_clear(&about, ended, last, life)?;
             self.check_prompt(&about, episode, first, life)?;

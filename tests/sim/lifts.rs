@@ -50,6 +50,7 @@ pub(crate) struct Sending {
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Said {
+    key: (u32, u64),
     running: bool,
     zone: Option<bool>,
     open: bool,
@@ -137,7 +138,7 @@ impl Lift {
             self.seq += 1 + u64::from(self.nature == Nature::Wild && self.dice.chance(50));
             // Frames of one report are the last moments before it is sent; only the last one brings news.
             let is_last = n + 1 == frames;
-            let said = self.look(now, next_uid, is_last, faults);
+            let said = Said { key: (self.boot, self.seq), ..self.look(now, next_uid, is_last, faults) };
             let claimed = epoch + now - (frames - 1 - n) as i64 + self.clock_ms;
             encoded.push(self.encode(&said, mark + n, claimed));
             published.marks.push(mark + n);
@@ -167,8 +168,9 @@ impl Lift {
             self.clock_ms = *self.dice.pick(&[0, 0, -40_000, 30_000, 7_200_000, -3_600_000, -800_000_000]);
             self.clock_was_wrong = true;
         } else if !self.clock_was_wrong && faults.draw(&mut self.dice, Fault::TerminalReplaced, 25) {
-            self.boot = 0;
-            self.seq = 0;
+            (self.boot, self.seq) = (0, 0);
+            // Its first frames can't always be told from the old terminal's: nothing is expected of it any more.
+            self.nature = Nature::Chaotic;
         }
     }
 

@@ -261,7 +261,15 @@ impl Model {
             if let Some(missing) =
                 published.marks.iter().find(|mark| published.lift.is_some() && !self.judged[**mark as usize])
             {
-                return Err(format!("P2: frame {missing} of report {uid} at {pos} was not judged"));
+                let of_it = self.inbox.iter().enumerate().filter_map(|(pos, taken)| match taken.what {
+                    What::Report(Some(uid)) => Some((pos, taken.at, &self.published[uid as usize])),
+                    _ => None,
+                });
+                let of_it: Vec<String> = of_it
+                    .filter(|(.., other)| other.lift == published.lift)
+                    .map(|(pos, at, other)| format!("\n  {pos} at {at}: {:?}", other.said))
+                    .collect();
+                return Err(format!("P2: frame {missing} of report {uid} at {pos} was not judged{}", of_it.concat()));
             }
             self.check_rejects(pos, uid)?;
         }

@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) epoch: i64,
     /// How far our wall clock is from it.
     pub(crate) jump_ms: i64,
+    /// How far elapsed time is from `now`.
+    pub(crate) skew_ms: i64,
     pub(crate) house: House,
     pub(crate) broker: Broker,
     pub(crate) lifts: Vec<Lift>,
@@ -115,6 +117,7 @@ impl World {
             had_orphans: false,
             now: 0,
             jump_ms: 0,
+            skew_ms: 0,
             sent: 0,
             starts: 0,
             down_until: 0,
