@@ -48,7 +48,6 @@ impl World {
         self.interruptions.push((self.now, self.down_until));
         if self.faults.draw(&mut self.dice, Fault::ClockSetWhileDown, 80) {
             self.jump_ms += *self.dice.pick(&[-7_200_000, -30_000, -6_000, 6_000, 40_000, 3_600_000, 100_000_000]);
-            self.set_first_at.get_or_insert(self.now);
         }
     }
 

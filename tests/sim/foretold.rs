@@ -60,8 +60,7 @@ impl World {
             while let Some(life) = lives.next_if(|life| life.opened.0 <= told_until) {
                 of_it.push(life);
             }
-            let is_measurable = episode.began >= known_from || self.set_first_at.is_none_or(|at| at > last);
-            if !is_measurable || self.is_doubtful(episode.began, last.max(told_until)) {
+            if episode.began < known_from || self.is_doubtful(episode.began, last.max(told_until)) {
                 continue;
             }
             let about = format!("of {} from {} to {ended}, heard of from {first} to {last}", lift.code, episode.began);
@@ -84,7 +83,7 @@ impl World {
             self.check_prompt(&about, episode, first, life)?;
             foretold += u64::from(is_sure);
         }
-        match lives.find(|life| life.opened.0 >= known_from || self.set_first_at.is_none_or(|at| at > life.opened.1)) {
+        match lives.find(|life| life.opened.0 >= known_from) {
             Some(life) => Err(format!("P6: {} was told to be shut at {}, and nobody was", lift.code, life.opened.0)),
             None => Ok(foretold),
         }
@@ -127,8 +126,8 @@ impl World {
         Some(arrivals)
     }
 
-    /// From when on we can know how far the lift's clock is from ours: it was heard without a backlog before it. Until then
-    /// lateness is what our wall clock says, right or wrong.
+    /// From when on we can know how far the lift's clock is from ours: it was heard at once, and without a backlog before
+    /// it. Until then a slow clock can't be told from a backlog of its own.
     fn clock_known_from(&self, lift: &Lift) -> i64 {
         let (mut up_at, mut open) = (None, false);
         for taken in &self.model.inbox {
@@ -137,7 +136,10 @@ impl World {
                 What::Link(Link::Up) => (up_at, open) = (Some(taken.elapsed), false),
                 What::Link(Link::Heard { sent }) => open |= up_at.is_some_and(|up_at| sent >= up_at),
                 What::Report(Some(uid)) if open && self.model.published[uid as usize].lift == Some(lift.ix) => {
-                    return taken.at;
+                    let said = &self.model.published[uid as usize].said;
+                    if said.as_ref().is_some_and(|(at, _)| taken.at - at < 1_000) {
+                        return taken.at;
+                    }
                 }
                 _ => {}
             }
@@ -251,9 +253,11 @@ impl World {
     pub(crate) fn check_all_offline(&self) -> Check {
         for lift in self.lifts.iter().filter(|lift| lift.nature != Nature::Chaotic) {
             let of_it = |id: &AlertId| id.rule.as_str() == "offline" && id.subject.to_string() == lift.code;
-            let spoke = self.model.spoke(lift.ix);
-            if spoke && !self.model.open.keys().any(of_it) && !self.is_cleared_by_hand(of_it) {
-                return Err(format!("P5: {} is silent, and nobody says so", lift.code));
+            let heard_ms = self.heard_since_last(self.model.inbox.len() - 1, lift);
+            let is_silent = self.model.spoke(lift.ix) && heard_ms > OFFLINE_AFTER_MS;
+            if is_silent && !self.model.open.keys().any(of_it) && !self.is_cleared_by_hand(of_it) {
+                let records = self.records(lift, self.now - 800_000, self.now);
+                return Err(format!("P5: {} is silent for {heard_ms} ms, and nobody says so{records}", lift.code));
             }
         }
         Ok(())

@@ -60,8 +60,6 @@ pub(crate) struct World {
     pub(crate) store_away_until: i64,
     /// Spans in which nobody looked at the clock.
     pub(crate) interruptions: Vec<(i64, i64)>,
-    /// When our wall clock was first set wrong.
-    pub(crate) set_first_at: Option<i64>,
     /// Spans in which our clock can't be trusted to measure lateness.
     pub(crate) doubts: Vec<(i64, i64)>,
     pub(crate) trace: Trace,
@@ -107,7 +105,6 @@ impl World {
             transit: BTreeMap::new(),
             orphans: Vec::new(),
             interruptions: Vec::new(),
-            set_first_at: None,
             doubts: Vec::new(),
             last: VecDeque::new(),
             trace: Trace::default(),
