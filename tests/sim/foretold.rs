@@ -12,7 +12,7 @@ use vigil::model::row::Row;
 use vigil::model::time::{CivilDay, Elapsed};
 
 use crate::lifts::{Episode, Lift, Nature};
-use crate::model::What;
+use crate::model::{Taken, What};
 use crate::world::{Check, World};
 
 const TRAPPED: &str = "trapped-out-of-zone";
@@ -60,7 +60,12 @@ impl World {
             while let Some(life) = lives.next_if(|life| life.opened.0 <= told_until) {
                 of_it.push(life);
             }
-            if episode.began < known_from || self.is_doubtful(episode.began, last.max(told_until)) {
+            // A reload brings every lift to the present; what a lift itself still kept back is then judged as of now.
+            let is_overtaken = |taken: &Taken| taken.what == What::Policy && (episode.began..last).contains(&taken.at);
+            if self.model.inbox.iter().any(is_overtaken)
+                || episode.began < known_from
+                || self.is_doubtful(episode.began, last.max(told_until))
+            {
                 continue;
             }
             let about = format!("of {} from {} to {ended}, heard of from {first} to {last}", lift.code, episode.began);
@@ -179,7 +184,7 @@ impl World {
             let is_of_it = match &taken.what {
                 _ if everything => true,
                 What::Report(uid) => uid.is_some_and(|uid| self.model.published[uid as usize].lift == Some(lift.ix)),
-                What::Link(Link::Heard { .. }) | What::Command(_) | What::Other => false,
+                What::Link(Link::Heard { .. }) | What::Command(_) | What::Policy | What::Other => false,
                 What::Link(_) | What::Start => true,
             };
             if is_of_it && (from - 60_000..=to + 60_000).contains(&taken.at) {

@@ -39,6 +39,7 @@ pub(crate) enum What {
     Link(Link),
     Command(Box<str>),
     Start,
+    Policy,
     Other,
 }
 
@@ -160,6 +161,7 @@ impl Model {
                     Kind::Link(link) => What::Link(link),
                     Kind::Command(command) => What::Command(command.request),
                     Kind::Start { .. } => What::Start,
+                    Kind::Policy(_) => What::Policy,
                     _ => What::Other,
                 };
                 if self.inbox.last().is_some_and(|last| last.elapsed > elapsed) {
