@@ -1,7 +1,7 @@
 //! What must have been told, worked out from what was sent and when it was taken, without the core: entrapments of
 //! orderly lifts, silence, and inspections overdue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use vigil::model::alert::{AlertEvent, EventKind, Reason};
@@ -21,6 +21,8 @@ const HOLD_MS: i64 = 30_000;
 const TOLERANCE_MS: i64 = 8_000;
 /// Whoever is shut in for less is told of only if the end is heard of too late.
 const SURELY_MS: i64 = 60_000;
+/// Heard of at once, but for what the network takes.
+const LIVE_MS: i64 = 4_000;
 const OFFLINE_AFTER_MS: i64 = 3 * 60_000;
 /// Told at once, when nothing holds anybody up.
 const PROMPT_MS: i64 = 1_500;
@@ -72,8 +74,10 @@ impl World {
             let told = |what: &str| {
                 Err(format!("P6: the entrapment {about} was told {what}{}", self.records(lift, episode.began, last)))
             };
-            let is_sure = ended - episode.began >= SURELY_MS;
-            let is_possible = is_sure || last >= episode.began + HOLD_MS - TOLERANCE_MS;
+            // In a backlog, a lift's own timers may have brought it beyond what it is told afterwards.
+            let is_live = first - episode.began <= LIVE_MS;
+            let is_sure = is_live && ended - episode.began >= SURELY_MS;
+            let is_possible = ended - episode.began >= SURELY_MS || last >= episode.began + HOLD_MS - TOLERANCE_MS;
             let [life] = &of_it[..] else {
                 if of_it.is_empty() && !is_sure {
                     continue;
@@ -232,11 +236,13 @@ impl World {
     /// For how long we could have heard the lift since it was last heard: only what a marker that came back proves.
     fn heard_since_last(&self, cause: usize, lift: &Lift) -> i64 {
         let records = &self.model.inbox[..=cause];
-        let is_of_it = |what: &What| match what {
-            What::Report(Some(uid)) => self.model.published[*uid as usize].lift == Some(lift.ix),
+        // A repeat is nothing heard.
+        let mut known = BTreeSet::new();
+        let is_news = |(_, taken): &(usize, &Taken)| match taken.what {
+            What::Report(Some(uid)) => self.model.published[uid as usize].lift == Some(lift.ix) && known.insert(uid),
             _ => false,
         };
-        let Some(last) = records.iter().rposition(|taken| is_of_it(&taken.what)) else { return 0 };
+        let Some((last, _)) = records.iter().enumerate().filter(is_news).last() else { return 0 };
         let since = records[last].elapsed;
         let (mut up_at, mut proven, mut heard_ms) = (None, None, 0);
         for taken in records {
