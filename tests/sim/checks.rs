@@ -11,6 +11,7 @@ use vigil::pages::Filter;
 use vigil::store::{FrameCursor, FrameQuery, Store as _};
 
 use crate::faults::Fault;
+use crate::lifts::Nature;
 use crate::world::{Check, World};
 
 const ALL: usize = 1_000_000;
@@ -51,7 +52,8 @@ impl World {
         let checkpoint = store.checkpoint().now_or_never().expect("it is in memory").map_err(|e| e.to_string())?;
         let stored_to = checkpoint.map_or(0, |checkpoint| checkpoint.position as usize);
         let told = &self.model.outbox[..stored_to.min(self.model.outbox.len())];
-        for lift in &self.lifts {
+        // Mangled frames may repeat a key that nobody remembers: those the store keeps once.
+        for lift in self.lifts.iter().filter(|lift| lift.nature != Nature::Chaotic) {
             let code = DeviceCode::parse(&lift.code).expect("codes of the simulation are well formed");
             let rows = told.iter().flat_map(|told| &told.effects.rows);
             let mut expected: Vec<_> = rows

@@ -167,8 +167,9 @@ impl Lift {
             self.clock_ms = *self.dice.pick(&[0, 0, -40_000, 30_000, 7_200_000, -3_600_000, -800_000_000]);
             self.clock_was_wrong = true;
         } else if !self.clock_was_wrong && faults.draw(&mut self.dice, Fault::TerminalReplaced, 25) {
-            self.boot = 0;
-            self.seq = 0;
+            (self.boot, self.seq) = (0, 0);
+            // Its first frames can't always be told from the old terminal's: nothing is expected of it any more.
+            self.nature = Nature::Chaotic;
         }
     }
 

@@ -39,6 +39,7 @@ pub(crate) enum What {
     Link(Link),
     Command(Box<str>),
     Start,
+    Policy,
     Other,
 }
 
@@ -160,6 +161,7 @@ impl Model {
                     Kind::Link(link) => What::Link(link),
                     Kind::Command(command) => What::Command(command.request),
                     Kind::Start { .. } => What::Start,
+                    Kind::Policy(_) => What::Policy,
                     _ => What::Other,
                 };
                 if self.inbox.last().is_some_and(|last| last.elapsed > elapsed) {
@@ -261,7 +263,15 @@ impl Model {
             if let Some(missing) =
                 published.marks.iter().find(|mark| published.lift.is_some() && !self.judged[**mark as usize])
             {
-                return Err(format!("P2: frame {missing} of report {uid} at {pos} was not judged"));
+                let of_it = self.inbox.iter().enumerate().filter_map(|(pos, taken)| match taken.what {
+                    What::Report(Some(uid)) => Some((pos, taken.at, &self.published[uid as usize])),
+                    _ => None,
+                });
+                let of_it: Vec<String> = of_it
+                    .filter(|(.., other)| other.lift == published.lift)
+                    .map(|(pos, at, other)| format!("\n  {pos} at {at}: {:?}", other.said))
+                    .collect();
+                return Err(format!("P2: frame {missing} of report {uid} at {pos} was not judged{}", of_it.concat()));
             }
             self.check_rejects(pos, uid)?;
         }

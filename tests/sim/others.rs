@@ -84,9 +84,5 @@ impl World {
         let by_ms = *self.dice.pick(by_ms);
         self.note(format!("our clock is set by {by_ms} ms"));
         self.jump_ms += by_ms;
-        self.set_first_at.get_or_insert(self.now);
-        if self.process.is_none() {
-            self.doubts.push((self.now - 400_000, self.now + 700_000));
-        }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) epoch: i64,
     /// How far our wall clock is from it.
     pub(crate) jump_ms: i64,
+    /// How far elapsed time is from `now`.
+    pub(crate) skew_ms: i64,
     pub(crate) house: House,
     pub(crate) broker: Broker,
     pub(crate) lifts: Vec<Lift>,
@@ -58,8 +60,6 @@ pub(crate) struct World {
     pub(crate) store_away_until: i64,
     /// Spans in which nobody looked at the clock.
     pub(crate) interruptions: Vec<(i64, i64)>,
-    /// When our wall clock was first set wrong.
-    pub(crate) set_first_at: Option<i64>,
     /// Spans in which our clock can't be trusted to measure lateness.
     pub(crate) doubts: Vec<(i64, i64)>,
     pub(crate) trace: Trace,
@@ -105,7 +105,6 @@ impl World {
             transit: BTreeMap::new(),
             orphans: Vec::new(),
             interruptions: Vec::new(),
-            set_first_at: None,
             doubts: Vec::new(),
             last: VecDeque::new(),
             trace: Trace::default(),
@@ -115,6 +114,7 @@ impl World {
             had_orphans: false,
             now: 0,
             jump_ms: 0,
+            skew_ms: 0,
             sent: 0,
             starts: 0,
             down_until: 0,

@@ -58,20 +58,13 @@ fn order_state() -> BoxedStrategy<Order> {
     let newest = || (frame_key(), uniform4(number())).prop_map(|(key, seen)| Newest { key, seen });
     let boot = || (number(), number(), number()).prop_map(|(boot, seq, seen)| Boot { boot, seq, seen });
     let earlier = || vec(boot(), 0..=order::EARLIER_BOOTS).prop_map(ThinVec::from);
-    let run = (number(), newest(), earlier(), elapsed(), any::<bool>()).prop_map(
-        |(count, newest, earlier, began, all_claimed_later)| {
-            Box::new(order::Run { count, newest, earlier, began, all_claimed_later })
+    let run = (number(), frame_key(), newest(), earlier(), of(model::wall()), elapsed(), any::<bool>()).prop_map(
+        |(count, last, newest, earlier, claimed, began, all_claimed_later)| {
+            Box::new(order::Run { count, last, newest, earlier, claimed, began, all_claimed_later })
         },
     );
-    (number(), of(newest()), earlier(), of(model::wall()), of(model::wall()), of(run))
-        .prop_map(|(generation, newest, earlier, claimed, latest, run)| Order {
-            generation,
-            newest,
-            earlier,
-            claimed,
-            latest,
-            run,
-        })
+    (number(), of(newest()), earlier(), of(model::wall()), of(run))
+        .prop_map(|(generation, newest, earlier, claimed, run)| Order { generation, newest, earlier, claimed, run })
         .boxed()
 }
 

@@ -80,6 +80,8 @@ fn order(it: wire::OrderState) -> Result<Order> {
     let lower_run = |it: wire::LowerRun| -> Result<_> {
         Ok(Box::new(order::Run {
             count: it.count,
+            last: FrameKey { boot: it.last_boot, seq: it.last_seq },
+            claimed: it.claimed_at_ms.map(Wall),
             newest: newest(&it.newest.unwrap_or_default())?,
             earlier: earlier(it.earlier)?,
             began: Elapsed(it.began_ms),
@@ -91,7 +93,6 @@ fn order(it: wire::OrderState) -> Result<Order> {
         newest: it.newest.map(|it| newest(&it)).transpose()?,
         earlier: earlier(it.earlier)?,
         claimed: it.claimed_at_ms.map(Wall),
-        latest: it.latest_at_ms.map(Wall),
         run: it.run.map(lower_run).transpose()?,
     })
 }

@@ -177,8 +177,10 @@ fn order(w: &mut Writer<'_>, it: &Order) {
         earlier(w, 3, &it.earlier);
         w.int(4, it.began.0);
         w.uint(5, it.all_claimed_later);
+        w.uint(6, it.last.boot);
+        w.uint(7, it.last.seq);
+        w.some_int(8, it.claimed.map(Wall::ms));
     });
-    w.some_int(6, it.latest.map(Wall::ms));
 }
 
 fn newest(w: &mut Writer<'_>, it: &Newest) {

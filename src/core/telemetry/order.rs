@@ -37,8 +37,6 @@ pub struct Order {
     pub(crate) earlier: ThinVec<Boot>,
     /// The latest time that an accepted frame of this generation claimed.
     pub(crate) claimed: Option<Wall>,
-    /// The same of all its frames, lower ones too: a known frame that claims more has never been taken.
-    pub(crate) latest: Option<Wall>,
     /// Boxed: hardly any device has one.
     pub(crate) run: Option<Box<Run>>,
 }
@@ -61,10 +59,13 @@ pub(crate) struct Boot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) count: u32,
-    /// Its last frame, and which ones came before: if it opens a generation, they have been taken already.
+    pub(crate) last: FrameKey,
+    /// Frames that are taken already, should there be a new terminal: those of the run, and others that were claimed later
+    /// than the newest accepted frame. As in `Order`.
     pub(crate) newest: Newest,
-    /// As in `Order`.
     pub(crate) earlier: ThinVec<Boot>,
+    /// The latest time that one of these claimed.
+    pub(crate) claimed: Option<Wall>,
     pub(crate) began: Elapsed,
     /// All of them were claimed later than the newest accepted frame.
     pub(crate) all_claimed_later: bool,
@@ -95,66 +96,32 @@ impl Order {
         if key > newest.key {
             newest.advance(&mut self.earlier, key);
             self.claimed = self.claimed.max(claimed);
-            self.latest = self.latest.max(claimed);
             self.run = None;
             return Verdict::Newer { new_generation: false };
         }
-        let is_later = |than: Option<Wall>| matches!((claimed, than), (Some(this), Some(other)) if this > other);
-        let verdict = self.mark(key);
+        let claimed_later = matches!((claimed, self.claimed), (Some(this), Some(newest)) if this > newest);
+        let verdict = mark(newest, &mut self.earlier, key);
         let opens = match verdict {
-            Verdict::Repeat => is_later(self.latest),
-            _ => self.run_opens(key, claimed, is_later(self.claimed), now, keep_alive_ms),
+            // Known of the terminal before, or of the one that isn't known yet to be another?
+            Verdict::Repeat => claimed_later && !self.run.as_mut().is_some_and(|run| run.knows(key)),
+            _ => self.run_opens(key, claimed, claimed_later, now, keep_alive_ms),
         };
-        self.latest = self.latest.max(claimed);
         if !opens {
             return verdict;
         }
-        let run = self.run.take().filter(|run| run.newest.key == key);
+        let run = self.run.take();
         *self = Self { generation: self.generation + 1, ..Self::default() };
         self.accept_first(key, claimed);
-        if let Some(run) = run {
-            (self.newest, self.earlier) = (Some(run.newest), run.earlier);
+        if let Some(mut run) = run {
+            run.note(key);
+            (self.newest, self.earlier, self.claimed) = (Some(run.newest), run.earlier, run.claimed.max(claimed));
         }
         Verdict::Newer { new_generation: true }
     }
 
     fn accept_first(&mut self, key: FrameKey, claimed: Option<Wall>) {
         self.newest = Some(Newest::first(key));
-        (self.claimed, self.latest) = (claimed, claimed);
-    }
-
-    /// Marks a frame that isn't newer as seen.
-    fn mark(&mut self, key: FrameKey) -> Verdict {
-        let Some(newest) = &mut self.newest else { return Verdict::VeryLate };
-        if key.boot == newest.key.boot {
-            let back = newest.key.seq - key.seq;
-            return match usize::try_from(back / 64).ok().and_then(|word| newest.seen.get_mut(word)) {
-                Some(word) => mark_bit(word, back % 64),
-                None => Verdict::VeryLate,
-            };
-        }
-        match self.earlier.iter().position(|b| b.boot <= key.boot) {
-            Some(at) if self.earlier[at].boot == key.boot => {
-                let boot = &mut self.earlier[at];
-                if key.seq > boot.seq {
-                    boot.seen = boot.seen.checked_shl(saturating_u32(key.seq - boot.seq)).unwrap_or(0) | 1;
-                    boot.seq = key.seq;
-                    return Verdict::Late;
-                }
-                let back = boot.seq - key.seq;
-                if back < 64 { mark_bit(&mut boot.seen, back) } else { Verdict::VeryLate }
-            }
-            place => {
-                // While there is room, no boot was ever forgotten: this one is new to us.
-                let at = place.unwrap_or(self.earlier.len());
-                if at == EARLIER_BOOTS {
-                    return Verdict::VeryLate;
-                }
-                self.earlier.insert(at, Boot { boot: key.boot, seq: key.seq, seen: 1 });
-                self.earlier.truncate(EARLIER_BOOTS);
-                Verdict::Late
-            }
-        }
+        self.claimed = claimed;
     }
 
     fn run_opens(
@@ -170,14 +137,36 @@ impl Order {
             return false;
         }
         match &mut self.run {
-            Some(run) if key > run.newest.key => {
+            Some(run) if key > run.last => {
                 run.count = run.count.saturating_add(1);
-                run.newest.advance(&mut run.earlier, key);
                 run.all_claimed_later &= later;
+                run.last = key;
+                run.note(key);
+                run.claimed = run.claimed.max(claimed);
             }
             run => {
-                let (newest, earlier) = (Newest::first(key), ThinVec::new());
-                *run = Some(Box::new(Run { count: 1, newest, earlier, began: now, all_claimed_later: later }));
+                // Frames of a new terminal may come out of order: what was taken of it stays known.
+                let known = run.take().filter(|_| later);
+                let fresh = Run {
+                    count: 1,
+                    last: key,
+                    newest: Newest::first(key),
+                    earlier: ThinVec::new(),
+                    claimed,
+                    began: now,
+                    all_claimed_later: later,
+                };
+                let mut begun = match known {
+                    Some(known) => Run {
+                        claimed: known.claimed.max(claimed),
+                        newest: known.newest,
+                        earlier: known.earlier,
+                        ..fresh
+                    },
+                    None => fresh,
+                };
+                begun.note(key);
+                *run = Some(Box::new(begun));
             }
         }
         let Some(run) = &self.run else { return false };
@@ -185,6 +174,54 @@ impl Order {
         let of_newest_boot = self.newest.as_ref().is_some_and(|newest| newest.key.boot == key.boot);
         (run.all_claimed_later && run.count >= RESET_RUN && span_ms >= RESET_SPAN_MS)
             || (!of_newest_boot && run.count >= SLOW_RESET_RUN && span_ms >= SLOW_RESET_KEEP_ALIVES * keep_alive_ms)
+    }
+}
+
+/// Marks a frame that isn't newer as seen.
+fn mark(newest: &mut Newest, earlier: &mut ThinVec<Boot>, key: FrameKey) -> Verdict {
+    if key.boot == newest.key.boot {
+        let back = newest.key.seq - key.seq;
+        return match usize::try_from(back / 64).ok().and_then(|word| newest.seen.get_mut(word)) {
+            Some(word) => mark_bit(word, back % 64),
+            None => Verdict::VeryLate,
+        };
+    }
+    match earlier.iter().position(|b| b.boot <= key.boot) {
+        Some(at) if earlier[at].boot == key.boot => {
+            let boot = &mut earlier[at];
+            if key.seq > boot.seq {
+                boot.seen = boot.seen.checked_shl(saturating_u32(key.seq - boot.seq)).unwrap_or(0) | 1;
+                boot.seq = key.seq;
+                return Verdict::Late;
+            }
+            let back = boot.seq - key.seq;
+            if back < 64 { mark_bit(&mut boot.seen, back) } else { Verdict::VeryLate }
+        }
+        place => {
+            // While there is room, no boot was ever forgotten: this one is new to us.
+            let at = place.unwrap_or(earlier.len());
+            if at == EARLIER_BOOTS {
+                return Verdict::VeryLate;
+            }
+            earlier.insert(at, Boot { boot: key.boot, seq: key.seq, seen: 1 });
+            earlier.truncate(EARLIER_BOOTS);
+            Verdict::Late
+        }
+    }
+}
+
+impl Run {
+    /// Notes a frame as taken; whether it was noted before.
+    fn note(&mut self, key: FrameKey) -> bool {
+        if key > self.newest.key {
+            self.newest.advance(&mut self.earlier, key);
+            return false;
+        }
+        mark(&mut self.newest, &mut self.earlier, key) == Verdict::Repeat
+    }
+
+    fn knows(&mut self, key: FrameKey) -> bool {
+        key <= self.newest.key && self.note(key)
     }
 }
 
@@ -334,6 +371,16 @@ mod tests {
             (1, 1, Some(205), 212, Verdict::Repeat),
             (0, 7, Some(200), 212, Verdict::Repeat),
             (1, 2, Some(206), 213, Verdict::Late),
+        ]);
+        // Also when they come out of order, and some keys were the old terminal's too.
+        check(&[
+            (0, 1, Some(90), 90, NEWER),
+            (1, 9, Some(100), 100, NEWER),
+            (0, 2, Some(205), 205, Verdict::Late),
+            (0, 1, Some(200), 206, RESET),
+            (0, 2, Some(205), 207, Verdict::Repeat),
+            (0, 1, Some(200), 208, Verdict::Repeat),
+            (0, 3, Some(210), 210, NEWER),
         ]);
         // A live frame in between says that the old terminal is still there.
         check(&[
