@@ -80,11 +80,11 @@ pub(super) fn replay(config: &Config, epoch_if_new: u32) -> Result<Opened, AppEr
     })?;
     let took_ms = began.elapsed().as_millis() as u64;
     tracing::info!(
-        core_version = spine.core().version(),
         records = replayed.records,
         compared = replayed.compared,
         added = replayed.added,
         took_ms,
+        core_version = spine.core().version(),
         "replayed the inbox"
     );
     if let Some(Takeover { from, to, way }) = replayed.takeover {

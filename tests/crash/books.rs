@@ -154,6 +154,14 @@ impl Books {
         self.query(sql, &[]).iter().map(|row| row.get(0)).collect()
     }
 
+    /// Waits until the alerts of every trouble of the plan are stored, and over. The store may lag behind what was told.
+    pub(crate) fn await_settled(&self, plan: &Plan, within: Duration) {
+        let wanted = plan.alerts();
+        wait::is_soon(within, || self.alerts() == wanted && self.open_alerts().is_empty());
+        let open = self.open_alerts();
+        assert!(open.is_empty(), "still open on lifts that report that all is well:\n{}", self.stories(&open));
+    }
+
     /// What happened to some lifts, for whoever has to find out why.
     pub(crate) fn stories(&self, lifts: &[String]) -> String {
         let sql = "SELECT concat_ws(' ', subject, seq, kind, rule, opening, reason, certainty, at, published_at)

@@ -240,8 +240,7 @@ pub(crate) fn a_database_without_room_is_waited_for() {
     let cleared_after = back.elapsed();
     wait::until(fleet.began() + PLAN.last);
     let books = Books::open(&url);
-    let settled = wait::is_soon(ENDS_WITHIN, || books.open_alerts().is_empty());
-    assert!(settled, "still open on lifts that report that all is well:\n{}", books.stories(&books.open_alerts()));
+    books.await_settled(&PLAN, ENDS_WITHIN);
     let published = fleet.stop();
     books.await_stored(&published, STORED_WITHIN);
     let (status, _) = service.terminate(DRAINS_WITHIN);

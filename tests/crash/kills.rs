@@ -54,8 +54,7 @@ fn twenty_kills_lose_nothing_and_double_nothing() {
     }
     wait::until(fleet.began() + PLAN.last);
     let books = Books::open(&url);
-    let settled = wait::is_soon(SETTLES_WITHIN, || books.open_alerts().is_empty());
-    assert!(settled, "still open on lifts that report that all is well:\n{}", books.stories(&books.open_alerts()));
+    books.await_settled(&PLAN, SETTLES_WITHIN);
     let published = fleet.stop();
     let acknowledged = published.acknowledged().count() as i64;
     // Should they never come, the comparison says which.

@@ -88,8 +88,7 @@ pub(crate) fn a_link_that_breaks_or_falls_silent_is_noticed_left_and_found_again
     link.await_heard("after the network was away");
     let books = Books::open(&url);
     wait::until(fleet.began() + PLAN.last);
-    let settled = wait::is_soon(STORED_WITHIN, || books.open_alerts().is_empty());
-    assert!(settled, "still open on lifts that report that all is well:\n{}", books.stories(&books.open_alerts()));
+    books.await_settled(&PLAN, STORED_WITHIN);
     let mut published = fleet.stop();
     assert_eq!(published.broken, 0, "the broker ran all the time");
     let all = published.acknowledged().count();

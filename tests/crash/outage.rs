@@ -56,8 +56,7 @@ fn a_database_that_is_away_costs_no_alert_and_no_memory() {
     assert!(behind, "{} of {taken} frames are stored:\n{}", books.stored(), service.log());
     let drained_in = back.elapsed();
     wait::until(fleet.began() + PLAN.last);
-    let settled = wait::is_soon(SETTLES_WITHIN, || books.open_alerts().is_empty());
-    assert!(settled, "still open on lifts that report that all is well:\n{}", books.stories(&books.open_alerts()));
+    books.await_settled(&PLAN, SETTLES_WITHIN);
     let published = fleet.stop();
     books.await_stored(&published, STORED_WITHIN);
     // An event of the very end would be stored, and nobody would be there to be told.
