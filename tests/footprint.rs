@@ -62,15 +62,39 @@ fn lift(n: u32, keep_alive_s: u32) -> Entry {
     })
 }
 
-/// Flow: a state full of everything; a snapshot that holds all of it; one more change of each kind.
-/// Asserts: what that allocates has to do with the change, not with how much there is.
-#[test]
-fn after_a_snapshot_a_change_copies_a_little_and_not_a_table() {
+fn full() -> Core {
     let mut core = Core::new(1);
     let entries: Vec<Entry> = (0..MANY).flat_map(|n| [firm(n, "before"), site(n, "before"), lift(n, 60)]).collect();
     for (n, entries) in entries.chunks(COMMAND_ITEMS).enumerate() {
         apply(&mut core, command(&format!("upsert {n}"), Action::Upsert(entries.to_vec())));
     }
+    core
+}
+
+/// Flow: a state full of everything is written as a snapshot, piece by piece.
+/// Asserts: the pieces make up the whole, and no more than a few of them are in memory at a time.
+#[test]
+fn a_snapshot_is_written_without_a_second_copy_of_the_state() {
+    let frozen = full().freeze();
+    let (mut pieces, mut bytes) = (0, 0);
+    let took = measure(|| {
+        frozen.pieces(|piece| {
+            pieces += 1;
+            bytes += piece.len();
+        });
+    });
+    assert!(pieces > 10 && bytes > 2 * 1_024 * 1_024, "{bytes} bytes in {pieces} pieces are too few to show anything");
+    assert!(took.bytes_max <= 256 * 1_024, "{took:?} for {bytes} bytes");
+    let whole = frozen.encode();
+    assert_eq!(whole.len(), bytes);
+    assert!(Core::restore(whole.clone().into()).unwrap().freeze().encode() == whole);
+}
+
+/// Flow: a state full of everything; a snapshot that holds all of it; one more change of each kind.
+/// Asserts: what that allocates has to do with the change, not with how much there is.
+#[test]
+fn after_a_snapshot_a_change_copies_a_little_and_not_a_table() {
+    let mut core = full();
     let alert = AlertId::parse("31305001122014017242/trapped-reported/1").unwrap();
     let acknowledge = || Action::Acknowledge { alert: alert.clone(), note: None };
     for n in 0..MANY {

@@ -326,11 +326,15 @@ pub fn differs(now: &Health, before: &Health) -> bool {
 /// Writes a snapshot; that it failed is told, and the next one is tried in its turn.
 pub(crate) fn write(snapshots: &SnapshotDir, image: &Image, wall: Wall) -> Option<SnapshotInfo> {
     let began = Instant::now();
-    let content = image.encode();
-    match snapshots.write(image.inbox.position, wall, |out| out.write_all(&content)) {
+    let mut bytes = 0;
+    let write = |out: &mut dyn std::io::Write| {
+        bytes = image.write(out)?;
+        Ok(())
+    };
+    match snapshots.write(image.inbox.position, wall, write) {
         Ok(info) => {
             let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
-            emit(SnapshotWritten { bytes: content.len() as u64, took_ms });
+            emit(SnapshotWritten { bytes, took_ms });
             Some(info)
         }
         Err(error) => {

@@ -1,8 +1,11 @@
 //! Restart: the newest snapshot, then the tail of the inbox again. What the tail leads to is compared with what the
 //! outbox already has of it, and only the rest is added.
 
+use std::io;
+
 use bytes::Bytes;
 use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::input::Durable;
 use super::poison::Poison;
@@ -15,6 +18,9 @@ use crate::journal::{Entry, Identity, Journal, JournalError};
 use crate::limits;
 use crate::model::record::{Kind, Record};
 use crate::proto::internal as wire;
+
+/// The number of `SnapshotFile.core`.
+const CORE_FIELD: u32 = 3;
 
 /// Records of the inbox read at a time while replaying.
 pub(super) const READ_RECORDS: usize = 4_096;
@@ -299,12 +305,29 @@ impl Kept {
 impl Image {
     /// The content of a snapshot file.
     pub fn encode(&self) -> Vec<u8> {
-        let file = wire::SnapshotFile {
-            inbox: Some(self.inbox.wire()),
-            outbox: Some(self.outbox.wire()),
-            core: self.core.encode().into(),
-        };
-        file.encode_to_vec()
+        let mut content = Vec::new();
+        self.write(&mut content).expect("memory takes what is written");
+        content
+    }
+
+    /// The same, written piece by piece: a city's state is not copied as a whole. Returns how many bytes it took.
+    pub fn write(&self, out: &mut dyn io::Write) -> io::Result<u64> {
+        // Its length comes before it, so it is encoded twice: the time is another thread's, the memory would be ours.
+        let mut core_bytes = 0;
+        self.core.pieces(|piece| core_bytes += piece.len() as u64);
+        let points =
+            wire::SnapshotFile { inbox: Some(self.inbox.wire()), outbox: Some(self.outbox.wire()), core: Bytes::new() };
+        let mut head = points.encode_to_vec();
+        encode_key(CORE_FIELD, WireType::LengthDelimited, &mut head);
+        encode_varint(core_bytes, &mut head);
+        out.write_all(&head)?;
+        let mut written = Ok(());
+        self.core.pieces(|piece| {
+            if written.is_ok() {
+                written = out.write_all(piece);
+            }
+        });
+        written.map(|()| head.len() as u64 + core_bytes)
     }
 }
 

@@ -123,7 +123,12 @@ impl Frozen {
 
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        write::frozen(self, &mut out);
+        self.pieces(|piece| out.extend_from_slice(piece));
         out
+    }
+
+    /// The same bytes piece by piece: those of a city need not be in memory at a time.
+    pub fn pieces(&self, take: impl FnMut(&[u8])) {
+        write::frozen(self, take);
     }
 }

@@ -22,8 +22,38 @@ use crate::proto::writer::Writer;
 /// The number of each of `registers::FIELDS` in telemetry.proto.
 pub(super) const REGISTER_FIELDS: [u32; 11] = [4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15];
 
-pub(super) fn frozen(it: &Frozen, out: &mut Vec<u8>) {
-    let w = &mut Writer::new(out);
+/// A piece is handed on once it has so many bytes.
+const PIECE_BYTES: usize = 64 * 1024;
+
+pub(super) fn frozen(it: &Frozen, mut take: impl FnMut(&[u8])) {
+    let mut piece = Vec::with_capacity(2 * PIECE_BYTES);
+    head(it, &mut Writer::new(&mut piece));
+    let mut part = |write: &mut dyn FnMut(&mut Writer<'_>)| {
+        write(&mut Writer::new(&mut piece));
+        if piece.len() >= PIECE_BYTES {
+            take(&piece);
+            piece.clear();
+        }
+    };
+    for it in it.sites.values() {
+        part(&mut |w| w.message(11, |w| site(w, it)));
+    }
+    for it in it.firms.values() {
+        part(&mut |w| w.message(12, |w| firm(w, it)));
+    }
+    for it in it.lifts.iter() {
+        part(&mut |w| w.message(13, |w| lift_state(w, it)));
+    }
+    for it in it.cylinders.iter() {
+        part(&mut |w| w.message(14, |w| cylinder_state(w, it)));
+    }
+    for it in it.scanners.iter() {
+        part(&mut |w| w.message(15, |w| scanner_state(w, it)));
+    }
+    take(&piece);
+}
+
+fn head(it: &Frozen, w: &mut Writer<'_>) {
     w.uint(1, FORMAT);
     w.uint(2, it.version);
     w.uint(3, it.next);
@@ -48,21 +78,6 @@ pub(super) fn frozen(it: &Frozen, out: &mut Vec<u8>) {
         w.int(2, it.begins.0);
         w.int(3, it.ends.0);
     });
-    for it in it.sites.values() {
-        w.message(11, |w| site(w, it));
-    }
-    for it in it.firms.values() {
-        w.message(12, |w| firm(w, it));
-    }
-    for it in it.lifts.iter() {
-        w.message(13, |w| lift_state(w, it));
-    }
-    for it in it.cylinders.iter() {
-        w.message(14, |w| cylinder_state(w, it));
-    }
-    for it in it.scanners.iter() {
-        w.message(15, |w| scanner_state(w, it));
-    }
 }
 
 fn books(w: &mut Writer<'_>, it: &Books) {
