@@ -7,7 +7,7 @@
 
 use std::io::IsTerminal as _;
 
-use metrics::{Unit, counter, gauge, histogram};
+use metrics::{Counter, Unit, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tracing::{debug, error, info, trace, warn};
 use tracing_subscriber::EnvFilter;
@@ -70,24 +70,6 @@ impl Event for Disconnected<'_> {
     fn measure(&self) {
         counter!("vigil_mqtt_disconnects_total", "reason" => self.reason).increment(1);
         gauge!("vigil_mqtt_connected").set(0.0);
-    }
-}
-
-/// A report, or one item of it, was set aside.
-#[derive(Debug)]
-pub struct ReportRejected<'a> {
-    pub reason: RejectReason,
-    pub topic: &'a str,
-    pub pointer: &'a str,
-}
-
-impl Event for ReportRejected<'_> {
-    fn log(&self) {
-        trace!(target: "vigil::ingest", reason = self.reason.name(), topic = self.topic, pointer = self.pointer, "set a report aside");
-    }
-
-    fn measure(&self) {
-        counter!("vigil_rejects_total", "reason" => self.reason.name()).increment(1);
     }
 }
 
@@ -223,14 +205,66 @@ impl Event for JudgedReports {
     }
 
     fn measure(&self) {
-        let Tally { frames, late, scans, repeats, rejects, unknown_fields, ignored } = self.tally;
+        let Tally { frames, late, scans, repeats, rejects: by_reason, unknown_fields, ignored } = self.tally;
+        let rejects = self.tally.rejects();
         counter!("vigil_records_judged_total").increment(self.records as u64);
+        for (reason, n) in RejectReason::ALL.iter().zip(by_reason).filter(|(_, n)| *n > 0) {
+            counter!("vigil_rejects_total", "reason" => reason.name()).increment(n.into());
+        }
         for (what, n) in [("newer", frames), ("late", late), ("scan", scans), ("repeat", repeats), ("reject", rejects)]
         {
             counter!("vigil_items_total", "what" => what).increment(n.into());
         }
         counter!("vigil_unknown_fields_total").increment(unknown_fields.into());
         counter!("vigil_messages_ignored_total").increment(ignored.into());
+    }
+}
+
+/// A client took nothing for so long that its stream was ended.
+#[derive(Debug)]
+pub struct StreamDropped {
+    pub after_ms: u64,
+}
+
+impl Event for StreamDropped {
+    fn log(&self) {
+        info!(target: "vigil::serve", after_ms = self.after_ms, "dropped a stream that made no progress");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_streams_dropped_total").increment(1);
+    }
+}
+
+/// What passes between the broker and the inbox. Looked up once: a message is too small a thing to look for its counter
+/// each time, or to be logged.
+pub struct IngestCounters {
+    /// By QoS.
+    pub received: [Counter; 3],
+    pub acknowledged: Counter,
+    /// Messages of QoS 0 that there was no room for.
+    pub dropped: Counter,
+}
+
+impl std::fmt::Debug for IngestCounters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IngestCounters").finish_non_exhaustive()
+    }
+}
+
+impl Default for IngestCounters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl IngestCounters {
+    pub fn new() -> Self {
+        Self {
+            received: ["0", "1", "2"].map(|qos| counter!("vigil_ingest_received_total", "qos" => qos)),
+            acknowledged: counter!("vigil_ingest_acknowledged_total"),
+            dropped: counter!("vigil_ingest_dropped_total"),
+        }
     }
 }
 
@@ -298,6 +332,9 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_mqtt_connects_total", &["resumed"], "Sessions with the broker begun"),
     counts("vigil_mqtt_disconnects_total", &["reason"], "Sessions with the broker ended"),
     stands("vigil_mqtt_connected", None, "1 while a session with the broker is up"),
+    counts("vigil_ingest_received_total", &["qos"], "Messages that the broker sent us"),
+    counts("vigil_ingest_acknowledged_total", &[], "Messages acknowledged to the broker"),
+    counts("vigil_ingest_dropped_total", &[], "Messages of QoS 0 that there was no room for"),
     counts("vigil_rejects_total", &["reason"], "Reports, frames and scans set aside"),
     counts("vigil_store_stalls_total", &[], "Times that the store stopped taking rows"),
     stands("vigil_store_stalled", None, "1 while the store takes nothing"),
@@ -317,6 +354,7 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_items_total", &["what"], "Frames and scans that came in, by what became of them"),
     counts("vigil_unknown_fields_total", &[], "Fields that the wire contract doesn't know"),
     counts("vigil_messages_ignored_total", &[], "Messages that nobody waits for"),
+    counts("vigil_streams_dropped_total", &[], "Streams ended because their client took nothing"),
     counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
 ];
 
@@ -406,14 +444,20 @@ mod tests {
         let rule = RuleId::parse("trapped-reported").unwrap();
         emit(Connected { broker: "127.0.0.1:1883", resumed: true });
         emit(Disconnected { reason: "timeout", detail: "no answer for 30 s" });
-        emit(ReportRejected { reason: RejectReason::TooDeep, topic: "vigil/v1/elevator/x/report", pointer: "" });
         emit(StoreStalled { cause: "connection refused" });
         emit(StoreRecovered { after_ms: 1_500 });
         emit(SnapshotWritten { bytes: 4_096, took_ms: 7 });
         emit(JournalTornTail { journal: "inbox", cut_bytes: 12 });
         emit(RecordSkipped { pos: 41 });
         emit(CoreTookOver { from: 1, to: 2, way: Way::Corrected { epoch: 2, alerts: 3 } });
-        emit(JudgedReports { records: 2, tally: Tally { frames: 3, ..Tally::default() } });
+        let mut tally = Tally { frames: 3, ..Tally::default() };
+        tally.note_reject(RejectReason::TooDeep);
+        emit(JudgedReports { records: 2, tally });
+        emit(StreamDropped { after_ms: 60_000 });
+        let ingest = IngestCounters::new();
+        ingest.received[1].increment(2);
+        ingest.acknowledged.increment(2);
+        ingest.dropped.increment(1);
         emit(AlertTransition {
             rule: &rule,
             subject: "31305001122014017242",

@@ -392,8 +392,9 @@ mod tests {
     async fn a_core_that_stands_still_ends_the_service() {
         let (clock, vitals, shutdown) = (Clock::default(), Arc::new(Vitals::default()), CancellationToken::new());
         vitals.alive_at_ms.store(clock.elapsed().0 - CORE_STALL_MS - 2_000, Ordering::Relaxed);
-        let ended = watch_core(clock.clone(), Arc::clone(&vitals), shutdown.clone()).await;
-        assert!(matches!(ended, Err(AppError::Stalled(12..))), "{ended:?}");
+        let watching = watch_core(clock.clone(), Arc::clone(&vitals), shutdown.clone());
+        let ended = tokio::time::timeout(Duration::from_secs(10), watching).await;
+        assert!(matches!(ended, Ok(Err(AppError::Stalled(12..)))), "{ended:?}");
 
         vitals.alive_at_ms.store(clock.elapsed().0, Ordering::Relaxed);
         let watching = tokio::spawn(watch_core(clock, vitals, shutdown.clone()));

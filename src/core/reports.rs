@@ -231,7 +231,7 @@ impl Core {
     }
 
     fn reject(&mut self, out: &mut Effects, topic: &str, rejected: Rejected) {
-        out.tally.rejects += 1;
+        out.tally.note_reject(rejected.reason);
         let topic: Box<str> = bounded_topic(topic).into();
         if !Arc::make_mut(&mut self.quota).admits(&topic, self.books.now.elapsed) {
             return;

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use metrics::{Counter, counter};
 use tokio::select;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,7 @@ use super::mqtt::{Connection, Event, LinkError, Message};
 use super::options::MqttOptions;
 use crate::clock::Clock;
 use crate::model::record::Link;
-use crate::observe::{Connected, Disconnected, emit, not_connected_yet};
+use crate::observe::{Connected, Disconnected, IngestCounters, emit, not_connected_yet};
 use crate::spine::input::{DurableWatch, Input, Inputs, NotTaken};
 
 /// How often a full queue is tried again.
@@ -59,7 +58,7 @@ pub async fn run(
         connections: 0,
         subscribed: false,
         is_kept: false,
-        counters: Counters::new(),
+        counters: IngestCounters::new(),
         options,
         inputs,
         durable,
@@ -85,7 +84,7 @@ struct Subscriber {
     subscribed: bool,
     /// The broker has a session of ours, in which it keeps what comes while we are away.
     is_kept: bool,
-    counters: Counters,
+    counters: IngestCounters,
 }
 
 /// Why a connection is left.
@@ -358,7 +357,12 @@ impl<'a> Session<'a> {
     fn receive(&mut self, message: Message) -> Arrival {
         let Message { topic, payload, reply } = message;
         trace!(%topic, bytes = payload.len(), ?reply, "received");
-        self.shared.counters.received(reply).increment(1);
+        let qos = match reply {
+            None => 0,
+            Some(Reply::PubAck(_)) => 1,
+            Some(Reply::PubRec(_)) => 2,
+        };
+        self.shared.counters.received[qos].increment(1);
         let bytes = topic.len() + payload.len();
         let input = if *topic == *self.shared.marker_topic {
             self.hear(&payload)
@@ -479,30 +483,5 @@ async fn tick(timer: Option<&mut Interval>) {
     match timer {
         Some(timer) => drop(timer.tick().await),
         None => pending().await,
-    }
-}
-
-/// Looked up once: a message is too small a thing to look for its counter each time.
-struct Counters {
-    received: [Counter; 3],
-    acknowledged: Counter,
-    dropped: Counter,
-}
-
-impl Counters {
-    fn new() -> Self {
-        Self {
-            received: ["0", "1", "2"].map(|qos| counter!("vigil_ingest_received_total", "qos" => qos)),
-            acknowledged: counter!("vigil_ingest_acknowledged_total"),
-            dropped: counter!("vigil_ingest_dropped_total", "reason" => "no-room"),
-        }
-    }
-
-    fn received(&self, reply: Option<Reply>) -> &Counter {
-        match reply {
-            None => &self.received[0],
-            Some(Reply::PubAck(_)) => &self.received[1],
-            Some(Reply::PubRec(_)) => &self.received[2],
-        }
     }
 }

@@ -31,11 +31,25 @@ pub struct Tally {
     pub scans: u32,
     /// Frames and scans that had been taken before.
     pub repeats: u32,
-    pub rejects: u32,
+    /// Items and reports set aside, in the order of `RejectReason::ALL`.
+    pub rejects: [u32; RejectReason::ALL.len()],
     /// Fields that the wire contract doesn't know.
     pub unknown_fields: u32,
     /// Messages that nobody waits for.
     pub ignored: u32,
+}
+
+impl Tally {
+    pub fn note_reject(&mut self, reason: RejectReason) {
+        let at = RejectReason::ALL.iter().position(|other| *other == reason);
+        if let Some(n) = at.and_then(|at| self.rejects.get_mut(at)) {
+            *n += 1;
+        }
+    }
+
+    pub fn rejects(&self) -> u32 {
+        self.rejects.iter().sum()
+    }
 }
 
 impl std::ops::AddAssign for Tally {
@@ -44,7 +58,9 @@ impl std::ops::AddAssign for Tally {
         self.late += other.late;
         self.scans += other.scans;
         self.repeats += other.repeats;
-        self.rejects += other.rejects;
+        for (ours, more) in self.rejects.iter_mut().zip(other.rejects) {
+            *ours += more;
+        }
         self.unknown_fields = self.unknown_fields.saturating_add(other.unknown_fields);
         self.ignored += other.ignored;
     }

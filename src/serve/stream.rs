@@ -11,6 +11,8 @@ use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, ReusableBoxFuture};
 use tonic::Status;
 
+use crate::observe::{StreamDropped, emit};
+
 /// Where the messages of a stream come from. An error or `None` ends it.
 pub(super) trait Source: Send + 'static {
     type Item: Send;
@@ -66,8 +68,7 @@ async fn watch_pace(pace: std::sync::Weak<Mutex<Pace>>, stall: Duration) {
             if let Some(waker) = pace.waker.take() {
                 waker.wake();
             }
-            metrics::counter!("vigil_streams_dropped_total", "reason" => "stalled").increment(1);
-            tracing::info!(stall_s = stall.as_secs(), "a stream was dropped: it made no progress");
+            emit(StreamDropped { after_ms: stall.as_millis().try_into().unwrap_or(u64::MAX) });
             return;
         }
     }

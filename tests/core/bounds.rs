@@ -113,7 +113,7 @@ fn a_report_of_a_thousand_frames_is_taken_whole() {
     // One more is too many: the whole report is set aside.
     let report = format!("[{},{{{STUCK},\"seq\":5000}}]", frames.join(","));
     script.timeline.report(topic, report);
-    assert_eq!(script.timeline.effects.tally.rejects, 1);
+    assert_eq!(script.timeline.effects.tally.rejects(), 1);
 }
 
 #[test]

@@ -134,7 +134,9 @@ async fn heartbeats_come_at_once_and_say_how_far_the_core_has_judged() {
     let Some(Message::Heartbeat(first)) = next(&mut stream).await.unwrap() else { panic!("no heartbeat at once") };
     assert_eq!(first.scanned, Some(Cursor { epoch: 1, seq: 0 }));
     assert_eq!(first.link(), v1::LinkState::Up);
-    assert_eq!(first.judged.unwrap().position, 3);
+    let judged = first.judged.unwrap();
+    assert_eq!(judged.position, 3);
+    assert!(judged.at.is_some(), "nobody can tell how old that is");
     let judged = {
         let mut teller = world.teller.lock().unwrap();
         teller.link = LinkState::Down;
