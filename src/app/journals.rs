@@ -98,7 +98,7 @@ fn snapshot(opened: &mut Opened, clock: &Clock) -> Result<(), SpineError> {
     opened.spine.settle()?;
     if let Some(image) = opened.spine.freeze()? {
         // Where it fails, which is told, the next one is tried in its turn; until then a start judges the tail anew.
-        let _written = driver::write(&opened.snapshots, &image, clock.wall());
+        let _written = driver::write(&opened.snapshots, image, clock.wall());
     }
     Ok(())
 }

@@ -189,7 +189,7 @@ impl Driver {
         // Should the thread not start, the receiver hears that nothing was written, and the next try is in its turn.
         let _unstarted = std::thread::Builder::new()
             .name("snapshot".into())
-            .spawn(move || _ = done.send(write(&snapshots, &image, wall)));
+            .spawn(move || _ = done.send(write(&snapshots, image, wall)));
         Ok(())
     }
 
@@ -230,7 +230,7 @@ impl Driver {
             self.release(released, wall);
         }
         if let Some(image) = self.spine.freeze()? {
-            write(&self.snapshots, &image, wall);
+            write(&self.snapshots, image, wall);
         }
         Ok(())
     }
@@ -324,14 +324,17 @@ pub fn differs(now: &Health, before: &Health) -> bool {
 }
 
 /// Writes a snapshot; that it failed is told, and the next one is tried in its turn.
-pub(crate) fn write(snapshots: &SnapshotDir, image: &Image, wall: Wall) -> Option<SnapshotInfo> {
+pub(crate) fn write(snapshots: &SnapshotDir, image: Image, wall: Wall) -> Option<SnapshotInfo> {
     let began = Instant::now();
     let mut bytes = 0;
+    let position = image.inbox.position;
+    // The image goes before the sync, which may take long: until then every page that changes is copied.
     let write = |out: &mut dyn std::io::Write| {
+        let image = image;
         bytes = image.write(out)?;
         Ok(())
     };
-    match snapshots.write(image.inbox.position, wall, write) {
+    match snapshots.write(position, wall, write) {
         Ok(info) => {
             let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
             emit(SnapshotWritten { bytes, took_ms });
