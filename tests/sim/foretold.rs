@@ -62,12 +62,7 @@ impl World {
             while let Some(life) = lives.next_if(|life| life.opened.0 <= told_until) {
                 of_it.push(life);
             }
-            // A reload brings every lift to the present; what a lift itself still kept back is then judged as of now.
-            let is_overtaken = |taken: &Taken| taken.what == What::Policy && (episode.began..last).contains(&taken.at);
-            if self.model.inbox.iter().any(is_overtaken)
-                || episode.began < known_from
-                || self.is_doubtful(episode.began, last.max(told_until))
-            {
+            if episode.began < known_from || self.is_doubtful(episode.began, last.max(told_until)) {
                 continue;
             }
             let about = format!("of {} from {} to {ended}, heard of from {first} to {last}", lift.code, episode.began);
