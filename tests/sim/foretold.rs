@@ -222,8 +222,10 @@ impl World {
             if heard_ms >= OFFLINE_AFTER_MS {
                 return Ok(());
             }
+            let at = self.model.inbox[*cause as usize].at;
+            let records = self.records(lift, at - OFFLINE_AFTER_MS, at);
             Err(format!(
-                "P5: {code} was called offline at position {cause} after {heard_ms} ms in which it could be heard"
+                "P5: {code} was called offline at position {cause} after {heard_ms} ms in which it could be heard{records}"
             ))
         })
     }
@@ -231,20 +233,28 @@ impl World {
     /// For how long we could have heard the lift since it was last heard: only what a marker that came back proves.
     fn heard_since_last(&self, cause: usize, lift: &Lift) -> i64 {
         let records = &self.model.inbox[..=cause];
-        // A repeat is nothing heard.
+        // A repeat is nothing heard, nor is what was passed over.
         let mut known = BTreeSet::new();
-        let is_news = |(_, taken): &(usize, &Taken)| match taken.what {
-            What::Report(Some(uid)) => self.model.published[uid as usize].lift == Some(lift.ix) && known.insert(uid),
+        let is_news = |(pos, taken): &(usize, &Taken)| match taken.what {
+            What::Report(Some(uid)) => {
+                self.model.published[uid as usize].lift == Some(lift.ix)
+                    && !self.house.poisoned.contains(*pos as u64)
+                    && known.insert(uid)
+            }
             _ => false,
         };
         let Some((last, _)) = records.iter().enumerate().filter(is_news).last() else { return 0 };
-        let since = records[last].elapsed;
+        let mut since = records[last].elapsed;
         let (mut up_at, mut proven, mut heard_ms) = (None, None, 0);
-        for taken in records {
+        for (pos, taken) in records.iter().enumerate() {
             match taken.what {
                 What::Start | What::Link(Link::Down) => (up_at, proven) = (None, None),
                 What::Link(Link::Up) => (up_at, proven) = (Some(taken.elapsed), None),
                 What::Link(Link::Heard { sent }) if up_at.is_some_and(|up_at| sent >= up_at) => {
+                    if pos > last && proven.is_none() {
+                        // What comes in before the first marker was sent before it.
+                        since = since.min(sent);
+                    }
                     let from: Elapsed = proven.unwrap_or(sent);
                     heard_ms += (sent - from.max(since)).max(0);
                     proven = Some(sent.max(from));
