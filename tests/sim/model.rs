@@ -269,7 +269,7 @@ impl Model {
                 });
                 let of_it: Vec<String> = of_it
                     .filter(|(.., other)| other.lift == published.lift)
-                    .map(|(pos, at, other)| format!("\n  {pos} at {at}: {:?}", other.said))
+                    .map(|(pos, at, other)| format!("\n  {pos} at {at}: {:?} {:?}", other.keys, other.marks))
                     .collect();
                 return Err(format!("P2: frame {missing} of report {uid} at {pos} was not judged{}", of_it.concat()));
             }

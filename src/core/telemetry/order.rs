@@ -102,8 +102,7 @@ impl Order {
         let claimed_later = matches!((claimed, self.claimed), (Some(this), Some(newest)) if this > newest);
         let verdict = mark(newest, &mut self.earlier, key);
         let opens = match verdict {
-            // Known of the terminal before, or of the one that isn't known yet to be another?
-            Verdict::Repeat => claimed_later && !self.run.as_mut().is_some_and(|run| run.knows(key)),
+            Verdict::Repeat => claimed_later && self.is_of_another(key, claimed),
             _ => self.run_opens(key, claimed, claimed_later, now, keep_alive_ms),
         };
         if !opens {
@@ -117,6 +116,21 @@ impl Order {
             (self.newest, self.earlier, self.claimed) = (Some(run.newest), run.earlier, run.claimed.max(claimed));
         }
         Verdict::Newer { new_generation: true }
+    }
+
+    /// Whether a known frame that was claimed later than the newest accepted one is of another terminal, and not a repeat
+    /// of the one that isn't known yet to be another.
+    fn is_of_another(&mut self, key: FrameKey, claimed: Option<Wall>) -> bool {
+        let Some(run) = &mut self.run else { return true };
+        if !run.knows(key) {
+            return true;
+        }
+        let is_repeat = claimed <= run.claimed;
+        if !is_repeat {
+            // Replaced once more: nothing of the run is its.
+            self.run = None;
+        }
+        !is_repeat
     }
 
     fn accept_first(&mut self, key: FrameKey, claimed: Option<Wall>) {
@@ -396,6 +410,20 @@ mod tests {
             (9, 1, Some(10), 200, very),
             (9, 2, Some(20), 210, very),
             (9, 3, Some(30), 220, very),
+        ]);
+    }
+
+    /// The key is known of a terminal that isn't recognised yet, but no repeat of it: it would be lost.
+    #[test]
+    fn a_terminal_that_is_replaced_before_it_was_recognised_loses_nothing() {
+        check(&[
+            (1, 20, Some(100), 100, NEWER),
+            (0, 1, Some(200), 200, Verdict::Late),
+            (0, 2, Some(220), 220, Verdict::Late),
+            (0, 1, Some(200), 225, Verdict::Repeat),
+            (0, 1, Some(230), 230, RESET),
+            (0, 2, Some(235), 235, NEWER),
+            (0, 1, Some(230), 236, Verdict::Repeat),
         ]);
     }
 
