@@ -170,6 +170,8 @@ impl Lift {
         if self.outage_until < now && faults.draw(&mut self.dice, Fault::DeviceOutage, 12) {
             self.outage_until = now + self.dice.between(5_000, 240_000);
         }
+        // A repeat is a known frame of the same generation: what comes of a terminal after the next one was recognised is
+        // no longer known, since only one generation is remembered, and may rightly be judged again. So nothing is under way.
         if self.nature != Nature::Wild || !quiet {
             return;
         }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use vigil::journal::{Entry, JournalReader, codec};
 use vigil::model::alert::{Alert, AlertEvent, AlertState};
-use vigil::model::frame::Reported;
-use vigil::model::ids::AlertId;
+use vigil::model::frame::{FrameKey, Reported};
+use vigil::model::ids::{AlertId, DeviceCode};
 use vigil::model::record::{Kind, Link, Record};
-use vigil::model::row::{Effects, Row};
+use vigil::model::row::{Effects, Order, Row};
 use vigil::model::time::{Elapsed, Wall};
 
 use crate::disk::Poisoned;
@@ -56,6 +56,8 @@ pub(crate) struct Model {
     uids: HashMap<(Box<str>, Vec<u8>), u64>,
     /// How many frames were published, and which of them were judged.
     judged: Vec<bool>,
+    /// The frames that were judged, by device and generation; but for those that are too old to be known.
+    identities: BTreeSet<(DeviceCode, u32, FrameKey)>,
     pub(crate) inbox: Vec<Taken>,
     pub(crate) outbox: Vec<Told>,
     /// Where the effects of a record stand.
@@ -206,9 +208,14 @@ impl Model {
         Ok(())
     }
 
-    /// P2: a frame is judged once.
+    /// P2: a frame is judged once, whoever sent it, unless it is too old to be known; those that weren't mangled, however
+    /// old.
     fn take_row(&mut self, row: &Row, cause: u64) -> Result<(), String> {
         let Row::Frame(row) = row else { return Ok(()) };
+        let identity = (row.device, row.generation, row.frame.key);
+        if row.order != Order::VeryLate && !self.identities.insert(identity) {
+            return Err(format!("P2: {identity:?} was judged twice, now at {cause}"));
+        }
         let Some(What::Report(Some(uid))) = self.inbox.get(cause as usize).map(|taken| &taken.what) else {
             return Err(format!("P2: the record at {cause} led to a frame and is no report"));
         };
