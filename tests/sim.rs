@@ -48,7 +48,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use faults::{Canary, Fault};
 use world::World;
 
-const SEEDS: u64 = 250;
+const SEEDS: u64 = 1_000;
 const STEPS: u64 = 2_000;
 /// The dear checks are made so often.
 const CHECK_EVERY: u64 = 250;
