@@ -93,7 +93,7 @@ pub(crate) struct Lift {
     clock_ms: i64,
     /// A terminal is told from the one before it by its clock, so that must have been right.
     clock_was_wrong: bool,
-    /// Since it was replaced, or began. One that is replaced before it is recognised can't be told from the next.
+    /// Since it was replaced, or began.
     frames: u64,
     phase: Phase,
     /// Nothing leaves before.
@@ -175,13 +175,14 @@ impl Lift {
         if self.nature != Nature::Wild || !quiet {
             return;
         }
+        // Until a terminal is told from the one before it, its clock must be right and it must not be replaced again.
+        if self.frames < RECOGNISED_AFTER {
+            return;
+        }
         if faults.draw(&mut self.dice, Fault::DeviceClockWrong, 15) {
             self.clock_ms = *self.dice.pick(&[0, 0, -40_000, 30_000, 7_200_000, -3_600_000, -800_000_000]);
             self.clock_was_wrong = true;
-        } else if !self.clock_was_wrong
-            && self.frames >= RECOGNISED_AFTER
-            && faults.draw(&mut self.dice, Fault::TerminalReplaced, 25)
-        {
+        } else if !self.clock_was_wrong && faults.draw(&mut self.dice, Fault::TerminalReplaced, 40) {
             (self.boot, self.seq, self.frames) = (0, 0, 0);
         }
     }

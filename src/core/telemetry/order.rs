@@ -160,7 +160,7 @@ impl Order {
             }
             run => {
                 // Frames of a new terminal may come out of order: what was taken of it stays known.
-                let known = run.take().filter(|_| later);
+                let known = run.take().filter(|run| later && run.all_claimed_later);
                 let fresh = Run {
                     count: 1,
                     last: key,
@@ -410,6 +410,20 @@ mod tests {
             (9, 1, Some(10), 200, very),
             (9, 2, Some(20), 210, very),
             (9, 3, Some(30), 220, very),
+        ]);
+    }
+
+    /// It would stand for the newest of the new one, whose frames would then be out of order, and judged twice.
+    #[test]
+    fn a_late_frame_of_the_old_terminal_is_none_of_the_new_one() {
+        check(&[
+            (0, 20, Some(100), 100, NEWER),
+            (0, 13, Some(80), 110, Verdict::Late),
+            (0, 1, Some(111), 111, Verdict::Late),
+            (0, 2, Some(117), 117, Verdict::Late),
+            (0, 3, Some(121), 121, RESET),
+            (0, 4, Some(128), 128, NEWER),
+            (0, 3, Some(121), 170, Verdict::Repeat),
         ]);
     }
 
