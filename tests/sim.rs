@@ -49,6 +49,8 @@ use faults::{Canary, Fault};
 use world::World;
 
 const SEEDS: u64 = 1_000;
+/// In so many, each kind of fault is drawn.
+const SEEDS_FOR_ALL_FAULTS: u64 = 250;
 const STEPS: u64 = 2_000;
 /// The dear checks are made so often.
 const CHECK_EVERY: u64 = 250;
@@ -145,7 +147,7 @@ fn many_seeds() {
     for (fault, drawn) in Fault::ALL.iter().zip(&drawn) {
         println!("{drawn:>9}  {fault:?}");
     }
-    if seeds >= SEEDS {
+    if seeds >= SEEDS_FOR_ALL_FAULTS {
         let missing: Vec<_> =
             Fault::ALL.iter().zip(&drawn).filter(|(_, drawn)| **drawn == 0).map(|(fault, _)| fault).collect();
         assert!(missing.is_empty(), "never drawn: {missing:?}");
