@@ -67,6 +67,8 @@ pub(crate) struct Model {
     told: Vec<ToldAs>,
     /// The frames that were judged, by device and generation; but for those that are too old to be known.
     identities: BTreeSet<(DeviceCode, u32, FrameKey)>,
+    /// When those markers were sent that came back through the broker.
+    pub(crate) markers: BTreeSet<Elapsed>,
     pub(crate) inbox: Vec<Taken>,
     pub(crate) outbox: Vec<Told>,
     /// Where the effects of a record stand.
@@ -175,6 +177,11 @@ impl Model {
                     Kind::Policy(_) => What::Policy,
                     _ => What::Other,
                 };
+                if let What::Link(Link::Heard { sent }) = &what
+                    && !self.markers.contains(sent)
+                {
+                    return Err(format!("P5: the marker sent at {sent:?} counts as heard and never came back"));
+                }
                 if self.inbox.last().is_some_and(|last| last.elapsed > elapsed) {
                     return Err(format!("P7: elapsed time steps back at position {pos}"));
                 }
