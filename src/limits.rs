@@ -38,6 +38,9 @@ pub const JOURNAL_RESERVE_PERCENT: u64 = 5;
 /// The part of a journal that may hold what is only kept for its retention. Below what counts as filling up: a journal
 /// that is full of what nobody needs is in order.
 pub const JOURNAL_RETAINED_PERCENT: u64 = 33;
+/// A snapshot is due before its time when this part of the inbox was filled since the last one: what a restart needs
+/// reaches back over two of them, and must not be what fills the journal.
+pub const JOURNAL_SNAPSHOT_PERCENT: u64 = 16;
 /// Journals this full are a warning, this full are critical, and below this they are fine again.
 pub const JOURNAL_WARNING_PERCENT: u8 = 50;
 pub const JOURNAL_CRITICAL_PERCENT: u8 = 80;
@@ -242,6 +245,7 @@ pub const PUBLISH_WINDOW: u16 = 4_096;
 /// False alerts that a score names one by one; further ones are counted.
 pub const SCORE_FALSE_NAMED: usize = 1_000;
 
+const _: () = assert!(2 * JOURNAL_SNAPSHOT_PERCENT <= JOURNAL_RETAINED_PERCENT);
 const _: () = assert!(JOURNAL_RETAINED_PERCENT < JOURNAL_FINE_PERCENT as u64);
 const _: () = assert!(JOURNAL_FINE_PERCENT < JOURNAL_WARNING_PERCENT);
 const _: () = assert!(JOURNAL_WARNING_PERCENT < JOURNAL_CRITICAL_PERCENT);

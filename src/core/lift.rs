@@ -357,13 +357,17 @@ impl Lift {
             return;
         }
         let footing = self.footing_by_clock(cx);
-        // What a backlog still holds is judged at its own time, so the lift isn't brought to the present before.
-        if footing == Footing::Sound {
-            let now = cx.books.now.elapsed;
-            self.fire_until(cx, now, footing);
-            self.judged = self.judged.max(now);
+        if footing != Footing::Sound {
+            self.judge(cx, ALL, None, footing);
+            return;
         }
+        let now = cx.books.now.elapsed;
+        self.fire_until(cx, now, footing);
+        // What begins by this begins now, but the lift isn't brought to the present: a frame that its terminal still
+        // keeps back is to be judged at its own time.
+        let judged = std::mem::replace(&mut self.judged, now);
         self.judge(cx, ALL, None, footing);
+        self.judged = judged;
     }
 
     /// Fires what falls due up to a judged time, moment by moment.

@@ -86,7 +86,9 @@ pub struct Driver {
 /// What the driver remembers from one round to the next.
 struct Rounds {
     housekept_at: Elapsed,
+    /// When the last snapshot was begun, and of which position.
     snapshot_at: Elapsed,
+    snapshot_from: u64,
     /// Positions of the two newest snapshots.
     snapshots: [Option<u64>; 2],
     writing: Option<Receiver<Option<SnapshotInfo>>>,
@@ -167,7 +169,8 @@ impl Driver {
             self.release(released, wall);
         }
         self.collect_snapshot(rounds, wall);
-        if elapsed - rounds.snapshot_at >= self.options.snapshot_every_ms && rounds.writing.is_none() {
+        let is_time = elapsed - rounds.snapshot_at >= self.options.snapshot_every_ms;
+        if rounds.writing.is_none() && (is_time || self.needs_snapshot(rounds.snapshot_from)) {
             self.begin_snapshot(rounds, elapsed, wall)?;
         }
         self.trim(rounds, wall)
@@ -180,9 +183,13 @@ impl Driver {
         self.durable.send_if_modified(|durable| std::mem::replace(&mut durable.withheld, withheld) != withheld);
     }
 
+    fn needs_snapshot(&self, from: u64) -> bool {
+        snapshot_is_needed(&self.spine.inbox().segments(), from, self.options.quotas.inbox_bytes)
+    }
+
     fn begin_snapshot(&mut self, rounds: &mut Rounds, elapsed: Elapsed, wall: Wall) -> Result<(), SpineError> {
         let Some(image) = self.spine.freeze()? else { return Ok(()) };
-        rounds.snapshot_at = elapsed;
+        (rounds.snapshot_at, rounds.snapshot_from) = (elapsed, image.inbox.position);
         let (done, writing) = channel();
         let snapshots = Arc::clone(&self.snapshots);
         rounds.writing = Some(writing);
@@ -296,6 +303,7 @@ impl Rounds {
         Self {
             housekept_at: elapsed,
             snapshot_at,
+            snapshot_from: newest.map_or(0, |info| info.pos),
             snapshots: [newest.map(|info| info.pos), older.map(|info| info.pos)],
             writing: None,
             health: Health::default(),
@@ -347,6 +355,14 @@ pub(crate) fn write(snapshots: &SnapshotDir, image: Image, wall: Wall) -> Option
     }
 }
 
+/// Whether so much was written since the snapshot of position `from` that another one can't wait for its time: without
+/// it the inbox can't be trimmed, and would withhold reports although nothing is wrong.
+pub fn snapshot_is_needed(segments: &[SegmentInfo], from: u64, quota_bytes: u64) -> bool {
+    let since = segments.iter().filter(|segment| segment.first >= from);
+    let bytes: u64 = since.map(|segment| segment.bytes).sum();
+    bytes >= quota_bytes / 100 * limits::JOURNAL_SNAPSHOT_PERCENT
+}
+
 /// The position to keep a journal from: what is still needed, what is younger than its retention, and, of the rest,
 /// what a third of the quota has room for. Retention yields before anybody has to be told that a journal fills up.
 pub fn keep_from(segments: &[SegmentInfo], needed_from: u64, retention_ms: i64, quota_bytes: u64, now: Wall) -> u64 {
@@ -367,15 +383,32 @@ pub fn keep_from(segments: &[SegmentInfo], needed_from: u64, retention_ms: i64, 
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_journal_is_kept_as_long_as_needed_then_as_long_as_wanted_then_as_long_as_there_is_room() {
+    fn segments() -> Vec<SegmentInfo> {
         let segment = |n: u64| SegmentInfo {
             first: n * 10,
             next: n * 10 + 10,
             bytes: 100,
             closed_at: Some(Wall(n as i64 * 1_000)),
         };
-        let segments: Vec<_> = (0..5).map(segment).collect();
+        (0..5).map(segment).collect()
+    }
+
+    #[test]
+    fn a_snapshot_doesnt_wait_for_its_time_when_the_inbox_fills_up_since_the_last_one() {
+        let check = |from, quota_bytes, expected| {
+            assert_eq!(snapshot_is_needed(&segments(), from, quota_bytes), expected, "{from} {quota_bytes}");
+        };
+        check(0, 3_000, true);
+        check(0, 3_200, false);
+        // What lies before the snapshot, and the segment in whose midst it stands, don't count.
+        check(20, 1_800, true);
+        check(21, 1_800, false);
+        check(50, 1_000, false);
+    }
+
+    #[test]
+    fn a_journal_is_kept_as_long_as_needed_then_as_long_as_wanted_then_as_long_as_there_is_room() {
+        let segments = segments();
         let check = |needed, retention_ms, quota, expected| {
             assert_eq!(
                 keep_from(&segments, needed, retention_ms, quota, Wall(5_000)),

@@ -140,6 +140,35 @@ fn a_policy_in_the_middle_of_a_backlog_doesnt_judge_it_as_the_present() {
     );
 }
 
+/// The terminal keeps back what it saw from the first minute on; nobody knows of it when the rules are reloaded.
+#[test]
+fn a_policy_doesnt_overtake_what_a_terminal_still_keeps_back() {
+    const LATE: &str = "
+        170s   frame A stuck claimed=70s
+        171s   frame A door=open claimed=143s
+        171s   expect opened A trapped-out-of-zone possible catching-up at=100s delayed
+        173s   expect cleared A trapped-out-of-zone condition-ended at=148s delayed
+        200s   end";
+    let mut script = check("0s frame A idle \n 60s frame A idle \n 150s end");
+    reload(&mut script, edited("elevator.toml", |text| text.replace("for = \"120s\"", "for = \"90s\"")));
+    script.play(LATE);
+    // Nor does a rule that has changed itself.
+    let mut script = check("0s frame A idle \n 60s frame A idle \n 150s end");
+    let changed = edited("elevator.toml", |text| text.replace("for = \"30s\"", "for = \"40s\""));
+    reload(&mut script, changed);
+    script.play(&LATE.replace("at=100s", "at=110s"));
+    // A person who clears an alert has its lift looked at again, which doesn't overtake anything either.
+    let mut script = check(
+        "0s     frame A idle fault=41
+         0s     expect opened A power-lost
+         60s    frame A idle fault=41
+         150s   clear A/power-lost/1
+         150s   expect cleared A power-lost operator
+         150s   end",
+    );
+    script.play(LATE);
+}
+
 #[test]
 fn long_holds_go_on_through_silence() {
     let long = |of: &str| {

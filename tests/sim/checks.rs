@@ -1,17 +1,18 @@
 //! The dear checks: what stands in the core, on the board and in the store, beside what was told.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use futures_util::FutureExt as _;
 use vigil::model::actor::Actor;
 use vigil::model::alert::Alert;
-use vigil::model::frame::Reported;
 use vigil::model::ids::{AlertId, DeviceCode};
-use vigil::model::row::Row;
+use vigil::model::row::{FrameRow, Order, Row};
 use vigil::model::time::Wall;
 use vigil::pages::Filter;
 use vigil::store::{FrameCursor, FrameQuery, Store as _};
 
 use crate::faults::Fault;
-use crate::lifts::Nature;
+use crate::model::Told;
 use crate::world::{Check, World};
 
 const ALL: usize = 1_000_000;
@@ -52,28 +53,7 @@ impl World {
         let checkpoint = store.checkpoint().now_or_never().expect("it is in memory").map_err(|e| e.to_string())?;
         let stored_to = checkpoint.map_or(0, |checkpoint| checkpoint.position as usize);
         let told = &self.model.outbox[..stored_to.min(self.model.outbox.len())];
-        // Mangled frames may repeat a key that nobody remembers: those the store keeps once.
-        for lift in self.lifts.iter().filter(|lift| lift.nature != Nature::Chaotic) {
-            let code = DeviceCode::parse(&lift.code).expect("codes of the simulation are well formed");
-            let rows = told.iter().flat_map(|told| &told.effects.rows);
-            let mut expected: Vec<_> = rows
-                .filter_map(|row| match row {
-                    Row::Frame(row) if row.device == code => Some((row.frame.runs, row.frame.key)),
-                    _ => None,
-                })
-                .collect();
-            let mut found = self.stored_frames(code)?;
-            let order = |frame: &(Reported<u64>, vigil::model::frame::FrameKey)| (frame.1, frame.0.known().copied());
-            expected.sort_by_key(order);
-            found.sort_by_key(order);
-            if expected != found {
-                return Err(format!(
-                    "P4: of {code} the store has {} frames, and {} were told up to its checkpoint {stored_to}",
-                    found.len(),
-                    expected.len()
-                ));
-            }
-        }
+        self.check_frames(told)?;
         let expected = told.iter().map(|told| told.effects.events.len()).sum::<usize>();
         let mut seq = 0;
         while (seq as usize) < expected {
@@ -93,15 +73,44 @@ impl World {
         Ok(())
     }
 
-    fn stored_frames(&self, device: DeviceCode) -> Result<Vec<(Reported<u64>, vigil::model::frame::FrameKey)>, String> {
+    /// Each frame that was told, of those made up by mangled payloads too. Only one that is too old to be known may be
+    /// told twice; the store then keeps the first of the same key and claimed time.
+    fn check_frames(&self, told: &[Told]) -> Check {
+        let (mut expected, mut old) = (BTreeMap::<_, Vec<&FrameRow>>::new(), BTreeSet::new());
+        for row in told.iter().flat_map(|told| &told.effects.rows) {
+            let Row::Frame(row) = row else { continue };
+            if row.order != Order::VeryLate || old.insert((row.device, row.frame.key, row.frame.claimed_at)) {
+                expected.entry(row.device).or_default().push(row);
+            }
+        }
+        for (device, mut expected) in expected {
+            let mut found = self.stored_frames(device)?;
+            let order = |row: &FrameRow| {
+                let FrameRow { generation, frame, received_at, .. } = row;
+                (*generation, frame.key, row.order == Order::VeryLate, frame.claimed_at, *received_at)
+            };
+            expected.sort_by_key(|row| order(row));
+            found.sort_by_key(order);
+            if !expected.iter().copied().eq(&found) {
+                return Err(format!(
+                    "P4: of {device} the store has {} frames, and {} were told up to its checkpoint",
+                    found.len(),
+                    expected.len()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn stored_frames(&self, device: DeviceCode) -> Result<Vec<FrameRow>, String> {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let query = FrameQuery { device, from: Wall(i64::MIN), to: Wall::MAX, after, limit: ALL };
             let page = self.house.database.inner.frames(query).now_or_never().expect("it is in memory");
-            let page = page.map_err(|e| e.to_string())?;
+            let mut page = page.map_err(|e| e.to_string())?;
             let Some(last) = page.last() else { return Ok(found) };
             after = Some(FrameCursor::of(last));
-            found.extend(page.iter().map(|row| (row.frame.runs, row.frame.key)));
+            found.append(&mut page);
         }
     }
 

@@ -92,10 +92,9 @@ impl Asker {
     pub(crate) fn ask(
         &mut self,
         inputs: &Inputs,
-        elapsed: Elapsed,
+        (elapsed, today): (Elapsed, CivilDay),
         model: &Model,
         lifts: &[lifts::Lift],
-        today: CivilDay,
         dice: &mut Dice,
         faults: &mut Faults,
     ) {

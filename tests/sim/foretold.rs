@@ -23,6 +23,12 @@ const TOLERANCE_MS: i64 = 8_000;
 const SURELY_MS: i64 = 60_000;
 /// Heard of at once, but for what the network takes.
 const LIVE_MS: i64 = 4_000;
+/// A lift's lateness is measured against what was heard of it in ten minutes, in spans of two.
+const SPAN_MS: i64 = 120_000;
+/// After so many, nothing from before counts.
+const FORGOTTEN_AFTER: u32 = 6;
+/// Longer than anything is under way.
+const BEFORE_LEAP_MS: i64 = 700_000;
 const OFFLINE_AFTER_MS: i64 = 3 * 60_000;
 /// Told at once, when nothing holds anybody up.
 const PROMPT_MS: i64 = 1_500;
@@ -49,11 +55,13 @@ impl World {
     /// P5 and P6: who is shut in for long is told of once; who isn't, never; and no case clears before its end is heard.
     fn check_entrapments(&self, lift: &Lift) -> Result<u64, String> {
         let Some(arrivals) = self.arrivals(lift) else { return Ok(0) };
+        let doubts = self.doubts(lift);
+        let is_doubtful = |from, to| doubts.iter().any(|(began, ended)| *began <= to && *ended >= from);
         let mut lives = self.lives(lift);
-        lives.retain(|life| !self.is_doubtful(life.opened.0, life.opened.1));
+        lives.retain(|life| !is_doubtful(life.opened.0, life.opened.1));
         let mut lives = lives.into_iter().peekable();
         let mut foretold = 0;
-        let known_from = self.clock_known_from(lift);
+        let known_from = self.clock_known_from(lift, 0, 1);
         for episode in &lift.episodes {
             let ended = episode.ended.expect("every story has ended");
             let (first, last) = (arrivals[&episode.first_uid], arrivals[&episode.last_uid.expect("it has ended")]);
@@ -62,12 +70,7 @@ impl World {
             while let Some(life) = lives.next_if(|life| life.opened.0 <= told_until) {
                 of_it.push(life);
             }
-            // A reload brings every lift to the present; what a lift itself still kept back is then judged as of now.
-            let is_overtaken = |taken: &Taken| taken.what == What::Policy && (episode.began..last).contains(&taken.at);
-            if self.model.inbox.iter().any(is_overtaken)
-                || episode.began < known_from
-                || self.is_doubtful(episode.began, last.max(told_until))
-            {
+            if episode.began < known_from || is_doubtful(episode.began, last.max(told_until)) {
                 continue;
             }
             let about = format!("of {} from {} to {ended}, heard of from {first} to {last}", lift.code, episode.began);
@@ -135,25 +138,36 @@ impl World {
         Some(arrivals)
     }
 
-    /// From when on we can know how far the lift's clock is from ours: it was heard at once, and without a backlog before
-    /// it. Until then a slow clock can't be told from a backlog of its own.
-    fn clock_known_from(&self, lift: &Lift) -> i64 {
+    /// From when on we can know how far the lift's clock is from ours: in so many spans after `after` it was heard at
+    /// once, and without a backlog before it. Until then a slow clock can't be told from a backlog of its own.
+    fn clock_known_from(&self, lift: &Lift, after: i64, spans: u32) -> i64 {
         let (mut up_at, mut open) = (None, false);
+        let (mut heard, mut began) = (0, i64::MIN);
         for taken in &self.model.inbox {
             match taken.what {
                 What::Start | What::Link(Link::Down) => (up_at, open) = (None, false),
                 What::Link(Link::Up) => (up_at, open) = (Some(taken.elapsed), false),
                 What::Link(Link::Heard { sent }) => open |= up_at.is_some_and(|up_at| sent >= up_at),
-                What::Report(Some(uid)) if open && self.model.published[uid as usize].lift == Some(lift.ix) => {
-                    let said = &self.model.published[uid as usize].said;
-                    if said.as_ref().is_some_and(|(at, _)| taken.at - at < 1_000) {
-                        return taken.at;
+                What::Report(Some(uid)) if open && taken.at >= after && taken.at >= began.saturating_add(SPAN_MS) => {
+                    let published = &self.model.published[uid as usize];
+                    let is_prompt = published.said.as_ref().is_some_and(|(at, _)| taken.at - at < 1_000);
+                    if published.lift == Some(lift.ix) && is_prompt {
+                        (heard, began) = (heard + 1, taken.at);
+                        if heard == spans {
+                            return taken.at;
+                        }
                     }
                 }
                 _ => {}
             }
         }
         i64::MAX
+    }
+
+    /// Spans in which our clock can't be trusted to measure this lift's lateness.
+    fn doubts(&self, lift: &Lift) -> Vec<(i64, i64)> {
+        let doubt = |leap: &i64| (leap - BEFORE_LEAP_MS, self.clock_known_from(lift, *leap, FORGOTTEN_AFTER));
+        self.leaps.iter().map(doubt).collect()
     }
 
     fn lives(&self, lift: &Lift) -> Vec<Life<'_>> {
@@ -206,10 +220,6 @@ impl World {
         text
     }
 
-    fn is_doubtful(&self, from: i64, to: i64) -> bool {
-        self.doubts.iter().any(|(began, ended)| *began <= to && *ended >= from)
-    }
-
     /// P5: nobody is called silent for time in which we couldn't hear.
     fn check_silence(&self) -> Check {
         let mut offline = self
@@ -227,8 +237,10 @@ impl World {
             if heard_ms >= OFFLINE_AFTER_MS {
                 return Ok(());
             }
+            let at = self.model.inbox[*cause as usize].at;
+            let records = self.records(lift, at - OFFLINE_AFTER_MS, at);
             Err(format!(
-                "P5: {code} was called offline at position {cause} after {heard_ms} ms in which it could be heard"
+                "P5: {code} was called offline at position {cause} after {heard_ms} ms in which it could be heard{records}"
             ))
         })
     }
@@ -236,20 +248,28 @@ impl World {
     /// For how long we could have heard the lift since it was last heard: only what a marker that came back proves.
     fn heard_since_last(&self, cause: usize, lift: &Lift) -> i64 {
         let records = &self.model.inbox[..=cause];
-        // A repeat is nothing heard.
+        // A repeat is nothing heard, nor is what was passed over.
         let mut known = BTreeSet::new();
-        let is_news = |(_, taken): &(usize, &Taken)| match taken.what {
-            What::Report(Some(uid)) => self.model.published[uid as usize].lift == Some(lift.ix) && known.insert(uid),
+        let is_news = |(pos, taken): &(usize, &Taken)| match taken.what {
+            What::Report(Some(uid)) => {
+                self.model.published[uid as usize].lift == Some(lift.ix)
+                    && !self.house.poisoned.contains(*pos as u64)
+                    && known.insert(uid)
+            }
             _ => false,
         };
         let Some((last, _)) = records.iter().enumerate().filter(is_news).last() else { return 0 };
-        let since = records[last].elapsed;
+        let mut since = records[last].elapsed;
         let (mut up_at, mut proven, mut heard_ms) = (None, None, 0);
-        for taken in records {
+        for (pos, taken) in records.iter().enumerate() {
             match taken.what {
                 What::Start | What::Link(Link::Down) => (up_at, proven) = (None, None),
                 What::Link(Link::Up) => (up_at, proven) = (Some(taken.elapsed), None),
                 What::Link(Link::Heard { sent }) if up_at.is_some_and(|up_at| sent >= up_at) => {
+                    if pos > last && proven.is_none() {
+                        // What comes in before the first marker was sent before it.
+                        since = since.min(sent);
+                    }
                     let from: Elapsed = proven.unwrap_or(sent);
                     heard_ms += (sent - from.max(since)).max(0);
                     proven = Some(sent.max(from));

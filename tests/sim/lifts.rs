@@ -35,6 +35,8 @@ pub(crate) struct Published {
     pub(crate) rejects: usize,
     /// What its last frame says, and when it was seen: for whoever looks for the cause of a failure.
     pub(crate) said: Option<(i64, Said)>,
+    /// (boot, seq) of its good frames and the time they claim, for the same.
+    pub(crate) keys: Vec<(u32, u64, i64)>,
 }
 
 /// A report on its way to the broker.
@@ -75,6 +77,9 @@ enum Phase {
     },
 }
 
+/// Enough frames for a terminal to be told from the one before it, though some are lost and others late.
+const RECOGNISED_AFTER: u64 = 20;
+
 pub(crate) struct Lift {
     pub(crate) ix: usize,
     pub(crate) code: String,
@@ -88,6 +93,8 @@ pub(crate) struct Lift {
     clock_ms: i64,
     /// A terminal is told from the one before it by its clock, so that must have been right.
     clock_was_wrong: bool,
+    /// Since it was replaced, or began.
+    frames: u64,
     phase: Phase,
     /// Nothing leaves before.
     outage_until: i64,
@@ -110,6 +117,7 @@ impl Lift {
             seq: 0,
             clock_ms: if nature == Nature::Orderly { clock_ms / 2 } else { clock_ms },
             clock_was_wrong: false,
+            frames: 0,
             phase: Phase::Calm { until: dice.between(30_000, 200_000) },
             outage_until: 0,
             last_arrival: 0,
@@ -134,6 +142,7 @@ impl Lift {
         let frames = if self.dice.chance(100) { self.dice.between(2, 4) as u64 } else { 1 };
         let (mut encoded, mut published) = (Vec::new(), Published { lift: Some(self.ix), ..Published::default() });
         for n in 0..frames {
+            self.frames += 1;
             self.seq += 1 + u64::from(self.nature == Nature::Wild && self.dice.chance(50));
             // Frames of one report are the last moments before it is sent; only the last one brings news.
             let is_last = n + 1 == frames;
@@ -141,6 +150,7 @@ impl Lift {
             let claimed = epoch + now - (frames - 1 - n) as i64 + self.clock_ms;
             encoded.push(self.encode(&said, mark + n, claimed));
             published.marks.push(mark + n);
+            published.keys.push((self.boot, self.seq, claimed - epoch));
             published.said = Some((now, said));
         }
         let (low, high) = self.every_ms;
@@ -160,16 +170,20 @@ impl Lift {
         if self.outage_until < now && faults.draw(&mut self.dice, Fault::DeviceOutage, 12) {
             self.outage_until = now + self.dice.between(5_000, 240_000);
         }
+        // A repeat is a known frame of the same generation: what comes of a terminal after the next one was recognised is
+        // no longer known, since only one generation is remembered, and may rightly be judged again. So nothing is under way.
         if self.nature != Nature::Wild || !quiet {
+            return;
+        }
+        // Until a terminal is told from the one before it, its clock must be right and it must not be replaced again.
+        if self.frames < RECOGNISED_AFTER {
             return;
         }
         if faults.draw(&mut self.dice, Fault::DeviceClockWrong, 15) {
             self.clock_ms = *self.dice.pick(&[0, 0, -40_000, 30_000, 7_200_000, -3_600_000, -800_000_000]);
             self.clock_was_wrong = true;
-        } else if !self.clock_was_wrong && faults.draw(&mut self.dice, Fault::TerminalReplaced, 25) {
-            (self.boot, self.seq) = (0, 0);
-            // Its first frames can't always be told from the old terminal's: nothing is expected of it any more.
-            self.nature = Nature::Chaotic;
+        } else if !self.clock_was_wrong && faults.draw(&mut self.dice, Fault::TerminalReplaced, 40) {
+            (self.boot, self.seq, self.frames) = (0, 0, 0);
         }
     }
 

@@ -2,13 +2,14 @@
 //! sent, and nothing of how the core works.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 
 use vigil::journal::{Entry, JournalReader, codec};
 use vigil::model::alert::{Alert, AlertEvent, AlertState};
-use vigil::model::frame::Reported;
-use vigil::model::ids::AlertId;
+use vigil::model::frame::{FrameKey, Reported};
+use vigil::model::ids::{AlertId, DeviceCode};
 use vigil::model::record::{Kind, Link, Record};
-use vigil::model::row::{Effects, Row};
+use vigil::model::row::{Effects, Order, Row};
 use vigil::model::time::{Elapsed, Wall};
 
 use crate::disk::Poisoned;
@@ -49,13 +50,25 @@ pub(crate) struct Told {
     pub(crate) effects: Effects,
 }
 
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum ToldAs {
+    Nothing,
+    VeryLate,
+    Judged,
+}
+
 #[derive(Default)]
 pub(crate) struct Model {
     pub(crate) published: Vec<Published>,
     /// By topic and payload; only looked up.
     uids: HashMap<(Box<str>, Vec<u8>), u64>,
-    /// How many frames were published, and which of them were judged.
-    judged: Vec<bool>,
+    /// Of every frame that was published.
+    told: Vec<ToldAs>,
+    /// The frames that were judged, by device and generation; but for those that are too old to be known.
+    identities: BTreeSet<(DeviceCode, u32, FrameKey)>,
+    /// When those markers were sent that came back through the broker.
+    pub(crate) markers: BTreeSet<Elapsed>,
     pub(crate) inbox: Vec<Taken>,
     pub(crate) outbox: Vec<Told>,
     /// Where the effects of a record stand.
@@ -72,15 +85,15 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Whether a frame of this lift was judged.
+    /// Whether a frame of this lift was told.
     pub(crate) fn spoke(&self, lift: usize) -> bool {
         let of_it = |published: &&Published| published.lift == Some(lift);
-        let is_judged = |mark: &u64| self.judged[*mark as usize];
-        self.published.iter().filter(of_it).any(|published| published.marks.iter().any(is_judged))
+        let is_told = |mark: &u64| self.told[*mark as usize] > ToldAs::Nothing;
+        self.published.iter().filter(of_it).any(|published| published.marks.iter().any(is_told))
     }
 
     pub(crate) fn frames(&self) -> u64 {
-        self.judged.len() as u64
+        self.told.len() as u64
     }
 
     /// Notes what is published, and gives it its uid. What is mangled beyond recognition shares one with its like.
@@ -88,7 +101,7 @@ impl Model {
         let next = self.published.len() as u64;
         let uid = *self.uids.entry((topic.into(), payload.to_vec())).or_insert(next);
         if uid == next {
-            self.judged.resize(self.judged.len() + published.marks.len(), false);
+            self.told.resize(self.told.len() + published.marks.len(), ToldAs::Nothing);
             self.published.push(published);
         }
         uid
@@ -164,6 +177,11 @@ impl Model {
                     Kind::Policy(_) => What::Policy,
                     _ => What::Other,
                 };
+                if let What::Link(Link::Heard { sent }) = &what
+                    && !self.markers.contains(sent)
+                {
+                    return Err(format!("P5: the marker sent at {sent:?} counts as heard and never came back"));
+                }
                 if self.inbox.last().is_some_and(|last| last.elapsed > elapsed) {
                     return Err(format!("P7: elapsed time steps back at position {pos}"));
                 }
@@ -206,9 +224,14 @@ impl Model {
         Ok(())
     }
 
-    /// P2: a frame is judged once.
+    /// P2: a frame is judged once, whoever sent it, unless it is too old to be known; those that weren't mangled, however
+    /// old.
     fn take_row(&mut self, row: &Row, cause: u64) -> Result<(), String> {
         let Row::Frame(row) = row else { return Ok(()) };
+        let identity = (row.device, row.generation, row.frame.key);
+        if row.order != Order::VeryLate && !self.identities.insert(identity) {
+            return Err(format!("P2: {identity:?} was judged twice, now at {cause}"));
+        }
         let Some(What::Report(Some(uid))) = self.inbox.get(cause as usize).map(|taken| &taken.what) else {
             return Err(format!("P2: the record at {cause} led to a frame and is no report"));
         };
@@ -220,11 +243,31 @@ impl Model {
         if !published.marks.contains(&mark) {
             return Err(format!("P2: frame {mark} came out of report {uid}, which doesn't hold it"));
         }
-        if std::mem::replace(&mut self.judged[mark as usize], true) {
-            let key = row.frame.key;
-            return Err(format!("P2: frame {mark} of {} ({key:?}) was judged twice, now at {cause}", row.device));
+        // One that is too old to be known is told and kept, and judged never: that may happen again.
+        let told = &mut self.told[mark as usize];
+        if row.order == Order::VeryLate {
+            *told = (*told).max(ToldAs::VeryLate);
+        } else if std::mem::replace(told, ToldAs::Judged) == ToldAs::Judged {
+            let (device, key, order) = (row.device, row.frame.key, row.order);
+            let frames = self.frames_of(published);
+            return Err(format!(
+                "P2: frame {mark} of {device} ({key:?}, {order:?}) was judged twice, at {cause}{frames}"
+            ));
         }
         Ok(())
+    }
+
+    /// What was taken of its lift, for whoever looks for the cause.
+    fn frames_of(&self, published: &Published) -> String {
+        let mut text = String::new();
+        for (pos, taken) in self.inbox.iter().enumerate() {
+            let What::Report(Some(uid)) = taken.what else { continue };
+            let other = &self.published[uid as usize];
+            if other.lift == published.lift {
+                let _infallible = write!(text, "\n  {pos} at {}: {:?} {:?}", taken.at, other.marks, other.keys);
+            }
+        }
+        text
     }
 
     /// P3: events have numbers without a gap. P6: those that tell of the past say so.
@@ -260,18 +303,13 @@ impl Model {
                 continue;
             }
             let published = &self.published[uid as usize];
-            if let Some(missing) =
-                published.marks.iter().find(|mark| published.lift.is_some() && !self.judged[**mark as usize])
+            if let Some(missing) = published
+                .marks
+                .iter()
+                .find(|mark| published.lift.is_some() && self.told[**mark as usize] == ToldAs::Nothing)
             {
-                let of_it = self.inbox.iter().enumerate().filter_map(|(pos, taken)| match taken.what {
-                    What::Report(Some(uid)) => Some((pos, taken.at, &self.published[uid as usize])),
-                    _ => None,
-                });
-                let of_it: Vec<String> = of_it
-                    .filter(|(.., other)| other.lift == published.lift)
-                    .map(|(pos, at, other)| format!("\n  {pos} at {at}: {:?}", other.said))
-                    .collect();
-                return Err(format!("P2: frame {missing} of report {uid} at {pos} was not judged{}", of_it.concat()));
+                let frames = self.frames_of(published);
+                return Err(format!("P2: frame {missing} of report {uid} at {pos} was not judged{frames}"));
             }
             self.check_rejects(pos, uid)?;
         }

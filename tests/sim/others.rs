@@ -18,9 +18,9 @@ impl World {
     pub(crate) fn ask(&mut self) -> Check {
         let today = self.today();
         let Some(process) = &self.process else { return Ok(()) };
-        let elapsed = process.elapsed(self.now);
+        let now = (process.elapsed(self.now), today);
         let (model, lifts) = (&self.model, &self.lifts);
-        self.asker.ask(&process.inputs, elapsed, model, lifts, today, &mut self.dice, &mut self.faults);
+        self.asker.ask(&process.inputs, now, model, lifts, &mut self.dice, &mut self.faults);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use vigil::model::alert::Cursor;
 use vigil::model::record::{Health, Kind, PolicyText};
 use vigil::model::time::{Elapsed, Wall};
 use vigil::pages::Board;
-use vigil::spine::driver::{Vitals, differs, keep_from};
+use vigil::spine::driver::{Vitals, differs, keep_from, snapshot_is_needed};
 use vigil::spine::input::{Durable, Input, Inputs};
 use vigil::spine::recover::{Parts, RecoverError};
 use vigil::spine::{Quotas, Released, Spine, SpineError};
@@ -71,6 +71,7 @@ pub(crate) struct Process {
     /// A snapshot that another thread is writing, and when that is done.
     pub(crate) writing: Option<(i64, SnapshotFile)>,
     snapshot_at: i64,
+    snapshot_from: u64,
     health: Health,
     /// Elapsed time at its start, and when that was.
     began: (Elapsed, i64),
@@ -171,6 +172,7 @@ impl House {
             housekept_at: now,
             writing: None,
             snapshot_at: now,
+            snapshot_from: self.snapshots.last().map_or(0, |snapshot| snapshot.pos),
             health: Health::default(),
             began: (elapsed, now),
             spine,
@@ -225,12 +227,15 @@ impl Process {
         self.durable.withheld = self.spine.is_withheld();
     }
 
-    pub(crate) fn begin_snapshot(&mut self, now: i64, every_ms: i64, takes_ms: i64) -> Result<(), SpineError> {
-        if now - self.snapshot_at < every_ms || self.writing.is_some() {
+    pub(crate) fn begin_snapshot(&mut self, now: i64, settings: &Settings, takes_ms: i64) -> Result<(), SpineError> {
+        let is_time = now - self.snapshot_at >= settings.snapshot_every_ms;
+        let is_needed =
+            || snapshot_is_needed(&self.spine.inbox().segments(), self.snapshot_from, settings.quotas.inbox_bytes);
+        if self.writing.is_some() || !(is_time || is_needed()) {
             return Ok(());
         }
         let Some(image) = self.spine.freeze()? else { return Ok(()) };
-        self.snapshot_at = now;
+        (self.snapshot_at, self.snapshot_from) = (now, image.inbox.position);
         let file = SnapshotFile { pos: image.inbox.position, content: image.encode().into(), damaged: false };
         self.writing = Some((now + takes_ms, file));
         Ok(())

@@ -197,9 +197,9 @@ impl World {
             self.run(|process, elapsed, wall| process.spine.enter(health, elapsed, wall))?;
         }
         let takes_ms = self.dice.between(0, 5_000);
-        let every_ms = self.house.settings.snapshot_every_ms;
+        let settings = self.house.settings;
         let Some(process) = &mut self.process else { return Ok(()) };
-        let kept = process.begin_snapshot(now, every_ms, takes_ms).and_then(|()| process.trim(&self.house, wall));
+        let kept = process.begin_snapshot(now, &settings, takes_ms).and_then(|()| process.trim(&self.house, wall));
         match kept {
             Ok(()) => Ok(()),
             Err(SpineError::Journal(error)) => self.fail(&error),

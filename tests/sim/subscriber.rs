@@ -106,7 +106,13 @@ impl Subscriber {
         let arrival = match session.parked.take() {
             Some(arrival) => arrival,
             None => match around.broker.deliver() {
-                Some((packet, message)) => session.arrival(packet, message),
+                Some((packet, message)) => {
+                    let arrival = session.arrival(packet, message);
+                    if let Some(Input::Link(Link::Heard { sent })) = arrival.input {
+                        around.model.markers.insert(sent);
+                    }
+                    arrival
+                }
                 None => return false,
             },
         };

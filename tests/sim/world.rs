@@ -60,8 +60,8 @@ pub(crate) struct World {
     pub(crate) store_away_until: i64,
     /// Spans in which nobody looked at the clock.
     pub(crate) interruptions: Vec<(i64, i64)>,
-    /// Spans in which our clock can't be trusted to measure lateness.
-    pub(crate) doubts: Vec<(i64, i64)>,
+    /// When elapsed time leapt, or lost some.
+    pub(crate) leaps: Vec<i64>,
     pub(crate) trace: Trace,
     pub(crate) last: VecDeque<String>,
 }
@@ -105,7 +105,7 @@ impl World {
             transit: BTreeMap::new(),
             orphans: Vec::new(),
             interruptions: Vec::new(),
-            doubts: Vec::new(),
+            leaps: Vec::new(),
             last: VecDeque::new(),
             trace: Trace::default(),
             process: None,

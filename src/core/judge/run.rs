@@ -257,7 +257,8 @@ impl Open {
             // What was seen so far counts; the rest waits until it is known again.
             Tri::Unknown => {
                 if let Some(since) = self.clear_since.take() {
-                    self.clear_done_ms += inputs.at - since;
+                    // It may have begun with a new policy, and the frame at hand be from before that.
+                    self.clear_done_ms += (inputs.at - since).max(0);
                 }
                 None
             }

@@ -102,8 +102,7 @@ impl Order {
         let claimed_later = matches!((claimed, self.claimed), (Some(this), Some(newest)) if this > newest);
         let verdict = mark(newest, &mut self.earlier, key);
         let opens = match verdict {
-            // Known of the terminal before, or of the one that isn't known yet to be another?
-            Verdict::Repeat => claimed_later && !self.run.as_mut().is_some_and(|run| run.knows(key)),
+            Verdict::Repeat => claimed_later && self.is_of_another(key, claimed),
             _ => self.run_opens(key, claimed, claimed_later, now, keep_alive_ms),
         };
         if !opens {
@@ -117,6 +116,21 @@ impl Order {
             (self.newest, self.earlier, self.claimed) = (Some(run.newest), run.earlier, run.claimed.max(claimed));
         }
         Verdict::Newer { new_generation: true }
+    }
+
+    /// Whether a known frame that was claimed later than the newest accepted one is of another terminal, and not a repeat
+    /// of the one that isn't known yet to be another.
+    fn is_of_another(&mut self, key: FrameKey, claimed: Option<Wall>) -> bool {
+        let Some(run) = &mut self.run else { return true };
+        if !run.knows(key) {
+            return true;
+        }
+        let is_repeat = claimed <= run.claimed;
+        if !is_repeat {
+            // Replaced once more: nothing of the run is its.
+            self.run = None;
+        }
+        !is_repeat
     }
 
     fn accept_first(&mut self, key: FrameKey, claimed: Option<Wall>) {
@@ -146,7 +160,7 @@ impl Order {
             }
             run => {
                 // Frames of a new terminal may come out of order: what was taken of it stays known.
-                let known = run.take().filter(|_| later);
+                let known = run.take().filter(|run| later && run.all_claimed_later);
                 let fresh = Run {
                     count: 1,
                     last: key,
@@ -396,6 +410,34 @@ mod tests {
             (9, 1, Some(10), 200, very),
             (9, 2, Some(20), 210, very),
             (9, 3, Some(30), 220, very),
+        ]);
+    }
+
+    /// It would stand for the newest of the new one, whose frames would then be out of order, and judged twice.
+    #[test]
+    fn a_late_frame_of_the_old_terminal_is_none_of_the_new_one() {
+        check(&[
+            (0, 20, Some(100), 100, NEWER),
+            (0, 13, Some(80), 110, Verdict::Late),
+            (0, 1, Some(111), 111, Verdict::Late),
+            (0, 2, Some(117), 117, Verdict::Late),
+            (0, 3, Some(121), 121, RESET),
+            (0, 4, Some(128), 128, NEWER),
+            (0, 3, Some(121), 170, Verdict::Repeat),
+        ]);
+    }
+
+    /// The key is known of a terminal that isn't recognised yet, but no repeat of it: it would be lost.
+    #[test]
+    fn a_terminal_that_is_replaced_before_it_was_recognised_loses_nothing() {
+        check(&[
+            (1, 20, Some(100), 100, NEWER),
+            (0, 1, Some(200), 200, Verdict::Late),
+            (0, 2, Some(220), 220, Verdict::Late),
+            (0, 1, Some(200), 225, Verdict::Repeat),
+            (0, 1, Some(230), 230, RESET),
+            (0, 2, Some(235), 235, NEWER),
+            (0, 1, Some(230), 236, Verdict::Repeat),
         ]);
     }
 
