@@ -64,10 +64,11 @@ impl Cylinder {
             let rule = policy.set.rule(*ix);
             let number = policy.number(*ix);
             let facts = CylinderFacts { cylinder: self, policy, scan, today };
-            let inputs = judge::inputs(rule, &facts, at, false, Footing::Sound);
-            if !inputs.when.is_true() && judge::find(&self.runs, number).is_none() {
+            let when = rule.when.eval(&facts);
+            if !when.is_true() && judge::find(&self.runs, number).is_none() {
                 continue;
             }
+            let inputs = judge::inputs(rule, when, &facts, at, false, Footing::Sound);
             let evidence_of = |of_clear| judge::evidence(rule, &facts, of_clear);
             let evidence = (evidence_of(false), evidence_of(true));
             let who = self.who(site);

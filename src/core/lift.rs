@@ -209,8 +209,9 @@ impl Lift {
     pub fn judge(&mut self, cx: &mut Context<'_>, changed: Reads, frame: Option<&Frame>, footing: Footing) {
         let mut changed = changed;
         let policy = cx.policy;
+        let is_silent = self.is_silent(cx);
         for ix in policy.lift_rules() {
-            if policy.reads(*ix).touches(changed) && self.judge_rule(cx, *ix, frame, footing) {
+            if policy.reads(*ix).touches(changed) && self.judge_rule(cx, *ix, frame, is_silent, footing) {
                 changed |= Reads::OPEN;
             }
         }
@@ -220,13 +221,22 @@ impl Lift {
     }
 
     /// Whether the rule opened or cleared.
-    fn judge_rule(&mut self, cx: &mut Context<'_>, ix: RuleIx, frame: Option<&Frame>, footing: Footing) -> bool {
+    fn judge_rule(
+        &mut self,
+        cx: &mut Context<'_>,
+        ix: RuleIx,
+        frame: Option<&Frame>,
+        is_silent: bool,
+        footing: Footing,
+    ) -> bool {
         let policy = cx.policy;
         let rule = policy.set.rule(ix);
         let number = policy.number(ix);
-        let facts = self.facts(cx, frame, Some(rule));
+        let now = cx.books.now.elapsed;
+        let facts = LiftFacts { lift: self, policy, is_silent, now, frame, rule: Some(rule), over: &[] };
+        let when = rule.when.eval(&facts);
         // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
-        if judge::find(&self.runs, number).is_none() && !rule.when.eval(&facts).is_true() {
+        if !when.is_true() && judge::find(&self.runs, number).is_none() {
             return false;
         }
         // Between frames, the last one still says what it said.
@@ -234,10 +244,12 @@ impl Lift {
             Some(frame) => registers::carries(frame, &rule.raising),
             None => self.registers.lists(&rule.raising),
         };
-        let inputs = judge::inputs(rule, &facts, self.judged, carried, footing);
+        let inputs = judge::inputs(rule, when, &facts, self.judged, carried, footing);
         let run = judge::entry(&mut self.runs, number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {
-            self.runs.retain(|run| !run.is_blank());
+            if run.is_blank() {
+                self.runs.retain(|run| !run.is_blank());
+            }
             return false;
         };
         let of_clear = matches!(transition, Transition::Clear { .. });
@@ -449,11 +461,12 @@ impl Lift {
         for ix in policy.obligation_rules() {
             let rule = policy.set.rule(*ix);
             let facts = ObligationFacts { policy, runs: &self.runs, due, today };
-            let inputs = judge::inputs(rule, &facts, cx.books.now.elapsed, false, Footing::Sound);
-            let evidence = judge::evidence(rule, &facts, false);
-            if !inputs.when.is_true() && judge::find(&self.runs, policy.number(*ix)).is_none() {
+            let when = rule.when.eval(&facts);
+            if !when.is_true() && judge::find(&self.runs, policy.number(*ix)).is_none() {
                 continue;
             }
+            let inputs = judge::inputs(rule, when, &facts, cx.books.now.elapsed, false, Footing::Sound);
+            let evidence = judge::evidence(rule, &facts, false);
             let run = judge::entry(&mut self.runs, policy.number(*ix));
             if let Some(transition) = run.step(rule, &policy.set.moments, &inputs) {
                 self.carry_out(cx, *ix, transition, evidence);

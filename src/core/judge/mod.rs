@@ -45,9 +45,9 @@ pub fn is_open(policy: &Policy, runs: &[Run], rule: RuleIx) -> bool {
     find(runs, policy.number(rule)).is_some_and(|run| run.open().is_some())
 }
 
-/// What a rule's conditions say. `carried`: the frame at hand carries a code that the rule waits for.
-pub fn inputs<F: Reading>(rule: &Rule, facts: &F, at: Elapsed, carried: bool, footing: Footing) -> Inputs {
-    let when = rule.when.eval(facts);
+/// What a rule's conditions say, of which `when` was asked already. `carried`: the frame at hand carries a code that the
+/// rule waits for.
+pub fn inputs<F: Reading>(rule: &Rule, when: Tri, facts: &F, at: Elapsed, carried: bool, footing: Footing) -> Inputs {
     let clear = match &rule.clear {
         _ if carried => Tri::False,
         Clear::WhenFalse => !when,
