@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| vigil_fuzz::settings::condition(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| vigil_fuzz::settings::condition_in_part(input));

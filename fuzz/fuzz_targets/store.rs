@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| vigil_fuzz::store::store(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| vigil_fuzz::store::store_together(input));

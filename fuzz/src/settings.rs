@@ -6,10 +6,21 @@ use vigil::config::{Config, Place, Variables};
 use vigil::core::rules::{self, CodeList, Facts, Field, RuleFault, RuleIx, RuleSet, Tri, Value};
 use vigil::limits;
 
+use super::script::is_one_in;
+
 const FILE: &str = "rules/a.toml";
 
 /// Rule files, separated by NUL. They are read the same again, and every fault has its place.
 pub fn rules(input: &[u8]) {
+    check_rules(input, true);
+}
+
+/// The same, and read twice only now and then.
+pub fn rules_in_part(input: &[u8]) {
+    check_rules(input, is_one_in(16, input));
+}
+
+fn check_rules(input: &[u8], twice: bool) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let files: Vec<_> =
         text.split('\0').enumerate().map(|(n, text)| (format!("{n}.toml").into(), text.into())).collect();
@@ -18,25 +29,41 @@ pub fn rules(input: &[u8]) {
         Ok(set) => check_set(set),
         Err(faults) => check_faults(&files, faults),
     }
-    assert_eq!(read, rules::parse(&files));
+    if twice {
+        assert_eq!(read, rules::parse(&files));
+    }
 }
 
 /// One condition, in a rule for lifts and in one for cylinders.
 pub fn condition(input: &[u8]) {
+    check_condition(input, &["elevator", "cylinder"]);
+}
+
+/// Only in one of the two.
+pub fn condition_in_part(input: &[u8]) {
+    check_condition(input, if is_one_in(4, input) { &["cylinder"] } else { &["elevator"] });
+}
+
+fn check_condition(input: &[u8], families: &[&str]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    for family in ["elevator", "cylinder"] {
+    for family in families {
         let read = parse_condition(family, text);
-        let negated = parse_condition(family, &format!("!({text}\n)"));
-        match (&read, &negated) {
-            (Ok(set), Ok(negated)) => {
+        let set = match &read {
+            Ok(set) => set,
+            Err(faults) => {
+                check_faults(&[condition_file(family, text)], faults);
+                continue;
+            }
+        };
+        match &parse_condition(family, &format!("!({text}\n)")) {
+            Ok(negated) => {
                 check_set(set);
                 for facts in FACTS {
                     let (is, isnt) = (set.rules[0].when.eval(facts), negated.rules[0].when.eval(facts));
                     assert_eq!(!is, isnt, "{text:?} with {facts:?}");
                 }
             }
-            (Err(faults), _) => check_faults(&[condition_file(family, text)], faults),
-            (Ok(_), Err(faults)) => {
+            Err(faults) => {
                 // The brackets and the sign may be what is one too many.
                 let is_bound = |fault: &RuleFault| ["bytes", "nested"].iter().any(|word| fault.message.contains(word));
                 assert!(faults.iter().all(is_bound), "{text:?} is read, but not its opposite: {faults:?}");
@@ -125,6 +152,15 @@ impl Facts for All {
 
 /// A configuration file, and after each NUL a variable as `NAME=value`.
 pub fn config(input: &[u8]) {
+    check_config(input, true);
+}
+
+/// The same, and read twice only now and then.
+pub fn config_in_part(input: &[u8]) {
+    check_config(input, is_one_in(16, input));
+}
+
+fn check_config(input: &[u8], twice: bool) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     // Files that values name are opened: none of this machine's shall be.
     if text.contains("/dev") || text.contains("/proc") {
@@ -138,7 +174,9 @@ pub fn config(input: &[u8]) {
         .collect();
     let file = Path::new("nowhere/vigil.toml");
     let read = Config::from_text(file, text, &variables);
-    assert_eq!(read, Config::from_text(file, text, &variables));
+    if twice {
+        assert_eq!(read, Config::from_text(file, text, &variables));
+    }
     let Err(faults) = read else { return };
     assert!(!faults.0.is_empty() && faults.0.is_sorted(), "{faults}");
     assert!(faults.0.len() <= limits::CONFIG_FAULTS + 1, "{} faults", faults.0.len());

@@ -1,8 +1,10 @@
 //! Snapshots: the file, and the state in it.
 
 use std::fs;
+use std::path::Path;
 
 use bytes::Bytes;
+use tempfile::TempDir;
 use vigil::core::Core;
 use vigil::journal::snapshots::SnapshotDir;
 use vigil::model::time::Wall;
@@ -12,14 +14,22 @@ use super::script::Script;
 const POS: u64 = 7;
 const TAKEN_AT: Wall = Wall(9);
 
+thread_local! {
+    /// One folder for all inputs: each writes the same file anew.
+    static FOLDER: TempDir = tempfile::tempdir().expect("a folder can be made");
+}
+
 /// The first byte says what the rest is: `v` a whole file; else a content, before it two bytes that say where to spoil
 /// the file that is made of it.
 ///
 /// A file that is taken is one that we would write, and a spoilt one is refused.
 pub fn file(input: &[u8]) {
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let dir = SnapshotDir::open(folder.path()).expect("the folder can be opened");
-    let path = folder.path().join(format!("{POS:020}-{}.snapshot", TAKEN_AT.0));
+    FOLDER.with(|folder| check_file(input, folder.path()));
+}
+
+fn check_file(input: &[u8], folder: &Path) {
+    let dir = SnapshotDir::open(folder).expect("the folder can be opened");
+    let path = folder.join(format!("{POS:020}-{}.snapshot", TAKEN_AT.0));
     let write = |content: &[u8]| {
         let info = dir.write(POS, TAKEN_AT, |out| out.write_all(content)).expect("it can be written");
         assert_eq!(info.file, path);

@@ -64,9 +64,34 @@ pub(super) fn sections() -> impl Iterator<Item = &'static str> {
 pub(super) fn closest<'a>(got: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // One slip in four characters: a wider guess misleads more often than it helps.
     let slips_max = (got.chars().count() / 4).max(1);
+    let got = got.to_lowercase();
+    let length = got.chars().count();
     known
-        .map(|name| (strsim::damerau_levenshtein(&got.to_lowercase(), &name.to_lowercase()), name))
+        .map(|name| (name.to_lowercase(), name))
+        // Each slip makes it longer or shorter by one at most. Comparing takes longer than all the rest of reading.
+        .filter(|(lower, _)| lower.chars().count().abs_diff(length) <= slips_max)
+        .map(|(lower, name)| (strsim::damerau_levenshtein(&got, &lower), name))
         .filter(|(slips, _)| *slips <= slips_max)
         .min()
         .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guess_is_at_most_one_slip_in_four_characters_away() {
+        let check = |got, want| assert_eq!(closest(got, ["keep_alive", "zone"].into_iter()), want, "{got}");
+        check("keep_alive", Some("keep_alive"));
+        check("KEEP_ALIVE", Some("keep_alive"));
+        check("kep_alve", Some("keep_alive"));
+        check("keep__alivess", Some("keep_alive"));
+        check("keep_alvie", Some("keep_alive"));
+        check("kp_alve", None);
+        check("kxxp_alixx", None);
+        check("zon", Some("zone"));
+        check("zo", None);
+        check("", None);
+    }
 }

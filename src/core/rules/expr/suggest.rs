@@ -9,6 +9,10 @@ pub(in crate::core::rules) fn nearest<'a>(word: &str, known: impl IntoIterator<I
     for candidate in known {
         // Whoever leaves out the end of a long name means it all the same.
         let is_head = length > 3 && candidate.starts_with(word);
+        // Each edit makes it longer or shorter by one at most.
+        if !is_head && candidate.chars().count().abs_diff(length) > far {
+            continue;
+        }
         let distance = if is_head { 1 } else { distance(word, candidate) };
         if distance <= far && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));
