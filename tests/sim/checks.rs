@@ -27,6 +27,9 @@ impl World {
             return Err(format!("P1: a journal that had failed was used again, {used} times"));
         }
         self.check_open()?;
+        if self.process.is_some() {
+            self.model.check_skipped_told(!self.house.poisoned.is_empty())?;
+        }
         self.check_inspections()?;
         self.check_sizes()
     }

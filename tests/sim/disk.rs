@@ -1,13 +1,12 @@
-//! A journal on a simulated disk that fails when it is told to, and a set of poisoned positions.
+//! A journal on a simulated disk that fails when it is told to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use vigil::journal::memory::{Crash, MemoryDisk, MemoryJournal};
 use vigil::journal::{Identity, Journal, JournalError, JournalReader, SegmentInfo};
 use vigil::model::time::Wall;
-use vigil::spine::poison::Poison;
 
 /// What the next armed operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,35 +195,5 @@ impl Journal for SimJournal {
 
     fn raise_epoch(&mut self, epoch: u32) -> Result<(), JournalError> {
         self.operate("write", |journal| journal.raise_epoch(epoch))
-    }
-}
-
-/// Positions that are to be passed over, whether or not the core would fail on them.
-#[derive(Clone, Default)]
-pub(crate) struct Poisoned(Arc<Mutex<BTreeSet<u64>>>);
-
-impl Poisoned {
-    pub(crate) fn insert(&self, pos: u64) {
-        self.0.lock().expect("nobody panics with it").insert(pos);
-    }
-
-    pub(crate) fn contains(&self, pos: u64) -> bool {
-        self.0.lock().expect("nobody panics with it").contains(&pos)
-    }
-
-    /// What was meant for records that a crash has lost.
-    pub(crate) fn forget_from(&self, pos: u64) {
-        self.0.lock().expect("nobody panics with it").split_off(&pos);
-    }
-}
-
-impl Poison for Poisoned {
-    fn holds(&self, pos: u64) -> bool {
-        self.contains(pos)
-    }
-
-    fn add(&mut self, pos: u64) -> Result<(), JournalError> {
-        self.insert(pos);
-        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use vigil::journal::Journal as _;
 use vigil::journal::memory::Crash;
+use vigil::spine::recover::RecoverError;
 use vigil::spine::{Released, SpineError};
 
 use crate::faults::{Canary, Fault};
@@ -59,12 +60,17 @@ impl World {
         let (end, outbox_next) = ((inbox.next(), inbox.hash()), outbox.next());
         self.note(format!("start at inbox {} outbox {outbox_next}", end.0));
         drop((inbox, outbox));
-        self.house.poisoned.forget_from(end.0);
         self.model.survive(end, outbox_next)?;
+        self.house.poisoned.survive(end.0)?;
         self.judged_to = self.judged_to.min(end.0 as usize);
         self.house.outbox.mute(self.faults.has(Canary::ReplayAddsNothing));
-        let (spine, readers) = self.house.recover().map_err(|error| format!("P7: {error}"))?;
+        let recovered = self.house.recover();
         self.house.outbox.mute(false);
+        let (spine, readers) = match recovered {
+            Ok(recovered) => recovered,
+            Err(RecoverError::Spine(SpineError::Poisoned { pos })) => return self.fall_again(pos),
+            Err(error) => return Err(format!("P7: {error}")),
+        };
         if let Some((pos, bytes)) = self.dead.take()
             && pos == spine.core().next()
             && (!spine.core().is_settled() || spine.core().freeze().encode() != bytes)
@@ -84,6 +90,18 @@ impl World {
             Began::Died(error) => return Err(format!("P7: {error}")),
         }
         self.observe()
+    }
+
+    /// A record that nobody had judged yet has made the core fail while it was replayed: the next start goes on behind it.
+    fn fall_again(&mut self, pos: u64) -> Check {
+        self.check_fallen(pos)?;
+        self.faults.count(Fault::ReplayPanics);
+        for disk in [&self.house.inbox, &self.house.outbox] {
+            disk.crash(Crash::Process);
+        }
+        self.down_until = self.now + self.dice.between(50, 1_000);
+        self.interruptions.push((self.now, self.down_until));
+        Ok(())
     }
 
     /// As a service manager ends it: synced, with a last snapshot.

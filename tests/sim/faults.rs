@@ -49,7 +49,10 @@ faults! {
     Stall,
     LongDowntime,
     CleanStop,
-    Poisoned,
+    /// A record makes the core panic.
+    RecordPanics,
+    /// The same, of a record that was durable and not judged before the process died.
+    ReplayPanics,
     // The store.
     StoreAway,
     CommitSlow,
@@ -94,6 +97,8 @@ pub(crate) enum Canary {
     NoTicks,
     /// Markers count as heard that never came.
     MarkersMadeUp,
+    /// A record that made the core panic is tried again.
+    PoisonForgotten,
 }
 
 impl Canary {
@@ -107,6 +112,7 @@ impl Canary {
         Self::ReplayAddsNothing,
         Self::NoTicks,
         Self::MarkersMadeUp,
+        Self::PoisonForgotten,
     ];
 }
 
@@ -149,14 +155,17 @@ impl Faults {
 }
 
 impl Canary {
-    /// The promise that it breaks, as findings name it.
-    pub(crate) fn promise(self) -> &'static str {
+    /// The promises that it breaks, as findings name them.
+    pub(crate) fn promises(self) -> &'static [&'static str] {
         match self {
-            Self::AckBeforeSync | Self::SyncIsLie | Self::AckForOtherConnection => "P1",
-            Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain => "P4",
-            Self::ResumeFromHead => "P3",
-            Self::ReplayAddsNothing => "P7",
-            Self::NoTicks | Self::MarkersMadeUp => "P5",
+            Self::AckBeforeSync | Self::AckForOtherConnection => &["P1"],
+            // A snapshot may be ahead of what the disk kept, and is then the first to show it.
+            Self::SyncIsLie => &["P1", "P7"],
+            Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain => &["P4"],
+            Self::ResumeFromHead => &["P3"],
+            Self::ReplayAddsNothing => &["P7"],
+            Self::NoTicks | Self::MarkersMadeUp => &["P5"],
+            Self::PoisonForgotten => &["P8"],
         }
     }
 }

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use vigil::journal::{Entry, JournalReader, codec};
-use vigil::model::alert::{Alert, AlertEvent, AlertState};
+use vigil::model::alert::{Alert, AlertEvent, AlertState, EventKind, Severity};
 use vigil::model::frame::{FrameKey, Reported};
 use vigil::model::ids::{AlertId, DeviceCode};
 use vigil::model::record::{Kind, Link, Record};
-use vigil::model::row::{Effects, Order, Row};
+use vigil::model::row::{Effects, Order, RejectReason, Row};
 use vigil::model::time::{Elapsed, Wall};
 
-use crate::disk::Poisoned;
 use crate::lifts::Published;
+use crate::poison::Poisoned;
 
 /// More published bytes than this aren't remembered one by one.
 const READ_RECORDS: usize = 4_096;
@@ -22,6 +22,10 @@ const READ_BYTES: usize = 1 << 24;
 const DELAYED_MS: i64 = 5_000;
 /// Rejects of one topic in an hour that are kept.
 const REJECTS_KEPT: usize = 100;
+
+fn is_of_skipped(alert: &Alert) -> bool {
+    alert.id.rule.as_str() == "record-skipped"
+}
 
 /// One record of the inbox.
 #[derive(Debug, Clone)]
@@ -297,11 +301,12 @@ impl Model {
     /// P2 and P8: every record from `from` on that was judged led to its good frames, and its bad ones were set aside.
     pub(crate) fn check_judged(&mut self, from: usize, to: u64, poisoned: &Poisoned) -> Result<(), String> {
         for pos in from..to as usize {
-            let What::Report(uid) = self.inbox[pos].what else { continue };
-            let Some(uid) = uid else { return Err(format!("P1: nobody sent the report at {pos}")) };
             if poisoned.contains(pos as u64) {
+                self.check_passed_over(pos as u64)?;
                 continue;
             }
+            let What::Report(uid) = self.inbox[pos].what else { continue };
+            let Some(uid) = uid else { return Err(format!("P1: nobody sent the report at {pos}")) };
             let published = &self.published[uid as usize];
             if let Some(missing) = published
                 .marks
@@ -314,6 +319,40 @@ impl Model {
             self.check_rejects(pos, uid)?;
         }
         Ok(())
+    }
+
+    /// P8: a record that made the core fail is kept, led to nothing else, and people know.
+    fn check_passed_over(&self, pos: u64) -> Result<(), String> {
+        let wrong = |what: &str| Err(format!("P8: the record passed over at {pos} {what}"));
+        let Some(ix) = self.by_cause.get(&pos) else { return wrong("led to nothing") };
+        let mut skipped = Vec::new();
+        for row in &self.outbox[*ix].effects.rows {
+            match row {
+                Row::Reject(reject) if reject.reason == RejectReason::Skipped => skipped.push(reject),
+                Row::Entry(_) | Row::Frame(_) | Row::Scan(_) | Row::Reject(_) | Row::Status(_) => {
+                    return wrong("led to more than that it was kept");
+                }
+            }
+        }
+        let [reject] = &skipped[..] else { return wrong(&format!("is kept {} times", skipped.len())) };
+        let kept = self.uids.get(&(reject.topic.clone(), reject.payload.to_vec())).copied();
+        if let What::Report(uid) = self.inbox[pos as usize].what
+            && (uid.is_none() || kept != uid)
+        {
+            return wrong("is kept as another one");
+        }
+        let is_told = |event: &AlertEvent| is_of_skipped(&event.alert) && event.kind != EventKind::Acknowledged;
+        let told: Vec<_> = self.events.iter().filter(|(_, event)| is_told(event)).collect();
+        match &told[..] {
+            [(_, opened)] if opened.kind == EventKind::Opened && opened.alert.severity == Severity::Critical => Ok(()),
+            _ => wrong(&format!("was told of by {} events", told.len())),
+        }
+    }
+
+    /// What of the alert that records were passed over stands against what was: somebody may have seen it meanwhile.
+    pub(crate) fn check_skipped_told(&self, is_any: bool) -> Result<(), String> {
+        let is_open = self.open.values().any(is_of_skipped);
+        if is_open == is_any { Ok(()) } else { Err(format!("P8: passed over: {is_any}, and told of: {is_open}")) }
     }
 
     fn check_rejects(&mut self, pos: usize, uid: u64) -> Result<(), String> {

@@ -24,7 +24,8 @@ use vigil::store::known::KnownStore;
 use vigil::store::writer::Writer;
 
 use crate::database::Database;
-use crate::disk::{Disk, Poisoned};
+use crate::disk::Disk;
+use crate::poison::Poisoned;
 use crate::scribe::Scribe;
 use crate::subscriber::Subscriber;
 

@@ -13,10 +13,11 @@ use crate::broker::{Broker, Message};
 use crate::clients::{Asker, Watcher};
 use crate::database::Database;
 use crate::dice::Dice;
-use crate::disk::{Disk, Failure, Poisoned};
+use crate::disk::{Disk, Failure};
 use crate::faults::{Canary, Fault, Faults};
 use crate::lifts::{Lift, Nature};
 use crate::model::Model;
+use crate::poison::Poisoned;
 use crate::policies::Policies;
 use crate::process::{House, Process, Settings};
 use crate::trace::Trace;
@@ -90,6 +91,9 @@ impl World {
         };
         if canary == Some(Canary::SyncIsLie) {
             house.inbox.lie();
+        }
+        if canary == Some(Canary::PoisonForgotten) {
+            house.poisoned.forget_all();
         }
         let lifts =
             natures(&mut dice).into_iter().enumerate().map(|(ix, nature)| Lift::new(ix, nature, seed)).collect();
