@@ -134,6 +134,7 @@ impl World {
         for round in 0..900 {
             if round == STORIES_END_S {
                 self.lifts.iter_mut().for_each(|lift| lift.next_at = i64::MAX);
+                self.stations.iter_mut().for_each(|station| station.next_at = i64::MAX);
             }
             self.advance((1_000, 1_000))?;
             for watcher in 0..self.watchers.len() {

@@ -27,6 +27,11 @@ faults! {
     DeviceClockWrong,
     TerminalReboot,
     TerminalReplaced,
+    ScanLost,
+    ScanRepeated,
+    ScanLate,
+    ScanUnreadable,
+    ScannerReboot,
     // Between the broker and us.
     Disconnect,
     ReportRedelivered,
@@ -70,6 +75,8 @@ faults! {
     PolicyReload,
     PolicyRefused,
     ArchiveChanged,
+    CylinderEntered,
+    SiteEntered,
     RequestRepeated,
     RequestReused,
     AlertAcknowledged,
@@ -99,6 +106,10 @@ pub(crate) enum Canary {
     MarkersMadeUp,
     /// A record that made the core panic is tried again.
     PoisonForgotten,
+    /// The model takes an overdue cylinder that is collected for one in use.
+    CollectedIsUse,
+    /// The store takes scans for granted.
+    ScansNotStored,
 }
 
 impl Canary {
@@ -113,6 +124,8 @@ impl Canary {
         Self::NoTicks,
         Self::MarkersMadeUp,
         Self::PoisonForgotten,
+        Self::CollectedIsUse,
+        Self::ScansNotStored,
     ];
 }
 
@@ -161,7 +174,8 @@ impl Canary {
             Self::AckBeforeSync | Self::AckForOtherConnection => &["P1"],
             // A snapshot may be ahead of what the disk kept, and is then the first to show it.
             Self::SyncIsLie => &["P1", "P7"],
-            Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain => &["P4"],
+            Self::CollectedIsUse => &["P6"],
+            Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain | Self::ScansNotStored => &["P4"],
             Self::ResumeFromHead => &["P3"],
             Self::ReplayAddsNothing => &["P7"],
             Self::NoTicks | Self::MarkersMadeUp => &["P5"],

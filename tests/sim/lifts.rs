@@ -7,6 +7,7 @@ use vigil::proto::v1;
 
 use crate::dice::Dice;
 use crate::faults::{Fault, Faults};
+use crate::stations::Scanned;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nature {
@@ -33,6 +34,8 @@ pub(crate) struct Published {
     /// Of its good frames. A frame's mark is its number among all frames, and stands in its field `runs`.
     pub(crate) marks: Vec<u64>,
     pub(crate) rejects: usize,
+    /// Its good scans, if it is of a scanner.
+    pub(crate) scans: Vec<Scanned>,
     /// What its last frame says, and when it was seen: for whoever looks for the cause of a failure.
     pub(crate) said: Option<(i64, Said)>,
     /// (boot, seq) of its good frames and the time they claim, for the same.

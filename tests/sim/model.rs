@@ -9,7 +9,7 @@ use vigil::model::alert::{Alert, AlertEvent, AlertState, EventKind, Severity};
 use vigil::model::frame::{FrameKey, Reported};
 use vigil::model::ids::{AlertId, DeviceCode};
 use vigil::model::record::{Kind, Link, Record};
-use vigil::model::row::{Effects, Order, RejectReason, Row};
+use vigil::model::row::{Effects, Order, RejectReason, Row, ScanRow};
 use vigil::model::time::{Elapsed, Wall};
 
 use crate::lifts::Published;
@@ -69,6 +69,8 @@ pub(crate) struct Model {
     uids: HashMap<(Box<str>, Vec<u8>), u64>,
     /// Of every frame that was published.
     told: Vec<ToldAs>,
+    /// Of every scan that was published: whether it was judged.
+    scanned: Vec<bool>,
     /// The frames that were judged, by device and generation; but for those that are too old to be known.
     identities: BTreeSet<(DeviceCode, u32, FrameKey)>,
     /// When those markers were sent that came back through the broker.
@@ -100,12 +102,22 @@ impl Model {
         self.told.len() as u64
     }
 
+    pub(crate) fn scans(&self) -> u64 {
+        self.scanned.len() as u64
+    }
+
+    /// What was told to the store because of a record.
+    pub(crate) fn rows_of(&self, pos: u64) -> &[Row] {
+        self.by_cause.get(&pos).map_or(&[], |ix| &self.outbox[*ix].effects.rows)
+    }
+
     /// Notes what is published, and gives it its uid. What is mangled beyond recognition shares one with its like.
     pub(crate) fn publish(&mut self, topic: &str, payload: &[u8], published: Published) -> u64 {
         let next = self.published.len() as u64;
         let uid = *self.uids.entry((topic.into(), payload.to_vec())).or_insert(next);
         if uid == next {
             self.told.resize(self.told.len() + published.marks.len(), ToldAs::Nothing);
+            self.scanned.resize(self.scanned.len() + published.scans.len(), false);
             self.published.push(published);
         }
         uid
@@ -231,7 +243,11 @@ impl Model {
     /// P2: a frame is judged once, whoever sent it, unless it is too old to be known; those that weren't mangled, however
     /// old.
     fn take_row(&mut self, row: &Row, cause: u64) -> Result<(), String> {
-        let Row::Frame(row) = row else { return Ok(()) };
+        let row = match row {
+            Row::Frame(row) => row,
+            Row::Scan(row) => return self.take_scan(row, cause),
+            Row::Reject(_) | Row::Status(_) | Row::Entry(_) => return Ok(()),
+        };
         let identity = (row.device, row.generation, row.frame.key);
         if row.order != Order::VeryLate && !self.identities.insert(identity) {
             return Err(format!("P2: {identity:?} was judged twice, now at {cause}"));
@@ -257,6 +273,25 @@ impl Model {
             return Err(format!(
                 "P2: frame {mark} of {device} ({key:?}, {order:?}) was judged twice, at {cause}{frames}"
             ));
+        }
+        Ok(())
+    }
+
+    /// P2: a scan is judged once, as it was sent; none is ever too old to be known.
+    fn take_scan(&mut self, row: &ScanRow, cause: u64) -> Result<(), String> {
+        let sent = match self.inbox.get(cause as usize).map(|taken| &taken.what) {
+            Some(What::Report(Some(uid))) => &self.published[*uid as usize].scans[..],
+            _ => &[],
+        };
+        let mark = row.scan.tare_g.map(u64::from);
+        let wrong = |what: &str| Err(format!("P2: scan {mark:?} of the report at {cause} {what}"));
+        let Some(sent) = sent.iter().find(|sent| Some(sent.mark) == mark) else { return wrong("isn't in it") };
+        let said = (row.site, row.scan.cylinder, row.scan.event, row.scan.passed, row.scan.valid_until);
+        if said != (sent.site, sent.cylinder, sent.event, sent.passed, sent.valid_until) {
+            return wrong(&format!("came out as {:?} of {sent:?}", row.scan));
+        }
+        if row.order == Order::VeryLate || std::mem::replace(&mut self.scanned[sent.mark as usize], true) {
+            return wrong(&format!("was judged twice or not, as {:?}", row.order));
         }
         Ok(())
     }
@@ -316,6 +351,9 @@ impl Model {
                 let frames = self.frames_of(published);
                 return Err(format!("P2: frame {missing} of report {uid} at {pos} was not judged{frames}"));
             }
+            if let Some(missing) = published.scans.iter().find(|scan| !self.scanned[scan.mark as usize]) {
+                return Err(format!("P2: {missing:?} of report {uid} at {pos} was not judged"));
+            }
             self.check_rejects(pos, uid)?;
         }
         Ok(())
@@ -374,7 +412,8 @@ impl Model {
             *kept
         });
         let is_expected = found == expected || (found < expected && kept >= REJECTS_KEPT);
-        let is_of_chaos = self.published[uid as usize].lift.is_none() && expected == 0;
+        let Published { lift, scans, .. } = &self.published[uid as usize];
+        let is_of_chaos = lift.is_none() && scans.is_empty() && expected == 0;
         if is_expected || is_of_chaos || (found == 0 && expected > 0 && self.is_quota_used()) {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 
 use vigil::model::time::CivilDay;
 
+use crate::cylinders::day;
 use crate::disk::Failure;
 use crate::faults::Fault;
 use crate::world::{Check, World};
@@ -24,9 +25,8 @@ impl World {
         Ok(())
     }
 
-    /// The civil day where the policy's zone is, eight hours ahead of UTC.
     pub(crate) fn today(&self) -> CivilDay {
-        CivilDay(((self.wall().0 + 8 * 3_600_000).div_euclid(86_400_000)) as i32)
+        day(self.wall())
     }
 
     pub(crate) fn people(&mut self) -> Check {
