@@ -141,6 +141,7 @@ impl World {
                 let Some(process) = &self.process else { continue };
                 self.watchers[watcher].read(process, &self.model, self.now, &mut self.dice, &mut self.faults)?;
             }
+            (0..self.listeners.len()).try_for_each(|listener| self.listen(listener))?;
             if round > STORIES_END_S + SILENCE_S && self.is_at_rest() {
                 return Ok(());
             }
@@ -154,6 +155,7 @@ impl World {
             && self.broker.is_idle_but_for_markers()
             && process.scribe.stored_to() == process.spine.outbox().next()
             && !self.watchers.iter().any(|watcher| watcher.is_behind(&self.model))
+            && !self.listeners.iter().any(|listener| listener.is_behind(&self.model))
     }
 
     pub(crate) fn unrest(&self) -> String {

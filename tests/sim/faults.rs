@@ -72,6 +72,10 @@ faults! {
     // People and other systems.
     WatcherSlow,
     WatcherAway,
+    StreamDropped,
+    StreamSlow,
+    /// A stream goes on where a heartbeat, and not an event, says that it has looked.
+    ResumedByHeartbeat,
     PolicyReload,
     PolicyRefused,
     ArchiveChanged,
@@ -110,6 +114,10 @@ pub(crate) enum Canary {
     CollectedIsUse,
     /// The store takes scans for granted.
     ScansNotStored,
+    /// A heartbeat names the newest event of all, whatever was looked at.
+    HeartbeatsRunAhead,
+    /// With a filter, an event names the one before it in the whole feed.
+    PreviousOfAll,
 }
 
 impl Canary {
@@ -126,6 +134,8 @@ impl Canary {
         Self::PoisonForgotten,
         Self::CollectedIsUse,
         Self::ScansNotStored,
+        Self::HeartbeatsRunAhead,
+        Self::PreviousOfAll,
     ];
 }
 
@@ -176,8 +186,9 @@ impl Canary {
             Self::SyncIsLie => &["P1", "P7"],
             Self::CollectedIsUse => &["P6"],
             Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain | Self::ScansNotStored => &["P4"],
-            Self::ResumeFromHead => &["P3"],
-            Self::ReplayAddsNothing => &["P7"],
+            Self::ResumeFromHead | Self::HeartbeatsRunAhead | Self::PreviousOfAll => &["P3"],
+            // What is missing may be that a record was passed over.
+            Self::ReplayAddsNothing => &["P7", "P8"],
             Self::NoTicks | Self::MarkersMadeUp => &["P5"],
             Self::PoisonForgotten => &["P8"],
         }

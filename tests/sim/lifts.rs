@@ -112,7 +112,7 @@ impl Lift {
         let clock_ms = dice.between(-1_000, 1_000);
         let every_ms = *dice.pick(&[(2_000, 9_000), (8_000, 20_000), (20_000, 55_000)]);
         Self {
-            code: format!("3110500112201401{ix:04}"),
+            code: code(ix),
             episodes: Vec::new(),
             next_at: dice.between(0, 5_000),
             json: dice.chance(500),
@@ -364,6 +364,10 @@ impl Lift {
         }
         [&b"{\"frames\":["[..], &frames.join(&b","[..]), b"]}"].concat().into()
     }
+}
+
+pub(crate) fn code(ix: usize) -> String {
+    format!("3110500112201401{ix:04}")
 }
 
 /// A protobuf report whose envelope is broken, and that differs from every other one.

@@ -5,15 +5,27 @@ use vigil::model::time::CivilDay;
 use crate::cylinders::day;
 use crate::disk::Failure;
 use crate::faults::Fault;
+use crate::listeners::Surroundings;
 use crate::world::{Check, World};
 
 impl World {
     pub(crate) fn watch(&mut self) -> Check {
         let Some(process) = &self.process else { return Ok(()) };
+        if self.dice.chance(500) {
+            let listener = self.dice.below(self.listeners.len() as u64) as usize;
+            return self.listen(listener);
+        }
         let watcher = self.dice.below(self.watchers.len() as u64) as usize;
         let read = self.watchers[watcher].read(process, &self.model, self.now, &mut self.dice, &mut self.faults);
         // What is neither in the outbox nor to be had from the store has to wait.
         read.or_else(|error| if self.store_away_until > 0 { Ok(()) } else { Err(format!("P3: {error}")) })
+    }
+
+    pub(crate) fn listen(&mut self, listener: usize) -> Check {
+        let Some(process) = &self.process else { return Ok(()) };
+        let store_away = self.store_away_until > 0;
+        let around = Surroundings { process, model: &self.model, start: self.starts, store_away };
+        self.listeners[listener].read(&around, &mut self.dice, &mut self.faults)
     }
 
     pub(crate) fn ask(&mut self) -> Check {

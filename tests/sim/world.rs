@@ -17,6 +17,7 @@ use crate::dice::Dice;
 use crate::disk::{Disk, Failure};
 use crate::faults::{Canary, Fault, Faults};
 use crate::lifts::{Lift, Nature, Sending};
+use crate::listeners::Listener;
 use crate::model::Model;
 use crate::poison::Poisoned;
 use crate::policies::Policies;
@@ -55,6 +56,7 @@ pub(crate) struct World {
     /// The state as it died, if it can be told.
     pub(crate) dead: Option<(u64, Vec<u8>)>,
     pub(crate) watchers: Vec<Watcher>,
+    pub(crate) listeners: Vec<Listener>,
     pub(crate) asker: Asker,
     pub(crate) policies: Policies,
     pub(crate) policy: PolicyText,
@@ -110,6 +112,7 @@ impl World {
         Self {
             broker: Broker::new(dice.between(4, 40) as usize),
             watchers: (0..dice.between(1, 3)).map(|_| Watcher::new()).collect(),
+            listeners: (0..dice.between(1, 3)).map(|_| Listener::new(&mut dice)).collect(),
             policy: policies.any(&mut dice),
             asker: Asker::default(),
             model: Model::default(),
