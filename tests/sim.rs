@@ -20,6 +20,8 @@ mod disk;
 mod fate;
 #[path = "sim/faults.rs"]
 mod faults;
+#[path = "sim/files.rs"]
+mod files;
 #[path = "sim/foretold.rs"]
 mod foretold;
 #[path = "sim/lifts.rs"]

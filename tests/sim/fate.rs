@@ -1,10 +1,10 @@
 //! How a process ends and begins, and how a run comes to rest.
 
 use vigil::journal::Journal as _;
-use vigil::journal::memory::Crash;
 use vigil::spine::recover::RecoverError;
 use vigil::spine::{Released, SpineError};
 
+use crate::disk::Disk;
 use crate::faults::{Canary, Fault};
 use crate::process::{Began, SnapshotFile};
 use crate::scribe::Scribe;
@@ -31,17 +31,13 @@ impl World {
             self.had_orphans = true;
         }
         let kinds = [Fault::CrashOfProcess, Fault::CrashOfMachine, Fault::TornTail, Fault::PartOfTailKept];
-        let kind = *self.dice.pick(&kinds);
-        let kind = if self.faults.is_enabled(kind) { kind } else { Fault::CrashOfProcess };
+        let is_unnamed = [&self.house.inbox, &self.house.outbox].iter().any(|disk| disk.is_unnamed());
+        let kind = if is_unnamed { Fault::CrashOfMachine } else { *self.dice.pick(&kinds) };
+        let kind = if is_unnamed || self.faults.is_enabled(kind) { kind } else { Fault::CrashOfProcess };
         self.faults.count(kind);
         self.note(format!("{kind:?}"));
         for disk in [&self.house.inbox, &self.house.outbox] {
-            match kind {
-                Fault::CrashOfMachine => disk.crash(Crash::Machine),
-                Fault::TornTail => disk.crash(Crash::Torn),
-                Fault::PartOfTailKept => disk.crash_keeping(self.dice.below(6)),
-                _ => disk.crash(Crash::Process),
-            }
+            disk.crash(kind, &mut self.dice, &mut self.faults);
         }
         let long = self.faults.draw(&mut self.dice, Fault::LongDowntime, 150);
         let down_ms = if long { self.dice.between(60_000, 400_000) } else { self.dice.between(50, 10_000) };
@@ -56,7 +52,8 @@ impl World {
         self.starts += 1;
         let wall = self.wall();
         self.house.set_time(wall);
-        let (inbox, outbox) = (self.house.inbox.open(), self.house.outbox.open());
+        let open = |disk: &Disk| disk.open().map_err(|error| format!("P1: {error}"));
+        let (inbox, outbox) = (open(&self.house.inbox)?, open(&self.house.outbox)?);
         let (end, outbox_next) = ((inbox.next(), inbox.hash()), outbox.next());
         self.note(format!("start at inbox {} outbox {outbox_next}", end.0));
         drop((inbox, outbox));
@@ -97,7 +94,7 @@ impl World {
         self.check_fallen(pos)?;
         self.faults.count(Fault::ReplayPanics);
         for disk in [&self.house.inbox, &self.house.outbox] {
-            disk.crash(Crash::Process);
+            disk.crash(Fault::CrashOfProcess, &mut self.dice, &mut self.faults);
         }
         self.down_until = self.now + self.dice.between(50, 1_000);
         self.interruptions.push((self.now, self.down_until));

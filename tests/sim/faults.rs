@@ -43,6 +43,14 @@ faults! {
     WriteFailed,
     SyncFailed,
     SyncedAndDied,
+    /// Part of a write got through before it failed.
+    WrittenPartly,
+    /// What the end of the machine does to a journal's files: the proof of the last sync is lost, a page in the middle
+    /// of the unsynced end was never written, a segment was begun and has no name yet, or isn't finished.
+    SyncPointLost,
+    PageLost,
+    SegmentLost,
+    SegmentUnfinished,
     SnapshotDamaged,
     SnapshotUnfinished,
     JournalsFull,
@@ -118,6 +126,8 @@ pub(crate) enum Canary {
     HeartbeatsRunAhead,
     /// With a filter, an event names the one before it in the whole feed.
     PreviousOfAll,
+    /// The end of the machine takes a page of a journal's file that was synced.
+    DurablePageLost,
 }
 
 impl Canary {
@@ -136,6 +146,7 @@ impl Canary {
         Self::ScansNotStored,
         Self::HeartbeatsRunAhead,
         Self::PreviousOfAll,
+        Self::DurablePageLost,
     ];
 }
 
@@ -184,6 +195,8 @@ impl Canary {
             Self::AckBeforeSync | Self::AckForOtherConnection => &["P1"],
             // A snapshot may be ahead of what the disk kept, and is then the first to show it.
             Self::SyncIsLie => &["P1", "P7"],
+            // Where a sync point stands behind it, the journal itself refuses.
+            Self::DurablePageLost => &["P1"],
             Self::CollectedIsUse => &["P6"],
             Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain | Self::ScansNotStored => &["P4"],
             Self::ResumeFromHead | Self::HeartbeatsRunAhead | Self::PreviousOfAll => &["P3"],

@@ -3,7 +3,7 @@
 use vigil::model::time::CivilDay;
 
 use crate::cylinders::day;
-use crate::disk::Failure;
+use crate::disk::{Failure, When};
 use crate::faults::Fault;
 use crate::listeners::Surroundings;
 use crate::world::{Check, World};
@@ -78,18 +78,30 @@ impl World {
             }
         }
         if self.armed.is_none() && self.dice.chance(40) {
-            let failure = if self.dice.chance(500) { Failure::Undone } else { Failure::Done };
-            let needed = [(Failure::Undone, Fault::WriteFailed), (Failure::Done, Fault::SyncedAndDied)];
-            if needed.iter().any(|(which, fault)| *which == failure && self.faults.is_enabled(*fault)) {
-                let disk = if self.dice.chance(600) { &self.house.inbox } else { &self.house.outbox };
-                disk.arm(self.dice.below(8) as u32, failure);
-                self.armed = Some(failure);
-            }
+            self.arm();
         }
         if self.dice.chance(35) && !self.faults.over {
             self.crash(true);
         }
         Ok(())
+    }
+
+    fn arm(&mut self) {
+        let disk = if self.dice.chance(600) { &self.house.inbox } else { &self.house.outbox };
+        let on_files = disk.dir().is_some();
+        let (fault, failure) = match self.dice.below(4) {
+            0 | 1 => (Fault::SyncedAndDied, Failure::Done),
+            2 if on_files => (Fault::WrittenPartly, Failure::Partly(self.dice.below(1_000) as u16)),
+            _ => (Fault::WriteFailed, Failure::Undone),
+        };
+        let begins = on_files && self.faults.is_enabled(Fault::SegmentLost) && self.dice.chance(200);
+        if begins {
+            disk.arm(When::SegmentBegins, Failure::Done);
+            self.armed = Some(Failure::Done);
+        } else if self.faults.is_enabled(fault) {
+            disk.arm(When::In(self.dice.below(8) as u32), failure);
+            self.armed = Some(failure);
+        }
     }
 
     pub(crate) fn set_clock(&mut self, by_ms: &[i64]) {

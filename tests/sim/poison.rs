@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use vigil::journal::JournalError;
 use vigil::model::record::{Kind, Record};
-use vigil::spine::poison::Poison;
+use vigil::spine::poison::{Poison, PoisonFile};
 
 /// Clones are the same.
 #[derive(Clone, Default)]
@@ -22,6 +23,8 @@ struct State {
     failures: BTreeMap<u64, u32>,
     /// The canary: nothing is noted.
     forgetful: bool,
+    /// Where the journals are files, what the service itself goes by.
+    file: Option<PoisonFile>,
 }
 
 impl Poisoned {
@@ -31,6 +34,12 @@ impl Poisoned {
 
     pub(crate) fn forget_all(&self) {
         self.state().forgetful = true;
+    }
+
+    /// What a start of the service finds in its file.
+    pub(crate) fn read(&self, file: &Path) -> Result<(), JournalError> {
+        self.state().file = Some(PoisonFile::open(file)?);
+        Ok(())
     }
 
     /// Whether a record is passed over.
@@ -63,15 +72,17 @@ impl Poisoned {
 
 impl Poison for Poisoned {
     fn holds(&self, pos: u64) -> bool {
-        self.contains(pos)
+        let state = self.state();
+        state.file.as_ref().map_or_else(|| state.noted.contains(&pos), |file| file.holds(pos))
     }
 
     fn add(&mut self, pos: u64) -> Result<(), JournalError> {
         let mut state = self.state();
-        if !state.forgetful {
-            state.noted.insert(pos);
+        if state.forgetful {
+            return Ok(());
         }
-        Ok(())
+        state.noted.insert(pos);
+        state.file.as_mut().map_or(Ok(()), |file| file.add(pos))
     }
 
     fn judged(&self, record: &Record) {

@@ -112,6 +112,7 @@ impl World {
         self.note(format!("{error} ({failure:?})"));
         let fault = match error {
             _ if failure == Failure::Done => Fault::SyncedAndDied,
+            _ if matches!(failure, Failure::Partly(_)) => Fault::WrittenPartly,
             JournalError::Io { doing: "sync", .. } => Fault::SyncFailed,
             _ => Fault::WriteFailed,
         };
