@@ -221,7 +221,10 @@ impl World {
             return outside;
         }
         let written = process.writing.as_ref().map_or(i64::MAX, |(at, _)| *at);
-        let inside = process.tick_at().min(process.subscriber.next_at()).min(process.housekept_at + 1_000).min(written);
+        // Who may not connect yet hears of it from the housekeeping.
+        let waits = process.durable.withheld && !process.subscriber.is_connected();
+        let subscriber = if waits { i64::MAX } else { process.subscriber.next_at() };
+        let inside = process.tick_at().min(subscriber).min(process.housekept_at + 1_000).min(written);
         outside.min(inside).max(self.now + 1)
     }
 
