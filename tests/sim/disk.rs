@@ -32,6 +32,8 @@ pub(crate) enum When {
     In(u32),
     /// On files: the one that begins a segment, which is done.
     SegmentBegins,
+    /// On files: the one that removes segments, which is done, but nobody knows how durably.
+    SegmentsGo,
 }
 
 /// One journal's disk. Clones are the same disk.
@@ -86,7 +88,7 @@ impl Disk {
         (state.failed, state.armed) = (false, None);
         let inner = match &self.medium {
             Medium::Memory(memory) => Inner::Memory(memory.open().0),
-            Medium::Files(files) => Inner::Files(files.open()?, files.clone()),
+            Medium::Files(files) => Inner::Files(Box::new(files.open()?), files.clone()),
         };
         Ok(SimJournal { inner, disk: self.clone() })
     }
@@ -135,7 +137,7 @@ impl Disk {
 
 enum Inner {
     Memory(MemoryJournal),
-    Files(LocalJournal, Files),
+    Files(Box<LocalJournal>, Files),
 }
 
 pub(crate) struct SimJournal {
@@ -147,14 +149,14 @@ impl SimJournal {
     fn journal(&self) -> &dyn Journal {
         match &self.inner {
             Inner::Memory(journal) => journal,
-            Inner::Files(journal, _) => journal,
+            Inner::Files(journal, _) => &**journal,
         }
     }
 
     fn journal_mut(&mut self) -> &mut dyn Journal {
         match &mut self.inner {
             Inner::Memory(journal) => journal,
-            Inner::Files(journal, _) => journal,
+            Inner::Files(journal, _) => &mut **journal,
         }
     }
 
@@ -225,7 +227,7 @@ impl State {
                 *ops -= 1;
                 None
             }
-            Some((When::SegmentBegins, _)) | None => None,
+            Some((When::SegmentBegins | When::SegmentsGo, _)) | None => None,
         };
         self.failed = failure.is_some();
         Ok(failure)
@@ -279,7 +281,23 @@ impl Journal for SimJournal {
     }
 
     fn trim(&mut self, before: u64) -> Result<(), JournalError> {
-        self.operate("remove a file of", |journal| journal.trim(before))
+        let doing = "remove a file of";
+        let is_armed = matches!(self.disk.state().armed, Some((When::SegmentsGo, _)));
+        let Inner::Files(journal, files) = &self.inner else {
+            return self.operate(doing, |journal| journal.trim(before));
+        };
+        if !is_armed {
+            return self.operate(doing, |journal| journal.trim(before));
+        }
+        let (files, firsts) = (files.clone(), journal.segments().iter().map(|segment| segment.first).collect());
+        files.set_aside(firsts);
+        self.operate(doing, |journal| journal.trim(before))?;
+        if files.have_gone(self.first()) {
+            self.disk.state().failed = true;
+            let source = io::Error::other("the simulation wants it to fail");
+            return Err(JournalError::Io { doing, file: "simulated".into(), source });
+        }
+        Ok(())
     }
 
     fn size_bytes(&self) -> u64 {

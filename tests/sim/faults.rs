@@ -46,11 +46,13 @@ faults! {
     /// Part of a write got through before it failed.
     WrittenPartly,
     /// What the end of the machine does to a journal's files: the proof of the last sync is lost, a page in the middle
-    /// of the unsynced end was never written, a segment was begun and has no name yet, or isn't finished.
+    /// of the unsynced end was never written, a segment was begun and has no name yet, or isn't finished, or was removed
+    /// and comes back.
     SyncPointLost,
     PageLost,
     SegmentLost,
     SegmentUnfinished,
+    RemovalUndone,
     SnapshotDamaged,
     SnapshotUnfinished,
     JournalsFull,

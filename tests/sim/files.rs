@@ -33,6 +33,8 @@ struct State {
     synced_to: u64,
     /// Where a write that failed came to.
     written_to: Option<u64>,
+    /// First positions of segments that stand aside, beside those that still have their name.
+    aside: Vec<u64>,
     /// The process ended as it had begun the segment, and before the directory was synced.
     unnamed: bool,
 }
@@ -43,7 +45,16 @@ impl Files {
             Some(Path::new(IN_MEMORY)).filter(|dir| dir.is_dir()).map_or_else(std::env::temp_dir, Path::to_owned);
         let dir = tempfile::Builder::new().prefix("vigil-sim-").tempdir_in(place).expect("a temporary folder");
         let options = Options { identity_if_new: identity, segment_bytes, check_all: true };
-        let state = State { dir, options, first: 0, durable_bytes: 0, synced_to: 0, written_to: None, unnamed: false };
+        let state = State {
+            dir,
+            options,
+            first: 0,
+            durable_bytes: 0,
+            synced_to: 0,
+            written_to: None,
+            aside: Vec::new(),
+            unnamed: false,
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -84,6 +95,25 @@ impl Files {
         self.state().unnamed
     }
 
+    /// Keeps segments that are about to be removed, should their removal not last.
+    pub(crate) fn set_aside(&self, firsts: Vec<u64>) {
+        let mut state = self.state();
+        for first in &firsts {
+            fs::hard_link(state.file(*first, "segment"), state.file(*first, "aside")).expect("it is there");
+        }
+        state.aside = firsts;
+    }
+
+    /// Whether any have been removed, those before `first`; the others aren't needed aside.
+    pub(crate) fn have_gone(&self, first: u64) -> bool {
+        let mut state = self.state();
+        let kept = state.aside.partition_point(|aside| *aside < first);
+        for first in state.aside.split_off(kept) {
+            fs::remove_file(state.file(first, "aside")).expect("it is there");
+        }
+        !state.aside.is_empty()
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.state().bytes()
     }
@@ -100,9 +130,10 @@ impl Files {
         if let Some(bytes) = state.written_to.take() {
             state.cut(bytes);
         }
+        state.bring_back(dice, faults);
         if faults.draw(dice, Fault::SegmentUnfinished, 80) {
             let rest = vec![0x5a; dice.below(HEADER_BYTES) as usize];
-            fs::write(state.dir.path().join(format!("{:020}.new", state.first + 1)), rest).expect("it can be written");
+            fs::write(state.file(state.first + 1, "new"), rest).expect("it can be written");
         }
         if kind == Fault::CrashOfProcess {
             return;
@@ -137,8 +168,24 @@ fn newest(journal: &LocalJournal) -> u64 {
 }
 
 impl State {
+    fn file(&self, first: u64, extension: &str) -> PathBuf {
+        self.dir.path().join(format!("{first:020}.{extension}"))
+    }
+
     fn newest(&self) -> PathBuf {
-        self.dir.path().join(format!("{:020}.segment", self.first))
+        self.file(self.first, "segment")
+    }
+
+    /// The oldest were removed first, so that it is the newest that come back, or were never removed.
+    fn bring_back(&mut self, dice: &mut Dice, faults: &mut Faults) {
+        let aside = std::mem::take(&mut self.aside);
+        let lost = dice.below(aside.len() as u64 + 1) as usize;
+        for (n, first) in aside.iter().enumerate() {
+            let file = self.file(*first, "aside");
+            let done = if n < lost { fs::remove_file(file) } else { fs::rename(file, self.file(*first, "segment")) };
+            done.expect("it is there");
+            faults.drawn[Fault::RemovalUndone as usize] += u64::from(n >= lost);
+        }
     }
 
     fn bytes(&self) -> u64 {

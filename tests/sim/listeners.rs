@@ -199,7 +199,7 @@ impl Wanted {
     fn is_wanted(&self, event: &AlertEvent) -> bool {
         let alert = &event.alert;
         let lies_in = |whole: &str| alert.place.district.is_some_and(|district| district.as_str().starts_with(whole));
-        !self.severity.is_some_and(|least| alert.severity < least)
+        self.severity.is_none_or(|least| least <= alert.severity)
             && !(self.unacknowledged && alert.acknowledged.is_some())
             && self.own.is_none_or(lies_in)
             && self.district.is_none_or(lies_in)

@@ -94,9 +94,11 @@ impl World {
             2 if on_files => (Fault::WrittenPartly, Failure::Partly(self.dice.below(1_000) as u16)),
             _ => (Fault::WriteFailed, Failure::Undone),
         };
-        let begins = on_files && self.faults.is_enabled(Fault::SegmentLost) && self.dice.chance(200);
-        if begins {
-            disk.arm(When::SegmentBegins, Failure::Done);
+        let mut of_files =
+            [(Fault::SegmentLost, When::SegmentBegins), (Fault::RemovalUndone, When::SegmentsGo)].into_iter();
+        let of_files = of_files.find(|(fault, _)| on_files && self.faults.is_enabled(*fault) && self.dice.chance(200));
+        if let Some((_, when)) = of_files {
+            disk.arm(when, Failure::Done);
             self.armed = Some(Failure::Done);
         } else if self.faults.is_enabled(fault) {
             disk.arm(When::In(self.dice.below(8) as u32), failure);

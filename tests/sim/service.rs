@@ -89,7 +89,7 @@ impl World {
         let process = self.process.as_mut().expect("it has just failed");
         self.model.observe_inbox(&mut *process.inbox_reader, self.now)?;
         let (judged_to, end) = (process.spine.core().next(), self.model.inbox.len() as u64);
-        if judged_to < end && self.faults.is_enabled(Fault::ReplayPanics) && self.dice.chance(250) {
+        if judged_to < end && self.faults.is_enabled(Fault::ReplayPanics) && self.dice.chance(600) {
             self.house.poisoned.make_deadly(judged_to + self.dice.below(end - judged_to));
         }
         Ok(())

@@ -160,7 +160,7 @@ impl Station {
             observed_at_ms: claimed,
             scanner: self.scanner.clone(),
             cylinder: scanned.cylinder.to_string(),
-            event: if unreadable { 99 } else { i32::from(scanned.event.number()) },
+            event: if unreadable { 99 } else { scanned.event.number() },
             medium: scanned.medium.unwrap_or_default().to_owned(),
             tare_g: Some(scanned.mark as u32),
             passed: scanned.passed,
