@@ -96,6 +96,7 @@ pub(crate) struct Lift {
     clock_ms: i64,
     /// A terminal is told from the one before it by its clock, so that must have been right.
     clock_was_wrong: bool,
+    replaced: bool,
     /// Since it was replaced, or began.
     frames: u64,
     phase: Phase,
@@ -120,6 +121,7 @@ impl Lift {
             seq: 0,
             clock_ms: if nature == Nature::Orderly { clock_ms / 2 } else { clock_ms },
             clock_was_wrong: false,
+            replaced: false,
             frames: 0,
             phase: Phase::Calm { until: dice.between(30_000, 200_000) },
             outage_until: 0,
@@ -166,7 +168,10 @@ impl Lift {
 
     /// What goes wrong with the terminal itself.
     fn suffer(&mut self, now: i64, quiet: bool, faults: &mut Faults) {
-        if faults.draw(&mut self.dice, Fault::TerminalReboot, 15) {
+        // A new terminal that counts further boots before it is told from the one before it passes for that one: a late
+        // frame of its first boot is then rightly taken for a repeat.
+        let is_recognised = !self.replaced || self.frames >= RECOGNISED_AFTER;
+        if is_recognised && faults.draw(&mut self.dice, Fault::TerminalReboot, 15) {
             self.boot += 1;
             self.seq = 0;
         }
@@ -186,7 +191,7 @@ impl Lift {
             self.clock_ms = *self.dice.pick(&[0, 0, -40_000, 30_000, 7_200_000, -3_600_000, -800_000_000]);
             self.clock_was_wrong = true;
         } else if !self.clock_was_wrong && faults.draw(&mut self.dice, Fault::TerminalReplaced, 40) {
-            (self.boot, self.seq, self.frames) = (0, 0, 0);
+            (self.boot, self.seq, self.frames, self.replaced) = (0, 0, 0, true);
         }
     }
 
