@@ -193,6 +193,16 @@ fn one_seed() {
     }
 }
 
+/// 970: a late frame of a replaced terminal became the newest of the one that replaced it.
+#[test]
+fn seeds_that_found_faults_find_none() {
+    for seed in [970] {
+        if let Err(what) = run(seed, STEPS, None) {
+            panic!("{what}");
+        }
+    }
+}
+
 #[test]
 fn a_seed_gives_the_same_trace_every_time() {
     for seed in 1..=4 {
