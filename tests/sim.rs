@@ -8,6 +8,8 @@ mod broker;
 mod checks;
 #[path = "sim/clients.rs"]
 mod clients;
+#[path = "sim/cylinders.rs"]
+mod cylinders;
 #[path = "sim/database.rs"]
 mod database;
 #[path = "sim/dice.rs"]
@@ -18,14 +20,20 @@ mod disk;
 mod fate;
 #[path = "sim/faults.rs"]
 mod faults;
+#[path = "sim/files.rs"]
+mod files;
 #[path = "sim/foretold.rs"]
 mod foretold;
 #[path = "sim/lifts.rs"]
 mod lifts;
+#[path = "sim/listeners.rs"]
+mod listeners;
 #[path = "sim/model.rs"]
 mod model;
 #[path = "sim/others.rs"]
 mod others;
+#[path = "sim/poison.rs"]
+mod poison;
 #[path = "sim/policies.rs"]
 mod policies;
 #[path = "sim/process.rs"]
@@ -34,6 +42,8 @@ mod process;
 mod scribe;
 #[path = "sim/service.rs"]
 mod service;
+#[path = "sim/stations.rs"]
+mod stations;
 #[path = "sim/subscriber.rs"]
 mod subscriber;
 #[path = "sim/trace.rs"]
@@ -55,13 +65,30 @@ const STEPS: u64 = 2_000;
 /// The dear checks are made so often.
 const CHECK_EVERY: u64 = 250;
 
-/// What a run that went well did.
+/// What runs that went well did.
+#[derive(Default)]
 struct Ran {
     trace: String,
     drawn: Vec<u64>,
     frames: u64,
+    scans: u64,
     events: u64,
     foretold: u64,
+    cylinder_alerts: u64,
+    /// Events that came through a filter.
+    filtered: u64,
+}
+
+impl Ran {
+    fn add(&mut self, other: &Self) {
+        self.drawn.iter_mut().zip(&other.drawn).for_each(|(sum, drawn)| *sum += drawn);
+        self.frames += other.frames;
+        self.scans += other.scans;
+        self.events += other.events;
+        self.foretold += other.foretold;
+        self.cylinder_alerts += other.cylinder_alerts;
+        self.filtered += other.filtered;
+    }
 }
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -103,8 +130,11 @@ fn run(seed: u64, steps: u64, canary: Option<Canary>) -> Result<Ran, String> {
         trace: world.trace.to_string(),
         drawn: std::mem::take(&mut world.faults.drawn),
         frames: world.model.frames(),
+        scans: world.model.scans(),
         events: world.model.events.len() as u64,
         foretold,
+        cylinder_alerts: world.yard.foretold,
+        filtered: world.listeners.iter().map(|listener| listener.got).sum(),
     })
 }
 
@@ -116,7 +146,7 @@ fn many_seeds() {
     let first = number("VIGIL_SIM_FIRST", 1);
     let began = std::time::Instant::now();
     let next = AtomicU64::new(first);
-    let ran: Mutex<(Vec<u64>, u64, u64, u64)> = Mutex::new((vec![0; Fault::ALL.len()], 0, 0, 0));
+    let ran: Mutex<Ran> = Mutex::new(Ran { drawn: vec![0; Fault::ALL.len()], ..Ran::default() });
     let failed: Mutex<Option<(u64, String)>> = Mutex::default();
     let work = || {
         loop {
@@ -125,11 +155,7 @@ fn many_seeds() {
                 return;
             }
             match run(seed, steps, None) {
-                Ok(one) => {
-                    let mut ran = ran.lock().unwrap();
-                    ran.0.iter_mut().zip(&one.drawn).for_each(|(sum, drawn)| *sum += drawn);
-                    (ran.1, ran.2, ran.3) = (ran.1 + one.frames, ran.2 + one.events, ran.3 + one.foretold);
-                }
+                Ok(one) => ran.lock().unwrap().add(&one),
                 Err(what) => _ = failed.lock().unwrap().get_or_insert((seed, what)),
             }
         }
@@ -139,9 +165,11 @@ fn many_seeds() {
     if let Some((_, what)) = failed.into_inner().unwrap() {
         panic!("{what}");
     }
-    let (drawn, frames, events, foretold) = ran.into_inner().unwrap();
+    let Ran { drawn, frames, scans, events, foretold, cylinder_alerts, filtered, .. } = ran.into_inner().unwrap();
     println!(
-        "{seeds} seeds of {steps} steps in {:.1?}: {frames} frames, {events} alert events, {foretold} foretold",
+        "{seeds} seeds of {steps} steps in {:.1?}: {frames} frames, {scans} scans, {events} alert events, \
+         {filtered} times through a filter; foretold were \
+         {foretold} entrapments and {cylinder_alerts} alerts on cylinders",
         began.elapsed()
     );
     for (fault, drawn) in Fault::ALL.iter().zip(&drawn) {
@@ -151,7 +179,7 @@ fn many_seeds() {
         let missing: Vec<_> =
             Fault::ALL.iter().zip(&drawn).filter(|(_, drawn)| **drawn == 0).map(|(fault, _)| fault).collect();
         assert!(missing.is_empty(), "never drawn: {missing:?}");
-        assert!(foretold > seeds, "hardly anything was foretold: {foretold}");
+        assert!(foretold.min(cylinder_alerts).min(filtered) > seeds, "hardly anything was foretold");
     }
 }
 
@@ -162,6 +190,16 @@ fn one_seed() {
     match run(seed, steps, None) {
         Ok(ran) => println!("seed {seed}: trace {}, {} frames, {} alert events", ran.trace, ran.frames, ran.events),
         Err(what) => panic!("{what}"),
+    }
+}
+
+/// 970: a late frame of a replaced terminal became the newest of the one that replaced it.
+#[test]
+fn seeds_that_found_faults_find_none() {
+    for seed in [970] {
+        if let Err(what) = run(seed, STEPS, None) {
+            panic!("{what}");
+        }
     }
 }
 
@@ -183,7 +221,8 @@ fn canaries_are_found() {
         let found = found.unwrap_or_else(|| panic!("{canary:?} is not found in {CANARY_SEEDS} seeds"));
         let first_line = found.lines().next().unwrap_or_default();
         println!("{canary:?}: {first_line}");
-        assert!(first_line.starts_with(canary.promise()), "{canary:?} is found as {first_line}");
+        let is_right = canary.promises().iter().any(|promise| first_line.starts_with(promise));
+        assert!(is_right, "{canary:?} is found as {first_line}");
     }
 }
 

@@ -88,13 +88,19 @@ impl Cylinder {
 
     /// Follows a new policy, or a new day.
     pub fn follow(&mut self, cx: &mut Context<'_>, today: CivilDay) {
+        self.take_policy(cx);
+        self.judge(cx, None, None, today);
+    }
+
+    /// Forgets what rules said that have changed since. Before anything is judged by the new ones: what a scan opens must
+    /// not pass for something that the old ones said.
+    pub fn take_policy(&mut self, cx: &mut Context<'_>) {
         if self.policy != cx.policy.version {
             let who = self.who(None);
             let now = cx.books.now.elapsed;
             judge::forget_changed(cx, &who, &mut self.runs, self.policy, now);
             self.policy = cx.policy.version;
         }
-        self.judge(cx, None, None, today);
     }
 }
 

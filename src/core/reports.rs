@@ -120,7 +120,9 @@ impl Core {
             let today = self.day();
             let place = self.sites.get(&site).cloned();
             let (mut cx, _, cylinders) = self.context(out);
-            cylinders.get_mut(ix).judge(&mut cx, Some(&scan), place.as_ref(), today);
+            let cylinder = cylinders.get_mut(ix);
+            cylinder.take_policy(&mut cx);
+            cylinder.judge(&mut cx, Some(&scan), place.as_ref(), today);
         }
         let (effective_at, time_source) = effective(scan.claimed_at, now.wall);
         let generation = self.scanners.get(scanner).order.generation();

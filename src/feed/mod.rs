@@ -3,6 +3,7 @@
 pub mod events;
 mod log;
 mod ring;
+pub mod sieve;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -300,8 +300,13 @@ fn apply(core: &mut Core, poison: &mut dyn Poison, record: &Record) -> Result<Ef
     if poison.holds(record.pos) {
         return Ok(core.skip(record));
     }
+    let judge = || {
+        let effects = core.apply(record);
+        poison.judged(record);
+        effects
+    };
     // The core may be half changed after a panic, so it is not used again: the caller ends.
-    catch_unwind(AssertUnwindSafe(|| core.apply(record))).map_err(|_| match poison.add(record.pos) {
+    catch_unwind(AssertUnwindSafe(judge)).map_err(|_| match poison.add(record.pos) {
         Ok(()) => SpineError::Poisoned { pos: record.pos },
         Err(error) => SpineError::Journal(error),
     })

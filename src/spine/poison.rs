@@ -7,12 +7,17 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::journal::JournalError;
+use crate::model::record::Record;
 
 pub trait Poison: Send {
     fn holds(&self, pos: u64) -> bool;
 
     /// Durable when it returns.
     fn add(&mut self, pos: u64) -> Result<(), JournalError>;
+
+    /// Hears of each record that the core has judged, before anything comes of it. What panics in here has made the core
+    /// fail, as far as the spine can tell: no input is known that does, so the simulation needs a way to.
+    fn judged(&self, _record: &Record) {}
 }
 
 /// For tests and simulation.

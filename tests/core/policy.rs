@@ -1,6 +1,11 @@
 //! A new policy: what didn't change goes on, what changed begins anew, and a bad one changes nothing.
 
-use vigil::model::record::{Kind, Outcome, PolicyText};
+use vigil::limits;
+use vigil::model::actor::Actor;
+use vigil::model::archive::{Cylinder, Entry};
+use vigil::model::ids::CylinderCode;
+use vigil::model::record::{Action, Command, Kind, Outcome, PolicyText};
+use vigil::model::time::CivilDay;
 
 use crate::script::{Script, check, run};
 use crate::timeline::{Timeline, shipped};
@@ -196,4 +201,29 @@ fn long_holds_go_on_through_silence() {
          20m    expect cleared A trapped-stale
          20m    expect raised A trapped-out-of-zone likely confirmed",
     );
+}
+
+/// A look at everything takes many records. What a scan opens by the new rules before it has come as far as its cylinder
+/// is nothing that the old ones said.
+#[test]
+fn what_a_scan_opens_while_a_new_policy_spreads_stays_open() {
+    let cylinder = |n: usize| Cylinder {
+        code: CylinderCode::parse(&format!("CYL{n:05}")).unwrap(),
+        filling_unit: None,
+        medium: None,
+        made_on: None,
+        inspection_due: Some(CivilDay(0)),
+        scrapped: false,
+        district: None,
+    };
+    let all = (0..=limits::SWEEP_SUBJECTS).map(|n| Entry::Cylinder(cylinder(n))).collect();
+    let mut timeline = Timeline::new(&shipped());
+    let action = Action::Upsert(all);
+    timeline.apply(Kind::Command(Command { request: "archive".into(), actor: Actor::local_admin(), action }));
+    timeline.append(Kind::Policy(edited("cylinder.toml", |text| text.replace("DISPATCHED, DELIVERED", "COLLECTED"))));
+    let last = cylinder(limits::SWEEP_SUBJECTS).code;
+    let scan = format!(r#"{{"boot":1,"seq":1,"scanner":"gun-1","cylinder":"{last}","event":"collected"}}"#);
+    timeline.apply(Kind::Report { topic: "vigil/v1/cylinder/FILL-01/scan".into(), payload: scan.into() });
+    let open: Vec<_> = timeline.core.open_alerts().iter().map(|alert| alert.id.to_string()).collect();
+    assert_eq!(open, [format!("cylinder:{last}/cylinder-overdue/1")]);
 }

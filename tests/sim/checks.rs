@@ -6,13 +6,14 @@ use futures_util::FutureExt as _;
 use vigil::model::actor::Actor;
 use vigil::model::alert::Alert;
 use vigil::model::ids::{AlertId, DeviceCode};
-use vigil::model::row::{FrameRow, Order, Row};
+use vigil::model::row::{FrameRow, Order, Row, ScanRow};
 use vigil::model::time::Wall;
 use vigil::pages::Filter;
-use vigil::store::{FrameCursor, FrameQuery, Store as _};
+use vigil::store::{FrameCursor, FrameQuery, ScanQuery, Store as _};
 
 use crate::faults::Fault;
 use crate::model::Told;
+use crate::stations::{self, CYLINDERS};
 use crate::world::{Check, World};
 
 const ALL: usize = 1_000_000;
@@ -27,6 +28,10 @@ impl World {
             return Err(format!("P1: a journal that had failed was used again, {used} times"));
         }
         self.check_open()?;
+        self.check_cylinders()?;
+        if self.process.is_some() {
+            self.model.check_skipped_told(!self.house.poisoned.is_empty())?;
+        }
         self.check_inspections()?;
         self.check_sizes()
     }
@@ -54,6 +59,7 @@ impl World {
         let stored_to = checkpoint.map_or(0, |checkpoint| checkpoint.position as usize);
         let told = &self.model.outbox[..stored_to.min(self.model.outbox.len())];
         self.check_frames(told)?;
+        self.check_scans(told)?;
         let expected = told.iter().map(|told| told.effects.events.len()).sum::<usize>();
         let mut seq = 0;
         while (seq as usize) < expected {
@@ -114,6 +120,30 @@ impl World {
         }
     }
 
+    /// Each scan that was told.
+    fn check_scans(&self, told: &[Told]) -> Check {
+        let order = |row: &ScanRow| row.scan.tare_g;
+        let mut all: BTreeMap<_, Vec<&ScanRow>> = BTreeMap::new();
+        for row in told.iter().flat_map(|told| &told.effects.rows) {
+            if let Row::Scan(row) = row {
+                all.entry(row.scan.cylinder).or_default().push(row);
+            }
+        }
+        for cylinder in (0..CYLINDERS).map(stations::cylinder) {
+            let mut expected = all.remove(&cylinder).unwrap_or_default();
+            let query = ScanQuery { cylinder, from: Wall(i64::MIN), to: Wall::MAX, after: None, limit: ALL };
+            let found = self.house.database.inner.scans(query).now_or_never().expect("it is in memory");
+            let mut found = found.map_err(|e| e.to_string())?;
+            expected.sort_by_key(|row| order(row));
+            found.sort_by_key(order);
+            if !expected.iter().copied().eq(&found) {
+                let (found, told) = (found.len(), expected.len());
+                return Err(format!("P4: of {cylinder} the store has {found} scans, and {told} were told"));
+            }
+        }
+        Ok(())
+    }
+
     /// P9: what must stay small stays small.
     fn check_sizes(&self) -> Check {
         let Some(process) = &self.process else { return Ok(()) };
@@ -124,6 +154,10 @@ impl World {
             if journal.size_bytes() > quota_bytes + BEYOND_QUOTA_BYTES {
                 return Err(format!("P9: a journal of at most {quota_bytes} bytes has {}", journal.size_bytes()));
             }
+        }
+        let cylinders = process.spine.core().cylinders().len() as u64;
+        if cylinders > CYLINDERS {
+            return Err(format!("P9: the core holds {cylinders} cylinders, and there are {CYLINDERS}"));
         }
         // Every device that ever got through, those among them that mangled payloads made up.
         let lifts = process.spine.core().lifts().len();

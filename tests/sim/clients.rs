@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 use vigil::model::actor::Actor;
 use vigil::model::alert::Cursor;
-use vigil::model::archive::{Entry, Equipment, Lift};
+use vigil::model::archive::{Cylinder, Entry, Equipment, Lift, Site, SiteKind};
 use vigil::model::ids::{DeviceCode, District, Subject};
 use vigil::model::record::{Action, Command, Outcome, PolicyText};
 use vigil::model::time::{CivilDay, Elapsed};
@@ -17,6 +17,7 @@ use crate::faults::{Canary, Fault, Faults};
 use crate::lifts::{self, Nature};
 use crate::model::Model;
 use crate::process::Process;
+use crate::stations::{self, CYLINDERS, SITES};
 
 /// Answers older than this may have been forgotten.
 const REMEMBERED_MS: i64 = 23 * 3_600_000;
@@ -142,12 +143,19 @@ impl Asker {
             let entries = (0..dice.between(1, 3)).map(|_| entry(&dice.pick(lifts).code, today, dice));
             return Some(Action::Upsert(entries.collect()));
         }
+        if faults.draw(dice, Fault::CylinderEntered, 200) {
+            let entries = (0..dice.between(1, 3)).map(|_| Entry::Cylinder(cylinder(today, dice)));
+            return Some(Action::Upsert(entries.collect()));
+        }
+        if faults.draw(dice, Fault::SiteEntered, 100) {
+            return Some(Action::Upsert(vec![Entry::Site(site(dice))]));
+        }
         let open: Vec<_> = model.open.keys().collect();
         let alert = (*open.get(dice.below(open.len().max(1) as u64) as usize)?).clone();
         // What becomes of orderly lifts is foretold: nobody interferes.
         let is_orderly = |lift: &&lifts::Lift| lift.nature == Nature::Orderly;
         let orderly = lifts.iter().filter(is_orderly).any(|lift| alert.subject.to_string() == lift.code);
-        let by_hand = !orderly && alert.subject != Subject::Service;
+        let by_hand = !orderly && matches!(alert.subject, Subject::Device(_));
         if by_hand && faults.draw(dice, Fault::AlertCleared, 300) {
             return Some(Action::Clear { alert, note: None });
         }
@@ -212,4 +220,29 @@ fn entry(code: &str, today: CivilDay, dice: &mut Dice) -> Entry {
         keep_alive_s: dice.chance(500).then_some(60),
         inspection_due: dice.chance(800).then(|| CivilDay(today.0 + dice.between(-2, 2) as i32)),
     })
+}
+
+/// Any cylinder but the last, which nobody ever enters.
+fn cylinder(today: CivilDay, dice: &mut Dice) -> Cylinder {
+    Cylinder {
+        code: stations::cylinder(dice.below(CYLINDERS - 1)),
+        filling_unit: dice.chance(700).then(|| stations::site(dice.below(2) as usize)),
+        medium: dice.chance(700).then(|| "lpg".into()),
+        made_on: None,
+        inspection_due: dice.chance(800).then(|| CivilDay(today.0 + dice.between(-2, 2) as i32)),
+        scrapped: dice.chance(80),
+        district: dice.chance(700).then(|| District::parse("640104").expect("it is a district")),
+    }
+}
+
+/// Mostly as what it is.
+fn site(dice: &mut Dice) -> Site {
+    let which = dice.below(SITES.len() as u64) as usize;
+    Site {
+        code: stations::site(which),
+        kind: if dice.chance(850) { SITES[which].1 } else { *dice.pick(SiteKind::ALL) },
+        name: "a site".into(),
+        address: None,
+        district: None,
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use vigil::model::alert::{Alert, AlertEvent};
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::AlertId;
-use vigil::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use vigil::model::row::{FrameRow, RejectRow, Row, ScanRow, StatusRow};
 use vigil::model::time::Wall;
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
@@ -22,6 +22,8 @@ pub(crate) struct Weather {
     pub(crate) lose_answer: bool,
     /// The canary: whatever is stored, a batch fits.
     pub(crate) unconditional: bool,
+    /// The canary: scans are not stored.
+    pub(crate) drops_scans: bool,
 }
 
 pub(crate) struct Database {
@@ -52,6 +54,14 @@ impl Database {
     }
 }
 
+fn without_scans(batch: &Batch) -> Batch {
+    let mut batch = batch.clone();
+    for effects in &mut batch.effects {
+        effects.rows.retain(|row| !matches!(row, Row::Scan(_)));
+    }
+    batch
+}
+
 impl Store for Database {
     fn id(&self) -> Fut<'_, u128> {
         self.unless_away(|store| store.id())
@@ -77,6 +87,7 @@ impl Store for Database {
             } else {
                 batch
             };
+            let batch = if now.drops_scans { Arc::new(without_scans(&batch)) } else { batch };
             let committed = self.inner.commit(batch).await?;
             if now.lose_answer { Err(unavailable()) } else { Ok(committed) }
         })

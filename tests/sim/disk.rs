@@ -1,34 +1,57 @@
-//! A journal on a simulated disk that fails when it is told to, and a set of poisoned positions.
+//! A journal on a disk that fails when it is told to: in memory, or the real one on files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use vigil::journal::local::LocalJournal;
 use vigil::journal::memory::{Crash, MemoryDisk, MemoryJournal};
 use vigil::journal::{Identity, Journal, JournalError, JournalReader, SegmentInfo};
 use vigil::model::time::Wall;
-use vigil::spine::poison::Poison;
+
+use crate::dice::Dice;
+use crate::faults::{Fault, Faults};
+use crate::files::Files;
 
 /// What the next armed operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// Nothing, and it says so.
     Undone,
+    /// On files: part of what it should write, in per mille, and it says so.
+    Partly(u16),
     /// What it should, but the process dies before it hears of it.
     Done,
+}
+
+/// When it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// The n-th operation from now on: 0 is the next.
+    In(u32),
+    /// On files: the one that begins a segment, which is done.
+    SegmentBegins,
+    /// On files: the one that removes segments, which is done, but nobody knows how durably.
+    SegmentsGo,
 }
 
 /// One journal's disk. Clones are the same disk.
 #[derive(Clone)]
 pub(crate) struct Disk {
-    memory: MemoryDisk,
+    medium: Medium,
     state: Arc<Mutex<State>>,
+}
+
+#[derive(Clone)]
+enum Medium {
+    Memory(MemoryDisk),
+    Files(Files),
 }
 
 #[derive(Default)]
 struct State {
-    /// The n-th operation from now on fails: 0 is the next.
-    armed: Option<(u32, Failure)>,
+    armed: Option<(When, Failure)>,
     /// Of the handle that is open: a failure is final.
     failed: bool,
     used_after_failure: u32,
@@ -42,27 +65,52 @@ struct State {
 }
 
 impl Disk {
-    pub(crate) fn new(id: u128, segment_bytes: u64) -> Self {
-        let memory = MemoryDisk::with_segments_of(Identity { id, epoch: 1 }, segment_bytes);
-        Self { memory, state: Arc::default() }
+    pub(crate) fn new(id: u128, segment_bytes: u64, on_files: bool) -> Self {
+        let identity = Identity { id, epoch: 1 };
+        let medium = if on_files {
+            Medium::Files(Files::new(identity, segment_bytes))
+        } else {
+            Medium::Memory(MemoryDisk::with_segments_of(identity, segment_bytes))
+        };
+        Self { medium, state: Arc::default() }
     }
 
-    pub(crate) fn open(&self) -> SimJournal {
+    /// Where its files are, if it has any.
+    pub(crate) fn dir(&self) -> Option<PathBuf> {
+        match &self.medium {
+            Medium::Memory(_) => None,
+            Medium::Files(files) => Some(files.dir()),
+        }
+    }
+
+    pub(crate) fn open(&self) -> Result<SimJournal, JournalError> {
         let mut state = self.state();
         (state.failed, state.armed) = (false, None);
-        SimJournal { inner: self.memory.open().0, disk: self.clone() }
+        let inner = match &self.medium {
+            Medium::Memory(memory) => Inner::Memory(memory.open().0),
+            Medium::Files(files) => Inner::Files(Box::new(files.open()?), files.clone()),
+        };
+        Ok(SimJournal { inner, disk: self.clone() })
     }
 
-    pub(crate) fn arm(&self, in_ops: u32, failure: Failure) {
-        self.state().armed = Some((in_ops, failure));
+    pub(crate) fn arm(&self, when: When, failure: Failure) {
+        self.state().armed = Some((when, failure));
     }
 
-    pub(crate) fn crash(&self, crash: Crash) {
-        self.memory.crash(crash);
+    /// Ends the open handle and loses what such a crash loses.
+    pub(crate) fn crash(&self, kind: Fault, dice: &mut Dice, faults: &mut Faults) {
+        match (&self.medium, kind) {
+            (Medium::Files(files), _) => files.crash(kind, dice, faults),
+            (Medium::Memory(memory), Fault::CrashOfMachine) => memory.crash(Crash::Machine),
+            (Medium::Memory(memory), Fault::TornTail) => memory.crash(Crash::Torn),
+            (Medium::Memory(memory), Fault::PartOfTailKept) => memory.crash_keeping(dice.below(6)),
+            (Medium::Memory(memory), _) => memory.crash(Crash::Process),
+        }
     }
 
-    pub(crate) fn crash_keeping(&self, records: u64) {
-        self.memory.crash_keeping(records);
+    /// Whether the machine, and not only the process, must have ended.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        matches!(&self.medium, Medium::Files(files) if files.is_unnamed())
     }
 
     pub(crate) fn lie(&self) {
@@ -87,64 +135,124 @@ impl Disk {
     }
 }
 
+enum Inner {
+    Memory(MemoryJournal),
+    Files(Box<LocalJournal>, Files),
+}
+
 pub(crate) struct SimJournal {
-    inner: MemoryJournal,
+    inner: Inner,
     disk: Disk,
 }
 
 impl SimJournal {
+    fn journal(&self) -> &dyn Journal {
+        match &self.inner {
+            Inner::Memory(journal) => journal,
+            Inner::Files(journal, _) => &**journal,
+        }
+    }
+
+    fn journal_mut(&mut self) -> &mut dyn Journal {
+        match &mut self.inner {
+            Inner::Memory(journal) => journal,
+            Inner::Files(journal, _) => &mut **journal,
+        }
+    }
+
     fn operate<T>(
         &mut self,
         doing: &'static str,
-        work: impl FnOnce(&mut MemoryJournal) -> Result<T, JournalError>,
+        work: impl FnOnce(&mut dyn Journal) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
-        let failure = {
-            let mut state = self.disk.state();
-            if state.failed {
-                state.used_after_failure += 1;
-                return Err(JournalError::Failed { why: "it failed before".into() });
+        let failure = self.disk.state().next_failure()?;
+        let done = match failure {
+            Some(Failure::Undone) => None,
+            Some(Failure::Partly(per_mille)) => {
+                self.write_partly(per_mille)?;
+                None
             }
-            let failure = match &mut state.armed {
-                Some((0, failure)) => Some(*failure),
-                Some((ops, _)) => {
-                    *ops -= 1;
-                    None
-                }
-                None => None,
-            };
-            state.failed = failure.is_some();
-            failure
+            Some(Failure::Done) | None => Some(work(self.journal_mut())?),
         };
-        if failure != Some(Failure::Undone) {
-            let done = work(&mut self.inner)?;
-            if failure.is_none() {
-                return Ok(done);
+        let has_begun = match &self.inner {
+            // A disk that lies says "sync" as well, and nothing is durable.
+            Inner::Files(journal, files) => {
+                let has_synced = doing == "sync" && done.is_some() && !self.disk.state().lies;
+                files.note(journal, has_synced)
+            }
+            Inner::Memory(_) => false,
+        };
+        match done {
+            Some(done) if failure.is_none() && !self.ends_unnamed(has_begun) => Ok(done),
+            _ => {
+                let source = io::Error::other("the simulation wants it to fail");
+                Err(JournalError::Io { doing, file: "simulated".into(), source })
             }
         }
-        let source = io::Error::other("the simulation wants it to fail");
-        Err(JournalError::Io { doing, file: "simulated".into(), source })
+    }
+
+    /// Whether the process ends as a segment was begun, before its name was durable.
+    fn ends_unnamed(&self, has_begun: bool) -> bool {
+        let mut state = self.disk.state();
+        let Inner::Files(_, files) = &self.inner else { return false };
+        let ends = has_begun && matches!(state.armed, Some((When::SegmentBegins, _)));
+        if ends {
+            state.failed = true;
+            files.note_unnamed();
+        }
+        ends
+    }
+
+    fn write_partly(&mut self, per_mille: u16) -> Result<(), JournalError> {
+        if let Inner::Files(journal, files) = &mut self.inner {
+            let before = files.bytes();
+            journal.release()?;
+            let written = files.bytes() - before;
+            files.cut_at_end(before + written * u64::from(per_mille) / 1_000);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// What becomes of the operation that is to begin.
+    fn next_failure(&mut self) -> Result<Option<Failure>, JournalError> {
+        if self.failed {
+            self.used_after_failure += 1;
+            return Err(JournalError::Failed { why: "it failed before".into() });
+        }
+        let failure = match &mut self.armed {
+            Some((When::In(0), failure)) => Some(*failure),
+            Some((When::In(ops), _)) => {
+                *ops -= 1;
+                None
+            }
+            Some((When::SegmentBegins | When::SegmentsGo, _)) | None => None,
+        };
+        self.failed = failure.is_some();
+        Ok(failure)
     }
 }
 
 impl Journal for SimJournal {
     fn identity(&self) -> Identity {
-        self.inner.identity()
+        self.journal().identity()
     }
 
     fn first(&self) -> u64 {
-        self.inner.first()
+        self.journal().first()
     }
 
     fn next(&self) -> u64 {
-        self.inner.next()
+        self.journal().next()
     }
 
     fn append(&mut self, payload: &[u8]) -> Result<u64, JournalError> {
         if self.disk.state().mute {
-            return Ok(self.inner.next());
+            return Ok(self.next());
         }
         let pos = self.operate("write", |journal| journal.append(payload))?;
-        let first = self.inner.segments().last().map_or(0, |segment| segment.first);
+        let first = self.journal().segments().last().map_or(0, |segment| segment.first);
         let mut state = self.disk.state();
         let now = state.now;
         state.written_at.insert(first, now);
@@ -161,27 +269,43 @@ impl Journal for SimJournal {
     }
 
     fn hash(&self) -> u32 {
-        self.inner.hash()
+        self.journal().hash()
     }
 
     fn hash_at(&self, pos: u64) -> Result<Option<u32>, JournalError> {
-        self.inner.hash_at(pos)
+        self.journal().hash_at(pos)
     }
 
     fn reader(&self) -> Box<dyn JournalReader> {
-        self.inner.reader()
+        self.journal().reader()
     }
 
     fn trim(&mut self, before: u64) -> Result<(), JournalError> {
-        self.operate("remove a file of", |journal| journal.trim(before))
+        let doing = "remove a file of";
+        let is_armed = matches!(self.disk.state().armed, Some((When::SegmentsGo, _)));
+        let Inner::Files(journal, files) = &self.inner else {
+            return self.operate(doing, |journal| journal.trim(before));
+        };
+        if !is_armed {
+            return self.operate(doing, |journal| journal.trim(before));
+        }
+        let (files, firsts) = (files.clone(), journal.segments().iter().map(|segment| segment.first).collect());
+        files.set_aside(firsts);
+        self.operate(doing, |journal| journal.trim(before))?;
+        if files.have_gone(self.first()) {
+            self.disk.state().failed = true;
+            let source = io::Error::other("the simulation wants it to fail");
+            return Err(JournalError::Io { doing, file: "simulated".into(), source });
+        }
+        Ok(())
     }
 
     fn size_bytes(&self) -> u64 {
-        self.inner.size_bytes()
+        self.journal().size_bytes()
     }
 
     fn segments(&self) -> Vec<SegmentInfo> {
-        let mut segments = self.inner.segments();
+        let mut segments = self.journal().segments();
         let closed = segments.len() - 1;
         let state = self.disk.state();
         for segment in &mut segments[..closed] {
@@ -191,40 +315,10 @@ impl Journal for SimJournal {
     }
 
     fn set_mark(&mut self, mark: u64) {
-        self.inner.set_mark(mark);
+        self.journal_mut().set_mark(mark);
     }
 
     fn raise_epoch(&mut self, epoch: u32) -> Result<(), JournalError> {
         self.operate("write", |journal| journal.raise_epoch(epoch))
-    }
-}
-
-/// Positions that are to be passed over, whether or not the core would fail on them.
-#[derive(Clone, Default)]
-pub(crate) struct Poisoned(Arc<Mutex<BTreeSet<u64>>>);
-
-impl Poisoned {
-    pub(crate) fn insert(&self, pos: u64) {
-        self.0.lock().expect("nobody panics with it").insert(pos);
-    }
-
-    pub(crate) fn contains(&self, pos: u64) -> bool {
-        self.0.lock().expect("nobody panics with it").contains(&pos)
-    }
-
-    /// What was meant for records that a crash has lost.
-    pub(crate) fn forget_from(&self, pos: u64) {
-        self.0.lock().expect("nobody panics with it").split_off(&pos);
-    }
-}
-
-impl Poison for Poisoned {
-    fn holds(&self, pos: u64) -> bool {
-        self.contains(pos)
-    }
-
-    fn add(&mut self, pos: u64) -> Result<(), JournalError> {
-        self.insert(pos);
-        Ok(())
     }
 }

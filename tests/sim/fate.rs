@@ -1,9 +1,10 @@
 //! How a process ends and begins, and how a run comes to rest.
 
 use vigil::journal::Journal as _;
-use vigil::journal::memory::Crash;
+use vigil::spine::recover::RecoverError;
 use vigil::spine::{Released, SpineError};
 
+use crate::disk::Disk;
 use crate::faults::{Canary, Fault};
 use crate::process::{Began, SnapshotFile};
 use crate::scribe::Scribe;
@@ -30,17 +31,13 @@ impl World {
             self.had_orphans = true;
         }
         let kinds = [Fault::CrashOfProcess, Fault::CrashOfMachine, Fault::TornTail, Fault::PartOfTailKept];
-        let kind = *self.dice.pick(&kinds);
-        let kind = if self.faults.is_enabled(kind) { kind } else { Fault::CrashOfProcess };
+        let is_unnamed = [&self.house.inbox, &self.house.outbox].iter().any(|disk| disk.is_unnamed());
+        let kind = if is_unnamed { Fault::CrashOfMachine } else { *self.dice.pick(&kinds) };
+        let kind = if is_unnamed || self.faults.is_enabled(kind) { kind } else { Fault::CrashOfProcess };
         self.faults.count(kind);
         self.note(format!("{kind:?}"));
         for disk in [&self.house.inbox, &self.house.outbox] {
-            match kind {
-                Fault::CrashOfMachine => disk.crash(Crash::Machine),
-                Fault::TornTail => disk.crash(Crash::Torn),
-                Fault::PartOfTailKept => disk.crash_keeping(self.dice.below(6)),
-                _ => disk.crash(Crash::Process),
-            }
+            disk.crash(kind, &mut self.dice, &mut self.faults);
         }
         let long = self.faults.draw(&mut self.dice, Fault::LongDowntime, 150);
         let down_ms = if long { self.dice.between(60_000, 400_000) } else { self.dice.between(50, 10_000) };
@@ -55,16 +52,22 @@ impl World {
         self.starts += 1;
         let wall = self.wall();
         self.house.set_time(wall);
-        let (inbox, outbox) = (self.house.inbox.open(), self.house.outbox.open());
+        let open = |disk: &Disk| disk.open().map_err(|error| format!("P1: {error}"));
+        let (inbox, outbox) = (open(&self.house.inbox)?, open(&self.house.outbox)?);
         let (end, outbox_next) = ((inbox.next(), inbox.hash()), outbox.next());
         self.note(format!("start at inbox {} outbox {outbox_next}", end.0));
         drop((inbox, outbox));
-        self.house.poisoned.forget_from(end.0);
         self.model.survive(end, outbox_next)?;
+        self.house.poisoned.survive(end.0)?;
         self.judged_to = self.judged_to.min(end.0 as usize);
         self.house.outbox.mute(self.faults.has(Canary::ReplayAddsNothing));
-        let (spine, readers) = self.house.recover().map_err(|error| format!("P7: {error}"))?;
+        let recovered = self.house.recover();
         self.house.outbox.mute(false);
+        let (spine, readers) = match recovered {
+            Ok(recovered) => recovered,
+            Err(RecoverError::Spine(SpineError::Poisoned { pos })) => return self.fall_again(pos),
+            Err(error) => return Err(format!("P7: {error}")),
+        };
         if let Some((pos, bytes)) = self.dead.take()
             && pos == spine.core().next()
             && (!spine.core().is_settled() || spine.core().freeze().encode() != bytes)
@@ -84,6 +87,18 @@ impl World {
             Began::Died(error) => return Err(format!("P7: {error}")),
         }
         self.observe()
+    }
+
+    /// A record that nobody had judged yet has made the core fail while it was replayed: the next start goes on behind it.
+    fn fall_again(&mut self, pos: u64) -> Check {
+        self.check_fallen(pos)?;
+        self.faults.count(Fault::ReplayPanics);
+        for disk in [&self.house.inbox, &self.house.outbox] {
+            disk.crash(Fault::CrashOfProcess, &mut self.dice, &mut self.faults);
+        }
+        self.down_until = self.now + self.dice.between(50, 1_000);
+        self.interruptions.push((self.now, self.down_until));
+        Ok(())
     }
 
     /// As a service manager ends it: synced, with a last snapshot.
@@ -116,12 +131,14 @@ impl World {
         for round in 0..900 {
             if round == STORIES_END_S {
                 self.lifts.iter_mut().for_each(|lift| lift.next_at = i64::MAX);
+                self.stations.iter_mut().for_each(|station| station.next_at = i64::MAX);
             }
             self.advance((1_000, 1_000))?;
             for watcher in 0..self.watchers.len() {
                 let Some(process) = &self.process else { continue };
                 self.watchers[watcher].read(process, &self.model, self.now, &mut self.dice, &mut self.faults)?;
             }
+            (0..self.listeners.len()).try_for_each(|listener| self.listen(listener))?;
             if round > STORIES_END_S + SILENCE_S && self.is_at_rest() {
                 return Ok(());
             }
@@ -135,6 +152,7 @@ impl World {
             && self.broker.is_idle_but_for_markers()
             && process.scribe.stored_to() == process.spine.outbox().next()
             && !self.watchers.iter().any(|watcher| watcher.is_behind(&self.model))
+            && !self.listeners.iter().any(|listener| listener.is_behind(&self.model))
     }
 
     pub(crate) fn unrest(&self) -> String {

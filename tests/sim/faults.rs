@@ -27,6 +27,11 @@ faults! {
     DeviceClockWrong,
     TerminalReboot,
     TerminalReplaced,
+    ScanLost,
+    ScanRepeated,
+    ScanLate,
+    ScanUnreadable,
+    ScannerReboot,
     // Between the broker and us.
     Disconnect,
     ReportRedelivered,
@@ -38,6 +43,16 @@ faults! {
     WriteFailed,
     SyncFailed,
     SyncedAndDied,
+    /// Part of a write got through before it failed.
+    WrittenPartly,
+    /// What the end of the machine does to a journal's files: the proof of the last sync is lost, a page in the middle
+    /// of the unsynced end was never written, a segment was begun and has no name yet, or isn't finished, or was removed
+    /// and comes back.
+    SyncPointLost,
+    PageLost,
+    SegmentLost,
+    SegmentUnfinished,
+    RemovalUndone,
     SnapshotDamaged,
     SnapshotUnfinished,
     JournalsFull,
@@ -49,7 +64,10 @@ faults! {
     Stall,
     LongDowntime,
     CleanStop,
-    Poisoned,
+    /// A record makes the core panic.
+    RecordPanics,
+    /// The same, of a record that was durable and not judged before the process died.
+    ReplayPanics,
     // The store.
     StoreAway,
     CommitSlow,
@@ -64,9 +82,15 @@ faults! {
     // People and other systems.
     WatcherSlow,
     WatcherAway,
+    StreamDropped,
+    StreamSlow,
+    /// A stream goes on where a heartbeat, and not an event, says that it has looked.
+    ResumedByHeartbeat,
     PolicyReload,
     PolicyRefused,
     ArchiveChanged,
+    CylinderEntered,
+    SiteEntered,
     RequestRepeated,
     RequestReused,
     AlertAcknowledged,
@@ -94,6 +118,18 @@ pub(crate) enum Canary {
     NoTicks,
     /// Markers count as heard that never came.
     MarkersMadeUp,
+    /// A record that made the core panic is tried again.
+    PoisonForgotten,
+    /// The model takes an overdue cylinder that is collected for one in use.
+    CollectedIsUse,
+    /// The store takes scans for granted.
+    ScansNotStored,
+    /// A heartbeat names the newest event of all, whatever was looked at.
+    HeartbeatsRunAhead,
+    /// With a filter, an event names the one before it in the whole feed.
+    PreviousOfAll,
+    /// The end of the machine takes a page of a journal's file that was synced.
+    DurablePageLost,
 }
 
 impl Canary {
@@ -107,6 +143,12 @@ impl Canary {
         Self::ReplayAddsNothing,
         Self::NoTicks,
         Self::MarkersMadeUp,
+        Self::PoisonForgotten,
+        Self::CollectedIsUse,
+        Self::ScansNotStored,
+        Self::HeartbeatsRunAhead,
+        Self::PreviousOfAll,
+        Self::DurablePageLost,
     ];
 }
 
@@ -149,14 +191,21 @@ impl Faults {
 }
 
 impl Canary {
-    /// The promise that it breaks, as findings name it.
-    pub(crate) fn promise(self) -> &'static str {
+    /// The promises that it breaks, as findings name them.
+    pub(crate) fn promises(self) -> &'static [&'static str] {
         match self {
-            Self::AckBeforeSync | Self::SyncIsLie | Self::AckForOtherConnection => "P1",
-            Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain => "P4",
-            Self::ResumeFromHead => "P3",
-            Self::ReplayAddsNothing => "P7",
-            Self::NoTicks | Self::MarkersMadeUp => "P5",
+            Self::AckBeforeSync | Self::AckForOtherConnection => &["P1"],
+            // A snapshot may be ahead of what the disk kept, and is then the first to show it.
+            Self::SyncIsLie => &["P1", "P7"],
+            // Where a sync point stands behind it, the journal itself refuses.
+            Self::DurablePageLost => &["P1"],
+            Self::CollectedIsUse => &["P6"],
+            Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain | Self::ScansNotStored => &["P4"],
+            Self::ResumeFromHead | Self::HeartbeatsRunAhead | Self::PreviousOfAll => &["P3"],
+            // What is missing may be that a record was passed over.
+            Self::ReplayAddsNothing => &["P7", "P8"],
+            Self::NoTicks | Self::MarkersMadeUp => &["P5"],
+            Self::PoisonForgotten => &["P8"],
         }
     }
 }

@@ -9,8 +9,9 @@ use vigil::model::archive::Entry;
 use vigil::model::ids::{AlertId, Subject};
 use vigil::model::record::Link;
 use vigil::model::row::Row;
-use vigil::model::time::{CivilDay, Elapsed};
+use vigil::model::time::Elapsed;
 
+use crate::cylinders::day;
 use crate::lifts::{Episode, Lift, Nature};
 use crate::model::{Taken, What};
 use crate::world::{Check, World};
@@ -304,7 +305,7 @@ impl World {
     pub(crate) fn check_inspections(&self) -> Check {
         let Some(process) = &self.process else { return Ok(()) };
         let Some(last) = self.model.inbox.last().filter(|_| process.spine.core().is_settled()) else { return Ok(()) };
-        let today = CivilDay((last.wall.0 + 8 * 3_600_000).div_euclid(86_400_000) as i32);
+        let today = day(last.wall);
         let mut due = BTreeMap::new();
         for row in self.model.outbox.iter().flat_map(|told| &told.effects.rows) {
             if let Row::Entry(Entry::Lift(entry)) = row {

@@ -7,6 +7,7 @@ use vigil::proto::v1;
 
 use crate::dice::Dice;
 use crate::faults::{Fault, Faults};
+use crate::stations::Scanned;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nature {
@@ -33,6 +34,8 @@ pub(crate) struct Published {
     /// Of its good frames. A frame's mark is its number among all frames, and stands in its field `runs`.
     pub(crate) marks: Vec<u64>,
     pub(crate) rejects: usize,
+    /// Its good scans, if it is of a scanner.
+    pub(crate) scans: Vec<Scanned>,
     /// What its last frame says, and when it was seen: for whoever looks for the cause of a failure.
     pub(crate) said: Option<(i64, Said)>,
     /// (boot, seq) of its good frames and the time they claim, for the same.
@@ -93,6 +96,7 @@ pub(crate) struct Lift {
     clock_ms: i64,
     /// A terminal is told from the one before it by its clock, so that must have been right.
     clock_was_wrong: bool,
+    replaced: bool,
     /// Since it was replaced, or began.
     frames: u64,
     phase: Phase,
@@ -109,7 +113,7 @@ impl Lift {
         let clock_ms = dice.between(-1_000, 1_000);
         let every_ms = *dice.pick(&[(2_000, 9_000), (8_000, 20_000), (20_000, 55_000)]);
         Self {
-            code: format!("3110500112201401{ix:04}"),
+            code: code(ix),
             episodes: Vec::new(),
             next_at: dice.between(0, 5_000),
             json: dice.chance(500),
@@ -117,6 +121,7 @@ impl Lift {
             seq: 0,
             clock_ms: if nature == Nature::Orderly { clock_ms / 2 } else { clock_ms },
             clock_was_wrong: false,
+            replaced: false,
             frames: 0,
             phase: Phase::Calm { until: dice.between(30_000, 200_000) },
             outage_until: 0,
@@ -163,7 +168,10 @@ impl Lift {
 
     /// What goes wrong with the terminal itself.
     fn suffer(&mut self, now: i64, quiet: bool, faults: &mut Faults) {
-        if faults.draw(&mut self.dice, Fault::TerminalReboot, 15) {
+        // A new terminal that counts further boots before it is told from the one before it passes for that one: a late
+        // frame of its first boot is then rightly taken for a repeat.
+        let is_recognised = !self.replaced || self.frames >= RECOGNISED_AFTER;
+        if is_recognised && faults.draw(&mut self.dice, Fault::TerminalReboot, 15) {
             self.boot += 1;
             self.seq = 0;
         }
@@ -183,7 +191,7 @@ impl Lift {
             self.clock_ms = *self.dice.pick(&[0, 0, -40_000, 30_000, 7_200_000, -3_600_000, -800_000_000]);
             self.clock_was_wrong = true;
         } else if !self.clock_was_wrong && faults.draw(&mut self.dice, Fault::TerminalReplaced, 40) {
-            (self.boot, self.seq, self.frames) = (0, 0, 0);
+            (self.boot, self.seq, self.frames, self.replaced) = (0, 0, 0, true);
         }
     }
 
@@ -361,6 +369,10 @@ impl Lift {
         }
         [&b"{\"frames\":["[..], &frames.join(&b","[..]), b"]}"].concat().into()
     }
+}
+
+pub(crate) fn code(ix: usize) -> String {
+    format!("3110500112201401{ix:04}")
 }
 
 /// A protobuf report whose envelope is broken, and that differs from every other one.

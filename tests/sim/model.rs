@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use vigil::journal::{Entry, JournalReader, codec};
-use vigil::model::alert::{Alert, AlertEvent, AlertState};
+use vigil::model::alert::{Alert, AlertEvent, AlertState, EventKind, Severity};
 use vigil::model::frame::{FrameKey, Reported};
 use vigil::model::ids::{AlertId, DeviceCode};
 use vigil::model::record::{Kind, Link, Record};
-use vigil::model::row::{Effects, Order, Row};
+use vigil::model::row::{Effects, Order, RejectReason, Row, ScanRow};
 use vigil::model::time::{Elapsed, Wall};
 
-use crate::disk::Poisoned;
 use crate::lifts::Published;
+use crate::poison::Poisoned;
 
 /// More published bytes than this aren't remembered one by one.
 const READ_RECORDS: usize = 4_096;
@@ -22,6 +22,10 @@ const READ_BYTES: usize = 1 << 24;
 const DELAYED_MS: i64 = 5_000;
 /// Rejects of one topic in an hour that are kept.
 const REJECTS_KEPT: usize = 100;
+
+fn is_of_skipped(alert: &Alert) -> bool {
+    alert.id.rule.as_str() == "record-skipped"
+}
 
 /// One record of the inbox.
 #[derive(Debug, Clone)]
@@ -65,6 +69,8 @@ pub(crate) struct Model {
     uids: HashMap<(Box<str>, Vec<u8>), u64>,
     /// Of every frame that was published.
     told: Vec<ToldAs>,
+    /// Of every scan that was published: whether it was judged.
+    scanned: Vec<bool>,
     /// The frames that were judged, by device and generation; but for those that are too old to be known.
     identities: BTreeSet<(DeviceCode, u32, FrameKey)>,
     /// When those markers were sent that came back through the broker.
@@ -96,12 +102,22 @@ impl Model {
         self.told.len() as u64
     }
 
+    pub(crate) fn scans(&self) -> u64 {
+        self.scanned.len() as u64
+    }
+
+    /// What was told to the store because of a record.
+    pub(crate) fn rows_of(&self, pos: u64) -> &[Row] {
+        self.by_cause.get(&pos).map_or(&[], |ix| &self.outbox[*ix].effects.rows)
+    }
+
     /// Notes what is published, and gives it its uid. What is mangled beyond recognition shares one with its like.
     pub(crate) fn publish(&mut self, topic: &str, payload: &[u8], published: Published) -> u64 {
         let next = self.published.len() as u64;
         let uid = *self.uids.entry((topic.into(), payload.to_vec())).or_insert(next);
         if uid == next {
             self.told.resize(self.told.len() + published.marks.len(), ToldAs::Nothing);
+            self.scanned.resize(self.scanned.len() + published.scans.len(), false);
             self.published.push(published);
         }
         uid
@@ -227,7 +243,11 @@ impl Model {
     /// P2: a frame is judged once, whoever sent it, unless it is too old to be known; those that weren't mangled, however
     /// old.
     fn take_row(&mut self, row: &Row, cause: u64) -> Result<(), String> {
-        let Row::Frame(row) = row else { return Ok(()) };
+        let row = match row {
+            Row::Frame(row) => row,
+            Row::Scan(row) => return self.take_scan(row, cause),
+            Row::Reject(_) | Row::Status(_) | Row::Entry(_) => return Ok(()),
+        };
         let identity = (row.device, row.generation, row.frame.key);
         if row.order != Order::VeryLate && !self.identities.insert(identity) {
             return Err(format!("P2: {identity:?} was judged twice, now at {cause}"));
@@ -253,6 +273,25 @@ impl Model {
             return Err(format!(
                 "P2: frame {mark} of {device} ({key:?}, {order:?}) was judged twice, at {cause}{frames}"
             ));
+        }
+        Ok(())
+    }
+
+    /// P2: a scan is judged once, as it was sent; none is ever too old to be known.
+    fn take_scan(&mut self, row: &ScanRow, cause: u64) -> Result<(), String> {
+        let sent = match self.inbox.get(cause as usize).map(|taken| &taken.what) {
+            Some(What::Report(Some(uid))) => &self.published[*uid as usize].scans[..],
+            _ => &[],
+        };
+        let mark = row.scan.tare_g.map(u64::from);
+        let wrong = |what: &str| Err(format!("P2: scan {mark:?} of the report at {cause} {what}"));
+        let Some(sent) = sent.iter().find(|sent| Some(sent.mark) == mark) else { return wrong("isn't in it") };
+        let said = (row.site, row.scan.cylinder, row.scan.event, row.scan.passed, row.scan.valid_until);
+        if said != (sent.site, sent.cylinder, sent.event, sent.passed, sent.valid_until) {
+            return wrong(&format!("came out as {:?} of {sent:?}", row.scan));
+        }
+        if row.order == Order::VeryLate || std::mem::replace(&mut self.scanned[sent.mark as usize], true) {
+            return wrong(&format!("was judged twice or not, as {:?}", row.order));
         }
         Ok(())
     }
@@ -297,11 +336,12 @@ impl Model {
     /// P2 and P8: every record from `from` on that was judged led to its good frames, and its bad ones were set aside.
     pub(crate) fn check_judged(&mut self, from: usize, to: u64, poisoned: &Poisoned) -> Result<(), String> {
         for pos in from..to as usize {
-            let What::Report(uid) = self.inbox[pos].what else { continue };
-            let Some(uid) = uid else { return Err(format!("P1: nobody sent the report at {pos}")) };
             if poisoned.contains(pos as u64) {
+                self.check_passed_over(pos as u64)?;
                 continue;
             }
+            let What::Report(uid) = self.inbox[pos].what else { continue };
+            let Some(uid) = uid else { return Err(format!("P1: nobody sent the report at {pos}")) };
             let published = &self.published[uid as usize];
             if let Some(missing) = published
                 .marks
@@ -311,9 +351,46 @@ impl Model {
                 let frames = self.frames_of(published);
                 return Err(format!("P2: frame {missing} of report {uid} at {pos} was not judged{frames}"));
             }
+            if let Some(missing) = published.scans.iter().find(|scan| !self.scanned[scan.mark as usize]) {
+                return Err(format!("P2: {missing:?} of report {uid} at {pos} was not judged"));
+            }
             self.check_rejects(pos, uid)?;
         }
         Ok(())
+    }
+
+    /// P8: a record that made the core fail is kept, led to nothing else, and people know.
+    fn check_passed_over(&self, pos: u64) -> Result<(), String> {
+        let wrong = |what: &str| Err(format!("P8: the record passed over at {pos} {what}"));
+        let Some(ix) = self.by_cause.get(&pos) else { return wrong("led to nothing") };
+        let mut skipped = Vec::new();
+        for row in &self.outbox[*ix].effects.rows {
+            match row {
+                Row::Reject(reject) if reject.reason == RejectReason::Skipped => skipped.push(reject),
+                Row::Entry(_) | Row::Frame(_) | Row::Scan(_) | Row::Reject(_) | Row::Status(_) => {
+                    return wrong("led to more than that it was kept");
+                }
+            }
+        }
+        let [reject] = &skipped[..] else { return wrong(&format!("is kept {} times", skipped.len())) };
+        let kept = self.uids.get(&(reject.topic.clone(), reject.payload.to_vec())).copied();
+        if let What::Report(uid) = self.inbox[pos as usize].what
+            && (uid.is_none() || kept != uid)
+        {
+            return wrong("is kept as another one");
+        }
+        let is_told = |event: &AlertEvent| is_of_skipped(&event.alert) && event.kind != EventKind::Acknowledged;
+        let told: Vec<_> = self.events.iter().filter(|(_, event)| is_told(event)).collect();
+        match &told[..] {
+            [(_, opened)] if opened.kind == EventKind::Opened && opened.alert.severity == Severity::Critical => Ok(()),
+            _ => wrong(&format!("was told of by {} events", told.len())),
+        }
+    }
+
+    /// What of the alert that records were passed over stands against what was: somebody may have seen it meanwhile.
+    pub(crate) fn check_skipped_told(&self, is_any: bool) -> Result<(), String> {
+        let is_open = self.open.values().any(is_of_skipped);
+        if is_open == is_any { Ok(()) } else { Err(format!("P8: passed over: {is_any}, and told of: {is_open}")) }
     }
 
     fn check_rejects(&mut self, pos: usize, uid: u64) -> Result<(), String> {
@@ -335,7 +412,8 @@ impl Model {
             *kept
         });
         let is_expected = found == expected || (found < expected && kept >= REJECTS_KEPT);
-        let is_of_chaos = self.published[uid as usize].lift.is_none() && expected == 0;
+        let Published { lift, scans, .. } = &self.published[uid as usize];
+        let is_of_chaos = lift.is_none() && scans.is_empty() && expected == 0;
         if is_expected || is_of_chaos || (found == 0 && expected > 0 && self.is_quota_used()) {
             return Ok(());
         }

@@ -2,17 +2,30 @@
 
 use vigil::model::time::CivilDay;
 
-use crate::disk::Failure;
+use crate::cylinders::day;
+use crate::disk::{Failure, When};
 use crate::faults::Fault;
+use crate::listeners::Surroundings;
 use crate::world::{Check, World};
 
 impl World {
     pub(crate) fn watch(&mut self) -> Check {
         let Some(process) = &self.process else { return Ok(()) };
+        if self.dice.chance(500) {
+            let listener = self.dice.below(self.listeners.len() as u64) as usize;
+            return self.listen(listener);
+        }
         let watcher = self.dice.below(self.watchers.len() as u64) as usize;
         let read = self.watchers[watcher].read(process, &self.model, self.now, &mut self.dice, &mut self.faults);
         // What is neither in the outbox nor to be had from the store has to wait.
         read.or_else(|error| if self.store_away_until > 0 { Ok(()) } else { Err(format!("P3: {error}")) })
+    }
+
+    pub(crate) fn listen(&mut self, listener: usize) -> Check {
+        let Some(process) = &self.process else { return Ok(()) };
+        let store_away = self.store_away_until > 0;
+        let around = Surroundings { process, model: &self.model, start: self.starts, store_away };
+        self.listeners[listener].read(&around, &mut self.dice, &mut self.faults)
     }
 
     pub(crate) fn ask(&mut self) -> Check {
@@ -24,9 +37,8 @@ impl World {
         Ok(())
     }
 
-    /// The civil day where the policy's zone is, eight hours ahead of UTC.
     pub(crate) fn today(&self) -> CivilDay {
-        CivilDay(((self.wall().0 + 8 * 3_600_000).div_euclid(86_400_000)) as i32)
+        day(self.wall())
     }
 
     pub(crate) fn people(&mut self) -> Check {
@@ -66,18 +78,32 @@ impl World {
             }
         }
         if self.armed.is_none() && self.dice.chance(40) {
-            let failure = if self.dice.chance(500) { Failure::Undone } else { Failure::Done };
-            let needed = [(Failure::Undone, Fault::WriteFailed), (Failure::Done, Fault::SyncedAndDied)];
-            if needed.iter().any(|(which, fault)| *which == failure && self.faults.is_enabled(*fault)) {
-                let disk = if self.dice.chance(600) { &self.house.inbox } else { &self.house.outbox };
-                disk.arm(self.dice.below(8) as u32, failure);
-                self.armed = Some(failure);
-            }
+            self.arm();
         }
         if self.dice.chance(35) && !self.faults.over {
             self.crash(true);
         }
         Ok(())
+    }
+
+    fn arm(&mut self) {
+        let disk = if self.dice.chance(600) { &self.house.inbox } else { &self.house.outbox };
+        let on_files = disk.dir().is_some();
+        let (fault, failure) = match self.dice.below(4) {
+            0 | 1 => (Fault::SyncedAndDied, Failure::Done),
+            2 if on_files => (Fault::WrittenPartly, Failure::Partly(self.dice.below(1_000) as u16)),
+            _ => (Fault::WriteFailed, Failure::Undone),
+        };
+        let mut of_files =
+            [(Fault::SegmentLost, When::SegmentBegins), (Fault::RemovalUndone, When::SegmentsGo)].into_iter();
+        let of_files = of_files.find(|(fault, _)| on_files && self.faults.is_enabled(*fault) && self.dice.chance(200));
+        if let Some((_, when)) = of_files {
+            disk.arm(when, Failure::Done);
+            self.armed = Some(Failure::Done);
+        } else if self.faults.is_enabled(fault) {
+            disk.arm(When::In(self.dice.below(8) as u32), failure);
+            self.armed = Some(failure);
+        }
     }
 
     pub(crate) fn set_clock(&mut self, by_ms: &[i64]) {

@@ -5,6 +5,7 @@ use vigil::model::record::PolicyText;
 use crate::dice::Dice;
 
 const ELEVATOR: &str = include_str!("../../config/rules/elevator.toml");
+const CYLINDER: &str = include_str!("../../config/rules/cylinder.toml");
 const INSPECTION: &str = include_str!("../../config/rules/inspection.toml");
 
 pub(crate) struct Policies {
@@ -13,7 +14,11 @@ pub(crate) struct Policies {
 
 fn policy(elevator: &str) -> PolicyText {
     PolicyText {
-        rules: vec![("elevator.toml".into(), elevator.into()), ("inspection.toml".into(), INSPECTION.into())],
+        rules: vec![
+            ("cylinder.toml".into(), CYLINDER.into()),
+            ("elevator.toml".into(), elevator.into()),
+            ("inspection.toml".into(), INSPECTION.into()),
+        ],
         zone: "Asia/Shanghai".into(),
         tzdb: "sim".into(),
         topic_prefix: "vigil/v1".into(),

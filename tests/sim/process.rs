@@ -24,7 +24,8 @@ use vigil::store::known::KnownStore;
 use vigil::store::writer::Writer;
 
 use crate::database::Database;
-use crate::disk::{Disk, Poisoned};
+use crate::disk::Disk;
+use crate::poison::Poisoned;
 use crate::scribe::Scribe;
 use crate::subscriber::Subscriber;
 
@@ -109,7 +110,10 @@ impl House {
 
     /// Replays what is there. The newest snapshot that is whole is used.
     pub(crate) fn recover(&self) -> Result<(Spine, [Box<dyn JournalReader>; 5]), RecoverError> {
-        let (inbox, outbox) = (self.inbox.open(), self.outbox.open());
+        let (inbox, outbox) = (self.inbox.open()?, self.outbox.open()?);
+        if let Some(dir) = self.inbox.dir() {
+            self.poisoned.read(&dir.join("poison"))?;
+        }
         let readers = [inbox.reader(), outbox.reader(), outbox.reader(), outbox.reader(), outbox.reader()];
         let snapshot = self.snapshots.iter().rev().find(|snapshot| !snapshot.damaged);
         let (spine, _) = Spine::recover(Parts {

@@ -2,7 +2,6 @@
 
 use vigil::journal::JournalError;
 use vigil::model::time::{Elapsed, Wall};
-use vigil::spine::input::Input;
 use vigil::spine::{Released, SpineError};
 
 use crate::disk::Failure;
@@ -69,7 +68,41 @@ impl World {
                 self.observe()
             }
             Err(SpineError::Journal(error)) => self.fail(&error),
-            Err(error) => Err(format!("P8: {error}")),
+            Err(SpineError::Poisoned { pos }) => self.fall(pos),
+        }
+    }
+
+    /// A record has made the core fail, which ends the process.
+    fn fall(&mut self, pos: u64) -> Check {
+        self.check_fallen(pos)?;
+        self.faults.count(Fault::RecordPanics);
+        self.observe_rest()?;
+        if self.dice.chance(500) {
+            self.acknowledge()?;
+        }
+        self.crash(false);
+        Ok(())
+    }
+
+    /// What a process that has just failed leaves in the inbox, some of it judged by nobody yet.
+    fn observe_rest(&mut self) -> Check {
+        let process = self.process.as_mut().expect("it has just failed");
+        self.model.observe_inbox(&mut *process.inbox_reader, self.now)?;
+        let (judged_to, end) = (process.spine.core().next(), self.model.inbox.len() as u64);
+        if judged_to < end && self.faults.is_enabled(Fault::ReplayPanics) && self.dice.chance(600) {
+            self.house.poisoned.make_deadly(judged_to + self.dice.below(end - judged_to));
+        }
+        Ok(())
+    }
+
+    /// P8: what makes the core fail does so because we wanted it, and once.
+    pub(crate) fn check_fallen(&mut self, pos: u64) -> Check {
+        let failures = self.house.poisoned.failures(pos);
+        self.note(format!("the record at {pos} makes the core fail"));
+        if failures == 1 {
+            Ok(())
+        } else {
+            Err(format!("P8: the record at {pos} has made the core fail {failures} times"))
         }
     }
 
@@ -79,12 +112,12 @@ impl World {
         self.note(format!("{error} ({failure:?})"));
         let fault = match error {
             _ if failure == Failure::Done => Fault::SyncedAndDied,
+            _ if matches!(failure, Failure::Partly(_)) => Fault::WrittenPartly,
             JournalError::Io { doing: "sync", .. } => Fault::SyncFailed,
             _ => Fault::WriteFailed,
         };
         self.faults.count(fault);
-        let process = self.process.as_mut().expect("it has just failed");
-        self.model.observe_inbox(&mut *process.inbox_reader, self.now)?;
+        self.observe_rest()?;
         if self.dice.chance(500) {
             self.acknowledge()?;
         }
@@ -109,10 +142,9 @@ impl World {
             return Ok(());
         }
         self.note(format!("take {}", group.len()));
-        let first_is_report = matches!(group[0], Input::Report { .. });
-        if first_is_report && self.faults.draw(&mut self.dice, Fault::Poisoned, 4) {
+        if self.faults.is_enabled(Fault::RecordPanics) && self.dice.chance(5) {
             // Of an orderly lift as well: then it isn't orderly any more.
-            self.house.poisoned.insert(next);
+            self.house.poisoned.make_deadly(next + self.dice.below(group.len() as u64));
         }
         self.run(|process, elapsed, wall| {
             let Process { spine, durable, .. } = process;

@@ -11,14 +11,18 @@ use vigil::store::{Batch, Store as _};
 
 use crate::broker::{Broker, Message};
 use crate::clients::{Asker, Watcher};
+use crate::cylinders::Yard;
 use crate::database::Database;
 use crate::dice::Dice;
-use crate::disk::{Disk, Failure, Poisoned};
+use crate::disk::{Disk, Failure};
 use crate::faults::{Canary, Fault, Faults};
-use crate::lifts::{Lift, Nature};
+use crate::lifts::{Lift, Nature, Sending};
+use crate::listeners::Listener;
 use crate::model::Model;
+use crate::poison::Poisoned;
 use crate::policies::Policies;
 use crate::process::{House, Process, Settings};
+use crate::stations::Station;
 use crate::trace::Trace;
 
 /// What is wrong, in words that begin with the promise that was broken.
@@ -40,6 +44,7 @@ pub(crate) struct World {
     pub(crate) house: House,
     pub(crate) broker: Broker,
     pub(crate) lifts: Vec<Lift>,
+    pub(crate) stations: Vec<Station>,
     /// By arrival at the broker.
     pub(crate) transit: BTreeMap<(i64, u64), Message>,
     pub(crate) sent: u64,
@@ -51,10 +56,12 @@ pub(crate) struct World {
     /// The state as it died, if it can be told.
     pub(crate) dead: Option<(u64, Vec<u8>)>,
     pub(crate) watchers: Vec<Watcher>,
+    pub(crate) listeners: Vec<Listener>,
     pub(crate) asker: Asker,
     pub(crate) policies: Policies,
     pub(crate) policy: PolicyText,
     pub(crate) model: Model,
+    pub(crate) yard: Yard,
     pub(crate) judged_to: usize,
     pub(crate) armed: Option<Failure>,
     pub(crate) store_away_until: i64,
@@ -79,10 +86,15 @@ impl World {
             snapshot_every_ms: dice.between(10_000, 180_000),
         };
         let database = Arc::new(Database::new());
-        database.weather(|weather| weather.unconditional = canary == Some(Canary::CommitWithoutCheckpoint));
+        database.weather(|weather| {
+            weather.unconditional = canary == Some(Canary::CommitWithoutCheckpoint);
+            weather.drops_scans = canary == Some(Canary::ScansNotStored);
+        });
+        // Files cost several times as much as memory, and not every promise has to do with them.
+        let on_files = seed.is_multiple_of(3) || canary == Some(Canary::DurablePageLost);
         let house = House {
-            inbox: Disk::new(1, SEGMENT_BYTES),
-            outbox: Disk::new(2, SEGMENT_BYTES),
+            inbox: Disk::new(1, SEGMENT_BYTES, on_files),
+            outbox: Disk::new(2, SEGMENT_BYTES, on_files),
             poisoned: Poisoned::default(),
             database,
             snapshots: Vec::new(),
@@ -90,6 +102,9 @@ impl World {
         };
         if canary == Some(Canary::SyncIsLie) {
             house.inbox.lie();
+        }
+        if canary == Some(Canary::PoisonForgotten) {
+            house.poisoned.forget_all();
         }
         let lifts =
             natures(&mut dice).into_iter().enumerate().map(|(ix, nature)| Lift::new(ix, nature, seed)).collect();
@@ -99,9 +114,12 @@ impl World {
         Self {
             broker: Broker::new(dice.between(4, 40) as usize),
             watchers: (0..dice.between(1, 3)).map(|_| Watcher::new()).collect(),
+            listeners: (0..dice.between(1, 3)).map(|_| Listener::new(&mut dice)).collect(),
             policy: policies.any(&mut dice),
             asker: Asker::default(),
             model: Model::default(),
+            yard: Yard::default(),
+            stations: Station::all(seed, &mut dice),
             transit: BTreeMap::new(),
             orphans: Vec::new(),
             interruptions: Vec::new(),
@@ -194,15 +212,19 @@ impl World {
 
     pub(crate) fn next_due(&self, stall: bool) -> i64 {
         let lifts = self.lifts.iter().map(|lift| lift.next_at).min().unwrap_or(i64::MAX);
+        let stations = self.stations.iter().map(|station| station.next_at).min().unwrap_or(i64::MAX);
         let transit = self.transit.first_key_value().map_or(i64::MAX, |((at, _), _)| *at);
         let orphans = self.orphans.iter().map(|(at, _)| *at).min().unwrap_or(i64::MAX);
-        let outside = lifts.min(transit).min(orphans);
+        let outside = lifts.min(stations).min(transit).min(orphans);
         let Some(process) = self.process.as_ref() else { return outside.min(self.down_until) };
         if stall {
             return outside;
         }
         let written = process.writing.as_ref().map_or(i64::MAX, |(at, _)| *at);
-        let inside = process.tick_at().min(process.subscriber.next_at()).min(process.housekept_at + 1_000).min(written);
+        // Who may not connect yet hears of it from the housekeeping.
+        let waits = process.durable.withheld && !process.subscriber.is_connected();
+        let subscriber = if waits { i64::MAX } else { process.subscriber.next_at() };
+        let inside = process.tick_at().min(subscriber).min(process.housekept_at + 1_000).min(written);
         outside.min(inside).max(self.now + 1)
     }
 
@@ -211,6 +233,13 @@ impl World {
         for ix in 0..self.lifts.len() {
             if self.lifts[ix].next_at <= self.now {
                 self.speak(ix);
+            }
+        }
+        for ix in 0..self.stations.len() {
+            if self.stations[ix].next_at <= self.now {
+                let (station, mark) = (&mut self.stations[ix], self.model.scans());
+                let sending = station.speak(self.now, self.epoch, mark, &mut self.faults);
+                self.send(sending);
             }
         }
         while let Some(entry) = self.transit.first_entry().filter(|entry| entry.key().0 <= self.now) {
@@ -235,6 +264,10 @@ impl World {
         let quiet = !self.transit.values().any(is_of_it) && !self.broker.holds(is_of_it);
         let lift = &mut self.lifts[ix];
         let sending = lift.speak(self.now, self.epoch, uid, self.model.frames(), quiet, &mut self.faults);
+        self.send(sending);
+    }
+
+    fn send(&mut self, sending: Sending) {
         let uid = self.model.publish(&sending.topic, &sending.payload, sending.published);
         if sending.lost {
             return;

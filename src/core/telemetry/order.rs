@@ -108,7 +108,8 @@ impl Order {
         if !opens {
             return verdict;
         }
-        let run = self.run.take();
+        // Late frames of the terminal before are no part of the one that a known frame tells of.
+        let run = self.run.take().filter(|run| verdict != Verdict::Repeat || run.all_claimed_later);
         *self = Self { generation: self.generation + 1, ..Self::default() };
         self.accept_first(key, claimed);
         if let Some(mut run) = run {

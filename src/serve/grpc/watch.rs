@@ -9,9 +9,10 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::{DOMAIN, convert};
+use crate::feed::sieve::Sieve;
 use crate::feed::{Feed, ReadError};
 use crate::limits;
-use crate::model::alert::{AlertEvent, Cursor, EventKind};
+use crate::model::alert::{Cursor, EventKind};
 use crate::pages::Filter;
 use crate::proto::v1::WatchAlertsResponse;
 use crate::proto::v1::watch_alerts_response::Message;
@@ -21,15 +22,7 @@ use crate::serve::stream::Source;
 pub(super) struct Watch {
     feed: Arc<Feed>,
     heads: watch::Receiver<Cursor>,
-    filter: Filter,
-    /// Empty: all.
-    kinds: Vec<EventKind>,
-    /// All events up to here have been looked at.
-    scanned: Cursor,
-    /// The seq sent before.
-    previous: u64,
-    /// The piece being looked at.
-    piece: std::vec::IntoIter<Arc<AlertEvent>>,
+    sieve: Sieve,
     heartbeat: Duration,
     beat_at: Instant,
 }
@@ -43,20 +36,12 @@ impl Watch {
         kinds: Vec<EventKind>,
         heartbeat: Duration,
     ) -> Result<Self, Status> {
-        let scanned = cursor.unwrap_or_else(|| feed.head());
+        let after = cursor.unwrap_or_else(|| feed.head());
         let heads = feed.heads();
-        let piece = feed.read(scanned, limits::FEED_BATCH).await.map_err(|error| status(&error))?.into_iter();
+        let mut sieve = Sieve::new(after, filter, kinds);
+        sieve.fill(feed.read(after, limits::FEED_BATCH).await.map_err(|error| status(&error))?);
         let beat_at = Instant::now();
-        Ok(Self { heads, filter, kinds, scanned, previous: scanned.seq, piece, heartbeat, beat_at, feed })
-    }
-
-    /// The next event of the piece that passes.
-    fn passing(&mut self) -> Option<Arc<AlertEvent>> {
-        let Self { piece, scanned, kinds, filter, .. } = self;
-        piece.find(|event| {
-            *scanned = event.cursor();
-            (kinds.is_empty() || kinds.contains(&event.kind)) && filter.passes(&event.alert)
-        })
+        Ok(Self { heads, sieve, heartbeat, beat_at, feed })
     }
 }
 
@@ -68,20 +53,22 @@ impl Source for Watch {
             let now = Instant::now();
             if now >= self.beat_at {
                 self.beat_at = now + self.heartbeat;
-                return Some(Ok(message(Message::Heartbeat(convert::heartbeat(self.scanned, self.feed.judged_now())))));
+                return Some(Ok(message(Message::Heartbeat(convert::heartbeat(
+                    self.sieve.scanned(),
+                    self.feed.judged_now(),
+                )))));
             }
-            if let Some(event) = self.passing() {
-                let previous = std::mem::replace(&mut self.previous, event.seq);
+            if let Some((event, previous)) = self.sieve.next_passing() {
                 return Some(Ok(message(Message::Event(convert::alert_event(&event, previous)))));
             }
             self.heads.borrow_and_update();
-            match self.feed.read(self.scanned, limits::FEED_BATCH).await {
+            match self.feed.read(self.sieve.scanned(), limits::FEED_BATCH).await {
                 Err(error) => return Some(Err(status(&error))),
                 Ok(events) if events.is_empty() => tokio::select! {
                     _ = self.heads.changed() => {}
                     () = tokio::time::sleep_until(self.beat_at) => {}
                 },
-                Ok(events) => self.piece = events.into_iter(),
+                Ok(events) => self.sieve.fill(events),
             }
             // A long stretch in which nothing passes mustn't keep others from running.
             tokio::task::consume_budget().await;

@@ -1,0 +1,182 @@
+//! What the rules on cylinders must have told, worked out scan by scan from what was published and from the archive, without
+//! the core.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use vigil::model::alert::EventKind;
+use vigil::model::archive::{self, Entry, SiteKind};
+use vigil::model::ids::{CylinderCode, SiteCode, Subject};
+use vigil::model::row::Row;
+use vigil::model::scan::ScanEvent;
+use vigil::model::time::{CivilDay, Wall};
+
+use crate::faults::Canary;
+use crate::model::What;
+use crate::stations::Scanned;
+use crate::world::{Check, World};
+
+const OVERDUE: &str = "cylinder-overdue";
+const UNREGISTERED: &str = "cylinder-unregistered";
+
+/// Everything that is known of cylinders after the records up to `judged_to`.
+#[derive(Default)]
+pub(crate) struct Yard {
+    judged_to: usize,
+    /// Alert events that were held against it.
+    heard_to: usize,
+    sites: BTreeMap<SiteCode, SiteKind>,
+    cylinders: BTreeMap<CylinderCode, Cylinder>,
+    /// Marks of scans that were judged.
+    known: BTreeSet<u64>,
+    expected: BTreeSet<(CylinderCode, &'static str)>,
+    told: BTreeSet<(CylinderCode, Box<str>)>,
+    /// Alerts that had to be told, and were.
+    pub(crate) foretold: u64,
+}
+
+#[derive(Default)]
+struct Cylinder {
+    entry: Option<archive::Cylinder>,
+    inspected_until: Option<CivilDay>,
+    scrapped: bool,
+    duplicate: bool,
+}
+
+/// The civil day where the policy's zone is, eight hours ahead of UTC.
+pub(crate) fn day(wall: Wall) -> CivilDay {
+    CivilDay((wall.0 + 8 * 3_600_000).div_euclid(86_400_000) as i32)
+}
+
+impl Cylinder {
+    fn is_registered(&self) -> bool {
+        !self.scrapped && !self.duplicate && self.entry.as_ref().is_some_and(|entry| !entry.scrapped)
+    }
+
+    /// Unknown without a date.
+    fn is_overdue(&self, today: CivilDay) -> Option<bool> {
+        let due = self.inspected_until.max(self.entry.as_ref().and_then(|entry| entry.inspection_due));
+        due.map(|due| today > due)
+    }
+}
+
+impl Yard {
+    fn note(&mut self, scan: &Scanned) {
+        let by = self.sites.get(&scan.site).copied();
+        let is_body = by == Some(SiteKind::InspectionBody);
+        let cylinder = self.cylinders.entry(scan.cylinder).or_default();
+        let unit = cylinder.entry.as_ref().and_then(|entry| entry.filling_unit);
+        let medium = cylinder.entry.as_ref().and_then(|entry| entry.medium.clone());
+        match scan.event {
+            ScanEvent::Scrapped => cylinder.scrapped |= is_body || unit == Some(scan.site),
+            ScanEvent::Registered => {
+                let is_other = medium.is_some_and(|medium| scan.medium.is_some_and(|claimed| *medium != *claimed));
+                cylinder.duplicate |= is_other || unit.is_some_and(|unit| unit != scan.site);
+            }
+            ScanEvent::Inspected if is_body && scan.passed == Some(true) => {
+                cylinder.inspected_until = cylinder.inspected_until.max(scan.valid_until.map(day));
+            }
+            _ => {}
+        }
+    }
+
+    /// What stands of one cylinder: a scan may open, anything may clear.
+    fn judge(&mut self, code: CylinderCode, scanned: Option<ScanEvent>, today: CivilDay, collected_is_use: bool) {
+        let Some(cylinder) = self.cylinders.get(&code) else { return };
+        let mut set = |rule, is_open: Option<bool>| match is_open {
+            Some(true) => self.foretold += u64::from(self.expected.insert((code, rule))),
+            Some(false) => _ = self.expected.remove(&(code, rule)),
+            None => {}
+        };
+        let is_registered = cylinder.is_registered();
+        set(UNREGISTERED, if is_registered { Some(false) } else { scanned.map(|_| true) });
+        let in_use = scanned.is_some_and(|event| {
+            matches!(event, ScanEvent::Filled | ScanEvent::Dispatched | ScanEvent::Delivered)
+                || (collected_is_use && event == ScanEvent::Collected)
+        });
+        set(OVERDUE, cylinder.is_overdue(today).filter(|overdue| in_use || !overdue));
+    }
+}
+
+impl World {
+    /// P6: after each record the open alerts on cylinders are those that the scans and the archive so far lead to.
+    pub(crate) fn check_cylinders(&mut self) -> Check {
+        let mut yard = std::mem::take(&mut self.yard);
+        let result = (yard.judged_to..self.judged_to).try_for_each(|pos| self.check_record(&mut yard, pos));
+        yard.judged_to = yard.judged_to.max(self.judged_to);
+        self.yard = yard;
+        result
+    }
+
+    fn check_record(&self, yard: &mut Yard, pos: usize) -> Check {
+        let taken = &self.model.inbox[pos];
+        let today = day(taken.wall);
+        let collected_is_use = self.faults.has(Canary::CollectedIsUse);
+        for row in self.model.rows_of(pos as u64) {
+            match row {
+                Row::Entry(Entry::Site(site)) => _ = yard.sites.insert(site.code, site.kind),
+                Row::Entry(Entry::Cylinder(entry)) => {
+                    let cylinder = yard.cylinders.entry(entry.code).or_default();
+                    (cylinder.entry, cylinder.duplicate) = (Some(entry.clone()), false);
+                    yard.judge(entry.code, None, today, collected_is_use);
+                }
+                _ => {}
+            }
+        }
+        if let What::Report(Some(uid)) = taken.what
+            && !self.house.poisoned.contains(pos as u64)
+        {
+            for scan in &self.model.published[uid as usize].scans {
+                if yard.known.insert(scan.mark) {
+                    yard.note(scan);
+                    yard.judge(scan.cylinder, Some(scan.event), today, collected_is_use);
+                }
+            }
+        }
+        // The day may have turned, or turned back.
+        for code in yard.cylinders.keys().copied().collect::<Vec<_>>() {
+            yard.judge(code, None, today, collected_is_use);
+        }
+        self.hear(yard, pos as u64);
+        let is_same = yard.expected.len() == yard.told.len()
+            && yard.expected.iter().zip(&yard.told).all(|(a, b)| (a.0, a.1) == (b.0, &*b.1));
+        if is_same {
+            return Ok(());
+        }
+        let Yard { expected, told, .. } = yard;
+        Err(format!("P6: after the record at {pos} open are {told:?}, expected {expected:?}{}", self.scans_until(pos)))
+    }
+
+    fn hear(&self, yard: &mut Yard, pos: u64) {
+        while let Some((cause, event)) = self.model.events.get(yard.heard_to)
+            && *cause <= pos
+        {
+            yard.heard_to += 1;
+            let Subject::Cylinder(code) = event.alert.id.subject else { continue };
+            let which = (code, event.alert.id.rule.as_str().into());
+            match event.kind {
+                EventKind::Opened | EventKind::Reopened => _ = yard.told.insert(which),
+                EventKind::Cleared => _ = yard.told.remove(&which),
+                EventKind::Raised | EventKind::Acknowledged => {}
+            }
+        }
+    }
+
+    /// For whoever looks for the cause.
+    fn scans_until(&self, pos: usize) -> String {
+        let mut text = String::new();
+        for (at, taken) in self.model.inbox[..=pos].iter().enumerate() {
+            if let What::Report(Some(uid)) = taken.what {
+                for scan in &self.model.published[uid as usize].scans {
+                    let _infallible = write!(text, "\n  {at} on {}: {scan:?}", day(taken.wall));
+                }
+            }
+            for row in self.model.rows_of(at as u64) {
+                if let Row::Entry(entry @ (Entry::Cylinder(_) | Entry::Site(_))) = row {
+                    let _infallible = write!(text, "\n  {at} on {}: {entry:?}", day(taken.wall));
+                }
+            }
+        }
+        text
+    }
+}
