@@ -78,7 +78,7 @@ fn a_snapshot_is_written_without_a_second_copy_of_the_state() {
     let frozen = full().freeze();
     let (mut pieces, mut bytes) = (0, 0);
     let took = measure(|| {
-        frozen.pieces(|piece| {
+        frozen.clone().pieces(|piece| {
             pieces += 1;
             bytes += piece.len();
         });

@@ -39,10 +39,6 @@ use support::mosquitto::{Mosquitto, Settings};
 use support::postgres::Postgres;
 use table::Table;
 
-/// That of the program; the floors have it, too.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 /// A city: Yinchuan.
 pub const LIFTS: u32 = 25_000;
 pub const CYLINDERS: u32 = 162_000;

@@ -145,11 +145,20 @@ fn restore(
     fits("the inbox", &file.inbox.unwrap_or_default(), inbox)?;
     let at = file.outbox.unwrap_or_default();
     fits("the outbox", &at, outbox)?;
-    let judged_by = snapshot::core_version(&file.core)?;
+    let core = whole(file.core);
+    let judged_by = snapshot::core_version(&core)?;
     if judged_by > version {
         return Err(RecoverError::Newer { got: judged_by, ours: version });
     }
-    Ok((Core::restore_as(version, file.core)?, at.position, judged_by))
+    Ok((Core::restore_as(version, core)?, at.position, judged_by))
+}
+
+/// The pieces as they were before they were cut.
+fn whole(mut pieces: Vec<Bytes>) -> Bytes {
+    match pieces.as_mut_slice() {
+        [one] => std::mem::take(one),
+        _ => pieces.concat().into(),
+    }
 }
 
 fn fits(what: &'static str, at: &wire::JournalPoint, journal: &dyn Journal) -> Result<(), RecoverError> {
@@ -306,28 +315,28 @@ impl Image {
     /// The content of a snapshot file.
     pub fn encode(&self) -> Vec<u8> {
         let mut content = Vec::new();
-        self.write(&mut content).expect("memory takes what is written");
+        let again = Self { core: self.core.clone(), ..*self };
+        again.write(&mut content).expect("memory takes what is written");
         content
     }
 
     /// The same, written piece by piece: a city's state is not copied as a whole. Returns how many bytes it took.
-    pub fn write(&self, out: &mut dyn io::Write) -> io::Result<u64> {
-        // Its length comes before it, so it is encoded twice: the time is another thread's, the memory would be ours.
-        let mut core_bytes = 0;
-        self.core.pieces(|piece| core_bytes += piece.len() as u64);
+    pub fn write(self, out: &mut dyn io::Write) -> io::Result<u64> {
         let points =
-            wire::SnapshotFile { inbox: Some(self.inbox.wire()), outbox: Some(self.outbox.wire()), core: Bytes::new() };
+            wire::SnapshotFile { inbox: Some(self.inbox.wire()), outbox: Some(self.outbox.wire()), core: Vec::new() };
         let mut head = points.encode_to_vec();
-        encode_key(CORE_FIELD, WireType::LengthDelimited, &mut head);
-        encode_varint(core_bytes, &mut head);
-        out.write_all(&head)?;
+        let mut bytes = 0;
         let mut written = Ok(());
         self.core.pieces(|piece| {
+            encode_key(CORE_FIELD, WireType::LengthDelimited, &mut head);
+            encode_varint(piece.len() as u64, &mut head);
+            bytes += (head.len() + piece.len()) as u64;
             if written.is_ok() {
-                written = out.write_all(piece);
+                written = out.write_all(&head).and_then(|()| out.write_all(piece));
             }
+            head.clear();
         });
-        written.map(|()| head.len() as u64 + core_bytes)
+        written.map(|()| bytes)
     }
 }
 

@@ -123,12 +123,13 @@ impl Frozen {
 
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        self.pieces(|piece| out.extend_from_slice(piece));
+        self.clone().pieces(|piece| out.extend_from_slice(piece));
         out
     }
 
-    /// The same bytes piece by piece: those of a city need not be in memory at a time.
-    pub fn pieces(&self, take: impl FnMut(&[u8])) {
+    /// The same bytes piece by piece: those of a city need not be in memory at a time. What has been written is let go
+    /// of, so that the core soon changes it in place again.
+    pub fn pieces(self, take: impl FnMut(&[u8])) {
         write::frozen(self, take);
     }
 }

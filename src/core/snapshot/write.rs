@@ -25,9 +25,9 @@ pub(super) const REGISTER_FIELDS: [u32; 11] = [4, 5, 6, 7, 8, 9, 10, 12, 13, 14,
 /// A piece is handed on once it has so many bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
-pub(super) fn frozen(it: &Frozen, mut take: impl FnMut(&[u8])) {
+pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     let mut piece = Vec::with_capacity(2 * PIECE_BYTES);
-    head(it, &mut Writer::new(&mut piece));
+    head(&it, &mut Writer::new(&mut piece));
     let mut part = |write: &mut dyn FnMut(&mut Writer<'_>)| {
         write(&mut Writer::new(&mut piece));
         if piece.len() >= PIECE_BYTES {
@@ -41,15 +41,9 @@ pub(super) fn frozen(it: &Frozen, mut take: impl FnMut(&[u8])) {
     for it in it.firms.values() {
         part(&mut |w| w.message(12, |w| firm(w, it)));
     }
-    for it in it.lifts.iter() {
-        part(&mut |w| w.message(13, |w| lift_state(w, it)));
-    }
-    for it in it.cylinders.iter() {
-        part(&mut |w| w.message(14, |w| cylinder_state(w, it)));
-    }
-    for it in it.scanners.iter() {
-        part(&mut |w| w.message(15, |w| scanner_state(w, it)));
-    }
+    it.lifts.drain(|it| part(&mut |w| w.message(13, |w| lift_state(w, it))));
+    it.cylinders.drain(|it| part(&mut |w| w.message(14, |w| cylinder_state(w, it))));
+    it.scanners.drain(|it| part(&mut |w| w.message(15, |w| scanner_state(w, it))));
     take(&piece);
 }
 
