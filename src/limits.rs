@@ -133,7 +133,7 @@ pub const RULE_TEXT_CHARS: usize = 200;
 pub const RULE_LIST: usize = 16;
 
 /// Alert events kept in memory for watchers; older ones are read from the outbox or the store.
-pub const FEED_RING: usize = 16_384;
+pub const FEED_RING: usize = 4_096;
 /// Watchers at a time.
 pub const WATCHERS: usize = 2_000;
 /// Events in one batch to a watcher.

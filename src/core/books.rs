@@ -160,7 +160,9 @@ impl Books {
             let by_hand = reason == Reason::Operator;
             // By hand it counts from when the person did it.
             let at = if by_hand { self.now.elapsed } else { at };
-            run.closed = Some(Box::new(Closed { at, by_hand, open: *open }));
+            // Should it reopen, it has evidence of its own; of most it is all there is to forget.
+            let open = Open { evidence: Vec::new(), ..*open };
+            run.closed = Some(Box::new(Closed { at, by_hand, open }));
         }
     }
 
