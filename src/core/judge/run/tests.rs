@@ -280,6 +280,7 @@ fn deadlines_name_every_moment_that_time_alone_brings() {
             evidence: Vec::new(),
             clear_since,
             clear_done_ms,
+            stood_still_ms: 0,
         }))
     };
     for (phase, due) in [
