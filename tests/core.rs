@@ -21,6 +21,8 @@ mod counts;
 mod invariants;
 #[path = "core/lift.rs"]
 mod lift;
+#[path = "core/overrides.rs"]
+mod overrides;
 #[path = "core/policy.rs"]
 mod policy;
 #[path = "core/telemetry.rs"]

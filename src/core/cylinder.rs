@@ -8,7 +8,7 @@ use crate::core::policy::Policy;
 use crate::core::rules::{CodeList, Facts, Field, RuleIx, Term, Tri, Value};
 use crate::model::alert::{Place, Reason};
 use crate::model::archive;
-use crate::model::ids::{CylinderCode, Subject};
+use crate::model::ids::{CylinderCode, District, Subject};
 use crate::model::scan::Scan;
 use crate::model::time::CivilDay;
 
@@ -124,6 +124,10 @@ impl Facts for CylinderFacts<'_> {
     }
 
     fn condition(&self, _: &str) -> Tri {
+        Tri::Unknown
+    }
+
+    fn in_district(&self, _: &District) -> Tri {
         Tri::Unknown
     }
 

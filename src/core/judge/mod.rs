@@ -118,9 +118,7 @@ pub fn forget_changed(cx: &mut Context<'_>, who: &Who, runs: &mut Runs, since_ve
             let clear = run::Transition::Clear { reason: crate::model::alert::Reason::RuleChanged, at };
             cx.books.carry_out(cx.out, who, run, &label, clear, Vec::new(), &ByHand::default());
         }
-        run.phase = run::Phase::Idle;
-        run.closed = None;
-        run.tally = None;
+        run.forget();
     }
     runs.retain(|run| !run.is_blank());
 }

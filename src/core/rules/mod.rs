@@ -3,6 +3,7 @@
 //! `spec` reads the files, `expr` their conditions, `schema` says what conditions may name. Judging by them is not here.
 
 mod expr;
+mod overrides;
 pub mod schema;
 mod spec;
 
@@ -14,6 +15,7 @@ use crate::model::alert::{Certainty, Severity, Title};
 use crate::model::ids::RuleId;
 
 pub use expr::{CodeTerm, Expr, Facts, Reads, Term, Tri, Value};
+pub use overrides::{Overrides, Reach, Whom};
 pub use schema::{CodeList, Family, Field};
 
 /// Index into [`RuleSet::rules`]. Good for one rule set only.
@@ -48,6 +50,7 @@ pub struct RuleSet {
     pub moments: Moments,
     /// The extras that some rule reads, in the order of first mention; the rest need not be kept.
     pub extras: Vec<Box<str>>,
+    pub overrides: Overrides,
 }
 
 impl RuleSet {

@@ -18,7 +18,7 @@ use crate::core::lift::{CatchingUp, Lift};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
-use crate::core::rules::CodeList;
+use crate::core::rules::{CodeList, Reach};
 use crate::core::scanner::Scanner;
 use crate::core::service::Service;
 use crate::core::sweep::Today;
@@ -197,6 +197,7 @@ prop_compose! {
             unreadable,
             sighted_in,
             online,
+            reach: Reach::NONE,
         }
     }
 }

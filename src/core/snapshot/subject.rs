@@ -8,7 +8,7 @@ use crate::core::cylinder::Cylinder;
 use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
-use crate::core::rules::CodeList;
+use crate::core::rules::{CodeList, Reach};
 use crate::core::scanner::Scanner;
 use crate::core::telemetry::fields::Fields;
 use crate::core::telemetry::heard::Heard;
@@ -48,6 +48,8 @@ pub(super) fn lift(it: wire::LiftState, rules: Rules) -> Result<Lift> {
         unreadable: known("count of unreadable frames", it.unreadable, |got| u8::try_from(got).ok())?,
         sighted_in: it.sighted_in,
         online: it.online,
+        // Found once the policy is at hand.
+        reach: Reach::NONE,
     })
 }
 

@@ -195,6 +195,9 @@ impl Checker<'_, '_> {
         if name == "extras" && family.has_codes() {
             return "`extras` is read by name, as in `extras['vibration_mg']`".to_owned();
         }
+        if matches!(name, "device.district" | "district") && family.has_codes() {
+            return "the district is asked for by its beginning, as in `in_district('6401')`".to_owned();
+        }
         if let Some(other) = Field::ALL.iter().find(|field| field.name() == name) {
             let (own, other) = (family.name(), other.family().name());
             return format!("`{name}` is a field of {other} rules; this is a rule on {own}");

@@ -32,6 +32,10 @@ impl Facts for Subject {
         self.trapped.into()
     }
 
+    fn in_district(&self, district: &District) -> Tri {
+        District::parse("640104").unwrap().is_within(district).into()
+    }
+
     fn extra(&self, extra: u16) -> Option<f64> {
         assert_eq!(extra, 0);
         self.vibration

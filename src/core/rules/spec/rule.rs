@@ -35,7 +35,7 @@ const KEYS: &[&str] = &[
 ];
 
 /// A critical hold is reset only by a condition that was known false for so long: sensors flicker.
-const CRITICAL_DROP_MS: i64 = 3_000;
+pub(super) const CRITICAL_DROP_MS: i64 = 3_000;
 /// The incidents that a rule may open.
 const DISPATCHES: &[&str] = &["rescue"];
 
@@ -66,7 +66,7 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
     let todo = section.has("todo").then(|| context.title(&section, "todo"));
     let dispatch = context.dispatch(&section, family);
     let tags = context.tags(&section);
-    let absent = context.absent(&section);
+    let absent = absent(&section, context.faults);
     let count = context.count(&section);
     let for_ms = section.span_ms("for", context.faults).unwrap_or(0);
     let drop_ms = section.span_ms("drop", context.faults);
@@ -227,14 +227,6 @@ impl Context<'_> {
         Some(text.value.into())
     }
 
-    fn absent(&mut self, section: &Section<'_>) -> Option<u32> {
-        let (_, value) = section.key("absent")?;
-        let (start, values) = table("absent", value, self.faults)?;
-        let section = Section::new(values, start, "`absent`", &["keep_alives"], self.faults);
-        section.need("keep_alives", self.faults)?;
-        section.count("keep_alives", limits::RULE_KEEP_ALIVES, self.faults)
-    }
-
     fn count(&mut self, section: &Section<'_>) -> Option<Count> {
         section.key("count")?;
         let times = section.count("count", limits::WINDOW_BUCKETS, self.faults);
@@ -356,7 +348,16 @@ impl Context<'_> {
     }
 }
 
-fn not_one_of(key: &str, word: &str, all: &[&str]) -> String {
+/// After how many keep-alives of silence.
+pub(super) fn absent(section: &Section<'_>, faults: &mut Faults) -> Option<u32> {
+    let (_, value) = section.key("absent")?;
+    let (start, values) = table("absent", value, faults)?;
+    let section = Section::new(values, start, "`absent`", &["keep_alives"], faults);
+    section.need("keep_alives", faults)?;
+    section.count("keep_alives", limits::RULE_KEEP_ALIVES, faults)
+}
+
+pub(super) fn not_one_of(key: &str, word: &str, all: &[&str]) -> String {
     let hint = did_you_mean(word, all.iter().copied());
     let hint = if hint.is_empty() { format!("; it is one of {}", all.join(", ")) } else { hint };
     format!("`{key}` can't be {word:?}{hint}")
