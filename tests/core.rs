@@ -29,3 +29,5 @@ mod policy;
 mod telemetry;
 #[path = "core/trapped.rs"]
 mod trapped;
+#[path = "core/windows.rs"]
+mod windows;

@@ -15,7 +15,7 @@ use crate::core::rules::{
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
-use crate::core::telemetry::registers::{self, Came, Held, Item, Registers, Stamp};
+use crate::core::telemetry::registers::{self, Came, Held, Item, Registers, Stamp, Wanted};
 use crate::model::alert::{Evidence, Place, Reason};
 use crate::model::archive;
 use crate::model::frame::Frame;
@@ -226,7 +226,8 @@ impl Lift {
             false if late_ms < moments.late_codes_ms => Came::Late,
             false => Came::Stale,
         };
-        let mut taken = self.registers.take(frame, stamp, judged, came, moments, &cx.policy.set.extras);
+        let wanted = Wanted { extras: &cx.policy.set.extras, windows: &cx.policy.set.windows };
+        let mut taken = self.registers.take(frame, stamp, judged, came, moments, wanted);
         if !taken.occurred.is_empty() && self.count(cx, &taken.occurred) {
             taken.changed |= Reads::COUNTED;
         }
@@ -373,7 +374,11 @@ impl Lift {
         let number = cx.policy.set.find(&rule.id).filter(|_| rule.count.is_some() && !of_clear);
         let run = number.and_then(|ix| judge::find(&self.runs, cx.policy.number(ix)));
         let mut evidence = match run.and_then(|run| run.tally.as_ref()) {
-            Some(tally) => tally.evidence(&rule.raising, cx.books.now.elapsed),
+            Some(tally) => {
+                let mut evidence = tally.evidence(&rule.raising, cx.books.now.elapsed);
+                evidence.extend(judge::causes(rule, &facts));
+                evidence
+            }
             None => judge::evidence(rule, &facts, of_clear),
         };
         // Wherever it is stuck, people are sent to a floor.

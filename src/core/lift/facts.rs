@@ -5,7 +5,7 @@ use crate::core::judge::{self, Reading};
 use crate::core::lift::Lift;
 use crate::core::policy::Policy;
 use crate::core::rules::schema::{self, KIND_INSPECTION};
-use crate::core::rules::{CodeList, CodeTerm, Facts, Field, Rule, RuleIx, Term, Tri, Value};
+use crate::core::rules::{CodeList, CodeTerm, Facts, Field, Fold, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::registers::{self, Held, Item};
 use crate::model::frame::{Car, Door, Frame, Mode};
 use crate::model::ids::District;
@@ -90,6 +90,11 @@ impl Facts for LiftFacts<'_> {
         if self.is_silent { None } else { self.lift.registers.extra(name).map(|(value, _)| value) }
     }
 
+    fn window(&self, window: u16, fold: Fold) -> Option<f64> {
+        let window = self.policy.set.windows.get(usize::from(window)).filter(|_| !self.is_silent)?;
+        self.lift.registers.window(window, fold, self.lift.judged)
+    }
+
     fn is_open(&self, rule: RuleIx) -> bool {
         judge::is_open(self.policy, &self.lift.runs, rule)
     }
@@ -104,7 +109,7 @@ impl Reading for LiftFacts<'_> {
             }
             Term::Field(field) => registers.register(*field).filter(|r| r.held != Held::Never).map(|r| r.at),
             Term::Code(list, code) => registers.reported_at(*list, *code),
-            Term::Extra(_, name) => registers.extra(name).map(|(_, at)| at),
+            Term::Extra(_, name) | Term::Window { extra: name, .. } => registers.extra(name).map(|(_, at)| at),
             Term::Condition(_) | Term::District(_) | Term::Open(..) => None,
         };
         at.map(|at| (self.now - at).max(0))
@@ -145,6 +150,10 @@ impl Facts for ObligationFacts<'_> {
     }
 
     fn extra(&self, _: u16) -> Option<f64> {
+        None
+    }
+
+    fn window(&self, _: u16, _: Fold) -> Option<f64> {
         None
     }
 

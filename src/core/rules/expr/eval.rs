@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use super::{Facts, Tri, Value};
-use crate::core::rules::RuleIx;
 use crate::core::rules::schema::{CodeList, Field, Type};
+use crate::core::rules::{Fold, RuleIx};
 use crate::model::ids::District;
 
 /// A checked condition: nothing in it can fail. The checker bounds its depth.
@@ -33,6 +33,13 @@ pub(in crate::core::rules) enum Node {
 pub(in crate::core::rules) enum Operand {
     Field(Field),
     Extra(u16),
+    /// `window` is its place in `RuleSet::windows`; what it is of stands here as well.
+    Window {
+        window: u16,
+        fold: Fold,
+        extra: u16,
+        span_ms: u32,
+    },
     Int(i64),
     Float(f64),
 }
@@ -108,6 +115,7 @@ impl Operand {
         match self {
             Self::Field(field) => facts.field(field),
             Self::Extra(extra) => facts.extra(extra).map_or(Value::Unknown, Value::Float),
+            Self::Window { window, fold, .. } => facts.window(window, fold).map_or(Value::Unknown, Value::Float),
             Self::Int(value) => Value::Int(value),
             Self::Float(value) => Value::Float(value),
         }
@@ -173,6 +181,9 @@ impl<'a> Canonical<'a> {
         match operand {
             Operand::Field(field) => f.write_str(field.name()),
             Operand::Extra(extra) => write!(f, "extras['{}']", self.extras[usize::from(extra)]),
+            Operand::Window { fold, extra, span_ms, .. } => {
+                write!(f, "{}(extras['{}'], {span_ms})", fold.name(), self.extras[usize::from(extra)])
+            }
             Operand::Int(value) => write!(f, "{value}"),
             Operand::Float(value) => write!(f, "{value:?}"),
         }

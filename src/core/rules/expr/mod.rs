@@ -13,8 +13,8 @@ use std::fmt;
 
 use eval::{Canonical, Node};
 
-use super::RuleIx;
 use super::schema::{CodeList, Field, Type};
+use super::{Fold, RuleIx};
 use crate::model::ids::{District, RuleId};
 
 pub(super) use check::{Scope, compile};
@@ -109,6 +109,8 @@ pub trait Facts {
     fn in_district(&self, district: &District) -> Tri;
     /// By its index in `RuleSet::extras`.
     fn extra(&self, extra: u16) -> Option<f64>;
+    /// By its index in `RuleSet::windows`; `None` while no value lies in it.
+    fn window(&self, window: u16, fold: Fold) -> Option<f64>;
     /// Whether that rule's alert is open for the same subject.
     fn is_open(&self, rule: RuleIx) -> bool;
 }
@@ -186,6 +188,7 @@ pub enum Term {
     Condition(Box<str>),
     District(District),
     Extra(u16, Box<str>),
+    Window { window: u16, fold: Fold, extra: Box<str>, span_ms: u32 },
     Open(RuleIx, RuleId),
 }
 
@@ -203,6 +206,9 @@ impl Term {
             Self::Condition(name) => facts.condition(name).to_string().into(),
             Self::District(district) => facts.in_district(district).to_string().into(),
             Self::Extra(extra, _) => facts.extra(*extra).map_or("unknown".into(), |v| v.to_string().into()),
+            Self::Window { window, fold, .. } => {
+                facts.window(*window, *fold).map_or("unknown".into(), |v| v.to_string().into())
+            }
             Self::Open(rule, _) => Tri::from(facts.is_open(*rule)).to_string().into(),
         }
     }
@@ -213,7 +219,7 @@ impl Term {
             Self::Code(..) => Reads::CODES,
             Self::Condition(_) => Reads::CONDITIONS,
             Self::District(_) => Reads::field(Field::DeviceRegistered),
-            Self::Extra(..) => Reads::EXTRAS,
+            Self::Extra(..) | Self::Window { .. } => Reads::EXTRAS,
             Self::Open(..) => Reads::OPEN,
         }
     }
@@ -237,6 +243,9 @@ impl fmt::Display for Term {
             Self::Condition(name) => write!(f, "condition('{name}')"),
             Self::District(district) => write!(f, "in_district('{district}')"),
             Self::Extra(_, name) => write!(f, "extras['{name}']"),
+            Self::Window { fold, extra, span_ms, .. } => {
+                write!(f, "{}(extras['{extra}'], '{}s')", fold.name(), span_ms / 1_000)
+            }
             Self::Open(_, rule) => write!(f, "open('{rule}')"),
         }
     }

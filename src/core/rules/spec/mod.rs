@@ -14,9 +14,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::section::{Faults, Section};
-use super::{Family, Moments, Overrides, Rule, RuleFault, RuleIx, RuleSet};
+use super::{Family, Moments, Overrides, Rule, RuleFault, RuleIx, RuleSet, Window};
 use crate::limits;
 use crate::model::ids::RuleId;
+pub(super) use section::parse_span_ms;
 
 /// What is known of all rules before the first condition is read.
 pub(super) type Directory = BTreeMap<RuleId, (RuleIx, Option<Family>)>;
@@ -25,11 +26,12 @@ pub(super) fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleF
     check_bounds(files).map_err(|fault| vec![fault])?;
     let mut docs: Vec<Doc<'_>> = files.iter().map(|(name, text)| Doc::read(name, text)).collect();
     let directory = list_rules(&mut docs);
-    let mut reader = Reader { directory: &directory, moments: None, extras: Vec::new(), rules: Vec::new() };
+    let mut reader =
+        Reader { directory: &directory, moments: None, extras: Vec::new(), windows: Vec::new(), rules: Vec::new() };
     for (nth, doc) in docs.iter_mut().enumerate() {
         reader.read(nth, doc);
     }
-    let Reader { moments, extras, mut rules, .. } = reader;
+    let Reader { moments, extras, windows, mut rules, .. } = reader;
     let overrides = read_overrides(&mut docs, &rules, &directory);
     // Only a rule set without faults has the indices that its conditions were compiled with.
     if docs.iter().all(|doc| doc.faults.0.is_empty()) {
@@ -38,7 +40,7 @@ pub(super) fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleF
         match waits::order(&rules) {
             Ok(order) => {
                 let (moments, overrides) = (moments.unwrap_or_default(), Overrides::new(overrides));
-                return Ok(RuleSet { rules, order, moments, extras, overrides });
+                return Ok(RuleSet { rules, order, moments, extras, windows, overrides });
             }
             Err(cycle) => {
                 let (doc, at) = places[usize::from(cycle.rule)];
@@ -153,6 +155,7 @@ struct Reader<'d> {
     directory: &'d Directory,
     moments: Option<Moments>,
     extras: Vec<Box<str>>,
+    windows: Vec<Window>,
     /// With the file and the byte offset of each.
     rules: Vec<(Rule, (usize, usize))>,
 }
@@ -185,6 +188,7 @@ impl Reader<'_> {
             let mut context = rule::Context {
                 directory: self.directory,
                 extras: &mut self.extras,
+                windows: &mut self.windows,
                 file: doc.text,
                 faults: &mut *faults,
             };

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::section::{Faults, Section, Text, table};
 use super::{Directory, fingerprint};
 use crate::core::rules::expr::{self, Scope, did_you_mean};
-use crate::core::rules::{Clear, Count, Escalation, Expr, Family, Rule, RuleIx};
+use crate::core::rules::{Clear, Count, Escalation, Expr, Family, Rule, RuleIx, Window};
 use crate::limits;
 use crate::model::alert::{Certainty, Severity, Title};
 use crate::model::ids::RuleId;
@@ -28,6 +28,7 @@ const KEYS: &[&str] = &[
     "severity",
     "escalate",
     "certainty",
+    "causes",
     "dispatch",
     "title",
     "todo",
@@ -43,6 +44,7 @@ const DISPATCHES: &[&str] = &["rescue"];
 pub(super) struct Context<'c> {
     pub(super) directory: &'c Directory,
     pub(super) extras: &'c mut Vec<Box<str>>,
+    pub(super) windows: &'c mut Vec<Window>,
     /// The text of the whole file.
     pub(super) file: &'c str,
     pub(super) faults: &'c mut Faults,
@@ -84,6 +86,7 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
         context.faults.add::<()>(at, "`clear = \"quiet\"` needs a `clear_for` longer than 0, such as \"30m\"");
     }
     let escalate = context.escalate(&section, family, id, severity, certainty);
+    let causes = context.causes(&section, family, id);
     if context.faults.0.len() > faults_before {
         return None;
     }
@@ -105,6 +108,7 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
         severity,
         escalate,
         certainty: certainty?,
+        causes,
         dispatch,
         title: title?,
         todo: todo.flatten(),
@@ -271,7 +275,14 @@ impl Context<'_> {
     }
 
     fn compile(&mut self, text: &Text<'_>, family: Family, own: Option<&RuleId>, is_counted: bool) -> Option<Expr> {
-        let mut scope = Scope { family, own, rules: self.directory, extras: &mut *self.extras, is_counted };
+        let mut scope = Scope {
+            family,
+            own,
+            rules: self.directory,
+            extras: &mut *self.extras,
+            windows: &mut *self.windows,
+            is_counted,
+        };
         match expr::compile(text.value, &mut scope) {
             Ok(expr) => Some(expr),
             Err(found) => {
@@ -325,6 +336,18 @@ impl Context<'_> {
             steps.extend(when.map(|when| Escalation { when, severity, certainty }));
         }
         steps
+    }
+
+    fn causes(&mut self, section: &Section<'_>, family: Family, own: Option<&RuleId>) -> Vec<(Expr, Box<str>)> {
+        let mut causes = Vec::new();
+        for value in section.array("causes", self.faults).unwrap_or_default() {
+            let Some((start, values)) = table("causes", value, self.faults) else { continue };
+            let cause = Section::new(values, start, "`causes`", &["when", "cause"], self.faults);
+            let when = cause.need_text("when", self.faults).and_then(|text| self.condition(&text, family, own));
+            let name = cause.need_text("cause", self.faults).and_then(|text| self.line("cause", text));
+            causes.extend(when.zip(name));
+        }
+        causes
     }
 
     /// A word above the rule's own, where there is one.
