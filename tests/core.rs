@@ -15,13 +15,19 @@ mod backlog;
 mod blind;
 #[path = "core/bounds.rs"]
 mod bounds;
+#[path = "core/counts.rs"]
+mod counts;
 #[path = "core/invariants.rs"]
 mod invariants;
 #[path = "core/lift.rs"]
 mod lift;
+#[path = "core/overrides.rs"]
+mod overrides;
 #[path = "core/policy.rs"]
 mod policy;
 #[path = "core/telemetry.rs"]
 mod telemetry;
 #[path = "core/trapped.rs"]
 mod trapped;
+#[path = "core/windows.rs"]
+mod windows;

@@ -14,6 +14,7 @@ use crate::core::telemetry::heard::{Hearing, Way};
 use crate::core::telemetry::offset::Offset;
 use crate::core::telemetry::order::{Boot, Newest, Order};
 use crate::core::telemetry::registers::{Held, Item, Register, Registers, Stamp};
+use crate::core::telemetry::windows::Kept;
 use crate::model::record::Outcome;
 use crate::model::time::{Elapsed, Wall};
 use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site};
@@ -245,12 +246,40 @@ fn registers(w: &mut Writer<'_>, it: &Registers) {
             w.int(4, it.until.0);
         });
     }
-    for (name, by, at, value) in &it.extras {
+    for (name, by, at, value) in it.rare.iter().flat_map(|rare| &rare.extras) {
         w.message(22, |w| {
             stamp(w, *by);
             w.int(4, at.0);
             w.text(5, name);
             w.present_double(6, *value);
+        });
+    }
+    let rare = it.rare.as_deref();
+    for it in rare.into_iter().flat_map(|rare| &rare.left) {
+        w.message(23, |w| {
+            stamp(w, it.stamp);
+            w.int(4, it.at.0);
+            match &it.item {
+                Item::Fault(code) => w.present_uint(5, *code),
+                Item::Alarm(code) => w.present_uint(6, *code),
+                Item::Condition(name) => w.present_text(7, name),
+            }
+        });
+    }
+    for it in rare.into_iter().flat_map(|rare| &rare.windows) {
+        w.message(24, |w| window(w, it));
+    }
+}
+
+fn window(w: &mut Writer<'_>, it: &Kept) {
+    w.text(1, &it.extra);
+    w.uint(2, it.span_ms);
+    for it in &it.buckets {
+        w.message(3, |w| {
+            w.int(1, it.nth);
+            w.present_double(2, it.max);
+            w.present_double(3, it.sum);
+            w.uint(4, it.count);
         });
     }
 }
@@ -306,6 +335,12 @@ fn run(w: &mut Writer<'_>, it: &Run) {
         w.uint(2, it.by_hand);
         w.message(3, |w| open(w, &it.open));
     });
+    for it in it.tally.iter().flat_map(|tally| &tally.0) {
+        w.message(6, |w| {
+            w.uint(1, it.term);
+            w.int(2, it.at.0);
+        });
+    }
 }
 
 pub(super) fn wait(it: Wait) -> u32 {
@@ -327,6 +362,7 @@ fn open(w: &mut Writer<'_>, it: &Open) {
     some_elapsed(w, 6, it.clear_since);
     w.int(7, it.clear_done_ms);
     w.uint(8, it.unproven);
+    w.int(9, it.stood_still_ms);
 }
 
 fn some_elapsed(w: &mut Writer<'_>, field: u32, at: Option<Elapsed>) {

@@ -3,7 +3,8 @@
 use thin_vec::ThinVec;
 
 use super::fields::Fields;
-use crate::core::rules::{CodeList, CodeTerm, Field, Moments, Reads, Tri};
+use super::windows::Kept;
+use crate::core::rules::{CodeList, CodeTerm, Field, Fold, Moments, Reads, Tri, Window};
 use crate::limits;
 use crate::model::frame::{Door, Ended, Frame, FrameKey, Listed, Reported};
 use crate::model::time::Elapsed;
@@ -80,6 +81,14 @@ impl Item {
         }
     }
 
+    fn term(&self) -> CodeTerm {
+        match self {
+            Self::Fault(code) => CodeTerm::Code(CodeList::Fault, *code),
+            Self::Alarm(code) => CodeTerm::Code(CodeList::Alarm, *code),
+            Self::Condition(name) => CodeTerm::Condition(name.clone()),
+        }
+    }
+
     /// The term by which a rule waits for it.
     fn is_waited_for_by(&self, term: &CodeTerm) -> bool {
         match (self, term) {
@@ -98,6 +107,27 @@ pub struct Active {
     pub(crate) at: Elapsed,
     /// `false`: the source said that it ended, outside of a full set.
     pub(crate) on: bool,
+}
+
+/// Something that left the active set by a frame that didn't follow directly upon the last one that listed it: late
+/// frames from in between may still list it, and it hasn't occurred anew in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    pub(crate) item: Item,
+    /// The newest frame that is known to list it.
+    pub(crate) stamp: Stamp,
+    /// When it left, in judged time.
+    pub(crate) at: Elapsed,
+}
+
+/// Where in the order of frames one came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    InOrder,
+    /// Behind a newer one, young enough for its codes to count.
+    Late,
+    /// Behind a newer one, too old for that.
+    Stale,
 }
 
 /// A code that counts as active until then, because its source says it as a moment: in `events`, or a pressed button.
@@ -119,8 +149,36 @@ pub struct Registers {
     pub(crate) active: ThinVec<Active>,
     /// At most `limits::LINGERING_CODES`.
     pub(crate) lingering: ThinVec<Lingering>,
+    /// Only while there is any of it.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What most lifts have nothing of.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Rare {
+    /// At most `limits::LEFT_ITEMS`, in the order in which they left.
+    pub(crate) left: ThinVec<Left>,
     /// Only those that some rule reads, by name, ascending.
     pub(crate) extras: ThinVec<(Box<str>, Stamp, Elapsed, f64)>,
+    /// At most `limits::WINDOWS`.
+    pub(crate) windows: ThinVec<Kept>,
+}
+
+/// What rules read of a frame's extras.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub extras: &'a [Box<str>],
+    pub windows: &'a [Window],
+}
+
+impl Rare {
+    fn is_empty(&self) -> bool {
+        self.left.is_empty() && self.extras.is_empty() && self.windows.is_empty()
+    }
+
+    pub(crate) fn boxed(self) -> Option<Box<Self>> {
+        (!self.is_empty()).then(|| Box::new(self))
+    }
 }
 
 /// What taking a frame did.
@@ -129,40 +187,65 @@ pub struct Taken {
     pub changed: Reads,
     /// Listed in a late frame, but a newer frame says that they are over.
     pub over: Vec<Item>,
+    /// What appeared in an active set, or stood among the events, each list for itself.
+    pub occurred: Vec<CodeTerm>,
 }
 
 impl Registers {
-    /// `judged` is the frame's judged time; `counts`: it is young enough for its codes to count.
+    /// `judged` is the frame's judged time.
     pub fn take(
         &mut self,
         frame: &Frame,
         stamp: Stamp,
         judged: Elapsed,
-        counts: bool,
+        came: Came,
         moments: &Moments,
-        wanted_extras: &[Box<str>],
+        wanted: Wanted<'_>,
     ) -> Taken {
         let mut taken = Taken::default();
         self.take_fields(frame, stamp, judged, &mut taken.changed);
-        self.take_codes(frame, stamp, judged, counts, &mut taken);
+        if let Some(rare) = &mut self.rare {
+            rare.left.retain(|left| judged - left.at < moments.late_codes_ms);
+        }
+        self.take_codes(frame, stamp, judged, came, &mut taken);
         // A frame that no longer carries what a moment brought may clear what the frame before could not.
         if self.lingering.iter().any(|lingering| lingering.until > judged) {
             taken.changed |= Reads::CODES;
         }
-        if counts {
+        if came != Came::Stale {
             self.take_moments(frame, judged, moments, &mut taken.changed);
+            taken.occurred.extend(frame.events.items.iter().map(|code| CodeTerm::Code(CodeList::Event, *code)));
         }
-        for name in wanted_extras {
-            let Ok(at) = frame.extras.binary_search_by(|(n, _)| n.cmp(name)) else { continue };
-            let value = frame.extras[at].1;
-            match self.extras.binary_search_by(|(n, ..)| n.cmp(name)) {
-                Ok(held) if self.extras[held].1 >= stamp => continue,
-                Ok(held) => self.extras[held] = (name.clone(), stamp, judged, value),
-                Err(place) => self.extras.insert(place, (name.clone(), stamp, judged, value)),
-            }
-            taken.changed |= Reads::EXTRAS;
+        if !frame.extras.is_empty() && !wanted.extras.is_empty() {
+            self.take_extras(frame, stamp, judged, wanted, &mut taken.changed);
+        }
+        if self.rare.as_ref().is_some_and(|rare| rare.is_empty()) {
+            self.rare = None;
         }
         taken
+    }
+
+    fn take_extras(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, wanted: Wanted<'_>, changed: &mut Reads) {
+        for name in wanted.extras {
+            let Ok(at) = frame.extras.binary_search_by(|(n, _)| n.cmp(name)) else { continue };
+            let value = frame.extras[at].1;
+            let Rare { extras, windows, .. } = &mut **self.rare.get_or_insert_default();
+            match extras.binary_search_by(|(n, ..)| n.cmp(name)) {
+                Ok(held) if extras[held].1 >= stamp => continue,
+                Ok(held) => extras[held] = (name.clone(), stamp, judged, value),
+                Err(place) => extras.insert(place, (name.clone(), stamp, judged, value)),
+            }
+            *changed |= Reads::EXTRAS;
+            windows.retain(|kept| wanted.windows.iter().any(|it| it.extra == kept.extra && it.span_ms == kept.span_ms));
+            for Window { extra, span_ms } in wanted.windows.iter().filter(|window| window.extra == *name) {
+                let known = windows.iter().position(|kept| kept.extra == *extra && kept.span_ms == *span_ms);
+                let at = known.unwrap_or_else(|| {
+                    windows.push(Kept::new(extra, *span_ms));
+                    windows.len() - 1
+                });
+                windows[at].put(value, judged);
+            }
+        }
     }
 
     fn take_fields(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, changed: &mut Reads) {
@@ -228,7 +311,7 @@ impl Registers {
         }
     }
 
-    fn take_codes(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, counts: bool, taken: &mut Taken) {
+    fn take_codes(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, came: Came, taken: &mut Taken) {
         for ended in &frame.cleared {
             let items = match ended {
                 Ended::Code(code) => [Item::Fault(*code), Item::Alarm(*code)].to_vec(),
@@ -238,8 +321,8 @@ impl Registers {
                 self.put(item, stamp, judged, false, taken);
             }
         }
-        let whole = self.take_set(Set::Faults, &frame.faults, |c| Item::Fault(*c), frame, stamp, judged, counts, taken)
-            | self.take_set(Set::Alarms, &frame.alarms, |c| Item::Alarm(*c), frame, stamp, judged, counts, taken)
+        let whole = self.take_set(Set::Faults, &frame.faults, |c| Item::Fault(*c), frame, stamp, judged, came, taken)
+            | self.take_set(Set::Alarms, &frame.alarms, |c| Item::Alarm(*c), frame, stamp, judged, came, taken)
             | self.take_set(
                 Set::Conditions,
                 &frame.conditions,
@@ -247,7 +330,7 @@ impl Registers {
                 frame,
                 stamp,
                 judged,
-                counts,
+                came,
                 taken,
             );
         self.fields.set_wholes(whole, stamp);
@@ -263,28 +346,69 @@ impl Registers {
         frame: &Frame,
         stamp: Stamp,
         judged: Elapsed,
-        counts: bool,
+        came: Came,
         taken: &mut Taken,
     ) -> u16 {
         let whole = self.fields.whole(set as usize);
         let is_over = whole.is_some_and(|whole| whole > stamp);
         for listed in &listed.items {
             let item = item(listed);
+            let is_new = came != Came::Stale && !self.is_active(&item);
+            if is_new && (came == Came::InOrder || !self.stood_before(&item, stamp, judged)) {
+                taken.occurred.push(item.term());
+            }
             if !is_over {
                 self.put(item, stamp, judged, true, taken);
-            } else if counts && !self.is_active(&item) {
+            } else if is_new {
                 taken.over.push(item);
             }
         }
         let is_whole = frame.has_status && !listed.partial && !is_over;
         if is_whole {
             let before = self.active.len();
-            self.active.retain(|active| active.item.set() != set || active.stamp >= stamp);
+            for at in (0..before).rev() {
+                let active = &self.active[at];
+                if active.item.set() == set && active.stamp < stamp {
+                    let active = self.active.remove(at);
+                    self.leave(active, stamp, judged);
+                }
+            }
             if before != self.active.len() || whole.is_none() {
                 taken.changed |= bits(set);
             }
         }
+        if came != Came::InOrder && frame.has_status && !listed.partial {
+            // Whatever stood before this frame and isn't in it has ended in between.
+            let left = self.rare.iter_mut().map(|rare| &mut rare.left);
+            left.for_each(|left| left.retain(|left| left.item.set() != set || left.stamp >= stamp));
+        }
         u16::from(is_whole) << set as u16
+    }
+
+    fn leave(&mut self, active: Active, by: Stamp, judged: Elapsed) {
+        let Active { item, stamp, on, .. } = active;
+        let follows = (by.generation, by.boot, by.seq) == (stamp.generation, stamp.boot, stamp.seq.saturating_add(1));
+        if !on || follows {
+            return;
+        }
+        let left = &mut self.rare.get_or_insert_default().left;
+        left.retain(|left| left.item != item);
+        if left.len() >= limits::LEFT_ITEMS {
+            left.remove(0);
+        }
+        left.push(Left { item, stamp, at: judged });
+    }
+
+    /// Whether something that a late frame lists, and that isn't active, stood in a frame before that one already. From
+    /// then on it did.
+    fn stood_before(&mut self, item: &Item, stamp: Stamp, judged: Elapsed) -> bool {
+        let mut left = self.rare.iter_mut().flat_map(|rare| &mut rare.left);
+        if let Some(left) = left.find(|left| left.item == *item) {
+            left.stamp = left.stamp.max(stamp);
+            return true;
+        }
+        self.leave(Active { item: item.clone(), stamp, at: judged, on: true }, Stamp::default(), judged);
+        false
     }
 
     fn put(&mut self, item: Item, stamp: Stamp, judged: Elapsed, on: bool, taken: &mut Taken) {
@@ -295,7 +419,10 @@ impl Registers {
                 let held = &mut self.active[at];
                 // Within one frame what is listed comes after what is cleared.
                 if held.stamp <= stamp {
-                    *held = Active { item, stamp, at: judged, on };
+                    let before = std::mem::replace(held, Active { item, stamp, at: judged, on });
+                    if !on {
+                        self.leave(before, stamp, judged);
+                    }
                 }
             }
             Err(_) => {
@@ -413,14 +540,23 @@ impl Registers {
     }
 
     pub fn extra(&self, name: &str) -> Option<(f64, Elapsed)> {
-        let at = self.extras.binary_search_by(|(n, ..)| (**n).cmp(name)).ok()?;
-        Some((self.extras[at].3, self.extras[at].2))
+        let extras = &self.rare.as_ref()?.extras;
+        let at = extras.binary_search_by(|(n, ..)| (**n).cmp(name)).ok()?;
+        Some((extras[at].3, extras[at].2))
     }
 
-    /// The next moment after `at` at which time alone changes what counts: a code has lingered, a door has jammed.
+    /// The highest or the average of an extra over a span; `None` while no value lies in it.
+    pub fn window(&self, window: &Window, fold: Fold, at: Elapsed) -> Option<f64> {
+        let windows = &self.rare.as_ref()?.windows;
+        windows.iter().find(|kept| kept.extra == window.extra && kept.span_ms == window.span_ms)?.fold(fold, at)
+    }
+
+    /// The next moment after `at` at which time alone changes what counts: a code has lingered, a door has jammed, a
+    /// value has left its window.
     pub fn next_change(&self, at: Elapsed, moments: &Moments) -> Option<Elapsed> {
         let door = self.door_moves_since.map(|since| since + moments.door_shut_after_ms);
-        self.lingering.iter().map(|l| l.until).chain(door).filter(|change| *change > at).min()
+        let windows = self.rare.iter().flat_map(|rare| &rare.windows).filter_map(|kept| kept.next_change(at));
+        self.lingering.iter().map(|l| l.until).chain(door).filter(|change| *change > at).chain(windows).min()
     }
 }
 
@@ -461,117 +597,4 @@ fn bits(set: Set) -> Reads {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kept_field_has_its_slot() {
-        for (at, field) in FIELDS.into_iter().enumerate() {
-            assert_eq!(slot(field), Some(at), "{field:?}");
-        }
-        for field in
-            [Field::DoorShut, Field::NormalRun, Field::DeviceEquipment, Field::ScanEvent, Field::ObligationKind]
-        {
-            assert_eq!(slot(field), None, "{field:?}");
-        }
-    }
-
-    fn take(registers: &mut Registers, seq: u64, frame: Frame) -> Taken {
-        let stamp = Stamp::new(0, FrameKey { boot: 1, seq });
-        registers.take(&frame, stamp, Elapsed(1_000 * seq as i64), true, &Moments::default(), &[])
-    }
-
-    fn listing(faults: &[u32], has_status: bool) -> Frame {
-        Frame { faults: Listed { items: faults.to_vec(), partial: false }, has_status, ..Frame::default() }
-    }
-
-    fn fault(registers: &Registers, code: u32) -> Tri {
-        registers.code(CodeList::Fault, code, Elapsed(1_000_000))
-    }
-
-    #[test]
-    fn a_late_frame_writes_what_is_older_and_nothing_else() {
-        let mut registers = Registers::default();
-        take(&mut registers, 5, Frame { passenger: Reported::Known(true), ..Frame::default() });
-        let late = Frame { passenger: Reported::Known(false), floor: Reported::Known(3), ..Frame::default() };
-        let taken = take(&mut registers, 4, late);
-        assert_eq!(registers.register(Field::Passenger).unwrap().held, Held::Known(1));
-        assert_eq!(registers.register(Field::Floor).unwrap().held, Held::Known(3));
-        assert!(
-            taken.changed.touches(Reads::field(Field::Floor)) && !taken.changed.touches(Reads::field(Field::Passenger))
-        );
-    }
-
-    #[test]
-    fn a_status_frame_is_the_whole_set_and_another_adds_to_it() {
-        let mut registers = Registers::default();
-        assert_eq!(fault(&registers, 3), Tri::Unknown, "nothing was ever reported");
-        take(&mut registers, 1, listing(&[3], false));
-        assert_eq!((fault(&registers, 3), fault(&registers, 4)), (Tri::True, Tri::Unknown));
-        take(&mut registers, 2, listing(&[4], true));
-        assert_eq!((fault(&registers, 3), fault(&registers, 4)), (Tri::False, Tri::True));
-        take(&mut registers, 3, listing(&[5], false));
-        assert_eq!((fault(&registers, 4), fault(&registers, 5)), (Tri::True, Tri::True));
-        let partial = Frame { faults: Listed { items: vec![6], partial: true }, has_status: true, ..Frame::default() };
-        take(&mut registers, 4, partial);
-        assert_eq!((fault(&registers, 5), fault(&registers, 6)), (Tri::True, Tri::True), "a bad list removes none");
-        take(&mut registers, 5, listing(&[], true));
-        assert_eq!((fault(&registers, 4), fault(&registers, 6)), (Tri::False, Tri::False));
-    }
-
-    #[test]
-    fn what_a_source_clears_is_over_without_status() {
-        let mut registers = Registers::default();
-        let trapped = |on: bool| Frame {
-            conditions: Listed { items: if on { vec!["trapped".into()] } else { vec![] }, partial: false },
-            cleared: if on { vec![] } else { vec![Ended::Condition("trapped".into())] },
-            ..Frame::default()
-        };
-        take(&mut registers, 1, trapped(true));
-        assert_eq!(registers.condition("trapped"), Tri::True);
-        take(&mut registers, 2, trapped(false));
-        assert_eq!(registers.condition("trapped"), Tri::False);
-        take(&mut registers, 1, trapped(true));
-        assert_eq!(registers.condition("trapped"), Tri::False, "an older frame doesn't bring it back");
-    }
-
-    #[test]
-    fn a_late_code_that_a_newer_status_excludes_is_over() {
-        let mut registers = Registers::default();
-        take(&mut registers, 9, listing(&[], true));
-        let taken = take(&mut registers, 8, listing(&[3], true));
-        assert_eq!(taken.over, [Item::Fault(3)]);
-        assert_eq!(fault(&registers, 3), Tri::False);
-    }
-
-    #[test]
-    fn a_pressed_alarm_counts_for_a_minute() {
-        let mut registers = Registers::default();
-        let pressed =
-            Frame { alarms: Listed { items: vec![90], partial: false }, has_status: true, ..Frame::default() };
-        take(&mut registers, 10, pressed);
-        take(&mut registers, 11, listing(&[], true));
-        let alarm = |at_s: i64| registers.code(CodeList::Alarm, 90, Elapsed(at_s * 1_000));
-        assert_eq!((alarm(69), alarm(70)), (Tri::True, Tri::False));
-        assert_eq!(registers.next_change(Elapsed(11_000), &Moments::default()), Some(Elapsed(70_000)));
-    }
-
-    #[test]
-    fn a_run_makes_the_zone_unknown() {
-        let mut registers = Registers::default();
-        take(&mut registers, 1, Frame { door_zone: Reported::Known(true), ..Frame::default() });
-        take(&mut registers, 2, Frame { car: Reported::Known(crate::model::frame::Car::Running), ..Frame::default() });
-        take(&mut registers, 3, Frame { car: Reported::Known(crate::model::frame::Car::Stopped), ..Frame::default() });
-        assert_eq!(registers.register(Field::DoorZone).unwrap().held, Held::Unknown);
-    }
-
-    #[test]
-    fn active_items_are_bounded() {
-        let mut registers = Registers::default();
-        for seq in 1..=50 {
-            let codes: Vec<u32> = (0..64).map(|n| seq as u32 * 64 + n).collect();
-            take(&mut registers, seq, listing(&codes, false));
-        }
-        assert_eq!(registers.active.len(), limits::ACTIVE_ITEMS);
-    }
-}
+mod tests;

@@ -13,9 +13,9 @@ use std::fmt;
 
 use eval::{Canonical, Node};
 
-use super::RuleIx;
 use super::schema::{CodeList, Field, Type};
-use crate::model::ids::RuleId;
+use super::{Fold, RuleIx};
+use crate::model::ids::{District, RuleId};
 
 pub(super) use check::{Scope, compile};
 pub(super) use suggest::did_you_mean;
@@ -105,8 +105,12 @@ pub trait Facts {
     fn field(&self, field: Field) -> Value;
     fn code(&self, list: CodeList, code: u32) -> Tri;
     fn condition(&self, name: &str) -> Tri;
+    /// Whether the archive has it in that district or within.
+    fn in_district(&self, district: &District) -> Tri;
     /// By its index in `RuleSet::extras`.
     fn extra(&self, extra: u16) -> Option<f64>;
+    /// By its index in `RuleSet::windows`; `None` while no value lies in it.
+    fn window(&self, window: u16, fold: Fold) -> Option<f64>;
     /// Whether that rule's alert is open for the same subject.
     fn is_open(&self, rule: RuleIx) -> bool;
 }
@@ -154,13 +158,37 @@ pub enum CodeTerm {
     Condition(Box<str>),
 }
 
+impl CodeTerm {
+    /// Whether it waits for what `occurred` says happened, in one list.
+    pub fn waits_for(&self, occurred: &Self) -> bool {
+        match (self, occurred) {
+            (Self::Code(list, code), Self::Code(in_list, occurred)) => {
+                code == occurred && (*list == CodeList::Any || list == in_list)
+            }
+            (Self::Condition(name), Self::Condition(occurred)) => name == occurred,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for CodeTerm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(list, code) => write!(f, "{}({code})", list.name()),
+            Self::Condition(name) => write!(f, "condition('{name}')"),
+        }
+    }
+}
+
 /// One value that a condition reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Term {
     Field(Field),
     Code(CodeList, u32),
     Condition(Box<str>),
+    District(District),
     Extra(u16, Box<str>),
+    Window { window: u16, fold: Fold, extra: Box<str>, span_ms: u32 },
     Open(RuleIx, RuleId),
 }
 
@@ -176,7 +204,11 @@ impl Term {
             Self::Field(field) => field_value(*field, facts.field(*field)),
             Self::Code(list, code) => facts.code(*list, *code).to_string().into(),
             Self::Condition(name) => facts.condition(name).to_string().into(),
+            Self::District(district) => facts.in_district(district).to_string().into(),
             Self::Extra(extra, _) => facts.extra(*extra).map_or("unknown".into(), |v| v.to_string().into()),
+            Self::Window { window, fold, .. } => {
+                facts.window(*window, *fold).map_or("unknown".into(), |v| v.to_string().into())
+            }
             Self::Open(rule, _) => Tri::from(facts.is_open(*rule)).to_string().into(),
         }
     }
@@ -186,7 +218,8 @@ impl Term {
             Self::Field(field) => Reads::field(*field),
             Self::Code(..) => Reads::CODES,
             Self::Condition(_) => Reads::CONDITIONS,
-            Self::Extra(..) => Reads::EXTRAS,
+            Self::District(_) => Reads::field(Field::DeviceRegistered),
+            Self::Extra(..) | Self::Window { .. } => Reads::EXTRAS,
             Self::Open(..) => Reads::OPEN,
         }
     }
@@ -208,7 +241,11 @@ impl fmt::Display for Term {
             Self::Field(field) => f.write_str(field.name()),
             Self::Code(list, code) => write!(f, "{}({code})", list.name()),
             Self::Condition(name) => write!(f, "condition('{name}')"),
+            Self::District(district) => write!(f, "in_district('{district}')"),
             Self::Extra(_, name) => write!(f, "extras['{name}']"),
+            Self::Window { fold, extra, span_ms, .. } => {
+                write!(f, "{}(extras['{extra}'], '{}s')", fold.name(), span_ms / 1_000)
+            }
             Self::Open(_, rule) => write!(f, "open('{rule}')"),
         }
     }
@@ -232,6 +269,8 @@ impl Reads {
     pub const NONE: Self = Self(0);
     /// Whatever there is to read.
     pub const ALL: Self = Self(u64::MAX);
+    /// An occurrence of something that a counting rule counts.
+    pub const COUNTED: Self = Self(1 << 59);
     /// Any code, in whichever list.
     pub const CODES: Self = Self(1 << 60);
     pub const CONDITIONS: Self = Self(1 << 61);
@@ -274,8 +313,13 @@ impl std::ops::BitOrAssign for Reads {
 impl fmt::Debug for Reads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields = Field::ALL.iter().map(|field| (Self::field(*field), field.name()));
-        let rest =
-            [(Self::CODES, "codes"), (Self::CONDITIONS, "conditions"), (Self::EXTRAS, "extras"), (Self::OPEN, "open")];
+        let rest = [
+            (Self::COUNTED, "counted"),
+            (Self::CODES, "codes"),
+            (Self::CONDITIONS, "conditions"),
+            (Self::EXTRAS, "extras"),
+            (Self::OPEN, "open"),
+        ];
         f.debug_set().entries(fields.chain(rest).filter(|(bit, _)| self.touches(*bit)).map(|(_, name)| name)).finish()
     }
 }
