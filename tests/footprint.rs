@@ -13,7 +13,7 @@ use vigil::limits::COMMAND_ITEMS;
 use vigil::model::actor::Actor;
 use vigil::model::archive::{Entry, Equipment, Firm, Lift, Site, SiteKind};
 use vigil::model::ids::{AlertId, DeviceCode, FirmId, SiteCode};
-use vigil::model::record::{Action, Command, Kind, Record};
+use vigil::model::record::{Action, Command, Kind, PolicyText, Record};
 use vigil::model::time::{Elapsed, Wall};
 
 /// The budgets of the design, with all that the allocator may add.
@@ -114,4 +114,33 @@ fn after_a_snapshot_a_change_copies_a_little_and_not_a_table() {
         assert!(copied.bytes_total <= most_bytes, "{what}: {copied:?}, more than {most_bytes}");
         drop(frozen);
     }
+}
+
+/// Flow: lifts report, each of them has three faults once, and none for long after that.
+/// Asserts: nothing is left of them: what was kept meanwhile is let go of, room and all.
+#[test]
+fn what_is_over_takes_no_memory() {
+    const LIFTS: u32 = 500;
+    let mut core = Core::new(1);
+    // Rules would remember that they had opened.
+    apply(&mut core, Kind::Policy(PolicyText { rules: Vec::new(), ..load::policy() }));
+    let mut say = |seq: u32, at_s: i64, faults: &str| {
+        for n in 0..LIFTS {
+            let topic = format!("vigil/v1/elevator/3130500112201{n:07}/report").into();
+            let payload =
+                format!(r#"{{"boot":1,"seq":{seq},"mode":"normal","car":"stopped","door":"open","faults":{faults}}}"#);
+            let (pos, wall) = (core.next(), Wall(1_795_305_600_000 + 1_000 * at_s));
+            let kind = Kind::Report { topic, payload: payload.into_bytes().into() };
+            let effects = core.apply(&Record { pos, elapsed: Elapsed(1_000 * at_s), wall, kind });
+            assert_eq!(effects.tally.frames, 1);
+        }
+    };
+    say(1, 0, "[]");
+    let left = measure(|| {
+        for (seq, at_s, faults) in [(2, 10, "[3,5,41]"), (3, 20, "[]"), (4, 1_400, "[]")] {
+            say(seq, at_s, faults);
+        }
+    });
+    let of_a_lift = left.bytes_current / i64::from(LIFTS);
+    assert!(of_a_lift <= 8, "{of_a_lift} B of each lift: {left:?}");
 }

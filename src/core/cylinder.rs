@@ -83,7 +83,7 @@ impl Cylinder {
             };
             cx.books.carry_out(cx.out, &who, run, &judge::label(rule), transition, evidence, &ByHand::default());
         }
-        self.runs.retain(|run| !run.is_blank());
+        judge::drop_blank(&mut self.runs);
     }
 
     /// Follows a new policy, or a new day.

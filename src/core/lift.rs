@@ -269,7 +269,7 @@ impl Lift {
         let run = judge::entry(&mut self.runs, number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {
             if run.is_blank() {
-                self.runs.retain(|run| !run.is_blank());
+                judge::drop_blank(&mut self.runs);
             }
             return false;
         };
@@ -518,7 +518,7 @@ impl Lift {
                 self.carry_out(cx, *ix, transition, evidence);
             }
         }
-        self.runs.retain(|run| !run.is_blank());
+        judge::drop_blank(&mut self.runs);
     }
 
     fn row(&self, frame: Frame, arrival: &Arrival, took: Took) -> FrameRow {

@@ -33,6 +33,15 @@ pub fn find(runs: &[Run], rule: RuleNo) -> Option<&Run> {
     runs.iter().find(|run| run.rule == rule)
 }
 
+/// Lets go of runs that remember nothing, and of their room: in time nearly every lift has had one.
+pub fn drop_blank(runs: &mut Runs) {
+    let before = runs.len();
+    runs.retain(|run| !run.is_blank());
+    if runs.len() != before {
+        runs.shrink_to_fit();
+    }
+}
+
 /// The run of a rule, made if there is none; runs stand in the order of their numbers.
 pub fn entry(runs: &mut Runs, rule: RuleNo) -> &mut Run {
     let at = runs.partition_point(|run| run.rule < rule);
@@ -131,5 +140,5 @@ pub fn forget_changed(cx: &mut Context<'_>, who: &Who, runs: &mut Runs, since_ve
         }
         run.forget();
     }
-    runs.retain(|run| !run.is_blank());
+    drop_blank(runs);
 }

@@ -49,7 +49,7 @@ impl Lift {
             }
             judge::entry(&mut self.runs, number).forget();
         }
-        self.runs.retain(|run| !run.is_blank());
+        judge::drop_blank(&mut self.runs);
     }
 
     /// Its archive entry has changed: other overrides may concern it, and rules that read the archive are looked at.

@@ -373,6 +373,10 @@ impl Registers {
                     self.leave(active, stamp, judged);
                 }
             }
+            if before != self.active.len() {
+                // Every lift has a code now and then, and few have one at a time.
+                self.active.shrink_to_fit();
+            }
             if before != self.active.len() || whole.is_none() {
                 taken.changed |= bits(set);
             }
@@ -431,6 +435,7 @@ impl Registers {
                     return;
                 }
                 let at = self.active.partition_point(|active| active.item < new.item);
+                self.active.reserve_exact(1);
                 self.active.insert(at, new);
             }
         }
