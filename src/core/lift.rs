@@ -1,5 +1,6 @@
 //! One lift or escalator: its telemetry, its rules, its timers.
 
+mod explain;
 mod facts;
 
 use self::facts::{LiftFacts, ObligationFacts};

@@ -5,6 +5,7 @@ mod moments;
 mod place;
 mod rule;
 mod section;
+mod texts;
 mod waits;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::section::{Faults, Section};
+pub(super) use self::texts::texts;
+pub use self::texts::{RuleText, Texts};
 use super::{Family, Moments, Rule, RuleFault, RuleIx, RuleSet};
 use crate::limits;
 use crate::model::ids::RuleId;
