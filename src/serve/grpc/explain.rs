@@ -86,7 +86,7 @@ impl Shared {
             }
             Err(oldest) => oldest,
         };
-        self.from_frames(question, reaches_back).await
+        self.explain_frames(question, reaches_back).await
     }
 
     /// The core of a lift at that moment, or the oldest one that the inbox leads back to.
@@ -112,7 +112,7 @@ impl Shared {
         }
     }
 
-    async fn from_frames(
+    async fn explain_frames(
         &self,
         question: &Question,
         reaches_back: Option<Wall>,
