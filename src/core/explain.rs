@@ -139,6 +139,11 @@ pub enum Clears {
     ByHand,
     /// With the next frame.
     Heard,
+    /// Once nothing that the rule counts has occurred for so long.
+    Quiet {
+        done_ms: i64,
+        for_ms: i64,
+    },
     /// Once this has been true for so long. `done_ms` is kept while it is unknown.
     When {
         clause: Clause,
@@ -151,6 +156,12 @@ pub enum Clears {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WhyNot {
     ConditionFalse,
+    /// Counting rules: what they count has not occurred often enough.
+    CountsOn {
+        counted: u32,
+        times: u32,
+        within_ms: i64,
+    },
     /// With the names of the values that are unknown.
     ConditionUnknown(Vec<(Box<str>, Unknown)>),
     HoldGoesOn {
@@ -202,6 +213,7 @@ impl WhyNot {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ConditionFalse => "condition-false",
+            Self::CountsOn { .. } => "too-few",
             Self::ConditionUnknown(_) => "condition-unknown",
             Self::HoldGoesOn { .. } => "hold-goes-on",
             Self::Flickers { .. } => "condition-flickers",
@@ -220,6 +232,9 @@ impl fmt::Display for WhyNot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ConditionFalse => f.write_str("its condition is false"),
+            Self::CountsOn { counted, times, within_ms } => {
+                write!(f, "has occurred {counted} of {times} times within {}", Seconds(*within_ms))
+            }
             Self::ConditionUnknown(values) if values.is_empty() => f.write_str("its condition is unknown"),
             Self::ConditionUnknown(values) => {
                 f.write_str("its condition is unknown: ")?;

@@ -79,6 +79,13 @@ fn each_reason_for_which_a_rule_is_not_open() {
             "true holding | gives-way: gives way to trapped-alarm, which is open | \
              gives-way: gives way to trapped-in-zone, which is open",
         ),
+        (
+            "0s  frame A idle event=2
+             30s frame A idle event=3
+             60s end",
+            "door-fault",
+            "false idle | too-few: has occurred 2 of 3 times within 10 min",
+        ),
         ("0s frame A idle \n 60s end", "offline", "true idle | not-silent: silent for 60 s of 3 min"),
         (
             "0s   frame A idle

@@ -7,10 +7,11 @@ use crate::core::explain::{
     WhyNot,
 };
 use crate::core::judge::run::{Footing, Hold, Inputs, Open, Phase, Run};
+use crate::core::judge::tally::Occurrence;
 use crate::core::judge::{self, Context, Reading, built_in};
-use crate::core::rules::{Clear, Expr, Family, Field, Rule, RuleIx, RuleText, Term, Texts, Tri};
+use crate::core::rules::{Clear, Count, Expr, Family, Field, Rule, RuleIx, RuleText, Term, Texts, Tri};
 use crate::core::telemetry::heard::Way;
-use crate::model::alert::Title;
+use crate::model::alert::{Evidence, Title};
 use crate::model::ids::{AlertId, RuleId};
 use crate::model::time::{CivilDay, Wall};
 
@@ -68,7 +69,10 @@ impl Lift {
         let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, texts };
         let inputs = about.inputs(false);
         let absent_ms = i64::from(rule.absent.unwrap_or(1)) * self.keep_alive_ms(&cx.policy.set.moments);
-        let silent_ms = self.heard.map(|(heard, _)| (cx.hearing.now().0 - heard.0).max(0));
+        let hears = cx.hearing.way() == Way::Open && !cx.hearing.is_blind(cx.books.now.elapsed);
+        // Time that nothing proves yet was most likely heard as well.
+        let heard_to = if hears { cx.hearing.of_arrival(cx.books.now.elapsed) } else { cx.hearing.now() };
+        let silent_ms = self.heard.map(|(heard, _)| (heard_to.0 - heard.0).max(0));
         let mut why_not = about.why_disarmed();
         let mut next = None;
         match (silent_ms, inputs.when) {
@@ -76,17 +80,16 @@ impl Lift {
             (None, _) => why_not.push(WhyNot::NotJudged(NotJudged::NeverHeard)),
             (Some(_), Tri::False) => why_not.push(WhyNot::ConditionFalse),
             (Some(_), Tri::Unknown) => why_not.push(about.unknown_because()),
-            (Some(silent_ms), Tri::True) if silent_ms < absent_ms => {
+            (Some(silent_ms), Tri::True) => {
                 why_not.push(WhyNot::NotSilent { silent_ms, absent_ms });
                 // While we are blind no time counts as heard.
-                if cx.hearing.way() == Way::Open && !cx.hearing.is_blind(cx.books.now.elapsed) {
-                    next = self.heard.map(|(_, arrived)| cx.books.now.wall_at(arrived + absent_ms));
+                if hears {
+                    let due = cx.books.now.wall + (absent_ms - silent_ms);
+                    next = Some(due).filter(|due| *due > cx.books.now.wall);
                 } else {
                     why_not.push(WhyNot::Blind);
                 }
             }
-            (Some(_), Tri::True) if why_not.is_empty() => why_not.push(WhyNot::NotJudged(NotJudged::NotLooked)),
-            (Some(_), Tri::True) => {}
         }
         let next = next.or_else(|| about.rearms_at());
         Explained { next, ..about.explained(&inputs, why_not) }
@@ -124,7 +127,10 @@ struct About<'a, F> {
 
 impl<F: Reading> About<'_, F> {
     fn inputs(&self, carried: bool) -> Inputs {
-        let when = self.rule.when.eval(self.facts);
+        let when = match &self.rule.count {
+            Some(count) => Tri::from(self.counted(count) >= count.times),
+            None => self.rule.when.eval(self.facts),
+        };
         let footing = self.lift.footing_by_clock(self.cx);
         judge::inputs(self.rule, when, self.facts, self.cx.books.now.elapsed, carried, footing)
     }
@@ -137,11 +143,11 @@ impl<F: Reading> About<'_, F> {
             rule: rule.id.clone(),
             family: rule.family,
             title: rule.title.clone(),
-            when: self.clause(&rule.when, &text.when),
+            when: self.when(inputs, &text),
             suppress: rule.suppress.as_ref().map(|suppress| self.clause(suppress, &text.suppress)),
             unless: rule.unless.iter().map(|other| (self.id(*other), self.facts.is_open(*other))).collect(),
             severity: open.map_or(inputs.severity, |open| open.severity),
-            certainty: open.map_or(rule.certainty, |open| open.certainty),
+            certainty: open.map_or(inputs.certainty, |open| open.certainty),
             for_ms: rule.for_ms,
             standing: self.standing(inputs, &text),
             why_not,
@@ -181,6 +187,7 @@ impl<F: Reading> About<'_, F> {
         match &self.rule.clear {
             Clear::Manual => Clears::ByHand,
             Clear::Heard => Clears::Heard,
+            Clear::Quiet => Clears::Quiet { done_ms, for_ms: self.rule.clear_for_ms },
             Clear::When(clear) => when(self.clause(clear, &text.clear)),
             Clear::WhenFalse => {
                 let not_when = format!("!({})", text.when);
@@ -222,7 +229,7 @@ impl<F: Reading> About<'_, F> {
             return vec![WhyNot::NotJudged(NotJudged::NeverHeard)];
         }
         match inputs.when {
-            Tri::False => return vec![WhyNot::ConditionFalse],
+            Tri::False => return vec![self.false_because()],
             Tri::Unknown => return vec![self.unknown_because()],
             Tri::True => {}
         }
@@ -263,6 +270,35 @@ impl<F: Reading> About<'_, F> {
         let closed = self.run?.closed.as_ref().filter(|closed| closed.by_hand)?;
         let until = closed.at + self.cx.policy.set.moments.rearm_ms;
         (until > self.cx.books.now.elapsed).then(|| self.cx.books.now.wall_at(until))
+    }
+
+    /// How often what a counting rule counts has occurred, of whichever it has most often.
+    fn counted(&self, count: &Count) -> u32 {
+        let Some(tally) = self.run.and_then(|run| run.tally.as_ref()) else { return 0 };
+        let counts = |it: &&Occurrence| self.lift.judged - it.at <= count.within_ms;
+        let alike =
+            |one: &Occurrence| tally.0.iter().filter(counts).filter(|it| !count.each || it.term == one.term).count();
+        tally.0.iter().filter(counts).map(alike).max().and_then(|most| most.try_into().ok()).unwrap_or(0)
+    }
+
+    fn when(&self, inputs: &Inputs, text: &RuleText) -> Clause {
+        let clause = self.clause(&self.rule.when, &text.when);
+        if self.rule.count.is_none() {
+            return clause;
+        }
+        let tally = self.run.and_then(|run| run.tally.as_ref());
+        let counts = tally.map(|tally| tally.evidence(&self.rule.raising, self.cx.books.now.elapsed));
+        let read = |it: Evidence| Read { name: it.name, value: it.value, age_ms: it.age_ms, unknown: None };
+        Clause { is: inputs.when, values: counts.into_iter().flatten().map(read).collect(), ..clause }
+    }
+
+    fn false_because(&self) -> WhyNot {
+        match &self.rule.count {
+            Some(count) => {
+                WhyNot::CountsOn { counted: self.counted(count), times: count.times, within_ms: count.within_ms }
+            }
+            None => WhyNot::ConditionFalse,
+        }
     }
 
     fn unknown_because(&self) -> WhyNot {

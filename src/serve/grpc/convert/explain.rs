@@ -98,10 +98,11 @@ fn why_not(why: &WhyNot) -> v1::WhyNot {
 }
 
 fn alert(it: &Explained, open: &OpenAlert, numbered: bool) -> v1::ExplainedAlert {
-    let (clears_by, clear) = match &open.clears {
-        Clears::ByHand => ("person", None),
-        Clears::Heard => ("frame", None),
-        Clears::When { clause, done_ms, for_ms } => ("condition", Some((clause, *done_ms, *for_ms))),
+    let (clears_by, clear, clear_held_ms, clear_for_ms) = match &open.clears {
+        Clears::ByHand => ("person", None, 0, 0),
+        Clears::Heard => ("frame", None, 0, 0),
+        Clears::Quiet { done_ms, for_ms } => ("quiet", None, *done_ms, *for_ms),
+        Clears::When { clause, done_ms, for_ms } => ("condition", Some(clause), *done_ms, *for_ms),
     };
     v1::ExplainedAlert {
         id: if numbered { open.alert.to_string() } else { String::new() },
@@ -112,9 +113,9 @@ fn alert(it: &Explained, open: &OpenAlert, numbered: bool) -> v1::ExplainedAlert
         acknowledged_by: super::text(open.acknowledged_by.as_deref()),
         unproven: open.unproven,
         clears_by: clears_by.to_owned(),
-        clear: clear.map(|(clause, ..)| condition(clause)),
-        clear_held_ms: clear.map_or(0, |(_, done_ms, _)| done_ms),
-        clear_for_ms: clear.map_or(0, |(.., for_ms)| for_ms),
+        clear: clear.map(condition),
+        clear_held_ms,
+        clear_for_ms,
     }
 }
 
