@@ -58,8 +58,6 @@ pub enum RetraceError {
     Journal(#[from] JournalError),
     #[error("the record at position {pos} of the inbox can't be read: {error}")]
     Record { pos: u64, error: CodecError },
-    #[error("a snapshot can't be used: {0}")]
-    Snapshot(#[from] SnapshotError),
 }
 
 /// Where to begin.
@@ -137,20 +135,29 @@ impl Past {
         Ok(Start { core: Core::new(self.identity.epoch), from: None, other_version: false })
     }
 
-    /// `None`: it is damaged, of another inbox, or was pruned just now; an older one may do.
+    /// `None`: it is damaged, of another inbox or a newer version, or was pruned just now; an older one may do.
     fn restore(&self, device: &DeviceCode, info: &SnapshotInfo) -> Result<Option<Start>, RetraceError> {
         let Some(dir) = &self.snapshots else { return Ok(None) };
         let Some(content) = dir.read(info)? else { return Ok(None) };
         let Ok(file) = wire::SnapshotFile::decode(Bytes::from(content)) else { return Ok(None) };
-        let is_ours = file.inbox.is_some_and(|point| *point.id == self.identity.id.to_le_bytes());
-        let version = snapshot::core_version(&file.core)?;
-        if !is_ours || version > CORE_VERSION {
+        if file.inbox.is_none_or(|point| *point.id != self.identity.id.to_le_bytes()) {
             return Ok(None);
         }
-        let core = Core::restore_one(file.core, device)?;
-        let from = Some(core.now().wall);
-        Ok(Some(Start { core, from, other_version: version != CORE_VERSION }))
+        match restore_one(file.core, device) {
+            Ok(start) => Ok(Some(start)),
+            Err(error) => {
+                tracing::warn!(file = %info.file.display(), %error, "a snapshot can't be used; an older one is tried");
+                Ok(None)
+            }
+        }
     }
+}
+
+fn restore_one(state: Bytes, device: &DeviceCode) -> Result<Start, SnapshotError> {
+    let other_version = snapshot::core_version(&state)? != CORE_VERSION;
+    let core = Core::restore_one(state, device)?;
+    let from = Some(core.now().wall);
+    Ok(Start { core, from, other_version })
 }
 
 /// The moment in the core's time: as long after its last record as it lies by the clock, and not beyond the next record.
