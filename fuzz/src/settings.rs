@@ -102,7 +102,7 @@ fn check_set(set: &RuleSet) {
     assert!(set.rules.is_sorted_by(|a, b| a.id < b.id) && set.order.len() == set.rules.len());
     for rule in &set.rules {
         let conditions =
-            [&rule.when].into_iter().chain(&rule.suppress).chain(rule.escalate.iter().map(|(when, _)| when));
+            [&rule.when].into_iter().chain(&rule.suppress).chain(rule.escalate.iter().map(|step| &step.when));
         for condition in conditions {
             let [unknown, known @ ..] = FACTS.map(|facts| condition.eval(facts));
             // What is so whatever is unknown must be so whatever turns out.
