@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use vigil::config::{Config, Place, Variables};
-use vigil::core::rules::{self, CodeList, Facts, Field, RuleFault, RuleIx, RuleSet, Tri, Value};
+use vigil::core::rules::{self, CodeList, Facts, Field, Fold, RuleFault, RuleIx, RuleSet, Tri, Value};
 use vigil::limits;
+use vigil::model::ids::District;
 
 use super::script::is_one_in;
 
@@ -141,6 +142,14 @@ impl Facts for All {
     }
 
     fn extra(&self, _: u16) -> Option<f64> {
+        self.0.map(|n| n as f64)
+    }
+
+    fn in_district(&self, _: &District) -> Tri {
+        self.0.map(|n| n > 0).into()
+    }
+
+    fn window(&self, _: u16, _: Fold) -> Option<f64> {
         self.0.map(|n| n as f64)
     }
 

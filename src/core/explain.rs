@@ -196,6 +196,8 @@ pub enum WhyNot {
         armed_in_ms: i64,
     },
     NotJudged(NotJudged),
+    /// By an override, for this lift or its district.
+    SwitchedOff,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,6 +226,7 @@ impl WhyNot {
             Self::CatchingUp { .. } => "catching-up",
             Self::Disarmed { .. } => "disarmed",
             Self::NotJudged(_) => "not-judged",
+            Self::SwitchedOff => "switched-off",
         }
     }
 }
@@ -270,6 +273,7 @@ impl fmt::Display for WhyNot {
                 Seconds(*cleared_ago_ms),
                 Seconds(*armed_in_ms)
             ),
+            Self::SwitchedOff => f.write_str("switched off for this lift or its district, by an override"),
             Self::NotJudged(NotJudged::NeverHeard) => f.write_str("not judged: the device has never sent a frame"),
             Self::NotJudged(NotJudged::NewPolicy) => {
                 f.write_str("not judged yet under these rules: they have just changed")

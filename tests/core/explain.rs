@@ -4,8 +4,8 @@ use vigil::core::books::Now;
 use vigil::core::explain::{Clears, Explained, Explanation, Standing};
 use vigil::model::ids::DeviceCode;
 
-use crate::script::{Script, check as play};
-use crate::timeline::lift_code;
+use crate::script::{Script, check as play, run};
+use crate::timeline::{Timeline, lift_code, shipped};
 
 fn explain(script: &Script) -> Explanation {
     let timeline = &script.timeline;
@@ -202,4 +202,20 @@ fn what_no_rule_file_raises_is_told_beside_the_rules() {
     let explanation = explain(&script);
     let ids: Vec<String> = explanation.built_in.iter().map(|alert| alert.alert.rule.to_string()).collect();
     assert_eq!(ids, ["rule-blind"]);
+}
+
+#[test]
+fn a_rule_is_explained_as_it_stands_for_that_lift() {
+    let mut policy = shipped();
+    let own = format!(
+        "[[override]]\nrule = \"trapped-out-of-zone\"\ndevice = \"{0}\"\nfor = \"60s\"\n\
+         [[override]]\nrule = \"trapped-reported\"\ndevice = \"{0}\"\ndisabled = true\n",
+        lift_code("A")
+    );
+    policy.rules.push(("overrides.toml".into(), own.into()));
+    let explanation = explain(&run(Timeline::new(&policy), "0s frame A stuck cond=trapped \n 40s end"));
+    assert_eq!(line(rule(&explanation, "trapped-out-of-zone")), "true holding | hold-goes-on: held 40 s of 60 s");
+    let off = rule(&explanation, "trapped-reported");
+    let want = "true idle | switched-off: switched off for this lift or its district, by an override";
+    assert_eq!(line(off), want);
 }

@@ -19,12 +19,13 @@ impl Lift {
     pub(in crate::core) fn explain(&self, cx: &Context<'_>, today: CivilDay, texts: &Texts) -> Explanation {
         let set = &cx.policy.set;
         let all = (0..set.rules.len()).filter_map(|ix| RuleIx::try_from(ix).ok());
-        let rules = all.filter_map(|ix| match set.rule(ix) {
-            rule if rule.absent.is_some() => Some(self.explain_absence(cx, ix, texts)),
-            rule if rule.family == Family::Elevator => Some(self.explain_rule(cx, ix, texts)),
-            rule if rule.family == Family::Obligation => Some(self.explain_obligation(cx, ix, today, texts)),
-            _ => None,
-        });
+        let rules =
+            all.filter(|ix| set.rule(*ix).family != Family::Cylinder).map(|ix| match self.rule(cx.policy, ix) {
+                None => self.explain_switched_off(cx, ix, today, texts),
+                Some(rule) if rule.absent.is_some() => self.explain_absence(cx, ix, rule, texts),
+                Some(rule) if rule.family == Family::Obligation => self.explain_obligation(cx, ix, rule, today, texts),
+                Some(rule) => self.explain_rule(cx, ix, rule, texts),
+            });
         Explanation {
             device: self.code,
             at: cx.books.now.wall,
@@ -39,8 +40,7 @@ impl Lift {
         }
     }
 
-    fn explain_rule(&self, cx: &Context<'_>, ix: RuleIx, texts: &Texts) -> Explained {
-        let rule = cx.policy.set.rule(ix);
+    fn explain_rule(&self, cx: &Context<'_>, ix: RuleIx, rule: &Rule, texts: &Texts) -> Explained {
         let facts = self.facts(cx, None, Some(rule));
         let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, texts };
         let inputs = about.inputs(self.registers.lists(&rule.raising));
@@ -52,8 +52,14 @@ impl Lift {
         about.explained(&inputs, why_not)
     }
 
-    fn explain_obligation(&self, cx: &Context<'_>, ix: RuleIx, today: CivilDay, texts: &Texts) -> Explained {
-        let rule = cx.policy.set.rule(ix);
+    fn explain_obligation(
+        &self,
+        cx: &Context<'_>,
+        ix: RuleIx,
+        rule: &Rule,
+        today: CivilDay,
+        texts: &Texts,
+    ) -> Explained {
         let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
         let facts = ObligationFacts { policy: cx.policy, runs: &self.runs, due, today };
         let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, texts };
@@ -63,8 +69,17 @@ impl Lift {
         about.explained(&inputs, why_not)
     }
 
-    fn explain_absence(&self, cx: &Context<'_>, ix: RuleIx, texts: &Texts) -> Explained {
-        let rule = cx.policy.set.rule(ix);
+    /// As it stands for other lifts, but that it is not judged.
+    fn explain_switched_off(&self, cx: &Context<'_>, ix: RuleIx, today: CivilDay, texts: &Texts) -> Explained {
+        let explained = match cx.policy.set.rule(ix) {
+            rule if rule.absent.is_some() => self.explain_absence(cx, ix, rule, texts),
+            rule if rule.family == Family::Obligation => self.explain_obligation(cx, ix, rule, today, texts),
+            rule => self.explain_rule(cx, ix, rule, texts),
+        };
+        Explained { why_not: vec![WhyNot::SwitchedOff], next: None, ..explained }
+    }
+
+    fn explain_absence(&self, cx: &Context<'_>, ix: RuleIx, rule: &Rule, texts: &Texts) -> Explained {
         let facts = self.facts(cx, None, None);
         let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, texts };
         let inputs = about.inputs(false);

@@ -29,7 +29,7 @@ const EXTRA: &str = r#"
 [[rule]]
 id = "shaking"
 on = "elevator"
-when = "extras['vibration_mg'] > 50"
+when = "extras['vibration_mg'] > 50 || avg_over(extras['vibration_mg'], '5m') > 40"
 for = "10s"
 severity = "minor"
 certainty = "observed"
