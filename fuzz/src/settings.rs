@@ -141,12 +141,12 @@ impl Facts for All {
         self.0.map(|n| n > 0).into()
     }
 
-    fn extra(&self, _: u16) -> Option<f64> {
-        self.0.map(|n| n as f64)
-    }
-
     fn in_district(&self, _: &District) -> Tri {
         self.0.map(|n| n > 0).into()
+    }
+
+    fn extra(&self, _: u16) -> Option<f64> {
+        self.0.map(|n| n as f64)
     }
 
     fn window(&self, _: u16, _: Fold) -> Option<f64> {

@@ -134,7 +134,8 @@ fn read_overrides(
     rules: &[(Rule, (usize, usize))],
     directory: &Directory,
 ) -> Vec<overrides::Override> {
-    let rules: Vec<&Rule> = rules.iter().map(|(rule, _)| rule).collect();
+    let ix = |rule: &Rule| directory.get(&rule.id).map(|(ix, _)| *ix);
+    let rules: BTreeMap<RuleIx, &Rule> = rules.iter().filter_map(|(rule, _)| Some((ix(rule)?, rule))).collect();
     let (mut all, mut known) = (Vec::new(), BTreeMap::new());
     for doc in docs.iter_mut().filter(|doc| doc.is_toml) {
         let (Some(root), faults) = (&doc.root, &mut doc.faults) else { continue };

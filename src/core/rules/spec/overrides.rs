@@ -26,7 +26,7 @@ pub(super) type Override = (RuleIx, Whom, Option<Box<Rule>>);
 pub(super) fn read<'a>(
     value: &'a Spanned<DeValue<'a>>,
     file: &str,
-    rules: &[&Rule],
+    rules: &BTreeMap<RuleIx, &Rule>,
     directory: &Directory,
     known: &mut BTreeMap<(RuleIx, Whom), ()>,
     faults: &mut Faults,
@@ -48,8 +48,7 @@ pub(super) fn read<'a>(
     if known.insert((ix, whom), ()).is_some() {
         faults.add::<()>(start, "the same rule is overridden for the same lifts already");
     }
-    let base = rules.iter().find(|rule| directory.get(&rule.id).is_some_and(|(known, _)| *known == ix));
-    let instead = base.and_then(|base| changed(base, &section, file, faults));
+    let instead = rules.get(&ix).and_then(|base| changed(base, &section, file, faults));
     if faults.0.len() > faults_before {
         return None;
     }
