@@ -179,6 +179,12 @@ pub const LISTEN_BACKLOG: u32 = 4_096;
 /// Streams of history at a time, and uploads of archive entries.
 pub const QUERIES: usize = 64;
 pub const UPLOADS: usize = 16;
+/// Explanations made at a time, and how long one may take: it judges up to some hours of the inbox again.
+pub const EXPLANATIONS: usize = 1;
+pub const EXPLAIN_MS: u64 = 60_000;
+/// Beyond the inbox an explanation is made from the frames of so long before its moment, the last so many of them.
+pub const EXPLAIN_BACK_MS: i64 = 6 * 3_600_000;
+pub const EXPLAIN_FRAMES: usize = 50_000;
 /// Longest wait for the outcome of a command, and for a read to catch up with one.
 pub const COMMAND_WAIT_MS: u64 = 10_000;
 pub const CATCH_UP_WAIT_MS: u64 = 5_000;

@@ -17,6 +17,8 @@ mod blind;
 mod bounds;
 #[path = "core/counts.rs"]
 mod counts;
+#[path = "core/explain.rs"]
+mod explain;
 #[path = "core/invariants.rs"]
 mod invariants;
 #[path = "core/lift.rs"]

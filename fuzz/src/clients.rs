@@ -24,6 +24,7 @@ use vigil::serve::history::MemoryHistory;
 use vigil::serve::token::Question;
 use vigil::serve::{Backend, Settings, services};
 use vigil::spine::input::Inputs;
+use vigil::spine::retrace::Past;
 
 /// As a token, and as the parts of one. A token has one form, and gives back what went into it.
 pub fn page_token(input: &[u8]) {
@@ -67,7 +68,8 @@ impl Services {
         // Nobody takes commands: those that are good end as unavailable.
         let (sender, _) = std::sync::mpsc::sync_channel(1);
         let store = Arc::new(MemoryHistory::default());
-        let backend = Backend { feed, board, inputs: Inputs::new(sender), store, clock: Clock::default() };
+        let past = Arc::new(Past::of_nothing());
+        let backend = Backend { feed, board, inputs: Inputs::new(sender), store, clock: Clock::default(), past };
         let moment = Duration::from_millis(1);
         let settings =
             Settings { auth: Arc::new(Anybody), command_wait: moment, catch_up_wait: moment, ..Settings::default() };

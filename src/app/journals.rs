@@ -1,6 +1,7 @@
 //! The data folder: journals, snapshots and what they lead back to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
@@ -14,6 +15,7 @@ use crate::model::record::{Kind, PolicyText};
 use crate::observe::{CoreTookOver, JournalTornTail, RecordSkipped, emit};
 use crate::spine::poison::PoisonFile;
 use crate::spine::recover::{Parts, RecoverError};
+use crate::spine::retrace::Past;
 use crate::spine::takeover::Takeover;
 use crate::spine::{Quotas, Spine, SpineError, driver};
 
@@ -63,7 +65,7 @@ pub(super) fn replay(config: &Config, epoch_if_new: u32) -> Result<Opened, AppEr
     }
     let inbox = open_journal(dir, "inbox", epoch_if_new)?;
     let outbox = open_journal(dir, "outbox", epoch_if_new)?;
-    let poison = PoisonFile::open(dir.join("inbox").join("poison")).map_err(RecoverError::Journal)?;
+    let poison = PoisonFile::open(poison_file(dir)).map_err(RecoverError::Journal)?;
     let readers = [outbox.reader(), outbox.reader()];
     let parts = Parts {
         inbox: Box::new(inbox),
@@ -91,6 +93,21 @@ pub(super) fn replay(config: &Config, epoch_if_new: u32) -> Result<Opened, AppEr
         emit(CoreTookOver { from, to, way });
     }
     Ok(Opened { spine, snapshots, took_over: replayed.takeover.is_some(), outbox_readers: readers })
+}
+
+/// What happened before, for whoever asks why.
+pub(super) fn past(config: &Config, spine: &Spine, snapshots: Arc<SnapshotDir>) -> Result<Past, RecoverError> {
+    let poison = PoisonFile::open(poison_file(&config.service.data_dir))?;
+    Ok(Past {
+        identity: spine.inbox().identity(),
+        snapshots: Some(snapshots),
+        inbox: Mutex::new(spine.inbox().reader()),
+        poison: Box::new(poison),
+    })
+}
+
+fn poison_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("inbox").join("poison")
 }
 
 /// What was judged by another version is never judged again once a snapshot of this one stands behind it.

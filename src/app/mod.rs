@@ -163,6 +163,8 @@ async fn run_once(
     let (durable, durable_watch) = watch::channel(Durable::default());
     let (outbox_next, released) = watch::channel(spine.outbox().next());
     let identity = spine.outbox().identity();
+    let snapshots = Arc::new(snapshots);
+    let past = Arc::new(journals::past(config, &spine, Arc::clone(&snapshots))?);
     let driver = Driver {
         spine,
         inputs: receiver,
@@ -170,7 +172,7 @@ async fn run_once(
         durable,
         outlet: Box::new(ToFeed::new(Arc::clone(&feed), Arc::clone(&vitals), outbox_next)),
         vitals: Arc::clone(&vitals),
-        snapshots: Arc::new(snapshots),
+        snapshots,
         options: Options {
             quotas: journals::quotas(config),
             inbox_retention_ms: config.journal.inbox_retention_ms,
@@ -201,6 +203,7 @@ async fn run_once(
         inputs: inputs.clone(),
         store: Arc::new(Stored(Arc::clone(&store))),
         clock: clock.clone(),
+        past,
     };
     let mqtt = mqtt_options(config, &vitals);
     let ingest = ingest::run(mqtt, inputs.clone(), durable_watch, clock.clone(), front.clone());

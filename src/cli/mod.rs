@@ -2,6 +2,7 @@
 
 #[cfg(feature = "demo")]
 mod demo;
+mod explain;
 mod history;
 pub mod import;
 mod recover;
@@ -39,6 +40,7 @@ pub enum Command {
     Watch(watch::Args),
     History(history::Args),
     Trace(trace::Args),
+    Explain(explain::Args),
     Import(import::Args),
     Recover(recover::Args),
     Simulate(Box<simulate::Args>),
@@ -135,6 +137,7 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Watch(args) => or_stop(&stop, watch::run(args, terminal)).await,
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,
+            Command::Explain(args) => or_stop(&stop, explain::run(args, terminal)).await,
             Command::Recover(args) => recover::run(args, terminal).await,
             Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,
         }

@@ -1,6 +1,7 @@
 //! One lift or escalator: its telemetry, its rules, its timers.
 
 mod counted;
+mod explain;
 mod facts;
 mod overridden;
 mod told;

@@ -10,6 +10,7 @@ pub mod telemetry;
 
 pub mod books;
 pub mod cylinder;
+pub mod explain;
 pub mod kept;
 pub mod lift;
 pub mod paged;

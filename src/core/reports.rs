@@ -49,12 +49,14 @@ impl Core {
         for rejected in items.rejects {
             self.reject(out, topic, rejected);
         }
-        if items.good.is_empty() {
-            return;
+        if !items.good.is_empty() && self.take_good(out, device, items.good).is_none() {
+            self.reject_all(out, topic, "more devices than this service takes");
         }
-        let Some(ix) = self.lift(&device) else {
-            return self.reject_all(out, topic, "more devices than this service takes");
-        };
+    }
+
+    /// `None`: there are too many devices to take another one.
+    pub(super) fn take_good(&mut self, out: &mut Effects, device: DeviceCode, frames: Vec<Frame>) -> Option<()> {
+        let ix = self.lift(&device)?;
         let now = self.books.now;
         let arrival = Arrival { elapsed: now.elapsed, wall: now.wall };
         let today = self.day();
@@ -62,8 +64,8 @@ impl Core {
         let lift = lifts.get_mut(ix);
         lift.follow(&mut cx, today);
         // No more than there are: rows are large, and most reports have one.
-        cx.out.rows.reserve_exact(items.good.len());
-        for frame in items.good {
+        cx.out.rows.reserve_exact(frames.len());
+        for frame in frames {
             match lift.take(&mut cx, frame, &arrival) {
                 Took::Newer => cx.out.tally.frames += 1,
                 Took::Late | Took::VeryLate => cx.out.tally.late += 1,
@@ -71,6 +73,7 @@ impl Core {
             }
         }
         self.settle(ix);
+        Some(())
     }
 
     /// The lift of that code, made if it is new; `None` when there are too many.

@@ -98,6 +98,15 @@ impl SnapshotDir {
         }
     }
 
+    /// The content of one. `Ok(None)`: it is damaged, or was pruned meanwhile.
+    pub fn read(&self, info: &SnapshotInfo) -> Result<Option<Vec<u8>>, JournalError> {
+        match read_file(&info.file) {
+            Ok(bytes) => Ok(check(bytes, info).ok()),
+            Err(_) if !info.file.exists() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// All that are there, oldest first. The inbox must be kept from the position of the oldest one to be used.
     pub fn list(&self) -> Result<Vec<SnapshotInfo>, JournalError> {
         let info = |file: PathBuf| {

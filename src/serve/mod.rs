@@ -26,6 +26,7 @@ use crate::feed::Feed;
 use crate::limits;
 use crate::pages::Board;
 use crate::spine::input::{Inputs, SHUT};
+use crate::spine::retrace::Past;
 
 /// All that calls are answered from. Cloning it is cheap.
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub struct Backend {
     pub inputs: Inputs,
     pub store: Arc<dyn HistoryStore>,
     pub clock: Clock,
+    /// The inbox, to be judged again.
+    pub past: Arc<Past>,
 }
 
 /// How calls are served. Tests shorten the times.
@@ -80,6 +83,7 @@ struct Shared {
     watchers: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    explanations: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -90,6 +94,7 @@ pub fn services(backend: Backend, settings: Settings, shutdown: CancellationToke
         watchers: Arc::new(Semaphore::new(settings.watchers)),
         queries: Arc::new(Semaphore::new(limits::QUERIES)),
         uploads: Arc::new(Semaphore::new(limits::UPLOADS)),
+        explanations: Arc::new(Semaphore::new(limits::EXPLANATIONS)),
         stop: shutdown,
         settings,
     };

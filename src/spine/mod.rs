@@ -7,6 +7,7 @@ pub mod driver;
 pub mod input;
 pub mod poison;
 pub mod recover;
+pub mod retrace;
 pub mod takeover;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

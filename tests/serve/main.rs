@@ -5,6 +5,7 @@
 mod alerts;
 mod cli;
 mod commands;
+mod explain;
 mod history;
 mod import;
 mod operate;

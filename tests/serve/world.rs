@@ -31,6 +31,7 @@ use vigil::serve::auth::Authenticate;
 use vigil::serve::history::{FramePage, Happened, HistoryStore, MemoryHistory, StoreFuture, TimelinePage};
 use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
+use vigil::spine::retrace::Past;
 
 /// Everything a test may wait for comes within this time, or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,10 +52,15 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::after(Past::of_nothing(), change).await
+    }
+
+    /// In front of an inbox.
+    pub(crate) async fn after(past: Past, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings { auth: Arc::new(ByHeader), ..Settings::default() };
         change(&mut settings);
         let store = Arc::new(Store::default());
-        let (backend, teller) = backend(&store);
+        let (backend, teller) = backend(&store, past);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -115,7 +121,7 @@ impl World {
     }
 }
 
-fn backend(store: &Arc<Store>) -> (Backend, Arc<Mutex<Teller>>) {
+fn backend(store: &Arc<Store>, past: Past) -> (Backend, Arc<Mutex<Teller>>) {
     let board = Arc::new(Board::default());
     let log = Log::default();
     let feed = Arc::new(Feed::new(Arc::clone(&board), Arc::new(log.clone())));
@@ -134,7 +140,8 @@ fn backend(store: &Arc<Store>) -> (Backend, Arc<Mutex<Teller>>) {
         }
     });
     let store: Arc<dyn HistoryStore> = Arc::clone(store) as _;
-    (Backend { feed, board, inputs: Inputs::new(sender), store, clock }, teller)
+    let past = Arc::new(past);
+    (Backend { feed, board, inputs: Inputs::new(sender), store, clock, past }, teller)
 }
 
 /// Counts events and positions as the core would.

@@ -56,6 +56,14 @@ pub enum Decoded {
     Rejected(Rejected),
 }
 
+/// Whether a message of that topic is about this lift. Those that can't be told are about none.
+pub fn is_of(prefix: &str, topic: &str, device: &DeviceCode) -> bool {
+    // Most are of others, and most of those end here.
+    topic.contains(device.as_str())
+        && matches!(topic::parse(prefix, topic),
+            Ok(Topic::Report(of) | Topic::Status(of) | Topic::Result(of)) if of == *device)
+}
+
 /// The frames or scans of one report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Items<T> {

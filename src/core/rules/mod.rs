@@ -17,6 +17,7 @@ use crate::model::ids::RuleId;
 pub use expr::{CodeTerm, Expr, Facts, Reads, Term, Tri, Value};
 pub use overrides::{Overrides, Reach, Whom};
 pub use schema::{CodeList, Family, Field};
+pub use spec::{RuleText, Texts};
 
 /// Index into [`RuleSet::rules`]. Good for one rule set only.
 pub type RuleIx = u16;
@@ -24,6 +25,11 @@ pub type RuleIx = u16;
 /// Reads rule files, given as (name, text). Every fault of all of them comes back at once, by file and place.
 pub fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleFault>> {
     spec::parse(files)
+}
+
+/// Every rule's conditions as its file writes them, of files that `parse` took.
+pub fn texts(files: &[(Box<str>, Box<str>)]) -> Texts {
+    spec::texts(files)
 }
 
 /// What is wrong in a rule file, and where. Lines and columns count from 1, columns in characters.

@@ -18,7 +18,7 @@ use crate::model::time::{CivilDay, Elapsed, Wall};
 pub(super) const BEGIN: Wall = Wall(1_795_305_600_000);
 const TODAY: CivilDay = CivilDay(20_779);
 
-const LIFTS: [&str; 3] = ["31305001122014017242", "31305001122014017243", "3330500112201401724A"];
+pub(super) const LIFTS: [&str; 3] = ["31305001122014017242", "31305001122014017243", "3330500112201401724A"];
 const CYLINDERS: [&str; 2] = ["6401-00000001", "6401-00000002"];
 const SITES: [&str; 2] = ["6401-FILL", "6401-TEST"];
 
@@ -274,6 +274,8 @@ pub(super) fn small_policy() -> PolicyText {
 /// The world around the cores, which all get the same records.
 pub(super) struct World {
     pub(super) cores: Vec<Core>,
+    /// All that they got.
+    pub(super) records: Vec<Record>,
     elapsed: Elapsed,
     wall: Wall,
     /// Newest (boot, seq) by lift, and the seq of scanners.
@@ -283,8 +285,14 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let mut world =
-            Self { cores: vec![Core::new(1)], elapsed: Elapsed(0), wall: BEGIN, keys: [(1, 0); 3], scans: 0 };
+        let mut world = Self {
+            cores: vec![Core::new(1)],
+            records: Vec::new(),
+            elapsed: Elapsed(0),
+            wall: BEGIN,
+            keys: [(1, 0); 3],
+            scans: 0,
+        };
         world.apply(Kind::Start { version: "1".into() });
         world.apply(Kind::Policy(policy(0, "Asia/Shanghai")));
         world.apply(Kind::Link(Link::Up));
@@ -303,6 +311,7 @@ impl World {
                 "core {n}, restored, says something else than the first, of {record:?}"
             );
         }
+        self.records.push(record);
         effects
     }
 

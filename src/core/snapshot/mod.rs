@@ -7,6 +7,8 @@
 mod arbitrary;
 #[cfg(test)]
 mod journey;
+#[cfg(test)]
+mod one;
 mod read;
 mod subject;
 #[cfg(test)]
@@ -31,7 +33,7 @@ use super::sweep::Today;
 use super::telemetry::heard::Hearing;
 use super::{CORE_VERSION, Core};
 use crate::model::archive;
-use crate::model::ids::{FirmId, SiteCode};
+use crate::model::ids::{DeviceCode, FirmId, SiteCode};
 
 /// Rises with each field that is added, and with whatever else an earlier program would overlook or misread. It says
 /// whether a snapshot can be read; `CORE_VERSION` says whether it is gone on from as if nothing had happened.
@@ -106,7 +108,12 @@ impl Core {
 
     /// A snapshot of this version or an older one, to be gone on from by this version.
     pub fn restore_as(version: u32, bytes: Bytes) -> Result<Self, SnapshotError> {
-        read::core(bytes, version)
+        read::core(bytes, version, None)
+    }
+
+    /// The same with one lift and no other subject, to be gone on from by `apply_to`: the rest isn't even read.
+    pub fn restore_one(bytes: Bytes, device: &DeviceCode) -> Result<Self, SnapshotError> {
+        read::core(bytes, CORE_VERSION, Some(device))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::core::telemetry::heard::{Hearing, Way};
 use crate::core::timers::Timers;
 use crate::core::{Core, Index};
 use crate::limits;
-use crate::model::ids::RuleId;
+use crate::model::ids::{DeviceCode, RuleId};
 use crate::model::record::Outcome;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::proto::internal as wire;
@@ -36,12 +36,18 @@ pub(super) fn head(bytes: &Bytes) -> Restored<wire::SnapshotHead> {
     Ok(head)
 }
 
-pub(super) fn core(bytes: Bytes, version: u32) -> Restored<Core> {
+/// `only`: of all subjects only this lift.
+pub(super) fn core(bytes: Bytes, version: u32, only: Option<&DeviceCode>) -> Restored<Core> {
     let taken_by = head(&bytes)?.core_version;
     if taken_by > version {
         return Err(SnapshotError::CoreVersion { got: taken_by, ours: version });
     }
-    let it: wire::Snapshot = at("what it is made of", decode(bytes))?;
+    let mut it: wire::Snapshot = at("what it is made of", decode(bytes))?;
+    if let Some(device) = only {
+        it.lift_states.retain(|lift| names(lift, device));
+        it.cylinder_states.clear();
+        it.scanner_states.clear();
+    }
     let mut books = at("the books", books(it.books.unwrap_or_default()))?;
     let rules = Rules { count: books.names.len() };
     let policy = at("the policy", policy_state(it.policy.unwrap_or_default(), &mut books, taken_by == version))?;
@@ -73,6 +79,11 @@ pub(super) fn core(bytes: Bytes, version: u32) -> Restored<Core> {
         core.settle(number(ix));
     }
     Ok(core)
+}
+
+/// Whether it is the state of that lift. One that can't be read is none.
+fn names(lift: &Bytes, device: &DeviceCode) -> bool {
+    wire::LiftState::decode(lift.clone()).is_ok_and(|lift| lift.code == device.as_str())
 }
 
 /// Says where in the snapshot something is wrong.

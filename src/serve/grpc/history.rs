@@ -42,7 +42,7 @@ impl HistoryService for History {
         violations.check()?;
         let (device, (from, to)) = device.zip(range).expect("what is missing was noted, and ended the call");
         let slot = Arc::clone(&self.0.queries).try_acquire_owned().map_err(|_| overload("queries"))?;
-        self.check_scope(&actor, &Subject::Device(device)).await?;
+        self.0.check_scope(&actor, &Subject::Device(device)).await?;
         let left = if asked.limit == 0 { u64::MAX } else { asked.limit };
         let page = FramePage { device, from, to, after, limit: 0 };
         let frames =
@@ -64,7 +64,7 @@ impl HistoryService for History {
         let begin = timeline_mark(question, &asked.page_token, &mut violations);
         violations.check()?;
         let (subject, (from, to)) = subject.zip(range).expect("what is missing was noted, and ended the call");
-        self.check_scope(&actor, &subject).await?;
+        self.0.check_scope(&actor, &subject).await?;
 
         let (from, skip) = begin.unwrap_or((from, 0));
         let page = TimelinePage { subject, from, to, skip, limit: size };
@@ -81,11 +81,16 @@ impl HistoryService for History {
         });
         Ok(Response::new(v1::GetTimelineResponse { items, next_page_token: next.unwrap_or_default() }))
     }
+
+    async fn explain(&self, request: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
+        let actor = actor(&request)?;
+        Ok(Response::new(self.0.explain(&actor, request.get_ref()).await?))
+    }
 }
 
-impl History {
+impl Shared {
     /// Ends the call unless the actor may see all, or the archive says that the subject is in scope.
-    async fn check_scope(&self, actor: &Actor, subject: &Subject) -> Result<(), Status> {
+    pub(super) async fn check_scope(&self, actor: &Actor, subject: &Subject) -> Result<(), Status> {
         if actor.sees(None) {
             return Ok(());
         }
@@ -94,7 +99,7 @@ impl History {
             Subject::Cylinder(code) => (EntryKind::Cylinder, code.as_str().into()),
             Subject::Service => return Err(not_found(&subject.to_string())),
         };
-        let entry = self.0.backend.store.entry(kind, code).await.map_err(store_status)?;
+        let entry = self.backend.store.entry(kind, code).await.map_err(store_status)?;
         match entry {
             Some(entry) if sees_entry(actor, &entry) => Ok(()),
             _ => Err(not_found(&subject.to_string())),

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod convert;
+mod explain;
 mod history;
 mod registry;
 mod violations;

@@ -6,6 +6,7 @@ mod overrides;
 mod place;
 mod rule;
 mod section;
+mod texts;
 mod waits;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::section::{Faults, Section};
+pub(super) use self::texts::texts;
+pub use self::texts::{RuleText, Texts};
 use super::{Family, Moments, Overrides, Rule, RuleFault, RuleIx, RuleSet, Window};
 use crate::limits;
 use crate::model::ids::RuleId;

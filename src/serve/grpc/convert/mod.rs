@@ -2,6 +2,7 @@
 
 mod alert;
 mod archive;
+mod explain;
 mod history;
 
 use prost_types::Timestamp;
@@ -9,6 +10,7 @@ use prost_types::Timestamp;
 pub(super) use self::alert::{alert, alert_event, filter, heartbeat, kinds};
 pub(in crate::serve) use self::archive::entry_to_upsert;
 pub(super) use self::archive::{ArchiveEntry, entry_from, entry_kind, entry_to};
+pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};
 use super::Violations;
 use crate::model::time::Wall;
@@ -22,6 +24,11 @@ fn wall(at: &Timestamp) -> Result<Wall, &'static str> {
     let ms = i64::from(at.nanos).saturating_add(999_999).div_euclid(1_000_000);
     let wall = at.seconds.checked_mul(1_000).and_then(|s| s.checked_add(ms)).map(Wall);
     wall.filter(|wall| (0..=Wall::LAST.0 + 1).contains(&wall.0)).ok_or("is not between the years 1970 and 9999")
+}
+
+/// One moment, as a person names it: the ms in which it lies.
+pub(super) fn moment(at: &Timestamp) -> Result<Wall, &'static str> {
+    wall(&Timestamp { seconds: at.seconds, nanos: at.nanos.div_euclid(1_000_000) * 1_000_000 })
 }
 
 /// The half-open range `from`..`to`, or `None` and what is wrong with it noted.
