@@ -2,9 +2,9 @@
 
 mod fingerprint;
 mod moments;
-mod place;
+pub(crate) mod place;
 mod rule;
-mod section;
+pub(crate) mod section;
 mod waits;
 
 use std::collections::BTreeMap;
