@@ -51,10 +51,8 @@ fn play(file: &Path) -> Result<(), Failed> {
 
 /// A rule without timelines is guarded by nothing, and so is one whose name no folder bears.
 fn every_rule_has_timelines(files: &[PathBuf]) -> Result<(), Failed> {
-    let folders: BTreeSet<String> = files
-        .iter()
-        .map(|file| file.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned())
-        .collect();
+    let folders: BTreeSet<String> =
+        files.iter().map(|file| file.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned()).collect();
     let set = rules::parse(&shipped()).unwrap();
     let without: Vec<&str> =
         set.rules.iter().map(|rule| rule.id.as_str()).filter(|id| !folders.contains(*id)).collect();

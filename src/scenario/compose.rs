@@ -74,7 +74,8 @@ fn without(text: &str, own: &toml::Table) -> Box<str> {
         rules.filter_map(|rule| rule.get("id")?.as_str().map(str::to_owned)).collect()
     };
     let own_ids = ids(own);
-    let is_kept = |rule: &toml::Value| rule.get("id").and_then(toml::Value::as_str).is_none_or(|id| !own_ids.contains(id));
+    let is_kept =
+        |rule: &toml::Value| rule.get("id").and_then(toml::Value::as_str).is_none_or(|id| !own_ids.contains(id));
     let replaces = own.contains_key("elevator") && table.contains_key("elevator");
     if ids(&table).is_disjoint(&own_ids) && !replaces {
         return text.into();

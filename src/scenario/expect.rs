@@ -72,7 +72,12 @@ fn unexpected(scenario: &Scenario, heard: &Heard) -> Failure {
     let (line, column) = line_and_column(&scenario.text, before.map_or(0, |step| step.place));
     let (kind, id) = (heard.event.kind.name(), &heard.event.alert.id);
     let (rule, name, at) = (&id.rule, scenario.name_of(id.subject), show_ms(heard.at_ms));
-    Failure { line, column, message: format!("nobody expected {rule} of {name} to be {kind} at {at}"), at_ms: heard.at_ms }
+    Failure {
+        line,
+        column,
+        message: format!("nobody expected {rule} of {name} to be {kind} at {at}"),
+        at_ms: heard.at_ms,
+    }
 }
 
 /// What is not as wanted, each with what it is.

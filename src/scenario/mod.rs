@@ -14,6 +14,8 @@ mod span;
 mod spec;
 mod tell;
 
+use std::collections::BTreeSet;
+
 use crate::core::rules::RuleFault;
 use crate::model::ids::{RuleId, Subject};
 use crate::model::time::Wall;
@@ -86,15 +88,22 @@ pub struct Failure {
 const AROUND: usize = 6;
 
 impl Run {
-    /// Every failure with its place, and what happened around it.
+    /// Every failure with its place, and then what happened around them.
     pub fn explained(&self, file: &str) -> String {
         let mut text = String::new();
-        for failure in &self.failures {
-            let Failure { line, column, message, at_ms } = failure;
+        let mut shown = BTreeSet::new();
+        for Failure { line, column, message, at_ms } in &self.failures {
             text += &format!("{file}:{line}:{column}: {message}\n");
             let near = self.timeline.partition_point(|told| told.at_ms < *at_ms);
-            let (from, to) = (near.saturating_sub(AROUND), (near + AROUND).min(self.timeline.len()));
-            text.extend(self.timeline[from..to].iter().map(|told| format!("  {told}\n")));
+            shown.extend(near.saturating_sub(AROUND)..(near + AROUND).min(self.timeline.len()));
+        }
+        let mut next = 0;
+        for at in shown {
+            if at > next {
+                text += "         …\n";
+            }
+            text += &format!("  {}\n", self.timeline[at]);
+            next = at + 1;
         }
         text
     }

@@ -183,8 +183,8 @@ impl<'s> Play<'s> {
         let outcome = self.ask(action, place);
         let is_done = matches!(outcome, Some(Outcome::Done { .. }));
         if is_done == command.refused {
-            let what = if is_done { "the service did it; it was to refuse" } else { "the service refused" };
-            self.fail(place, format!("{what}: {outcome:?}"));
+            let refusal = || format!("the service refused: {}", refusal(outcome.as_ref()));
+            self.fail(place, if is_done { "the service did it; it was to refuse".into() } else { refusal() });
         }
     }
 
@@ -199,7 +199,7 @@ impl<'s> Play<'s> {
     fn upsert(&mut self, entries: Vec<Entry>, place: usize) {
         let outcome = self.ask(record::Action::Upsert(entries), place);
         if !matches!(outcome, Some(Outcome::Done { .. })) {
-            self.fail(place, format!("the archive refused: {outcome:?}"));
+            self.fail(place, format!("the archive refused: {}", refusal(outcome.as_ref())));
         }
     }
 
@@ -218,11 +218,13 @@ impl<'s> Play<'s> {
 
     fn look(&mut self, subject: Subject, rules: &[(RuleId, usize)], exactly: bool, place: usize) {
         let open: Vec<Alert> = self.drive.core.open_alerts();
-        let open: Vec<RuleId> = open.into_iter().map(|a| a.id).filter(|id| id.subject == subject).map(|id| id.rule).collect();
+        let open: Vec<RuleId> =
+            open.into_iter().map(|a| a.id).filter(|id| id.subject == subject).map(|id| id.rule).collect();
         let is_named = |id: &RuleId| rules.iter().any(|(rule, _)| rule == id);
         let is_ignored = |id: &RuleId| self.scenario.ignore.iter().any(|(rule, _)| rule == id);
         let wrong: Vec<String> = if exactly {
-            let missing = rules.iter().filter(|(rule, _)| !open.contains(rule)).map(|(rule, _)| format!("{rule} isn't open"));
+            let missing =
+                rules.iter().filter(|(rule, _)| !open.contains(rule)).map(|(rule, _)| format!("{rule} isn't open"));
             let more = open.iter().filter(|id| !is_named(id) && !is_ignored(id)).map(|id| format!("{id} is open"));
             missing.chain(more).collect()
         } else {
@@ -242,13 +244,15 @@ impl<'s> Play<'s> {
                 Row::Reject(row) => (vec![row.pointer], format!(": {} ({})", row.reason.name(), row.detail)),
                 _ => continue,
             };
-            let mut wanted = self.scenario.steps.iter().filter(|step| step.place == place).filter_map(|step| match &step.action {
-                Action::Report { invalid, .. } | Action::Scan { invalid, .. } => Some(invalid.as_slice()),
-                _ => None,
-            });
+            let mut wanted =
+                self.scenario.steps.iter().filter(|step| step.place == place).filter_map(|step| match &step.action {
+                    Action::Report { invalid, .. } | Action::Scan { invalid, .. } => Some(invalid.as_slice()),
+                    _ => None,
+                });
             let wanted = wanted.next().unwrap_or_default();
             if let Some(unknown) = got.iter().find(|pointer| !wanted.contains(pointer)) {
-                let message = format!("{unknown:?} can't be read{why}; if that is meant, say `invalid = [{unknown:?}]`");
+                let message =
+                    format!("{unknown:?} can't be read{why}; if that is meant, say `invalid = [{unknown:?}]`");
                 self.fail(place, message);
             }
         }
@@ -283,6 +287,15 @@ impl<'s> Play<'s> {
         }
         self.failures.sort_by_key(|failure| (failure.at_ms, failure.line));
         Run { failures: self.failures, timeline: self.told }
+    }
+}
+
+fn refusal(outcome: Option<&Outcome>) -> String {
+    match outcome {
+        Some(Outcome::NotFound { what }) => format!("there is no {what}"),
+        Some(Outcome::Precondition { why } | Outcome::Denied { why }) => why.to_string(),
+        Some(Outcome::RequestReused) => "the request was made before".into(),
+        Some(Outcome::Done { .. }) | None => "without a reason".into(),
     }
 }
 

@@ -25,29 +25,53 @@ pub enum Action {
         invalid: Vec<Box<str>>,
     },
     /// The report that the lift sent at that time, once more.
-    Repeat { lift: DeviceCode, of_ms: i64 },
+    Repeat {
+        lift: DeviceCode,
+        of_ms: i64,
+    },
     /// One scan of a cylinder.
-    Scan { site: SiteCode, fields: Map<String, Value>, invalid: Vec<Box<str>> },
+    Scan {
+        site: SiteCode,
+        fields: Map<String, Value>,
+        invalid: Vec<Box<str>>,
+    },
     /// What the lift's terminal says of its own connection.
-    Status { lift: DeviceCode, online: bool },
+    Status {
+        lift: DeviceCode,
+        online: bool,
+    },
     Link(LinkStep),
     /// Whether our markers come back.
     Markers(bool),
     /// The service ends, and begins again after a while.
-    Restart { down_ms: i64 },
+    Restart {
+        down_ms: i64,
+    },
     /// The terminal starts again: `boot` counts up. Or it is another one, which counts from the start.
-    Terminal { lift: DeviceCode, replaced: bool },
+    Terminal {
+        lift: DeviceCode,
+        replaced: bool,
+    },
     /// How far the terminal's clock is off from now on.
-    Clock { lift: DeviceCode, off_ms: i64 },
+    Clock {
+        lift: DeviceCode,
+        off_ms: i64,
+    },
     /// Our own civil clock is set by so much.
-    Wall { by_ms: i64 },
+    Wall {
+        by_ms: i64,
+    },
     Command(Command),
     /// The archive's entry is put in the place of what it had.
     Archive(Box<Entry>),
     /// Other rules of the timeline's own, from here on.
     Reload(Extra),
     /// What must be open: exactly these, or none of them.
-    Look { subject: Subject, rules: Vec<(RuleId, usize)>, exactly: bool },
+    Look {
+        subject: Subject,
+        rules: Vec<(RuleId, usize)>,
+        exactly: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -105,7 +105,9 @@ fn line(rule: &Rule, unless: &[String]) -> String {
     let clears = match &rule.clear {
         Clear::Manual => "a person clears it".into(),
         Clear::Heard => "a frame clears it".into(),
-        Clear::When(_) | Clear::WhenFalse if rule.clear_for_ms > 0 => format!("clears after {}", show_ms(rule.clear_for_ms)),
+        Clear::When(_) | Clear::WhenFalse if rule.clear_for_ms > 0 => {
+            format!("clears after {}", show_ms(rule.clear_for_ms))
+        }
         Clear::When(_) => "clears by a condition".into(),
         Clear::WhenFalse => "clears when over".into(),
     };

@@ -64,7 +64,11 @@ pub(super) fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCod
         failed += usize::from(!play(file, &mut folders, &args, terminal)?);
     }
     let played = super::super::count(files.len() as u64, "timeline");
-    terminal.line(&if failed == 0 { format!("{played}: all as expected") } else { format!("{played}, {failed} failed") })?;
+    terminal.line(&if failed == 0 {
+        format!("{played}: all as expected")
+    } else {
+        format!("{played}, {failed} failed")
+    })?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -10,7 +10,8 @@ use crate::model::ids::{CodeError, CylinderCode, DeviceCode, District, SiteCode}
 use crate::model::time::CivilDay;
 use crate::scenario::NamedLift;
 
-const LIFT: &[&str] = &["name", "code", "registered", "equipment", "address", "district", "keep_alive_s", "inspection_due"];
+const LIFT: &[&str] =
+    &["name", "code", "registered", "equipment", "address", "district", "keep_alive_s", "inspection_due"];
 const CYLINDER: &[&str] = &["code", "filling_unit", "medium", "made_on", "inspection_due", "scrapped", "district"];
 const SITE: &[&str] = &["code", "kind", "name", "district"];
 const MOST: usize = limits::SCENARIO_SUBJECTS;
@@ -77,7 +78,8 @@ impl<'a> Reader<'a> {
 
     /// A lift's new entry, in a step: the whole of it, as an upsert is.
     pub(super) fn changed_lift(&mut self, start: usize, table: &'a DeTable<'a>, code: DeviceCode) -> Entry {
-        let keys: Vec<&str> = LIFT.iter().copied().filter(|key| !["name", "code", "registered"].contains(key)).collect();
+        let keys: Vec<&str> =
+            LIFT.iter().copied().filter(|key| !["name", "code", "registered"].contains(key)).collect();
         let section = Section::new(table, start, "a lift's entry", &keys, &mut self.faults);
         Entry::Lift(self.lift_entry(&section, code))
     }

@@ -165,12 +165,10 @@ impl<'a> Reader<'a> {
         Some(match value.get_ref() {
             DeValue::String(text) => Value::String(text.to_string()),
             DeValue::Boolean(flag) => Value::Bool(*flag),
-            DeValue::Integer(number) => {
-                match i64::from_str_radix(number.as_str(), number.radix()) {
-                    Ok(number) => Value::Number(number.into()),
-                    Err(_) => return self.faults.add(value.span().start, format!("`{key}` is too large a number")),
-                }
-            }
+            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) => Value::Number(number.into()),
+                Err(_) => return self.faults.add(value.span().start, format!("`{key}` is too large a number")),
+            },
             DeValue::Float(number) => match number.as_str().parse().ok().and_then(Number::from_f64) {
                 Some(number) => Value::Number(number),
                 None => return self.faults.add(value.span().start, format!("`{key}` is no number that JSON has")),

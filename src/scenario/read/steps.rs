@@ -4,8 +4,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::Reader;
 use crate::core::judge::built_in;
-use crate::core::rules::section::{Section, Text, article, table};
 use crate::core::rules::did_you_mean;
+use crate::core::rules::section::{Section, Text, article, table};
 use crate::limits;
 use crate::model::alert::{Certainty, EventKind, Reason, Severity};
 use crate::model::ids::{CylinderCode, DeviceCode, SiteCode, Subject};
@@ -96,7 +96,11 @@ impl<'a> Reader<'a> {
         let Some((verb, others)) = found.next() else {
             let key = table.keys().find(|key| !COMMON.contains(&key.get_ref().as_ref()));
             let hint = key.map(|key| did_you_mean(key.get_ref(), verbs())).unwrap_or_default();
-            let hint = if hint.is_empty() { format!("; it has one of {}", verbs().collect::<Vec<_>>().join(", ")) } else { hint };
+            let hint = if hint.is_empty() {
+                format!("; it has one of {}", verbs().collect::<Vec<_>>().join(", "))
+            } else {
+                hint
+            };
             let at = key.map_or(start, |key| key.span().start);
             return self.faults.add(at, format!("a step that says neither what happens nor what is expected{hint}"));
         };
@@ -160,7 +164,8 @@ impl<'a> Reader<'a> {
                 Action::Scan { site, fields: self.scan_fields(scan, start), invalid: self.invalid(section) }
             }
             "link" => Action::Link(
-                [LinkStep::Up, LinkStep::Down, LinkStep::Drained][self.one_of(section, verb, &["up", "down", "drained"])?],
+                [LinkStep::Up, LinkStep::Down, LinkStep::Drained]
+                    [self.one_of(section, verb, &["up", "down", "drained"])?],
             ),
             "markers" => Action::Markers(self.one_of(section, verb, &["back", "lost"])? == 0),
             "restart" => Action::Restart { down_ms: self.span(section, verb, 0)? },
