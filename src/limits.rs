@@ -121,6 +121,12 @@ pub const CONDITION_NESTING: usize = 32;
 pub const RULE_FILES: usize = 64;
 /// Largest size of all rule files together.
 pub const RULE_FILES_BYTES: usize = 1024 * 1024;
+/// Most occurrences that a rule may count to, since each is remembered, and most buckets of any other window.
+pub const WINDOW_BUCKETS: u32 = 16;
+/// Most codes and conditions that a counting rule counts.
+pub const COUNTED_TERMS: usize = 32;
+/// Codes and conditions of one lift of which it is remembered that they stood lately, for frames that come late.
+pub const LEFT_ITEMS: usize = 16;
 /// Longest span a rule may name.
 pub const RULE_SPAN_MS: i64 = 31 * 24 * 3_600_000;
 /// Most keep-alives an absence rule may wait for.

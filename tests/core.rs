@@ -15,6 +15,8 @@ mod backlog;
 mod blind;
 #[path = "core/bounds.rs"]
 mod bounds;
+#[path = "core/counts.rs"]
+mod counts;
 #[path = "core/invariants.rs"]
 mod invariants;
 #[path = "core/lift.rs"]

@@ -133,6 +133,7 @@ impl Books {
                     unproven,
                     clear_since: None,
                     clear_done_ms: 0,
+                    stood_still_ms: 0,
                     ..closed.open
                 };
                 run.phase = Phase::Open(Box::new(open));
@@ -149,6 +150,7 @@ impl Books {
                     evidence: Vec::new(),
                     clear_since: None,
                     clear_done_ms: 0,
+                    stood_still_ms: 0,
                 }));
                 EventKind::Opened
             }
@@ -161,6 +163,8 @@ impl Books {
             // By hand it counts from when the person did it.
             let at = if by_hand { self.now.elapsed } else { at };
             run.closed = Some(Box::new(Closed { at, by_hand, open: *open }));
+            // Else what was counted before would open it again.
+            run.tally = None;
         }
     }
 

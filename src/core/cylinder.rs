@@ -140,4 +140,8 @@ impl Reading for CylinderFacts<'_> {
     fn age_ms(&self, _: &Term) -> Option<i64> {
         None
     }
+
+    fn is_silent(&self) -> bool {
+        false
+    }
 }

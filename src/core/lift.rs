@@ -6,14 +6,14 @@ use self::facts::{LiftFacts, ObligationFacts};
 use crate::core::books::{ByHand, Who};
 use crate::core::judge::built_in::{self, BuiltIn};
 use crate::core::judge::run::{Closed, Footing, Phase, Runs, Transition, Wait};
-use crate::core::judge::{self, Context, Reading};
+use crate::core::judge::{self, Context, Reading, tally};
 use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
-use crate::core::rules::{Facts, Family, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
+use crate::core::rules::{Clear, CodeTerm, Facts, Family, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
-use crate::core::telemetry::registers::{self, Held, Item, Registers, Stamp};
+use crate::core::telemetry::registers::{self, Came, Held, Item, Registers, Stamp};
 use crate::model::alert::{Evidence, Place, Reason};
 use crate::model::archive;
 use crate::model::frame::Frame;
@@ -156,15 +156,24 @@ impl Lift {
         }
         // What fell due before this frame was seen fell due without it; in a backlog it may be over since.
         let before = if self.catching_up.is_some() { Footing::CatchingUp } else { self.footing_by_clock(cx) };
+        let passed_ms = judged - self.judged;
         self.fire_until(cx, judged, before);
         self.judged = judged;
+        self.stand_still(cx, arrival.elapsed, passed_ms, true);
         let was_silent = self.is_silent(cx);
         self.hear(cx, arrival.elapsed);
         let stamp = Stamp::new(self.order.generation(), frame.key);
         let moments = &cx.policy.set.moments;
         // However old, what is in order is how things went; what comes behind newer frames counts only while it is fresh.
-        let counts = newer || late_ms < moments.late_codes_ms;
-        let taken = self.registers.take(frame, stamp, judged, counts, moments, &cx.policy.set.extras);
+        let came = match newer {
+            true => Came::InOrder,
+            false if late_ms < moments.late_codes_ms => Came::Late,
+            false => Came::Stale,
+        };
+        let mut taken = self.registers.take(frame, stamp, judged, came, moments, &cx.policy.set.extras);
+        if !taken.occurred.is_empty() && self.count(cx, &taken.occurred) {
+            taken.changed |= Reads::COUNTED;
+        }
         // After a long silence all that was known is known again.
         let changed = if was_silent || self.is_unsettled(cx.policy) { ALL } else { taken.changed };
         self.judge(cx, changed, Some(frame), self.footing_of_frame());
@@ -172,6 +181,42 @@ impl Lift {
             self.raise_what_is_over(cx, &taken.over, arrival.elapsed - late_ms);
         }
         self.say_telemetry(cx, frame, arrival);
+    }
+
+    /// Whether some rule counts what has occurred.
+    fn count(&mut self, cx: &Context<'_>, occurred: &[CodeTerm]) -> bool {
+        let mut any = false;
+        for ix in cx.policy.counting_rules() {
+            let rule = cx.policy.set.rule(*ix);
+            let Some(count) = &rule.count else { continue };
+            let terms = tally::terms(&rule.raising, occurred);
+            if !terms.is_empty() {
+                judge::entry(&mut self.runs, cx.policy.number(*ix)).note(count, &terms, self.judged);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// How much of the time since its last frame is unknown: it was silent for too long, or couldn't be heard.
+    fn unknown_ms(&self, cx: &Context<'_>, at: Elapsed) -> i64 {
+        let Some((heard, arrived)) = self.heard else { return 0 };
+        let heard_ms = cx.hearing.of_arrival(cx.books.now.elapsed).0 - heard.0;
+        (at - arrived - heard_ms.min(self.unknown_after_ms(&cx.policy.set.moments))).max(0)
+    }
+
+    /// Takes time that is unknown off the spans for which it has to be quiet: no more than has passed in judged time.
+    fn stand_still(&mut self, cx: &Context<'_>, until: Elapsed, passed_ms: i64, is_frame: bool) {
+        if self.runs.is_empty() {
+            return;
+        }
+        let unknown_ms = self.unknown_ms(cx, until);
+        for ix in cx.policy.counting_rules() {
+            let number = cx.policy.number(*ix);
+            if let Some(run) = self.runs.iter_mut().find(|run| run.rule == number) {
+                run.stand_still(unknown_ms, passed_ms, is_frame);
+            }
+        }
     }
 
     fn note_lateness(&mut self, late_ms: i64, now: Elapsed) {
@@ -216,7 +261,9 @@ impl Lift {
         let policy = cx.policy;
         let is_silent = self.is_silent(cx);
         for ix in policy.lift_rules() {
-            if policy.reads(*ix).touches(changed) && self.judge_rule(cx, *ix, frame, is_silent, footing) {
+            let is_touched = policy.begins_by(*ix).touches(changed)
+                || policy.reads(*ix).touches(changed) && judge::find(&self.runs, policy.number(*ix)).is_some();
+            if is_touched && self.judge_rule(cx, *ix, frame, is_silent, footing) {
                 changed |= Reads::OPEN;
             }
         }
@@ -238,8 +285,12 @@ impl Lift {
         let rule = policy.set.rule(ix);
         let number = policy.number(ix);
         let now = cx.books.now.elapsed;
+        let counted = rule.count.as_ref().map(|count| {
+            let run = self.runs.iter_mut().find(|run| run.rule == number);
+            Tri::from(run.is_some_and(|run| run.has_counted(count, self.judged)))
+        });
         let facts = LiftFacts { lift: self, policy, is_silent, now, frame, rule: Some(rule), over: &[] };
-        let when = rule.when.eval(&facts);
+        let when = counted.unwrap_or_else(|| rule.when.eval(&facts));
         // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
         if !when.is_true() && judge::find(&self.runs, number).is_none() {
             return false;
@@ -260,12 +311,20 @@ impl Lift {
         let of_clear = matches!(transition, Transition::Clear { .. });
         let evidence = self.evidence(cx, rule, frame, of_clear);
         self.carry_out(cx, ix, transition, evidence);
+        if rule.clear == Clear::Quiet {
+            judge::entry(&mut self.runs, number).begin_quiet();
+        }
         true
     }
 
     fn evidence(&self, cx: &Context<'_>, rule: &Rule, frame: Option<&Frame>, of_clear: bool) -> Vec<Evidence> {
         let facts = self.facts(cx, frame, Some(rule));
-        let mut evidence = judge::evidence(rule, &facts, of_clear);
+        let number = cx.policy.set.find(&rule.id).filter(|_| rule.count.is_some() && !of_clear);
+        let run = number.and_then(|ix| judge::find(&self.runs, cx.policy.number(ix)));
+        let mut evidence = match run.and_then(|run| run.tally.as_ref()) {
+            Some(tally) => tally.evidence(&rule.raising, cx.books.now.elapsed),
+            None => judge::evidence(rule, &facts, of_clear),
+        };
         // Wherever it is stuck, people are sent to a floor.
         let floor = Term::Field(Field::Floor);
         if facts.field(Field::Floor) != Value::Unknown && evidence.iter().all(|e| &*e.name != Field::Floor.name()) {
@@ -399,7 +458,9 @@ impl Lift {
                 break;
             }
             last = Some(due);
+            let passed_ms = (due - self.judged).max(0);
             self.judged = self.judged.max(due);
+            self.stand_still(cx, self.judged, passed_ms, false);
             self.judge(cx, ALL, None, footing);
         }
     }
@@ -418,7 +479,10 @@ impl Lift {
             Phase::Idle => false,
             Phase::Holding(hold) => hold.waits == Wait::Footing,
             Phase::Open(open) => {
-                open.unproven || policy.rule_of(run.rule).is_some_and(|(_, rule)| open.certainty < rule.certainty)
+                let is_waiting = |rule: &Rule| {
+                    open.certainty < rule.certainty || rule.clear == Clear::Quiet && open.clear_since.is_none()
+                };
+                open.unproven || policy.rule_of(run.rule).is_some_and(|(_, rule)| is_waiting(rule))
             }
         })
     }
@@ -428,22 +492,25 @@ impl Lift {
         for ix in cx.policy.lift_rules() {
             let rule = cx.policy.set.rule(*ix);
             if rule.for_ms > 0
+                || rule.count.is_some()
                 || !registers::waited_for(over, &rule.raising)
                 || judge::is_open(cx.policy, &self.runs, *ix)
             {
                 continue;
             }
             let facts = LiftFacts { over, ..self.facts(cx, None, None) };
-            if !rule.when.eval(&facts).is_true() {
+            let is_suppressed = rule.suppress.as_ref().is_some_and(|suppress| suppress.eval(&facts).is_true());
+            if !rule.when.eval(&facts).is_true() || is_suppressed {
                 continue;
             }
+            let (severity, certainty) = judge::level(rule, &facts);
             let evidence = judge::evidence(rule, &facts, false);
             let closed = judge::find(&self.runs, cx.policy.number(*ix)).and_then(|run| run.closed.as_ref());
             let within_ms = cx.policy.set.moments.reopen_within_ms;
             let reopens = !rule.is_critical() && closed.is_some_and(|c| !c.by_hand && at - c.at <= within_ms);
-            let (severity, certainty, reason) = (rule.severity, rule.certainty, Reason::AlreadyOver);
+            let reason = Reason::AlreadyOver;
             self.carry_out(cx, *ix, Transition::Open { reopens, severity, certainty, reason, at }, evidence);
-            if !matches!(rule.clear, crate::core::rules::Clear::Manual) {
+            if rule.clear != Clear::Manual {
                 self.carry_out(cx, *ix, Transition::Clear { reason, at }, Vec::new());
             }
         }
@@ -576,10 +643,13 @@ impl Lift {
 
     /// Whether nothing it reported is known any more.
     fn is_silent(&self, cx: &Context<'_>) -> bool {
-        let moments = &cx.policy.set.moments;
-        let keep_alives_ms = i64::from(moments.unknown_keep_alives) * self.keep_alive_ms(moments);
         let silent_ms = self.heard.map_or(0, |(heard, _)| cx.hearing.now().0 - heard.0);
-        silent_ms >= moments.unknown_after_ms.max(keep_alives_ms)
+        silent_ms >= self.unknown_after_ms(&cx.policy.set.moments)
+    }
+
+    /// After so long a silence nothing that it reported is known any more.
+    fn unknown_after_ms(&self, moments: &Moments) -> i64 {
+        moments.unknown_after_ms.max(i64::from(moments.unknown_keep_alives) * self.keep_alive_ms(moments))
     }
 
     fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {

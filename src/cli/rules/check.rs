@@ -9,6 +9,7 @@ use super::Terminal;
 use crate::app::policy::read_folder;
 use crate::core::judge::built_in;
 use crate::core::rules::{self, Clear, Rule, RuleFault, RuleSet};
+use crate::model::alert::{Certainty, Severity};
 use crate::scenario::show_ms;
 
 /// Check rule files: every fault with file, line and column, or one line a rule
@@ -102,9 +103,14 @@ fn line(rule: &Rule, unless: &[String]) -> String {
     add(rule.for_ms > 0, format!("holds {}", show_ms(rule.for_ms)));
     add(rule.for_ms > 0 && rule.drop_ms > 0, format!("drops after {}", show_ms(rule.drop_ms)));
     add(rule.absent.is_some(), format!("after {} keep-alives of silence", rule.absent.unwrap_or_default()));
+    if let Some(count) = &rule.count {
+        let each = if count.each { ", each for itself" } else { "" };
+        add(true, format!("at {} in {}{each}", count.times, show_ms(count.within_ms)));
+    }
     let clears = match &rule.clear {
         Clear::Manual => "a person clears it".into(),
         Clear::Heard => "a frame clears it".into(),
+        Clear::Quiet => format!("clears after {} of quiet", show_ms(rule.clear_for_ms)),
         Clear::When(_) | Clear::WhenFalse if rule.clear_for_ms > 0 => {
             format!("clears after {}", show_ms(rule.clear_for_ms))
         }
@@ -114,8 +120,9 @@ fn line(rule: &Rule, unless: &[String]) -> String {
     add(true, clears);
     add(rule.suppress.is_some(), "may be suppressed".into());
     add(!unless.is_empty(), format!("unless {}", unless.join(", ")));
-    for (_, severity) in &rule.escalate {
-        add(true, format!("rises to {}", severity.name()));
+    for step in &rule.escalate {
+        let to = step.severity.map(Severity::name).into_iter().chain(step.certainty.map(Certainty::name));
+        add(true, format!("rises to {}", to.collect::<Vec<_>>().join(" and ")));
     }
     add(rule.dispatch.is_some(), format!("dispatches {}", rule.dispatch.as_deref().unwrap_or_default()));
     let (id, on) = (rule.id.as_str(), rule.family.name());
@@ -126,6 +133,7 @@ fn as_json(rule: &Rule, unless: &[String]) -> Value {
     let clear = match &rule.clear {
         Clear::Manual => "manual",
         Clear::Heard => "heard",
+        Clear::Quiet => "quiet",
         Clear::When(_) => "condition",
         Clear::WhenFalse => "over",
     };
@@ -133,12 +141,15 @@ fn as_json(rule: &Rule, unless: &[String]) -> Value {
         "id": rule.id.as_str(),
         "on": rule.family.name(),
         "severity": rule.severity.name(),
-        "escalates_to": rule.escalate.iter().map(|(_, severity)| severity.name()).max(),
+        "escalates_to": rule.escalate.iter().filter_map(|step| step.severity).max().map(Severity::name),
         "certainty": rule.certainty.name(),
         "for_ms": rule.for_ms,
         "drop_ms": rule.drop_ms,
         "clear": clear,
         "clear_for_ms": rule.clear_for_ms,
+        "count": rule.count.map(|count| count.times),
+        "within_ms": rule.count.map(|count| count.within_ms),
+        "each": rule.count.map(|count| count.each),
         "absent_keep_alives": rule.absent,
         "suppressed": rule.suppress.is_some(),
         "unless": unless,

@@ -103,6 +103,10 @@ impl Reading for LiftFacts<'_> {
         };
         at.map(|at| (self.now - at).max(0))
     }
+
+    fn is_silent(&self) -> bool {
+        self.is_silent
+    }
 }
 
 /// Something that is due on a civil day, as its rules' conditions read it.
@@ -142,5 +146,9 @@ impl Facts for ObligationFacts<'_> {
 impl Reading for ObligationFacts<'_> {
     fn age_ms(&self, _: &Term) -> Option<i64> {
         None
+    }
+
+    fn is_silent(&self) -> bool {
+        false
     }
 }

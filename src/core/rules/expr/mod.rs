@@ -154,6 +154,28 @@ pub enum CodeTerm {
     Condition(Box<str>),
 }
 
+impl CodeTerm {
+    /// Whether it waits for what `occurred` says happened, in one list.
+    pub fn waits_for(&self, occurred: &Self) -> bool {
+        match (self, occurred) {
+            (Self::Code(list, code), Self::Code(in_list, occurred)) => {
+                code == occurred && (*list == CodeList::Any || list == in_list)
+            }
+            (Self::Condition(name), Self::Condition(occurred)) => name == occurred,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for CodeTerm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(list, code) => write!(f, "{}({code})", list.name()),
+            Self::Condition(name) => write!(f, "condition('{name}')"),
+        }
+    }
+}
+
 /// One value that a condition reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Term {
@@ -232,6 +254,8 @@ impl Reads {
     pub const NONE: Self = Self(0);
     /// Whatever there is to read.
     pub const ALL: Self = Self(u64::MAX);
+    /// An occurrence of something that a counting rule counts.
+    pub const COUNTED: Self = Self(1 << 59);
     /// Any code, in whichever list.
     pub const CODES: Self = Self(1 << 60);
     pub const CONDITIONS: Self = Self(1 << 61);
@@ -274,8 +298,13 @@ impl std::ops::BitOrAssign for Reads {
 impl fmt::Debug for Reads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields = Field::ALL.iter().map(|field| (Self::field(*field), field.name()));
-        let rest =
-            [(Self::CODES, "codes"), (Self::CONDITIONS, "conditions"), (Self::EXTRAS, "extras"), (Self::OPEN, "open")];
+        let rest = [
+            (Self::COUNTED, "counted"),
+            (Self::CODES, "codes"),
+            (Self::CONDITIONS, "conditions"),
+            (Self::EXTRAS, "extras"),
+            (Self::OPEN, "open"),
+        ];
         f.debug_set().entries(fields.chain(rest).filter(|(bit, _)| self.touches(*bit)).map(|(_, name)| name)).finish()
     }
 }

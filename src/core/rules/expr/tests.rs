@@ -46,7 +46,10 @@ impl Facts for Subject {
 fn compiled(text: &str) -> Result<Expr, Vec<Fault>> {
     let rules = BTreeMap::from([(RuleId::parse("other").unwrap(), (7, Some(Family::Elevator)))]);
     let mut extras = Vec::new();
-    compile(text, &mut Scope { family: Family::Elevator, own: None, rules: &rules, extras: &mut extras })
+    compile(
+        text,
+        &mut Scope { family: Family::Elevator, own: None, rules: &rules, extras: &mut extras, is_counted: false },
+    )
 }
 
 #[test]

@@ -19,6 +19,11 @@ pub(super) fn known(family: Family) -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().filter(move |(_, of_codes)| family.has_codes() || !of_codes).map(|(function, _)| *function)
 }
 
+/// Whether what a function asks for is something that occurs.
+pub(super) fn is_counted(function: &str) -> bool {
+    FUNCTIONS.iter().any(|(name, of_codes)| *of_codes && *name == function)
+}
+
 impl Checker<'_, '_> {
     pub(super) fn extra(&mut self, node: &IdedExpr, base: &IdedExpr, index: &IdedExpr) -> Option<Operand> {
         if !self.scope.family.has_codes() || !matches!(&base.expr, Cel::Ident(name) if name == "extras") {
