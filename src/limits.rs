@@ -149,7 +149,7 @@ pub const SCENARIO_SPAN_MS: i64 = 31 * 24 * 3_600_000;
 /// Lifts, cylinders and sites of one timeline.
 pub const SCENARIO_SUBJECTS: usize = 1_000;
 /// Most ticks that the core may ask for at one moment of a timeline.
-pub const SCENARIO_TICKS: usize = 10_000;
+pub const SCENARIO_TICKS: usize = 2_000;
 /// Most faults named in one timeline file.
 pub const SCENARIO_FAULTS: usize = 64;
 

@@ -34,19 +34,34 @@ fn shipped() -> Files {
 
 fn play(file: &Path) -> Result<(), Failed> {
     let name = file.strip_prefix(root()).unwrap().display().to_string();
+    play_text(&name, &std::fs::read_to_string(file).unwrap())
+}
+
+fn play_text(name: &str, text: &str) -> Result<(), Failed> {
     let told = |faults: Vec<rules::RuleFault>| {
         Failed::from(faults.iter().map(|fault| format!("{fault}\n")).collect::<String>())
     };
-    let scenario = Scenario::read(&name, &std::fs::read_to_string(file).unwrap()).map_err(told)?;
+    let scenario = Scenario::read(name, text).map_err(told)?;
     let rules = shipped();
     for restarts in [false, true] {
         let run = scenario.run(&rules, Options { restarts }).map_err(told)?;
         if !run.failures.is_empty() {
             let snapshots = if restarts { "with a snapshot after each step:\n" } else { "" };
-            return Err(format!("{snapshots}{}", run.explained(&name)).into());
+            return Err(format!("{snapshots}{}", run.explained(name)).into());
         }
     }
     Ok(())
+}
+
+/// What people copy from the documentation goes as it says.
+fn examples_of_the_documentation() -> Result<(), Failed> {
+    let text = std::fs::read_to_string(root().join("docs/rules-testing.md")).unwrap();
+    let examples: Vec<&str> =
+        text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+    if examples.len() < 3 {
+        return Err(format!("only {} examples", examples.len()).into());
+    }
+    examples.into_iter().try_for_each(|example| play_text("docs/rules-testing.md", example))
 }
 
 /// A rule without timelines is guarded by nothing, and so is one whose name no folder bears.
@@ -71,5 +86,6 @@ fn main() -> ExitCode {
         })
         .collect();
     trials.push(Trial::test("every_rule_has_timelines", move || every_rule_has_timelines(&files)));
+    trials.push(Trial::test("examples_of_the_documentation", examples_of_the_documentation));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

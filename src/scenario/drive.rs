@@ -105,6 +105,9 @@ impl Drive {
 
     /// Appends a record now, and the ticks that the core wants at once.
     pub(super) fn apply(&mut self, kind: Kind, place: usize) -> Option<Outcome> {
+        if self.broken.is_some() {
+            return None;
+        }
         let reply = self.append(kind, place);
         for _ in 0..limits::SCENARIO_TICKS {
             if self.core.is_settled() {
