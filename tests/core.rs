@@ -21,9 +21,13 @@ mod counts;
 mod invariants;
 #[path = "core/lift.rs"]
 mod lift;
+#[path = "core/overrides.rs"]
+mod overrides;
 #[path = "core/policy.rs"]
 mod policy;
 #[path = "core/telemetry.rs"]
 mod telemetry;
 #[path = "core/trapped.rs"]
 mod trapped;
+#[path = "core/windows.rs"]
+mod windows;

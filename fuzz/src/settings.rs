@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use vigil::config::{Config, Place, Variables};
-use vigil::core::rules::{self, CodeList, Facts, Field, RuleFault, RuleIx, RuleSet, Tri, Value};
+use vigil::core::rules::{self, CodeList, Facts, Field, Fold, RuleFault, RuleIx, RuleSet, Tri, Value};
 use vigil::limits;
+use vigil::model::ids::District;
 
 use super::script::is_one_in;
 
@@ -102,7 +103,7 @@ fn check_set(set: &RuleSet) {
     assert!(set.rules.is_sorted_by(|a, b| a.id < b.id) && set.order.len() == set.rules.len());
     for rule in &set.rules {
         let conditions =
-            [&rule.when].into_iter().chain(&rule.suppress).chain(rule.escalate.iter().map(|(when, _)| when));
+            [&rule.when].into_iter().chain(&rule.suppress).chain(rule.escalate.iter().map(|step| &step.when));
         for condition in conditions {
             let [unknown, known @ ..] = FACTS.map(|facts| condition.eval(facts));
             // What is so whatever is unknown must be so whatever turns out.
@@ -140,7 +141,15 @@ impl Facts for All {
         self.0.map(|n| n > 0).into()
     }
 
+    fn in_district(&self, _: &District) -> Tri {
+        self.0.map(|n| n > 0).into()
+    }
+
     fn extra(&self, _: u16) -> Option<f64> {
+        self.0.map(|n| n as f64)
+    }
+
+    fn window(&self, _: u16, _: Fold) -> Option<f64> {
         self.0.map(|n| n as f64)
     }
 

@@ -5,10 +5,10 @@ use crate::core::judge::run::{Footing, Runs, Transition};
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptCylinder;
 use crate::core::policy::Policy;
-use crate::core::rules::{CodeList, Facts, Field, RuleIx, Term, Tri, Value};
+use crate::core::rules::{CodeList, Facts, Field, Fold, RuleIx, Term, Tri, Value};
 use crate::model::alert::{Place, Reason};
 use crate::model::archive;
-use crate::model::ids::{CylinderCode, Subject};
+use crate::model::ids::{CylinderCode, District, Subject};
 use crate::model::scan::Scan;
 use crate::model::time::CivilDay;
 
@@ -125,6 +125,14 @@ impl Facts for CylinderFacts<'_> {
 
     fn condition(&self, _: &str) -> Tri {
         Tri::Unknown
+    }
+
+    fn in_district(&self, _: &District) -> Tri {
+        Tri::Unknown
+    }
+
+    fn window(&self, _: u16, _: Fold) -> Option<f64> {
+        None
     }
 
     fn extra(&self, _: u16) -> Option<f64> {

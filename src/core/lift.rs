@@ -5,15 +5,17 @@ mod facts;
 use self::facts::{LiftFacts, ObligationFacts};
 use crate::core::books::{ByHand, Who};
 use crate::core::judge::built_in::{self, BuiltIn};
-use crate::core::judge::run::{Closed, Footing, Phase, Runs, Transition, Wait};
+use crate::core::judge::run::{Closed, Footing, Phase, RuleNo, Run, Runs, Transition, Wait};
 use crate::core::judge::{self, Context, Reading, tally};
 use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
-use crate::core::rules::{Clear, CodeTerm, Facts, Family, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
+use crate::core::rules::{
+    Clear, CodeTerm, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, Term, Tri, Value,
+};
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
-use crate::core::telemetry::registers::{self, Came, Held, Item, Registers, Stamp};
+use crate::core::telemetry::registers::{self, Came, Held, Item, Registers, Stamp, Wanted};
 use crate::model::alert::{Evidence, Place, Reason};
 use crate::model::archive;
 use crate::model::frame::Frame;
@@ -57,6 +59,8 @@ pub struct Lift {
     pub(crate) sighted_in: Option<u32>,
     /// What it last said of its own connection.
     pub(crate) online: Option<bool>,
+    /// Of the overrides of the policy that its runs follow. Follows from these and its archive entry.
+    pub(crate) reach: Reach,
 }
 
 // A city has many, and judging a frame touches most of it. `tests/footprint.rs` counts what belongs to it beside.
@@ -107,7 +111,59 @@ impl Lift {
             unreadable: 0,
             sighted_in: None,
             online: None,
+            reach: Reach::NONE,
         }
+    }
+
+    /// Finds out anew which overrides may concern it: after its archive entry or the policy has changed.
+    pub fn find_reach(&mut self, policy: &Policy) {
+        self.reach = self.reach_in(policy);
+    }
+
+    fn reach_in(&self, policy: &Policy) -> Reach {
+        policy.set.overrides.reach(&self.code, self.entry.as_ref().and_then(|entry| entry.district()))
+    }
+
+    /// A rule as it stands for this lift; `None`: it is switched off.
+    fn rule<'p>(&self, policy: &'p Policy, ix: RuleIx) -> Option<&'p Rule> {
+        // It may not have followed a new policy yet.
+        let reach = if self.policy == policy.version { self.reach } else { self.reach_in(policy) };
+        if reach == Reach::NONE {
+            return Some(policy.set.rule(ix));
+        }
+        policy.set.overrides.instead(reach, &self.code, ix).unwrap_or(Some(policy.set.rule(ix)))
+    }
+
+    fn rule_of<'p>(&self, policy: &'p Policy, number: RuleNo) -> Option<(RuleIx, &'p Rule)> {
+        let (ix, _) = policy.rule_of(number)?;
+        Some((ix, self.rule(policy, ix)?))
+    }
+
+    /// Lets go of what rules knew that are switched off for it.
+    fn drop_switched_off(&mut self, cx: &mut Context<'_>, reason: Reason) {
+        if self.reach == Reach::NONE {
+            return;
+        }
+        let at = cx.books.now.elapsed;
+        let off = |lift: &Self, run: &Run| {
+            cx.policy.rule_of(run.rule).filter(|(ix, _)| lift.rule(cx.policy, *ix).is_none()).map(|(ix, _)| ix)
+        };
+        let off: Vec<RuleIx> = self.runs.iter().filter_map(|run| off(self, run)).collect();
+        for ix in off {
+            let number = cx.policy.number(ix);
+            if judge::find(&self.runs, number).is_some_and(|run| run.open().is_some()) {
+                self.carry_out(cx, ix, Transition::Clear { reason, at }, Vec::new());
+            }
+            judge::entry(&mut self.runs, number).forget();
+        }
+        self.runs.retain(|run| !run.is_blank());
+    }
+
+    /// Its archive entry has changed: other overrides may concern it, and rules that read the archive are looked at.
+    pub fn entry_changed(&mut self, cx: &mut Context<'_>) {
+        self.find_reach(cx.policy);
+        self.drop_switched_off(cx, Reason::ArchiveChanged);
+        self.look_again(cx);
     }
 
     pub fn who(&self) -> Who {
@@ -170,7 +226,8 @@ impl Lift {
             false if late_ms < moments.late_codes_ms => Came::Late,
             false => Came::Stale,
         };
-        let mut taken = self.registers.take(frame, stamp, judged, came, moments, &cx.policy.set.extras);
+        let wanted = Wanted { extras: &cx.policy.set.extras, windows: &cx.policy.set.windows };
+        let mut taken = self.registers.take(frame, stamp, judged, came, moments, wanted);
         if !taken.occurred.is_empty() && self.count(cx, &taken.occurred) {
             taken.changed |= Reads::COUNTED;
         }
@@ -187,7 +244,7 @@ impl Lift {
     fn count(&mut self, cx: &Context<'_>, occurred: &[CodeTerm]) -> bool {
         let mut any = false;
         for ix in cx.policy.counting_rules() {
-            let rule = cx.policy.set.rule(*ix);
+            let Some(rule) = self.rule(cx.policy, *ix) else { continue };
             let Some(count) = &rule.count else { continue };
             let terms = tally::terms(&rule.raising, occurred);
             if !terms.is_empty() {
@@ -282,7 +339,7 @@ impl Lift {
         footing: Footing,
     ) -> bool {
         let policy = cx.policy;
-        let rule = policy.set.rule(ix);
+        let Some(rule) = self.rule(policy, ix) else { return false };
         let number = policy.number(ix);
         let now = cx.books.now.elapsed;
         let counted = rule.count.as_ref().map(|count| {
@@ -322,7 +379,11 @@ impl Lift {
         let number = cx.policy.set.find(&rule.id).filter(|_| rule.count.is_some() && !of_clear);
         let run = number.and_then(|ix| judge::find(&self.runs, cx.policy.number(ix)));
         let mut evidence = match run.and_then(|run| run.tally.as_ref()) {
-            Some(tally) => tally.evidence(&rule.raising, cx.books.now.elapsed),
+            Some(tally) => {
+                let mut evidence = tally.evidence(&rule.raising, cx.books.now.elapsed);
+                evidence.extend(judge::causes(rule, &facts));
+                evidence
+            }
             None => judge::evidence(rule, &facts, of_clear),
         };
         // Wherever it is stuck, people are sent to a floor.
@@ -347,7 +408,7 @@ impl Lift {
         let silent_ms = cx.hearing.now().0 - heard.0;
         let keep_alive_ms = self.keep_alive_ms(&cx.policy.set.moments);
         for ix in cx.policy.absence_rules() {
-            let rule = cx.policy.set.rule(*ix);
+            let Some(rule) = self.rule(cx.policy, *ix) else { continue };
             let run = judge::find(&self.runs, cx.policy.number(*ix));
             let is_open = run.is_some_and(|run| run.open().is_some());
             let closed = run.and_then(|run| run.closed.as_deref());
@@ -384,8 +445,11 @@ impl Lift {
     pub fn next_silence(&self, policy: &Policy) -> Option<Heard> {
         let (heard, _) = self.heard?;
         let keep_alive_ms = self.keep_alive_ms(&policy.set.moments);
-        let due = |ix: &RuleIx| Heard(heard.0 + i64::from(policy.set.rule(*ix).absent.unwrap_or(1)) * keep_alive_ms);
-        policy.absence_rules().iter().map(due).filter(|due| *due > self.absence_judged_to).min()
+        let due = |ix: &RuleIx| {
+            let keep_alives = self.rule(policy, *ix)?.absent.unwrap_or(1);
+            Some(Heard(heard.0 + i64::from(keep_alives) * keep_alive_ms))
+        };
+        policy.absence_rules().iter().filter_map(due).filter(|due| *due > self.absence_judged_to).min()
     }
 
     /// The judged time at which the next rule may change by time alone.
@@ -393,7 +457,7 @@ impl Lift {
         let moments = &policy.set.moments;
         let of_runs = self.runs.iter().filter_map(|run| {
             // What is due on civil days is looked at by the day.
-            let (_, rule) = policy.rule_of(run.rule).filter(|(_, rule)| rule.family == Family::Elevator)?;
+            let (_, rule) = self.rule_of(policy, run.rule).filter(|(_, rule)| rule.family == Family::Elevator)?;
             run.deadline(rule, moments)
         });
         of_runs.chain(self.registers.next_change(self.judged, moments)).min()
@@ -482,7 +546,7 @@ impl Lift {
                 let is_waiting = |rule: &Rule| {
                     open.certainty < rule.certainty || rule.clear == Clear::Quiet && open.clear_since.is_none()
                 };
-                open.unproven || policy.rule_of(run.rule).is_some_and(|(_, rule)| is_waiting(rule))
+                open.unproven || self.rule_of(policy, run.rule).is_some_and(|(_, rule)| is_waiting(rule))
             }
         })
     }
@@ -490,7 +554,7 @@ impl Lift {
     /// A late frame's codes that a newer frame excludes: raised and cleared at once, for rules that open at once.
     fn raise_what_is_over(&mut self, cx: &mut Context<'_>, over: &[Item], at: Elapsed) {
         for ix in cx.policy.lift_rules() {
-            let rule = cx.policy.set.rule(*ix);
+            let Some(rule) = self.rule(cx.policy, *ix) else { continue };
             if rule.for_ms > 0
                 || rule.count.is_some()
                 || !registers::waited_for(over, &rule.raising)
@@ -525,6 +589,8 @@ impl Lift {
         let now = cx.books.now.elapsed;
         judge::forget_changed(cx, &who, &mut self.runs, self.policy, now);
         self.policy = cx.policy.version;
+        self.find_reach(cx.policy);
+        self.drop_switched_off(cx, Reason::RuleChanged);
         self.look_again(cx);
         self.judge_due_dates(cx, today);
     }
@@ -534,7 +600,7 @@ impl Lift {
         let policy = cx.policy;
         let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
         for ix in policy.obligation_rules() {
-            let rule = policy.set.rule(*ix);
+            let Some(rule) = self.rule(policy, *ix) else { continue };
             let facts = ObligationFacts { policy, runs: &self.runs, due, today };
             let when = rule.when.eval(&facts);
             if !when.is_true() && judge::find(&self.runs, policy.number(*ix)).is_none() {

@@ -400,3 +400,18 @@ fn critical_alerts_never_reopen() {
          67s    expect opened A trapped-out-of-zone opening=2",
     );
 }
+
+#[test]
+fn a_power_cut_suppresses_nothing_and_is_named_as_the_cause() {
+    check(
+        "0s     frame A stuck mode=emergency_power
+         30s    expect opened A trapped-out-of-zone cause=power
+         35s    frame B waiting alarm=90
+         45s    expect opened B trapped-alarm !cause=power
+         50s    frame C waiting fault=41
+         50s    expect opened C power-lost critical
+         51s    frame C waiting fault=41 cond=trapped
+         51s    expect opened C trapped-reported cause=power
+         60s    end",
+    );
+}

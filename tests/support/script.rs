@@ -382,6 +382,10 @@ fn frame_word(frame: &mut Map<String, Value>, word: &str) {
         "cond" => set("conditions", texts()),
         "cleared" => set("cleared", texts()),
         "bad" => set(value, json!({})),
+        "extra" => {
+            let (name, value) = value.split_once(':').unwrap();
+            set("extras", json!({ name: value.parse::<f64>().unwrap() }));
+        }
         "claimed" if value == "none" => drop(frame.remove("observed_at_ms")),
         "claimed" => set("observed_at_ms", (BEGAN_WALL + span_ms(value)).ms().into()),
         other => panic!("{other:?} is no word of a frame"),

@@ -97,8 +97,19 @@ pub fn evidence<F: Reading>(rule: &Rule, facts: &F, of_clear: bool) -> Vec<Evide
     };
     match &rule.clear {
         Clear::When(clear) if of_clear => of(clear.terms()),
-        _ => of(rule.when.terms()),
+        _ if of_clear => of(rule.when.terms()),
+        _ => {
+            let mut evidence = of(rule.when.terms());
+            evidence.extend(causes(rule, facts));
+            evidence
+        }
     }
+}
+
+/// What the rule names as causes, as far as it is so.
+pub fn causes<F: Reading>(rule: &Rule, facts: &F) -> Vec<Evidence> {
+    let are = rule.causes.iter().filter(|(when, _)| when.eval(facts).is_true());
+    are.map(|(_, cause)| Evidence { name: "cause".into(), value: cause.clone(), age_ms: None }).collect()
 }
 
 pub fn label(rule: &Rule) -> Label<'_> {
@@ -118,9 +129,7 @@ pub fn forget_changed(cx: &mut Context<'_>, who: &Who, runs: &mut Runs, since_ve
             let clear = run::Transition::Clear { reason: crate::model::alert::Reason::RuleChanged, at };
             cx.books.carry_out(cx.out, who, run, &label, clear, Vec::new(), &ByHand::default());
         }
-        run.phase = run::Phase::Idle;
-        run.closed = None;
-        run.tally = None;
+        run.forget();
     }
     runs.retain(|run| !run.is_blank());
 }

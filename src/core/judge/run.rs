@@ -124,6 +124,13 @@ impl Run {
         }
     }
 
+    /// As if it had never been looked at; what it opened stays counted.
+    pub fn forget(&mut self) {
+        self.phase = Phase::Idle;
+        self.closed = None;
+        self.tally = None;
+    }
+
     /// Whether there is nothing to remember.
     pub fn is_blank(&self) -> bool {
         self.openings == 0 && self.phase == Phase::Idle && self.tally.is_none()

@@ -5,9 +5,10 @@ use crate::core::judge::{self, Reading};
 use crate::core::lift::Lift;
 use crate::core::policy::Policy;
 use crate::core::rules::schema::{self, KIND_INSPECTION};
-use crate::core::rules::{CodeList, CodeTerm, Facts, Field, Rule, RuleIx, Term, Tri, Value};
+use crate::core::rules::{CodeList, CodeTerm, Facts, Field, Fold, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::registers::{self, Held, Item};
 use crate::model::frame::{Car, Door, Frame, Mode};
+use crate::model::ids::District;
 use crate::model::time::{CivilDay, Elapsed};
 
 /// A lift as its rules' conditions read it.
@@ -79,9 +80,19 @@ impl Facts for LiftFacts<'_> {
         if self.is_silent { Tri::Unknown } else { self.lift.registers.condition(name) }
     }
 
+    fn in_district(&self, district: &District) -> Tri {
+        let own = self.lift.entry.as_ref().and_then(|entry| entry.district());
+        own.map(|own| own.is_within(district)).into()
+    }
+
     fn extra(&self, extra: u16) -> Option<f64> {
         let name = self.policy.set.extras.get(usize::from(extra))?;
         if self.is_silent { None } else { self.lift.registers.extra(name).map(|(value, _)| value) }
+    }
+
+    fn window(&self, window: u16, fold: Fold) -> Option<f64> {
+        let window = self.policy.set.windows.get(usize::from(window)).filter(|_| !self.is_silent)?;
+        self.lift.registers.window(window, fold, self.lift.judged)
     }
 
     fn is_open(&self, rule: RuleIx) -> bool {
@@ -98,8 +109,8 @@ impl Reading for LiftFacts<'_> {
             }
             Term::Field(field) => registers.register(*field).filter(|r| r.held != Held::Never).map(|r| r.at),
             Term::Code(list, code) => registers.reported_at(*list, *code),
-            Term::Extra(_, name) => registers.extra(name).map(|(_, at)| at),
-            Term::Condition(_) | Term::Open(..) => None,
+            Term::Extra(_, name) | Term::Window { extra: name, .. } => registers.extra(name).map(|(_, at)| at),
+            Term::Condition(_) | Term::District(_) | Term::Open(..) => None,
         };
         at.map(|at| (self.now - at).max(0))
     }
@@ -134,7 +145,15 @@ impl Facts for ObligationFacts<'_> {
         Tri::Unknown
     }
 
+    fn in_district(&self, _: &District) -> Tri {
+        Tri::Unknown
+    }
+
     fn extra(&self, _: u16) -> Option<f64> {
+        None
+    }
+
+    fn window(&self, _: u16, _: Fold) -> Option<f64> {
         None
     }
 

@@ -3,6 +3,7 @@
 //! `spec` reads the files, `expr` their conditions, `schema` says what conditions may name. Judging by them is not here.
 
 mod expr;
+mod overrides;
 pub mod schema;
 mod spec;
 
@@ -14,6 +15,7 @@ use crate::model::alert::{Certainty, Severity, Title};
 use crate::model::ids::RuleId;
 
 pub use expr::{CodeTerm, Expr, Facts, Reads, Term, Tri, Value};
+pub use overrides::{Overrides, Reach, Whom};
 pub use schema::{CodeList, Family, Field};
 
 // Other files that people write are read the same way.
@@ -53,6 +55,9 @@ pub struct RuleSet {
     pub moments: Moments,
     /// The extras that some rule reads, in the order of first mention; the rest need not be kept.
     pub extras: Vec<Box<str>>,
+    /// The spans of extras that some rule folds, likewise.
+    pub windows: Vec<Window>,
+    pub overrides: Overrides,
 }
 
 impl RuleSet {
@@ -62,6 +67,36 @@ impl RuleSet {
 
     pub fn rule(&self, rule: RuleIx) -> &Rule {
         &self.rules[usize::from(rule)]
+    }
+}
+
+/// The last values of an extra, of which rules read the highest or the average.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    pub extra: Box<str>,
+    pub span_ms: u32,
+}
+
+/// What is made of the values in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    Max,
+    Average,
+}
+
+impl Fold {
+    pub const ALL: &'static [Self] = &[Self::Max, Self::Average];
+
+    /// The function that asks for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Max => "max_over",
+            Self::Average => "avg_over",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|fold| fold.name() == name)
     }
 }
 
@@ -127,6 +162,8 @@ pub struct Rule {
     /// The highest severity and certainty whose conditions are true count. In the order of the file.
     pub escalate: Vec<Escalation>,
     pub certainty: Certainty,
+    /// What is named as a cause in the evidence of an alert whenever its condition is true. Judges nothing.
+    pub causes: Vec<(Expr, Box<str>)>,
     /// `rescue`: opens or joins the lift's rescue incident.
     pub dispatch: Option<Box<str>>,
     pub title: Title,

@@ -18,7 +18,7 @@ use crate::core::lift::{CatchingUp, Lift};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
-use crate::core::rules::CodeList;
+use crate::core::rules::{CodeList, Reach};
 use crate::core::scanner::Scanner;
 use crate::core::service::Service;
 use crate::core::sweep::Today;
@@ -29,6 +29,7 @@ use crate::core::telemetry::order::{self, Boot, Newest, Order};
 use crate::core::telemetry::registers::{
     Active, FIELDS, Held, Item, Left, Lingering, Rare, Register, Registers, Stamp,
 };
+use crate::core::telemetry::windows::{Bucket, Kept};
 use crate::model::alert::{Acknowledged, Certainty, Evidence, Severity};
 use crate::model::arbitrary as model;
 use crate::model::archive::Entry;
@@ -106,13 +107,24 @@ fn registers() -> BoxedStrategy<Registers> {
         model::text().prop_map(Item::Condition),
     ];
     let left = (item, stamp(), elapsed()).prop_map(|(item, stamp, at)| Left { item, stamp, at });
-    (fields, of(elapsed()), vec(active, 0..3), vec(lingering, 0..3), vec(extra, 0..3), vec(left, 0..3))
-        .prop_map(|(fields, door_moves_since, active, lingering, extras, left)| Registers {
+    let finite = || any::<f64>().prop_filter("sensors report finite values", |value| value.is_finite());
+    let bucket =
+        (span_ms(), finite(), finite(), number()).prop_map(|(nth, max, sum, count)| Bucket { nth, max, sum, count });
+    let window = (model::text(), number(), vec(bucket, 0..3)).prop_map(|(extra, span_ms, buckets)| Kept {
+        extra,
+        span_ms,
+        buckets: buckets.into(),
+    });
+    let rare = (vec(extra, 0..3), vec(left, 0..3), vec(window, 0..3)).prop_map(|(extras, left, windows)| {
+        Rare { left: left.into(), extras: extras.into(), windows: windows.into() }.boxed()
+    });
+    (fields, of(elapsed()), vec(active, 0..3), vec(lingering, 0..3), rare)
+        .prop_map(|(fields, door_moves_since, active, lingering, rare)| Registers {
             fields,
             door_moves_since,
             active: active.into(),
             lingering: lingering.into(),
-            rare: Rare { left: left.into(), extras: extras.into() }.boxed(),
+            rare,
         })
         .boxed()
 }
@@ -197,6 +209,7 @@ prop_compose! {
             unreadable,
             sighted_in,
             online,
+            reach: Reach::NONE,
         }
     }
 }

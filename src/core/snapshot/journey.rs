@@ -29,7 +29,7 @@ const EXTRA: &str = r#"
 [[rule]]
 id = "shaking"
 on = "elevator"
-when = "extras['vibration_mg'] > 50"
+when = "extras['vibration_mg'] > 50 || avg_over(extras['vibration_mg'], '5m') > 40"
 for = "10s"
 severity = "minor"
 certainty = "observed"
@@ -195,7 +195,7 @@ fn frame() -> impl Strategy<Value = FrameStep> {
         .prop_map(|(mode, car, zone, door, passenger)| [mode, car, zone, door, passenger].concat());
     let status = prop_oneof![2 => trapping, 3 => status, 1 => Just(String::new())];
     let lists = (
-        list("faults", vec!["3", "4", "41"]),
+        list("faults", vec!["3", "4", "5", "41"]),
         list("events", vec!["40", "3"]),
         list("alarms", vec!["90"]),
         list("conditions", vec![r#""trapped""#, r#""overtravel_top""#]),

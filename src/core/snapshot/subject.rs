@@ -8,13 +8,14 @@ use crate::core::cylinder::Cylinder;
 use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
-use crate::core::rules::CodeList;
+use crate::core::rules::{CodeList, Reach};
 use crate::core::scanner::Scanner;
 use crate::core::telemetry::fields::Fields;
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::Offset;
 use crate::core::telemetry::order::{self, Boot, Newest, Order};
 use crate::core::telemetry::registers::{Active, Held, Item, Left, Lingering, Rare, Register, Registers, Stamp};
+use crate::core::telemetry::windows::{Bucket, Kept};
 use crate::limits;
 use crate::model::alert::{Certainty, Severity};
 use crate::model::frame::FrameKey;
@@ -48,6 +49,8 @@ pub(super) fn lift(it: wire::LiftState, rules: Rules) -> Result<Lift> {
         unreadable: known("count of unreadable frames", it.unreadable, |got| u8::try_from(got).ok())?,
         sighted_in: it.sighted_in,
         online: it.online,
+        // Found once the policy is at hand.
+        reach: Reach::NONE,
     })
 }
 
@@ -122,6 +125,7 @@ fn registers(it: wire::Registers) -> Result<Registers> {
     bounded(it.active.len(), limits::ACTIVE_ITEMS)?;
     bounded(it.lingering.len(), limits::LINGERING_CODES)?;
     bounded(it.left.len(), limits::LEFT_ITEMS)?;
+    bounded(it.windows.len(), limits::WINDOWS)?;
     let mut fields = Fields::default();
     for (list, whole) in [it.whole_faults, it.whole_alarms, it.whole_conditions].iter().enumerate() {
         whole.iter().for_each(|it| fields.set_whole(list, stamp(it)));
@@ -151,7 +155,12 @@ fn registers(it: wire::Registers) -> Result<Registers> {
         door_moves_since: it.door_moves_since_ms.map(Elapsed),
         active: each(it.active, active)?.into(),
         lingering: each(it.lingering, lingering)?.into(),
-        rare: Rare { left: each(it.left, left)?.into(), extras: each(it.extras, extra)?.into() }.boxed(),
+        rare: Rare {
+            left: each(it.left, left)?.into(),
+            extras: each(it.extras, extra)?.into(),
+            windows: each(it.windows, window)?.into(),
+        }
+        .boxed(),
     })
 }
 
@@ -208,6 +217,15 @@ fn lingering(it: wire::Lingering) -> Result<Lingering> {
 fn extra(it: wire::ExtraState) -> Result<(Box<str>, Stamp, Elapsed, f64)> {
     let by = Stamp { generation: it.generation, boot: it.boot, seq: it.seq };
     Ok((it.name.into(), by, Elapsed(it.judged_ms), there("a sensor's value", it.value)?))
+}
+
+fn window(it: wire::ExtraWindow) -> Result<Kept> {
+    bounded(it.buckets.len(), limits::WINDOW_BUCKETS as usize)?;
+    let bucket = |it: wire::WindowBucket| -> Result<Bucket> {
+        let (max, sum) = (there("a sensor's value", it.max)?, there("a sensor's value", it.sum)?);
+        Ok(Bucket { nth: span(it.nth)?, max, sum, count: it.count })
+    };
+    Ok(Kept { extra: it.name.into(), span_ms: it.span_ms, buckets: each(it.buckets, bucket)?.into() })
 }
 
 impl Rules {

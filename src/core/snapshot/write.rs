@@ -14,6 +14,7 @@ use crate::core::telemetry::heard::{Hearing, Way};
 use crate::core::telemetry::offset::Offset;
 use crate::core::telemetry::order::{Boot, Newest, Order};
 use crate::core::telemetry::registers::{Held, Item, Register, Registers, Stamp};
+use crate::core::telemetry::windows::Kept;
 use crate::model::record::Outcome;
 use crate::model::time::{Elapsed, Wall};
 use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site};
@@ -259,7 +260,8 @@ fn registers(w: &mut Writer<'_>, it: &Registers) {
             w.present_double(6, *value);
         });
     }
-    for it in it.rare.iter().flat_map(|rare| &rare.left) {
+    let rare = it.rare.as_deref();
+    for it in rare.into_iter().flat_map(|rare| &rare.left) {
         w.message(23, |w| {
             stamp(w, it.stamp);
             w.int(4, it.at.0);
@@ -268,6 +270,22 @@ fn registers(w: &mut Writer<'_>, it: &Registers) {
                 Item::Alarm(code) => w.present_uint(6, *code),
                 Item::Condition(name) => w.present_text(7, name),
             }
+        });
+    }
+    for it in rare.into_iter().flat_map(|rare| &rare.windows) {
+        w.message(24, |w| window(w, it));
+    }
+}
+
+fn window(w: &mut Writer<'_>, it: &Kept) {
+    w.text(1, &it.extra);
+    w.uint(2, it.span_ms);
+    for it in &it.buckets {
+        w.message(3, |w| {
+            w.int(1, it.nth);
+            w.present_double(2, it.max);
+            w.present_double(3, it.sum);
+            w.uint(4, it.count);
         });
     }
 }

@@ -5,3 +5,4 @@ pub mod heard;
 pub mod offset;
 pub mod order;
 pub mod registers;
+pub mod windows;

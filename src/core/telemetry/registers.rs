@@ -3,7 +3,8 @@
 use thin_vec::ThinVec;
 
 use super::fields::Fields;
-use crate::core::rules::{CodeList, CodeTerm, Field, Moments, Reads, Tri};
+use super::windows::Kept;
+use crate::core::rules::{CodeList, CodeTerm, Field, Fold, Moments, Reads, Tri, Window};
 use crate::limits;
 use crate::model::frame::{Door, Ended, Frame, FrameKey, Listed, Reported};
 use crate::model::time::Elapsed;
@@ -159,11 +160,24 @@ pub struct Rare {
     pub(crate) left: ThinVec<Left>,
     /// Only those that some rule reads, by name, ascending.
     pub(crate) extras: ThinVec<(Box<str>, Stamp, Elapsed, f64)>,
+    /// At most `limits::WINDOWS`.
+    pub(crate) windows: ThinVec<Kept>,
+}
+
+/// What rules read of a frame's extras.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub extras: &'a [Box<str>],
+    pub windows: &'a [Window],
 }
 
 impl Rare {
+    fn is_empty(&self) -> bool {
+        self.left.is_empty() && self.extras.is_empty() && self.windows.is_empty()
+    }
+
     pub(crate) fn boxed(self) -> Option<Box<Self>> {
-        (self != Self::default()).then(|| Box::new(self))
+        (!self.is_empty()).then(|| Box::new(self))
     }
 }
 
@@ -186,7 +200,7 @@ impl Registers {
         judged: Elapsed,
         came: Came,
         moments: &Moments,
-        wanted_extras: &[Box<str>],
+        wanted: Wanted<'_>,
     ) -> Taken {
         let mut taken = Taken::default();
         self.take_fields(frame, stamp, judged, &mut taken.changed);
@@ -202,26 +216,35 @@ impl Registers {
             self.take_moments(frame, judged, moments, &mut taken.changed);
             taken.occurred.extend(frame.events.items.iter().map(|code| CodeTerm::Code(CodeList::Event, *code)));
         }
-        if !frame.extras.is_empty() && !wanted_extras.is_empty() {
-            self.take_extras(frame, stamp, judged, wanted_extras, &mut taken.changed);
+        if !frame.extras.is_empty() && !wanted.extras.is_empty() {
+            self.take_extras(frame, stamp, judged, wanted, &mut taken.changed);
         }
-        if self.rare.as_ref().is_some_and(|rare| rare.left.is_empty() && rare.extras.is_empty()) {
+        if self.rare.as_ref().is_some_and(|rare| rare.is_empty()) {
             self.rare = None;
         }
         taken
     }
 
-    fn take_extras(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, wanted: &[Box<str>], changed: &mut Reads) {
-        for name in wanted {
+    fn take_extras(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, wanted: Wanted<'_>, changed: &mut Reads) {
+        for name in wanted.extras {
             let Ok(at) = frame.extras.binary_search_by(|(n, _)| n.cmp(name)) else { continue };
             let value = frame.extras[at].1;
-            let extras = &mut self.rare.get_or_insert_default().extras;
+            let Rare { extras, windows, .. } = &mut **self.rare.get_or_insert_default();
             match extras.binary_search_by(|(n, ..)| n.cmp(name)) {
                 Ok(held) if extras[held].1 >= stamp => continue,
                 Ok(held) => extras[held] = (name.clone(), stamp, judged, value),
                 Err(place) => extras.insert(place, (name.clone(), stamp, judged, value)),
             }
             *changed |= Reads::EXTRAS;
+            windows.retain(|kept| wanted.windows.iter().any(|it| it.extra == kept.extra && it.span_ms == kept.span_ms));
+            for Window { extra, span_ms } in wanted.windows.iter().filter(|window| window.extra == *name) {
+                let known = windows.iter().position(|kept| kept.extra == *extra && kept.span_ms == *span_ms);
+                let at = known.unwrap_or_else(|| {
+                    windows.push(Kept::new(extra, *span_ms));
+                    windows.len() - 1
+                });
+                windows[at].put(value, judged);
+            }
         }
     }
 
@@ -522,10 +545,18 @@ impl Registers {
         Some((extras[at].3, extras[at].2))
     }
 
-    /// The next moment after `at` at which time alone changes what counts: a code has lingered, a door has jammed.
+    /// The highest or the average of an extra over a span; `None` while no value lies in it.
+    pub fn window(&self, window: &Window, fold: Fold, at: Elapsed) -> Option<f64> {
+        let windows = &self.rare.as_ref()?.windows;
+        windows.iter().find(|kept| kept.extra == window.extra && kept.span_ms == window.span_ms)?.fold(fold, at)
+    }
+
+    /// The next moment after `at` at which time alone changes what counts: a code has lingered, a door has jammed, a
+    /// value has left its window.
     pub fn next_change(&self, at: Elapsed, moments: &Moments) -> Option<Elapsed> {
         let door = self.door_moves_since.map(|since| since + moments.door_shut_after_ms);
-        self.lingering.iter().map(|l| l.until).chain(door).filter(|change| *change > at).min()
+        let windows = self.rare.iter().flat_map(|rare| &rare.windows).filter_map(|kept| kept.next_change(at));
+        self.lingering.iter().map(|l| l.until).chain(door).filter(|change| *change > at).chain(windows).min()
     }
 }
 
@@ -583,7 +614,14 @@ mod tests {
 
     fn take(registers: &mut Registers, seq: u64, frame: Frame) -> Taken {
         let stamp = Stamp::new(0, FrameKey { boot: 1, seq });
-        registers.take(&frame, stamp, Elapsed(1_000 * seq as i64), Came::InOrder, &Moments::default(), &[])
+        registers.take(
+            &frame,
+            stamp,
+            Elapsed(1_000 * seq as i64),
+            Came::InOrder,
+            &Moments::default(),
+            Wanted { extras: &[], windows: &[] },
+        )
     }
 
     fn listing(faults: &[u32], has_status: bool) -> Frame {

@@ -266,6 +266,16 @@ fn a_clear_by_hand_disarms_until_known_false_or_ten_minutes_have_passed() {
 
 /// After each of these the run must be looked at again at that second, with no further frame.
 #[test]
+fn certainty_rises_by_a_condition_and_never_falls() {
+    let opened = "opened minor likely condition-held 0";
+    check(AT_ONCE, &[(0.0, "T F", opened), (1.0, "T F sure", "raised minor observed confirmed 1"), (2.0, "T F", "")]);
+    check(AT_ONCE, &[(0.0, "T F sure", "opened minor observed condition-held 0"), (1.0, "T F", "")]);
+    // What is late is no more than possible, whatever its conditions say.
+    let possible = "opened minor possible catching-up 0";
+    check(AT_ONCE, &[(0.0, "T F sure late", possible), (1.0, "T F sure", "raised minor observed confirmed 1")]);
+}
+
+#[test]
 fn deadlines_name_every_moment_that_time_alone_brings() {
     let (rule, moments) = (rule(GRAVE), Moments::default());
     let hold = |since, false_since, waits| Phase::Holding(Hold { since, false_since, waits });
@@ -280,6 +290,7 @@ fn deadlines_name_every_moment_that_time_alone_brings() {
             evidence: Vec::new(),
             clear_since,
             clear_done_ms,
+            stood_still_ms: 0,
         }))
     };
     for (phase, due) in [

@@ -13,8 +13,8 @@ use super::eval::{Node, Operand};
 use super::parse::{self, Syntax};
 use super::suggest::did_you_mean;
 use super::{Expr, Fault, Reads, Term};
-use crate::core::rules::RuleIx;
 use crate::core::rules::schema::{CodeList, Family, Field, Type, Words};
+use crate::core::rules::{Fold, RuleIx, Window};
 use crate::limits;
 use crate::model::ids::RuleId;
 
@@ -26,6 +26,8 @@ pub(in crate::core::rules) struct Scope<'a> {
     pub(in crate::core::rules) rules: &'a BTreeMap<RuleId, (RuleIx, Option<Family>)>,
     /// Grows by the extras that the condition names.
     pub(in crate::core::rules) extras: &'a mut Vec<Box<str>>,
+    /// Grows by the windows that the condition names.
+    pub(in crate::core::rules) windows: &'a mut Vec<Window>,
     /// What it waits for is counted: it may be nothing but codes and conditions.
     pub(in crate::core::rules) is_counted: bool,
 }
@@ -189,11 +191,17 @@ impl Checker<'_, '_> {
     fn unknown_field(&self, name: &str) -> String {
         let family = self.scope.family;
         if functions::known(family).any(|function| function == name) {
+            if Fold::from_name(name).is_some() {
+                return format!("`{name}` is a function; write `{name}(extras['vibration_mg'], '5m')`");
+            }
             let example = if CodeList::from_name(name).is_some() { "3" } else { "'…'" };
             return format!("`{name}` is a function; write `{name}({example})`");
         }
         if name == "extras" && family.has_codes() {
             return "`extras` is read by name, as in `extras['vibration_mg']`".to_owned();
+        }
+        if matches!(name, "device.district" | "district") && family.has_codes() {
+            return "the district is asked for by its beginning, as in `in_district('6401')`".to_owned();
         }
         if let Some(other) = Field::ALL.iter().find(|field| field.name() == name) {
             let (own, other) = (family.name(), other.family().name());
@@ -239,7 +247,10 @@ impl Checker<'_, '_> {
                 let at = self.syntax.offset(node);
                 self.fault(at, "conditions don't calculate; write the result as a number")
             }
-            (name, args) => self.function(node, name, args).map(Side::Truth),
+            (name, args) => match Fold::from_name(name).filter(|_| self.scope.family.has_codes()) {
+                Some(fold) => self.window(node, fold, args).map(Side::Number),
+                None => self.function(node, name, args).map(Side::Truth),
+            },
         }
     }
 }

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use super::{Facts, Tri, Value};
-use crate::core::rules::RuleIx;
 use crate::core::rules::schema::{CodeList, Field, Type};
+use crate::core::rules::{Fold, RuleIx};
+use crate::model::ids::District;
 
 /// A checked condition: nothing in it can fail. The checker bounds its depth.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,7 @@ pub(in crate::core::rules) enum Node {
     Compare(Operand, Relation, Operand),
     Code(CodeList, u32),
     Condition(Box<str>),
+    District(District),
     Open(RuleIx),
     Not(Box<Node>),
     All(Box<[Node]>),
@@ -31,6 +33,13 @@ pub(in crate::core::rules) enum Node {
 pub(in crate::core::rules) enum Operand {
     Field(Field),
     Extra(u16),
+    /// `window` is its place in `RuleSet::windows`; what it is of stands here as well.
+    Window {
+        window: u16,
+        fold: Fold,
+        extra: u16,
+        span_ms: u32,
+    },
     Int(i64),
     Float(f64),
 }
@@ -73,6 +82,7 @@ impl Node {
             Self::Compare(left, relation, right) => compare(left.get(facts), *relation, right.get(facts)),
             Self::Code(list, code) => facts.code(*list, *code),
             Self::Condition(name) => facts.condition(name),
+            Self::District(district) => facts.in_district(district),
             Self::Open(rule) => Tri::from(facts.is_open(*rule)),
             Self::Not(node) => !node.eval(facts),
             Self::All(nodes) => settle(nodes, facts, Tri::False),
@@ -105,6 +115,7 @@ impl Operand {
         match self {
             Self::Field(field) => facts.field(field),
             Self::Extra(extra) => facts.extra(extra).map_or(Value::Unknown, Value::Float),
+            Self::Window { window, fold, .. } => facts.window(window, fold).map_or(Value::Unknown, Value::Float),
             Self::Int(value) => Value::Int(value),
             Self::Float(value) => Value::Float(value),
         }
@@ -143,6 +154,7 @@ impl fmt::Display for Canonical<'_> {
             }
             Node::Code(list, code) => write!(f, "{}({code})", list.name()),
             Node::Condition(name) => write!(f, "condition('{name}')"),
+            Node::District(district) => write!(f, "in_district('{district}')"),
             Node::Open(rule) => write!(f, "open('{}')", self.rules[usize::from(*rule)]),
             Node::Not(node) => write!(f, "!({})", self.with(node)),
             Node::All(nodes) => self.joined(f, nodes, " && "),
@@ -169,6 +181,9 @@ impl<'a> Canonical<'a> {
         match operand {
             Operand::Field(field) => f.write_str(field.name()),
             Operand::Extra(extra) => write!(f, "extras['{}']", self.extras[usize::from(extra)]),
+            Operand::Window { fold, extra, span_ms, .. } => {
+                write!(f, "{}(extras['{}'], {span_ms})", fold.name(), self.extras[usize::from(extra)])
+            }
             Operand::Int(value) => write!(f, "{value}"),
             Operand::Float(value) => write!(f, "{value:?}"),
         }

@@ -13,9 +13,9 @@ use std::fmt;
 
 use eval::{Canonical, Node};
 
-use super::RuleIx;
 use super::schema::{CodeList, Field, Type};
-use crate::model::ids::RuleId;
+use super::{Fold, RuleIx};
+use crate::model::ids::{District, RuleId};
 
 pub(super) use check::{Scope, compile};
 pub(crate) use suggest::did_you_mean;
@@ -105,8 +105,12 @@ pub trait Facts {
     fn field(&self, field: Field) -> Value;
     fn code(&self, list: CodeList, code: u32) -> Tri;
     fn condition(&self, name: &str) -> Tri;
+    /// Whether the archive has it in that district or within.
+    fn in_district(&self, district: &District) -> Tri;
     /// By its index in `RuleSet::extras`.
     fn extra(&self, extra: u16) -> Option<f64>;
+    /// By its index in `RuleSet::windows`; `None` while no value lies in it.
+    fn window(&self, window: u16, fold: Fold) -> Option<f64>;
     /// Whether that rule's alert is open for the same subject.
     fn is_open(&self, rule: RuleIx) -> bool;
 }
@@ -182,7 +186,9 @@ pub enum Term {
     Field(Field),
     Code(CodeList, u32),
     Condition(Box<str>),
+    District(District),
     Extra(u16, Box<str>),
+    Window { window: u16, fold: Fold, extra: Box<str>, span_ms: u32 },
     Open(RuleIx, RuleId),
 }
 
@@ -198,7 +204,11 @@ impl Term {
             Self::Field(field) => field_value(*field, facts.field(*field)),
             Self::Code(list, code) => facts.code(*list, *code).to_string().into(),
             Self::Condition(name) => facts.condition(name).to_string().into(),
+            Self::District(district) => facts.in_district(district).to_string().into(),
             Self::Extra(extra, _) => facts.extra(*extra).map_or("unknown".into(), |v| v.to_string().into()),
+            Self::Window { window, fold, .. } => {
+                facts.window(*window, *fold).map_or("unknown".into(), |v| v.to_string().into())
+            }
             Self::Open(rule, _) => Tri::from(facts.is_open(*rule)).to_string().into(),
         }
     }
@@ -208,7 +218,8 @@ impl Term {
             Self::Field(field) => Reads::field(*field),
             Self::Code(..) => Reads::CODES,
             Self::Condition(_) => Reads::CONDITIONS,
-            Self::Extra(..) => Reads::EXTRAS,
+            Self::District(_) => Reads::field(Field::DeviceRegistered),
+            Self::Extra(..) | Self::Window { .. } => Reads::EXTRAS,
             Self::Open(..) => Reads::OPEN,
         }
     }
@@ -230,7 +241,11 @@ impl fmt::Display for Term {
             Self::Field(field) => f.write_str(field.name()),
             Self::Code(list, code) => write!(f, "{}({code})", list.name()),
             Self::Condition(name) => write!(f, "condition('{name}')"),
+            Self::District(district) => write!(f, "in_district('{district}')"),
             Self::Extra(_, name) => write!(f, "extras['{name}']"),
+            Self::Window { fold, extra, span_ms, .. } => {
+                write!(f, "{}(extras['{extra}'], '{}s')", fold.name(), span_ms / 1_000)
+            }
             Self::Open(_, rule) => write!(f, "open('{rule}')"),
         }
     }

@@ -32,6 +32,14 @@ impl Facts for Subject {
         self.trapped.into()
     }
 
+    fn in_district(&self, district: &District) -> Tri {
+        District::parse("640104").unwrap().is_within(district).into()
+    }
+
+    fn window(&self, _: u16, _: Fold) -> Option<f64> {
+        self.vibration
+    }
+
     fn extra(&self, extra: u16) -> Option<f64> {
         assert_eq!(extra, 0);
         self.vibration
@@ -48,7 +56,14 @@ fn compiled(text: &str) -> Result<Expr, Vec<Fault>> {
     let mut extras = Vec::new();
     compile(
         text,
-        &mut Scope { family: Family::Elevator, own: None, rules: &rules, extras: &mut extras, is_counted: false },
+        &mut Scope {
+            family: Family::Elevator,
+            own: None,
+            rules: &rules,
+            extras: &mut extras,
+            windows: &mut Vec::new(),
+            is_counted: false,
+        },
     )
 }
 

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::section::{Faults, Section, Text, table};
 use super::{Directory, fingerprint};
 use crate::core::rules::expr::{self, Scope, did_you_mean};
-use crate::core::rules::{Clear, Count, Escalation, Expr, Family, Rule, RuleIx};
+use crate::core::rules::{Clear, Count, Escalation, Expr, Family, Rule, RuleIx, Window};
 use crate::limits;
 use crate::model::alert::{Certainty, Severity, Title};
 use crate::model::ids::RuleId;
@@ -28,6 +28,7 @@ const KEYS: &[&str] = &[
     "severity",
     "escalate",
     "certainty",
+    "causes",
     "dispatch",
     "title",
     "todo",
@@ -35,7 +36,7 @@ const KEYS: &[&str] = &[
 ];
 
 /// A critical hold is reset only by a condition that was known false for so long: sensors flicker.
-const CRITICAL_DROP_MS: i64 = 3_000;
+pub(super) const CRITICAL_DROP_MS: i64 = 3_000;
 /// The incidents that a rule may open.
 const DISPATCHES: &[&str] = &["rescue"];
 
@@ -43,6 +44,7 @@ const DISPATCHES: &[&str] = &["rescue"];
 pub(super) struct Context<'c> {
     pub(super) directory: &'c Directory,
     pub(super) extras: &'c mut Vec<Box<str>>,
+    pub(super) windows: &'c mut Vec<Window>,
     /// The text of the whole file.
     pub(super) file: &'c str,
     pub(super) faults: &'c mut Faults,
@@ -66,7 +68,7 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
     let todo = section.has("todo").then(|| context.title(&section, "todo"));
     let dispatch = context.dispatch(&section, family);
     let tags = context.tags(&section);
-    let absent = context.absent(&section);
+    let absent = absent(&section, context.faults);
     let count = context.count(&section);
     let for_ms = section.span_ms("for", context.faults).unwrap_or(0);
     let drop_ms = section.span_ms("drop", context.faults);
@@ -84,6 +86,7 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
         context.faults.add::<()>(at, "`clear = \"quiet\"` needs a `clear_for` longer than 0, such as \"30m\"");
     }
     let escalate = context.escalate(&section, family, id, severity, certainty);
+    let causes = context.causes(&section, family, id);
     if context.faults.0.len() > faults_before {
         return None;
     }
@@ -105,6 +108,7 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
         severity,
         escalate,
         certainty: certainty?,
+        causes,
         dispatch,
         title: title?,
         todo: todo.flatten(),
@@ -227,14 +231,6 @@ impl Context<'_> {
         Some(text.value.into())
     }
 
-    fn absent(&mut self, section: &Section<'_>) -> Option<u32> {
-        let (_, value) = section.key("absent")?;
-        let (start, values) = table("absent", value, self.faults)?;
-        let section = Section::new(values, start, "`absent`", &["keep_alives"], self.faults);
-        section.need("keep_alives", self.faults)?;
-        section.count("keep_alives", limits::RULE_KEEP_ALIVES, self.faults)
-    }
-
     fn count(&mut self, section: &Section<'_>) -> Option<Count> {
         section.key("count")?;
         let times = section.count("count", limits::WINDOW_BUCKETS, self.faults);
@@ -279,7 +275,14 @@ impl Context<'_> {
     }
 
     fn compile(&mut self, text: &Text<'_>, family: Family, own: Option<&RuleId>, is_counted: bool) -> Option<Expr> {
-        let mut scope = Scope { family, own, rules: self.directory, extras: &mut *self.extras, is_counted };
+        let mut scope = Scope {
+            family,
+            own,
+            rules: self.directory,
+            extras: &mut *self.extras,
+            windows: &mut *self.windows,
+            is_counted,
+        };
         match expr::compile(text.value, &mut scope) {
             Ok(expr) => Some(expr),
             Err(found) => {
@@ -335,6 +338,18 @@ impl Context<'_> {
         steps
     }
 
+    fn causes(&mut self, section: &Section<'_>, family: Family, own: Option<&RuleId>) -> Vec<(Expr, Box<str>)> {
+        let mut causes = Vec::new();
+        for value in section.array("causes", self.faults).unwrap_or_default() {
+            let Some((start, values)) = table("causes", value, self.faults) else { continue };
+            let cause = Section::new(values, start, "`causes`", &["when", "cause"], self.faults);
+            let when = cause.need_text("when", self.faults).and_then(|text| self.condition(&text, family, own));
+            let name = cause.need_text("cause", self.faults).and_then(|text| self.line("cause", text));
+            causes.extend(when.zip(name));
+        }
+        causes
+    }
+
     /// A word above the rule's own, where there is one.
     fn higher<T: Copy + Ord>(
         &mut self,
@@ -356,7 +371,16 @@ impl Context<'_> {
     }
 }
 
-fn not_one_of(key: &str, word: &str, all: &[&str]) -> String {
+/// After how many keep-alives of silence.
+pub(super) fn absent(section: &Section<'_>, faults: &mut Faults) -> Option<u32> {
+    let (_, value) = section.key("absent")?;
+    let (start, values) = table("absent", value, faults)?;
+    let section = Section::new(values, start, "`absent`", &["keep_alives"], faults);
+    section.need("keep_alives", faults)?;
+    section.count("keep_alives", limits::RULE_KEEP_ALIVES, faults)
+}
+
+pub(super) fn not_one_of(key: &str, word: &str, all: &[&str]) -> String {
     let hint = did_you_mean(word, all.iter().copied());
     let hint = if hint.is_empty() { format!("; it is one of {}", all.join(", ")) } else { hint };
     format!("`{key}` can't be {word:?}{hint}")

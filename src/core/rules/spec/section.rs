@@ -182,7 +182,8 @@ pub(crate) fn span_ms(key: &str, value: &Spanned<DeValue<'_>>, faults: &mut Faul
     }
 }
 
-fn parse_span_ms(text: &str) -> Option<i64> {
+/// `30s`, `5m`, `24h` or `0`, in ms.
+pub(in crate::core::rules) fn parse_span_ms(text: &str) -> Option<i64> {
     if text == "0" {
         return Some(0);
     }

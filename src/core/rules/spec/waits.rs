@@ -30,7 +30,7 @@ fn awaited(rule: &Rule) -> Vec<RuleIx> {
         Clear::When(expr) => Some(expr),
         Clear::WhenFalse | Clear::Manual | Clear::Heard | Clear::Quiet => None,
     };
-    let escalate = rule.escalate.iter().map(|step| &step.when);
+    let escalate = rule.escalate.iter().map(|step| &step.when).chain(rule.causes.iter().map(|(when, _)| when));
     let conditions = [Some(&rule.when), rule.suppress.as_ref(), clear].into_iter().flatten().chain(escalate);
     let opens = conditions.flat_map(Expr::terms).filter_map(|term| match term {
         Term::Open(rule, _) => Some(*rule),

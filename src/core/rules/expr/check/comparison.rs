@@ -102,7 +102,7 @@ impl Checker<'_, '_> {
         }
         // Extras are floats. Two ways to write a number must not make two conditions.
         let alike = |operand, other| match (operand, other) {
-            (Operand::Int(value), Operand::Extra(_)) => Operand::Float(value as f64),
+            (Operand::Int(value), Operand::Extra(_) | Operand::Window { .. }) => Operand::Float(value as f64),
             _ => operand,
         };
         Some(Node::Compare(alike(left, right), relation, alike(right, left)))

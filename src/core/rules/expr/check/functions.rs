@@ -1,31 +1,59 @@
 //! Functions, and `extras`, which is read like one.
 
-use cel::common::ast::{Expr as Cel, IdedExpr, LiteralValue};
+use cel::common::ast::{Expr as Cel, IdedExpr, LiteralValue, operators};
 
 use super::Checker;
 use crate::core::rules::expr::Term;
 use crate::core::rules::expr::eval::{Node, Operand};
 use crate::core::rules::expr::suggest::did_you_mean;
 use crate::core::rules::schema::{self, CodeList, Family, Field};
+use crate::core::rules::spec::parse_span_ms;
+use crate::core::rules::{Fold, Window};
 use crate::limits;
-use crate::model::ids::RuleId;
+use crate::model::ids::{District, RuleId};
 
-/// Functions, and whether only families with codes have them.
-const FUNCTIONS: &[(&str, bool)] =
-    &[("code", true), ("fault", true), ("alarm", true), ("event", true), ("condition", true), ("open", false)];
+/// Who has a function.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    /// Every family.
+    All,
+    /// Families with codes, to ask for something that occurs.
+    Codes,
+    /// Families with codes, to ask for something else.
+    Lifts,
+}
+
+const FUNCTIONS: &[(&str, Of)] = &[
+    ("code", Of::Codes),
+    ("fault", Of::Codes),
+    ("alarm", Of::Codes),
+    ("event", Of::Codes),
+    ("condition", Of::Codes),
+    ("in_district", Of::Lifts),
+    ("max_over", Of::Lifts),
+    ("avg_over", Of::Lifts),
+    ("open", Of::All),
+];
 
 /// The functions that conditions of this family have.
 pub(super) fn known(family: Family) -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().filter(move |(_, of_codes)| family.has_codes() || !of_codes).map(|(function, _)| *function)
+    FUNCTIONS.iter().filter(move |(_, of)| family.has_codes() || *of == Of::All).map(|(function, _)| *function)
 }
 
 /// Whether what a function asks for is something that occurs.
 pub(super) fn is_counted(function: &str) -> bool {
-    FUNCTIONS.iter().any(|(name, of_codes)| *of_codes && *name == function)
+    FUNCTIONS.iter().any(|(name, of)| *of == Of::Codes && *name == function)
 }
 
 impl Checker<'_, '_> {
     pub(super) fn extra(&mut self, node: &IdedExpr, base: &IdedExpr, index: &IdedExpr) -> Option<Operand> {
+        let at = self.extra_ix(node, base, index)?;
+        self.term(Term::Extra(at, self.scope.extras[usize::from(at)].clone()));
+        Some(Operand::Extra(at))
+    }
+
+    /// Where an extra stands among those that rules read.
+    fn extra_ix(&mut self, node: &IdedExpr, base: &IdedExpr, index: &IdedExpr) -> Option<u16> {
         if !self.scope.family.has_codes() || !matches!(&base.expr, Cel::Ident(name) if name == "extras") {
             return self
                 .reject(node, "only `extras` of elevator rules is read by name, as in `extras['vibration_mg']`");
@@ -41,9 +69,42 @@ impl Checker<'_, '_> {
             self.scope.extras.push(name.as_str().into());
             self.scope.extras.len() - 1
         });
-        let Ok(at) = u16::try_from(at) else { return self.reject(node, "the rules name too many extras") };
-        self.term(Term::Extra(at, name.into()));
-        Some(Operand::Extra(at))
+        match u16::try_from(at) {
+            Ok(at) => Some(at),
+            Err(_) => self.reject(node, "the rules name too many extras"),
+        }
+    }
+
+    pub(super) fn window(&mut self, node: &IdedExpr, fold: Fold, args: &[IdedExpr]) -> Option<Operand> {
+        let name = fold.name();
+        let [of, span] = args else {
+            let wanted = format!("`{name}(extras['vibration_mg'], '5m')`");
+            return self.reject(node, format!("`{name}` takes an extra and a span, as in {wanted}"));
+        };
+        let extra = match &of.expr {
+            Cel::Call(call) if call.func_name == operators::INDEX && call.args.len() == 2 => {
+                self.extra_ix(of, &call.args[0], &call.args[1])
+            }
+            _ => self.reject(of, format!("`{name}` is taken of an extra, as in `extras['vibration_mg']`")),
+        };
+        let text = self.text(span, "a span in quotes, as in '5m'");
+        let (extra, text) = (extra?, text?);
+        let fits = |ms: &i64| (limits::WINDOW_MS_MIN..=limits::RULE_SPAN_MS).contains(ms);
+        let Some(span_ms) = parse_span_ms(&text).filter(fits).and_then(|ms| u32::try_from(ms).ok()) else {
+            return self.reject(span, format!("`{text}` is no span of 16 s to 31 days; write one such as '5m'"));
+        };
+        let (extra_name, windows) = (self.scope.extras[usize::from(extra)].clone(), &mut *self.scope.windows);
+        let known = windows.iter().position(|window| window.extra == extra_name && window.span_ms == span_ms);
+        if known.is_none() && windows.len() >= limits::WINDOWS {
+            return self.reject(node, format!("the rules name more than {} windows", limits::WINDOWS));
+        }
+        let at = known.unwrap_or_else(|| {
+            windows.push(Window { extra: extra_name.clone(), span_ms });
+            windows.len() - 1
+        });
+        let window = u16::try_from(at).expect("windows are bounded far below 2^16");
+        self.term(Term::Window { window, fold, extra: extra_name, span_ms });
+        Some(Operand::Window { window, fold, extra, span_ms })
     }
 
     pub(super) fn function(&mut self, node: &IdedExpr, name: &str, args: &[IdedExpr]) -> Option<Node> {
@@ -57,6 +118,7 @@ impl Checker<'_, '_> {
         match CodeList::from_name(name) {
             Some(list) => self.code(list, arg),
             None if name == "condition" => self.mapped_condition(arg),
+            None if name == "in_district" => self.in_district(arg),
             None => self.open(arg),
         }
     }
@@ -95,6 +157,17 @@ impl Checker<'_, '_> {
         }
         self.term(Term::Condition(name.as_str().into()));
         Some(Node::Condition(name.into()))
+    }
+
+    fn in_district(&mut self, arg: &IdedExpr) -> Option<Node> {
+        let text = self.text(arg, "a district or the beginning of one, as in `in_district('6401')`")?;
+        match District::parse(&text) {
+            Ok(district) => {
+                self.term(Term::District(district));
+                Some(Node::District(district))
+            }
+            Err(error) => self.reject(arg, error.to_string()),
+        }
     }
 
     fn open(&mut self, arg: &IdedExpr) -> Option<Node> {
