@@ -33,8 +33,11 @@ pub fn load(config: &Config) -> Result<PolicyText, PolicyError> {
     Ok(policy)
 }
 
-/// Every `*.toml` of a folder, as (name, text), by name.
-pub fn read_folder(dir: &Path) -> Result<Vec<(Box<str>, Box<str>)>, PolicyError> {
+/// Rule files as (name, text).
+pub type RuleFiles = Vec<(Box<str>, Box<str>)>;
+
+/// Every `*.toml` of a folder, by name.
+pub fn read_folder(dir: &Path) -> Result<RuleFiles, PolicyError> {
     let read = |source| PolicyError::Read { dir: dir.to_owned(), source };
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(read)? {
