@@ -164,7 +164,9 @@ impl World {
         for event in &effects.events {
             let id = &event.alert.id;
             match event.kind {
-                EventKind::Opened => assert!(self.open.insert(id.clone()), "opened twice: {event:?}"),
+                EventKind::Opened | EventKind::Reopened => {
+                    assert!(self.open.insert(id.clone()), "opened twice: {event:?}")
+                }
                 EventKind::Cleared => assert!(self.open.remove(id), "cleared, and not open: {event:?}"),
                 _ => assert!(self.open.contains(id), "changed, and not open: {event:?}"),
             }

@@ -1,21 +1,21 @@
 //! One lift or escalator: its telemetry, its rules, its timers.
 
+mod counted;
 mod facts;
+mod overridden;
+mod told;
 
 use self::facts::{LiftFacts, ObligationFacts};
 use crate::core::books::{ByHand, Who};
-use crate::core::judge::built_in::{self, BuiltIn};
-use crate::core::judge::run::{Closed, Footing, Phase, RuleNo, Run, Runs, Transition, Wait};
-use crate::core::judge::{self, Context, Reading, tally};
+use crate::core::judge::run::{Closed, Footing, Phase, Runs, Transition, Wait};
+use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
-use crate::core::rules::{
-    Clear, CodeTerm, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, Term, Tri, Value,
-};
+use crate::core::rules::{Clear, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
-use crate::core::telemetry::registers::{self, Came, Held, Item, Registers, Stamp, Wanted};
+use crate::core::telemetry::registers::{self, Came, Item, Registers, Stamp, Wanted};
 use crate::model::alert::{Evidence, Place, Reason};
 use crate::model::archive;
 use crate::model::frame::Frame;
@@ -115,57 +115,6 @@ impl Lift {
         }
     }
 
-    /// Finds out anew which overrides may concern it: after its archive entry or the policy has changed.
-    pub fn find_reach(&mut self, policy: &Policy) {
-        self.reach = self.reach_in(policy);
-    }
-
-    fn reach_in(&self, policy: &Policy) -> Reach {
-        policy.set.overrides.reach(&self.code, self.entry.as_ref().and_then(|entry| entry.district()))
-    }
-
-    /// A rule as it stands for this lift; `None`: it is switched off.
-    fn rule<'p>(&self, policy: &'p Policy, ix: RuleIx) -> Option<&'p Rule> {
-        // It may not have followed a new policy yet.
-        let reach = if self.policy == policy.version { self.reach } else { self.reach_in(policy) };
-        if reach == Reach::NONE {
-            return Some(policy.set.rule(ix));
-        }
-        policy.set.overrides.instead(reach, &self.code, ix).unwrap_or(Some(policy.set.rule(ix)))
-    }
-
-    fn rule_of<'p>(&self, policy: &'p Policy, number: RuleNo) -> Option<(RuleIx, &'p Rule)> {
-        let (ix, _) = policy.rule_of(number)?;
-        Some((ix, self.rule(policy, ix)?))
-    }
-
-    /// Lets go of what rules knew that are switched off for it.
-    fn drop_switched_off(&mut self, cx: &mut Context<'_>, reason: Reason) {
-        if self.reach == Reach::NONE {
-            return;
-        }
-        let at = cx.books.now.elapsed;
-        let off = |lift: &Self, run: &Run| {
-            cx.policy.rule_of(run.rule).filter(|(ix, _)| lift.rule(cx.policy, *ix).is_none()).map(|(ix, _)| ix)
-        };
-        let off: Vec<RuleIx> = self.runs.iter().filter_map(|run| off(self, run)).collect();
-        for ix in off {
-            let number = cx.policy.number(ix);
-            if judge::find(&self.runs, number).is_some_and(|run| run.open().is_some()) {
-                self.carry_out(cx, ix, Transition::Clear { reason, at }, Vec::new());
-            }
-            judge::entry(&mut self.runs, number).forget();
-        }
-        self.runs.retain(|run| !run.is_blank());
-    }
-
-    /// Its archive entry has changed: other overrides may concern it, and rules that read the archive are looked at.
-    pub fn entry_changed(&mut self, cx: &mut Context<'_>) {
-        self.find_reach(cx.policy);
-        self.drop_switched_off(cx, Reason::ArchiveChanged);
-        self.look_again(cx);
-    }
-
     pub fn who(&self) -> Who {
         who(self.code, self.entry.as_ref())
     }
@@ -238,42 +187,6 @@ impl Lift {
             self.raise_what_is_over(cx, &taken.over, arrival.elapsed - late_ms);
         }
         self.say_telemetry(cx, frame, arrival);
-    }
-
-    /// Whether some rule counts what has occurred.
-    fn count(&mut self, cx: &Context<'_>, occurred: &[CodeTerm]) -> bool {
-        let mut any = false;
-        for ix in cx.policy.counting_rules() {
-            let Some(rule) = self.rule(cx.policy, *ix) else { continue };
-            let Some(count) = &rule.count else { continue };
-            let terms = tally::terms(&rule.raising, occurred);
-            if !terms.is_empty() {
-                judge::entry(&mut self.runs, cx.policy.number(*ix)).note(count, &terms, self.judged);
-                any = true;
-            }
-        }
-        any
-    }
-
-    /// How much of the time since its last frame is unknown: it was silent for too long, or couldn't be heard.
-    fn unknown_ms(&self, cx: &Context<'_>, at: Elapsed) -> i64 {
-        let Some((heard, arrived)) = self.heard else { return 0 };
-        let heard_ms = cx.hearing.of_arrival(cx.books.now.elapsed).0 - heard.0;
-        (at - arrived - heard_ms.min(self.unknown_after_ms(&cx.policy.set.moments))).max(0)
-    }
-
-    /// Takes time that is unknown off the spans for which it has to be quiet: no more than has passed in judged time.
-    fn stand_still(&mut self, cx: &Context<'_>, until: Elapsed, passed_ms: i64, is_frame: bool) {
-        if self.runs.is_empty() {
-            return;
-        }
-        let unknown_ms = self.unknown_ms(cx, until);
-        for ix in cx.policy.counting_rules() {
-            let number = cx.policy.number(*ix);
-            if let Some(run) = self.runs.iter_mut().find(|run| run.rule == number) {
-                run.stand_still(unknown_ms, passed_ms, is_frame);
-            }
-        }
     }
 
     fn note_lateness(&mut self, late_ms: i64, now: Elapsed) {
@@ -614,84 +527,6 @@ impl Lift {
             }
         }
         self.runs.retain(|run| !run.is_blank());
-    }
-
-    fn say_order(&mut self, cx: &mut Context<'_>, was_broken: bool) {
-        if self.order.is_broken() == was_broken {
-            return;
-        }
-        if was_broken {
-            self.clear_built_in(cx, &built_in::ORDER_BROKEN);
-        } else {
-            self.raise_built_in(cx, &built_in::ORDER_BROKEN, Reason::SelfCheck, Vec::new);
-        }
-    }
-
-    /// What is wrong with the terminal rather than with the lift.
-    fn say_telemetry(&mut self, cx: &mut Context<'_>, frame: &Frame, arrival: &Arrival) {
-        self.say_clock(cx, frame, arrival);
-        let (bad, good) = UNREADABLE;
-        if !frame.invalid.is_empty() {
-            self.unreadable = self.unreadable.saturating_add(bad).min(UNREADABLE_MAX);
-            if self.unreadable >= UNREADABLE_AT {
-                let named = |p: &str| Evidence { name: "invalid".into(), value: p.into(), age_ms: Some(0) };
-                let evidence = || frame.invalid.iter().take(8).map(|p| named(p)).collect();
-                self.raise_built_in(cx, &built_in::UNREADABLE, Reason::SelfCheck, evidence);
-            }
-        } else if self.unreadable > 0 {
-            self.unreadable = self.unreadable.saturating_sub(good);
-            if self.unreadable == 0 {
-                self.clear_built_in(cx, &built_in::UNREADABLE);
-            }
-        }
-        if self.sighted_in != Some(cx.policy.version) {
-            self.look_for_blind_rules(cx);
-        }
-    }
-
-    fn say_clock(&mut self, cx: &mut Context<'_>, frame: &Frame, arrival: &Arrival) {
-        let Some(claimed) = frame.claimed_at else { return };
-        if offset::is_wrong(claimed, arrival.wall) {
-            let behind_ms = arrival.wall - claimed;
-            let name = if behind_ms < 0 { "ahead_ms" } else { "behind_ms" };
-            let value = || behind_ms.unsigned_abs().to_string().into();
-            let wrong = || vec![Evidence { name: name.into(), value: value(), age_ms: Some(0) }];
-            self.raise_built_in(cx, &built_in::CLOCK_WRONG, Reason::SelfCheck, wrong);
-        } else {
-            self.clear_built_in(cx, &built_in::CLOCK_WRONG);
-        }
-    }
-
-    /// Critical rules that need what was never reported can't be judged, and say so.
-    fn look_for_blind_rules(&mut self, cx: &mut Context<'_>) {
-        let registers = &self.registers;
-        let missing = |field: &&Field| registers.held(**field) == Some(Held::Never);
-        if !cx.policy.critical_fields().iter().any(|field| missing(&field)) {
-            self.sighted_in = Some(cx.policy.version);
-            self.clear_built_in(cx, &built_in::RULE_BLIND);
-        } else if self.first_heard.is_some_and(|first| cx.books.now.elapsed - first >= NEVER_REPORTED_AFTER_MS) {
-            let never = |f: &Field| Evidence { name: f.name().into(), value: "unknown".into(), age_ms: None };
-            let policy = cx.policy;
-            let evidence = || policy.critical_fields().iter().filter(missing).map(never).collect();
-            let who = || who(self.code, self.entry.as_ref());
-            built_in::raise(cx, who, &mut self.runs, &built_in::RULE_BLIND, Reason::NeverReported, evidence);
-        }
-    }
-
-    fn raise_built_in(
-        &mut self,
-        cx: &mut Context<'_>,
-        which: &BuiltIn,
-        reason: Reason,
-        evidence: impl FnOnce() -> Vec<Evidence>,
-    ) {
-        let who = || who(self.code, self.entry.as_ref());
-        built_in::raise(cx, who, &mut self.runs, which, reason, evidence);
-    }
-
-    fn clear_built_in(&mut self, cx: &mut Context<'_>, which: &BuiltIn) {
-        let who = || who(self.code, self.entry.as_ref());
-        built_in::clear(cx.books, cx.out, who, &mut self.runs, which, Reason::ConditionEnded);
     }
 
     fn row(&self, frame: Frame, arrival: &Arrival, took: Took) -> FrameRow {
