@@ -6,6 +6,7 @@ mod explain;
 mod history;
 pub mod import;
 mod recover;
+mod rules;
 mod serve;
 mod show;
 mod simulate;
@@ -42,6 +43,7 @@ pub enum Command {
     Trace(trace::Args),
     Explain(explain::Args),
     Import(import::Args),
+    Rules(rules::Args),
     Recover(recover::Args),
     Simulate(Box<simulate::Args>),
 }
@@ -138,6 +140,7 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,
             Command::Explain(args) => or_stop(&stop, explain::run(args, terminal)).await,
+            Command::Rules(args) => rules::run(args, terminal),
             Command::Recover(args) => recover::run(args, terminal).await,
             Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,
         }

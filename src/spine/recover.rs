@@ -154,7 +154,7 @@ fn restore(
 }
 
 /// The pieces as they were before they were cut.
-fn whole(mut pieces: Vec<Bytes>) -> Bytes {
+pub(super) fn whole(mut pieces: Vec<Bytes>) -> Bytes {
     match pieces.as_mut_slice() {
         [one] => std::mem::take(one),
         _ => pieces.concat().into(),

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::poison::Poison;
-use super::recover::READ_RECORDS;
+
+use super::recover::{READ_RECORDS, whole};
 use crate::core::books::Now;
 use crate::core::snapshot::{self, SnapshotError};
 use crate::core::{CORE_VERSION, Core};
@@ -143,7 +144,7 @@ impl Past {
         if file.inbox.is_none_or(|point| *point.id != self.identity.id.to_le_bytes()) {
             return Ok(None);
         }
-        match restore_one(file.core, device) {
+        match restore_one(whole(file.core), device) {
             Ok(start) => Ok(Some(start)),
             Err(error) => {
                 tracing::warn!(file = %info.file.display(), %error, "a snapshot can't be used; an older one is tried");
