@@ -121,6 +121,14 @@ pub const CONDITION_NESTING: usize = 32;
 pub const RULE_FILES: usize = 64;
 /// Largest size of all rule files together.
 pub const RULE_FILES_BYTES: usize = 1024 * 1024;
+/// Most occurrences that a rule may count to, since each is remembered, and most buckets of any other window.
+pub const WINDOW_BUCKETS: u32 = 16;
+/// Most codes and conditions that a counting rule counts.
+pub const COUNTED_TERMS: usize = 32;
+/// Codes and conditions of one lift of which it is remembered that they stood lately, for frames that come late.
+pub const LEFT_ITEMS: usize = 16;
+/// Most rules that stand otherwise for a lift or a district.
+pub const OVERRIDES: usize = 4_096;
 /// Longest span a rule may name.
 pub const RULE_SPAN_MS: i64 = 31 * 24 * 3_600_000;
 /// Most keep-alives an absence rule may wait for.
@@ -261,6 +269,8 @@ const _: () = assert!((JOURNAL_RECORD_BYTES as u64) < SEGMENT_BYTES);
 const _: () = assert!(JOURNAL_RECORD_BYTES < BATCH_BYTES);
 const _: () = assert!(REPORT_ITEMS < BATCH_ROWS);
 const _: () = assert!(RULES + RULE_NAMES < u16::MAX as usize);
+// A lift remembers its district among them in 15 bits.
+const _: () = assert!(OVERRIDES < 1 << 15);
 const _: () = assert!(CONDITION_TEXT_BYTES < RULE_FILE_BYTES);
 // All rule files travel in one record.
 const _: () = assert!(RULE_FILES_BYTES < JOURNAL_RECORD_BYTES / 2);

@@ -15,10 +15,14 @@ mod backlog;
 mod blind;
 #[path = "core/bounds.rs"]
 mod bounds;
+#[path = "core/counts.rs"]
+mod counts;
 #[path = "core/invariants.rs"]
 mod invariants;
 #[path = "core/lift.rs"]
 mod lift;
+#[path = "core/overrides.rs"]
+mod overrides;
 #[path = "core/policy.rs"]
 mod policy;
 #[path = "core/telemetry.rs"]

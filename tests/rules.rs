@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use vigil::core::rules::{self, Clear, CodeList, CodeTerm, Family, Field, Moments, Reads, Rule, RuleSet};
+use vigil::core::rules::{self, Clear, CodeList, CodeTerm, Count, Family, Field, Moments, Reads, Rule, RuleSet};
 use vigil::limits;
 use vigil::model::alert::Severity;
 use vigil::model::ids::RuleId;
@@ -69,9 +69,14 @@ fn the_shipped_rules_are_these() {
         [
             "cylinder-overdue",
             "cylinder-unregistered",
+            "door-fault",
+            "escalator-stop",
+            "fault-repeats",
             "inspection-overdue",
             "offline",
+            "overtravel",
             "power-lost",
+            "safety-circuit",
             "stopped-out-of-zone",
             "trapped-alarm",
             "trapped-in-zone",
@@ -79,6 +84,7 @@ fn the_shipped_rules_are_these() {
             "trapped-out-of-zone",
             "trapped-reported",
             "trapped-stale",
+            "unintended-movement",
         ]
     );
     assert_eq!(rules.moments, Moments::default(), "the file states the defaults");
@@ -99,7 +105,7 @@ fn rule<'a>(rules: &'a RuleSet, id: &str) -> &'a Rule {
 #[test]
 fn the_shipped_rules_hold_as_long_as_they_should() {
     use Family::{Cylinder, Elevator, Obligation};
-    use Severity::{Critical, Major, Minor};
+    use Severity::{Critical, Major, Minor, Warning};
     let rules = shipped();
     for (id, family, for_ms, drop_ms, clear_for_ms, absent, severity) in [
         ("trapped-out-of-zone", Elevator, 30_000, 3_000, 5_000, None, Critical),
@@ -111,6 +117,12 @@ fn the_shipped_rules_hold_as_long_as_they_should() {
         ("stopped-out-of-zone", Elevator, 45_000, 0, 5_000, None, Major),
         ("power-lost", Elevator, 0, 0, 0, None, Minor),
         ("offline", Elevator, 0, 0, 0, Some(3), Minor),
+        ("safety-circuit", Elevator, 0, 0, 0, None, Major),
+        ("unintended-movement", Elevator, 0, 3_000, 0, None, Critical),
+        ("overtravel", Elevator, 20_000, 3_000, 5_000, None, Critical),
+        ("door-fault", Elevator, 0, 0, 1_800_000, None, Minor),
+        ("escalator-stop", Elevator, 0, 0, 0, None, Major),
+        ("fault-repeats", Elevator, 0, 0, 3_600_000, None, Warning),
         ("cylinder-overdue", Cylinder, 0, 3_000, 0, None, Critical),
         ("cylinder-unregistered", Cylinder, 0, 3_000, 0, None, Critical),
         ("inspection-overdue", Obligation, 0, 3_000, 0, None, Critical),
@@ -127,7 +139,14 @@ fn the_shipped_rules_hold_as_long_as_they_should() {
     assert!(matches!(rule(&rules, "trapped-reported").clear, Clear::WhenFalse));
     assert!(rule(&rules, "trapped-stale").suppress.is_none());
     assert!(rule(&rules, "trapped-reported").suppress.is_none());
-    assert_eq!(rule(&rules, "power-lost").escalate[0].1, Critical);
+    assert_eq!(rule(&rules, "power-lost").escalate[0].severity, Some(Critical));
+    assert_eq!(rule(&rules, "escalator-stop").escalate[0].severity, Some(Critical));
+    assert!(matches!(rule(&rules, "unintended-movement").clear, Clear::Manual));
+    assert!(matches!(rule(&rules, "door-fault").clear, Clear::Quiet));
+    assert!(matches!(rule(&rules, "fault-repeats").clear, Clear::Quiet));
+    let count = |times, within_ms, each| Some(Count { times, within_ms, each });
+    assert_eq!(rule(&rules, "door-fault").count, count(3, 600_000, false));
+    assert_eq!(rule(&rules, "fault-repeats").count, count(5, 3_600_000, true));
 }
 
 #[test]
@@ -154,6 +173,20 @@ fn the_shipped_rules_read_and_wait_for_what_they_should() {
         ),
         ("power-lost", fields(&[Field::Passenger, Field::Mode]) | Reads::CODES, vec![code(41)]),
         ("offline", Reads::NONE, vec![]),
+        ("safety-circuit", fields(&[Field::Mode, Field::NormalRun]) | Reads::CODES, vec![code(1)]),
+        ("unintended-movement", Reads::CODES, vec![code(5)]),
+        (
+            "overtravel",
+            fields(&[Field::Mode, Field::DoorZone]) | Reads::CONDITIONS,
+            vec![CodeTerm::Condition("overtravel_bottom".into()), CodeTerm::Condition("overtravel_top".into())],
+        ),
+        ("door-fault", fields(&[Field::Mode]) | Reads::CODES | Reads::COUNTED, vec![code(2), code(3)]),
+        (
+            "escalator-stop",
+            fields(&[Field::DeviceEquipment, Field::NormalRun]) | Reads::CODES,
+            (61..=65).map(code).collect(),
+        ),
+        ("fault-repeats", Reads::CODES | Reads::COUNTED, (1..=8).chain(61..=65).map(code).collect()),
         ("cylinder-overdue", fields(&[Field::ScanEvent, Field::CylinderDaysOverdue]), vec![]),
         ("cylinder-unregistered", fields(&[Field::CylinderRegistered]), vec![]),
         ("inspection-overdue", fields(&[Field::ObligationKind, Field::ObligationDaysOverdue]), vec![]),

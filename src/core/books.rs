@@ -133,6 +133,7 @@ impl Books {
                     unproven,
                     clear_since: None,
                     clear_done_ms: 0,
+                    stood_still_ms: 0,
                     ..closed.open
                 };
                 run.phase = Phase::Open(Box::new(open));
@@ -149,6 +150,7 @@ impl Books {
                     evidence: Vec::new(),
                     clear_since: None,
                     clear_done_ms: 0,
+                    stood_still_ms: 0,
                 }));
                 EventKind::Opened
             }
@@ -163,6 +165,8 @@ impl Books {
             // Should it reopen, it has evidence of its own; of most it is all there is to forget.
             let open = Open { evidence: Vec::new(), ..*open };
             run.closed = Some(Box::new(Closed { at, by_hand, open }));
+            // Else what was counted before would open it again.
+            run.tally = None;
         }
     }
 

@@ -191,7 +191,7 @@ impl Core {
         lift.entry = kept;
         lift.follow(&mut cx, today);
         lift.judge_due_dates(&mut cx, today);
-        lift.judge_absence(&mut cx);
+        lift.entry_changed(&mut cx);
         self.settle(ix);
         Some(true)
     }

@@ -8,7 +8,7 @@ use crate::core::policy::Policy;
 use crate::core::rules::{CodeList, Facts, Field, RuleIx, Term, Tri, Value};
 use crate::model::alert::{Place, Reason};
 use crate::model::archive;
-use crate::model::ids::{CylinderCode, Subject};
+use crate::model::ids::{CylinderCode, District, Subject};
 use crate::model::scan::Scan;
 use crate::model::time::CivilDay;
 
@@ -133,6 +133,10 @@ impl Facts for CylinderFacts<'_> {
         Tri::Unknown
     }
 
+    fn in_district(&self, _: &District) -> Tri {
+        Tri::Unknown
+    }
+
     fn extra(&self, _: u16) -> Option<f64> {
         None
     }
@@ -145,5 +149,9 @@ impl Facts for CylinderFacts<'_> {
 impl Reading for CylinderFacts<'_> {
     fn age_ms(&self, _: &Term) -> Option<i64> {
         None
+    }
+
+    fn is_silent(&self) -> bool {
+        false
     }
 }

@@ -5,15 +5,17 @@ mod facts;
 use self::facts::{LiftFacts, ObligationFacts};
 use crate::core::books::{ByHand, Who};
 use crate::core::judge::built_in::{self, BuiltIn};
-use crate::core::judge::run::{Footing, Phase, Runs, Transition, Wait};
-use crate::core::judge::{self, Context, Reading};
+use crate::core::judge::run::{Footing, Phase, RuleNo, Run, Runs, Transition, Wait};
+use crate::core::judge::{self, Context, Reading, tally};
 use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
-use crate::core::rules::{Facts, Family, Field, Moments, Reads, Rule, RuleIx, Term, Tri, Value};
+use crate::core::rules::{
+    Clear, CodeTerm, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, Term, Tri, Value,
+};
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
-use crate::core::telemetry::registers::{self, Held, Item, Registers, Stamp};
+use crate::core::telemetry::registers::{self, Came, Held, Item, Registers, Stamp};
 use crate::model::alert::{Evidence, Place, Reason};
 use crate::model::archive;
 use crate::model::frame::Frame;
@@ -57,6 +59,8 @@ pub struct Lift {
     pub(crate) sighted_in: Option<u32>,
     /// What it last said of its own connection.
     pub(crate) online: Option<bool>,
+    /// Of the overrides of the policy that its runs follow. Follows from these and its archive entry.
+    pub(crate) reach: Reach,
 }
 
 // A city has many, and judging a frame touches most of it. `tests/footprint.rs` counts what belongs to it beside.
@@ -107,7 +111,59 @@ impl Lift {
             unreadable: 0,
             sighted_in: None,
             online: None,
+            reach: Reach::NONE,
         }
+    }
+
+    /// Finds out anew which overrides may concern it: after its archive entry or the policy has changed.
+    pub fn find_reach(&mut self, policy: &Policy) {
+        self.reach = self.reach_in(policy);
+    }
+
+    fn reach_in(&self, policy: &Policy) -> Reach {
+        policy.set.overrides.reach(&self.code, self.entry.as_ref().and_then(|entry| entry.district()))
+    }
+
+    /// A rule as it stands for this lift; `None`: it is switched off.
+    fn rule<'p>(&self, policy: &'p Policy, ix: RuleIx) -> Option<&'p Rule> {
+        // It may not have followed a new policy yet.
+        let reach = if self.policy == policy.version { self.reach } else { self.reach_in(policy) };
+        if reach == Reach::NONE {
+            return Some(policy.set.rule(ix));
+        }
+        policy.set.overrides.instead(reach, &self.code, ix).unwrap_or(Some(policy.set.rule(ix)))
+    }
+
+    fn rule_of<'p>(&self, policy: &'p Policy, number: RuleNo) -> Option<(RuleIx, &'p Rule)> {
+        let (ix, _) = policy.rule_of(number)?;
+        Some((ix, self.rule(policy, ix)?))
+    }
+
+    /// Lets go of what rules knew that are switched off for it.
+    fn drop_switched_off(&mut self, cx: &mut Context<'_>, reason: Reason) {
+        if self.reach == Reach::NONE {
+            return;
+        }
+        let at = cx.books.now.elapsed;
+        let off = |lift: &Self, run: &Run| {
+            cx.policy.rule_of(run.rule).filter(|(ix, _)| lift.rule(cx.policy, *ix).is_none()).map(|(ix, _)| ix)
+        };
+        let off: Vec<RuleIx> = self.runs.iter().filter_map(|run| off(self, run)).collect();
+        for ix in off {
+            let number = cx.policy.number(ix);
+            if judge::find(&self.runs, number).is_some_and(|run| run.open().is_some()) {
+                self.carry_out(cx, ix, Transition::Clear { reason, at }, Vec::new());
+            }
+            judge::entry(&mut self.runs, number).forget();
+        }
+        self.runs.retain(|run| !run.is_blank());
+    }
+
+    /// Its archive entry has changed: other overrides may concern it, and rules that read the archive are looked at.
+    pub fn entry_changed(&mut self, cx: &mut Context<'_>) {
+        self.find_reach(cx.policy);
+        self.drop_switched_off(cx, Reason::ArchiveChanged);
+        self.look_again(cx);
     }
 
     pub fn who(&self) -> Who {
@@ -156,15 +212,24 @@ impl Lift {
         }
         // What fell due before this frame was seen fell due without it; in a backlog it may be over since.
         let before = if self.catching_up.is_some() { Footing::CatchingUp } else { self.footing_by_clock(cx) };
+        let passed_ms = judged - self.judged;
         self.fire_until(cx, judged, before);
         self.judged = judged;
+        self.stand_still(cx, arrival.elapsed, passed_ms, true);
         let was_silent = self.is_silent(cx);
         self.hear(cx, arrival.elapsed);
         let stamp = Stamp::new(self.order.generation(), frame.key);
         let moments = &cx.policy.set.moments;
         // However old, what is in order is how things went; what comes behind newer frames counts only while it is fresh.
-        let counts = newer || late_ms < moments.late_codes_ms;
-        let taken = self.registers.take(frame, stamp, judged, counts, moments, &cx.policy.set.extras);
+        let came = match newer {
+            true => Came::InOrder,
+            false if late_ms < moments.late_codes_ms => Came::Late,
+            false => Came::Stale,
+        };
+        let mut taken = self.registers.take(frame, stamp, judged, came, moments, &cx.policy.set.extras);
+        if !taken.occurred.is_empty() && self.count(cx, &taken.occurred) {
+            taken.changed |= Reads::COUNTED;
+        }
         // After a long silence all that was known is known again.
         let changed = if was_silent || self.is_unsettled(cx.policy) { ALL } else { taken.changed };
         self.judge(cx, changed, Some(frame), self.footing_of_frame());
@@ -172,6 +237,42 @@ impl Lift {
             self.raise_what_is_over(cx, &taken.over, arrival.elapsed - late_ms);
         }
         self.say_telemetry(cx, frame, arrival);
+    }
+
+    /// Whether some rule counts what has occurred.
+    fn count(&mut self, cx: &Context<'_>, occurred: &[CodeTerm]) -> bool {
+        let mut any = false;
+        for ix in cx.policy.counting_rules() {
+            let Some(rule) = self.rule(cx.policy, *ix) else { continue };
+            let Some(count) = &rule.count else { continue };
+            let terms = tally::terms(&rule.raising, occurred);
+            if !terms.is_empty() {
+                judge::entry(&mut self.runs, cx.policy.number(*ix)).note(count, &terms, self.judged);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// How much of the time since its last frame is unknown: it was silent for too long, or couldn't be heard.
+    fn unknown_ms(&self, cx: &Context<'_>, at: Elapsed) -> i64 {
+        let Some((heard, arrived)) = self.heard else { return 0 };
+        let heard_ms = cx.hearing.of_arrival(cx.books.now.elapsed).0 - heard.0;
+        (at - arrived - heard_ms.min(self.unknown_after_ms(&cx.policy.set.moments))).max(0)
+    }
+
+    /// Takes time that is unknown off the spans for which it has to be quiet: no more than has passed in judged time.
+    fn stand_still(&mut self, cx: &Context<'_>, until: Elapsed, passed_ms: i64, is_frame: bool) {
+        if self.runs.is_empty() {
+            return;
+        }
+        let unknown_ms = self.unknown_ms(cx, until);
+        for ix in cx.policy.counting_rules() {
+            let number = cx.policy.number(*ix);
+            if let Some(run) = self.runs.iter_mut().find(|run| run.rule == number) {
+                run.stand_still(unknown_ms, passed_ms, is_frame);
+            }
+        }
     }
 
     fn note_lateness(&mut self, late_ms: i64, now: Elapsed) {
@@ -211,7 +312,9 @@ impl Lift {
         let policy = cx.policy;
         let is_silent = self.is_silent(cx);
         for ix in policy.lift_rules() {
-            if policy.reads(*ix).touches(changed) && self.judge_rule(cx, *ix, frame, is_silent, footing) {
+            let is_touched = policy.begins_by(*ix).touches(changed)
+                || policy.reads(*ix).touches(changed) && judge::find(&self.runs, policy.number(*ix)).is_some();
+            if is_touched && self.judge_rule(cx, *ix, frame, is_silent, footing) {
                 changed |= Reads::OPEN;
             }
         }
@@ -230,11 +333,15 @@ impl Lift {
         footing: Footing,
     ) -> bool {
         let policy = cx.policy;
-        let rule = policy.set.rule(ix);
+        let Some(rule) = self.rule(policy, ix) else { return false };
         let number = policy.number(ix);
         let now = cx.books.now.elapsed;
+        let counted = rule.count.as_ref().map(|count| {
+            let run = self.runs.iter_mut().find(|run| run.rule == number);
+            Tri::from(run.is_some_and(|run| run.has_counted(count, self.judged)))
+        });
         let facts = LiftFacts { lift: self, policy, is_silent, now, frame, rule: Some(rule), over: &[] };
-        let when = rule.when.eval(&facts);
+        let when = counted.unwrap_or_else(|| rule.when.eval(&facts));
         // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
         if !when.is_true() && judge::find(&self.runs, number).is_none() {
             return false;
@@ -255,12 +362,20 @@ impl Lift {
         let of_clear = matches!(transition, Transition::Clear { .. });
         let evidence = self.evidence(cx, rule, frame, of_clear);
         self.carry_out(cx, ix, transition, evidence);
+        if rule.clear == Clear::Quiet {
+            judge::entry(&mut self.runs, number).begin_quiet();
+        }
         true
     }
 
     fn evidence(&self, cx: &Context<'_>, rule: &Rule, frame: Option<&Frame>, of_clear: bool) -> Vec<Evidence> {
         let facts = self.facts(cx, frame, Some(rule));
-        let mut evidence = judge::evidence(rule, &facts, of_clear);
+        let number = cx.policy.set.find(&rule.id).filter(|_| rule.count.is_some() && !of_clear);
+        let run = number.and_then(|ix| judge::find(&self.runs, cx.policy.number(ix)));
+        let mut evidence = match run.and_then(|run| run.tally.as_ref()) {
+            Some(tally) => tally.evidence(&rule.raising, cx.books.now.elapsed),
+            None => judge::evidence(rule, &facts, of_clear),
+        };
         // Wherever it is stuck, people are sent to a floor.
         let floor = Term::Field(Field::Floor);
         if facts.field(Field::Floor) != Value::Unknown && evidence.iter().all(|e| &*e.name != Field::Floor.name()) {
@@ -283,7 +398,7 @@ impl Lift {
         let silent_ms = cx.hearing.now().0 - heard.0;
         let keep_alive_ms = self.keep_alive_ms(&cx.policy.set.moments);
         for ix in cx.policy.absence_rules() {
-            let rule = cx.policy.set.rule(*ix);
+            let Some(rule) = self.rule(cx.policy, *ix) else { continue };
             let run = judge::find(&self.runs, cx.policy.number(*ix));
             let is_open = run.is_some_and(|run| run.open().is_some());
             let closed_at = run.and_then(|run| run.closed.as_ref()).filter(|closed| closed.by_hand).map(|c| c.at);
@@ -317,8 +432,11 @@ impl Lift {
     pub fn next_silence(&self, policy: &Policy) -> Option<Heard> {
         let (heard, _) = self.heard?;
         let keep_alive_ms = self.keep_alive_ms(&policy.set.moments);
-        let due = |ix: &RuleIx| Heard(heard.0 + i64::from(policy.set.rule(*ix).absent.unwrap_or(1)) * keep_alive_ms);
-        policy.absence_rules().iter().map(due).filter(|due| *due > self.absence_judged_to).min()
+        let due = |ix: &RuleIx| {
+            let keep_alives = self.rule(policy, *ix)?.absent.unwrap_or(1);
+            Some(Heard(heard.0 + i64::from(keep_alives) * keep_alive_ms))
+        };
+        policy.absence_rules().iter().filter_map(due).filter(|due| *due > self.absence_judged_to).min()
     }
 
     /// The judged time at which the next rule may change by time alone.
@@ -326,7 +444,7 @@ impl Lift {
         let moments = &policy.set.moments;
         let of_runs = self.runs.iter().filter_map(|run| {
             // What is due on civil days is looked at by the day.
-            let (_, rule) = policy.rule_of(run.rule).filter(|(_, rule)| rule.family == Family::Elevator)?;
+            let (_, rule) = self.rule_of(policy, run.rule).filter(|(_, rule)| rule.family == Family::Elevator)?;
             run.deadline(rule, moments)
         });
         of_runs.chain(self.registers.next_change(self.judged, moments)).min()
@@ -391,7 +509,9 @@ impl Lift {
                 break;
             }
             last = Some(due);
+            let passed_ms = (due - self.judged).max(0);
             self.judged = self.judged.max(due);
+            self.stand_still(cx, self.judged, passed_ms, false);
             self.judge(cx, ALL, None, footing);
         }
     }
@@ -410,7 +530,10 @@ impl Lift {
             Phase::Idle => false,
             Phase::Holding(hold) => hold.waits == Wait::Footing,
             Phase::Open(open) => {
-                open.unproven || policy.rule_of(run.rule).is_some_and(|(_, rule)| open.certainty < rule.certainty)
+                let is_waiting = |rule: &Rule| {
+                    open.certainty < rule.certainty || rule.clear == Clear::Quiet && open.clear_since.is_none()
+                };
+                open.unproven || self.rule_of(policy, run.rule).is_some_and(|(_, rule)| is_waiting(rule))
             }
         })
     }
@@ -418,24 +541,27 @@ impl Lift {
     /// A late frame's codes that a newer frame excludes: raised and cleared at once, for rules that open at once.
     fn raise_what_is_over(&mut self, cx: &mut Context<'_>, over: &[Item], at: Elapsed) {
         for ix in cx.policy.lift_rules() {
-            let rule = cx.policy.set.rule(*ix);
+            let Some(rule) = self.rule(cx.policy, *ix) else { continue };
             if rule.for_ms > 0
+                || rule.count.is_some()
                 || !registers::waited_for(over, &rule.raising)
                 || judge::is_open(cx.policy, &self.runs, *ix)
             {
                 continue;
             }
             let facts = LiftFacts { over, ..self.facts(cx, None, None) };
-            if !rule.when.eval(&facts).is_true() {
+            let is_suppressed = rule.suppress.as_ref().is_some_and(|suppress| suppress.eval(&facts).is_true());
+            if !rule.when.eval(&facts).is_true() || is_suppressed {
                 continue;
             }
+            let (severity, certainty) = judge::level(rule, &facts);
             let evidence = judge::evidence(rule, &facts, false);
             let closed = judge::find(&self.runs, cx.policy.number(*ix)).and_then(|run| run.closed.as_ref());
             let within_ms = cx.policy.set.moments.reopen_within_ms;
             let reopens = !rule.is_critical() && closed.is_some_and(|c| !c.by_hand && at - c.at <= within_ms);
-            let (severity, certainty, reason) = (rule.severity, rule.certainty, Reason::AlreadyOver);
+            let reason = Reason::AlreadyOver;
             self.carry_out(cx, *ix, Transition::Open { reopens, severity, certainty, reason, at }, evidence);
-            if !matches!(rule.clear, crate::core::rules::Clear::Manual) {
+            if rule.clear != Clear::Manual {
                 self.carry_out(cx, *ix, Transition::Clear { reason, at }, Vec::new());
             }
         }
@@ -450,6 +576,8 @@ impl Lift {
         let now = cx.books.now.elapsed;
         judge::forget_changed(cx, &who, &mut self.runs, self.policy, now);
         self.policy = cx.policy.version;
+        self.find_reach(cx.policy);
+        self.drop_switched_off(cx, Reason::RuleChanged);
         self.look_again(cx);
         self.judge_due_dates(cx, today);
     }
@@ -459,7 +587,7 @@ impl Lift {
         let policy = cx.policy;
         let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
         for ix in policy.obligation_rules() {
-            let rule = policy.set.rule(*ix);
+            let Some(rule) = self.rule(policy, *ix) else { continue };
             let facts = ObligationFacts { policy, runs: &self.runs, due, today };
             let when = rule.when.eval(&facts);
             if !when.is_true() && judge::find(&self.runs, policy.number(*ix)).is_none() {
@@ -568,10 +696,13 @@ impl Lift {
 
     /// Whether nothing it reported is known any more.
     fn is_silent(&self, cx: &Context<'_>) -> bool {
-        let moments = &cx.policy.set.moments;
-        let keep_alives_ms = i64::from(moments.unknown_keep_alives) * self.keep_alive_ms(moments);
         let silent_ms = self.heard.map_or(0, |(heard, _)| cx.hearing.now().0 - heard.0);
-        silent_ms >= moments.unknown_after_ms.max(keep_alives_ms)
+        silent_ms >= self.unknown_after_ms(&cx.policy.set.moments)
+    }
+
+    /// After so long a silence nothing that it reported is known any more.
+    fn unknown_after_ms(&self, moments: &Moments) -> i64 {
+        moments.unknown_after_ms.max(i64::from(moments.unknown_keep_alives) * self.keep_alive_ms(moments))
     }
 
     fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {

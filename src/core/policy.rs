@@ -22,7 +22,10 @@ pub struct Policy {
     /// By number: where the rule stands in `set`, and its fingerprint; also of rules that are gone.
     known: Vec<Known>,
     reads: Vec<Reads>,
+    /// What may make each rule begin where nothing is remembered of it.
+    begins_by: Vec<Reads>,
     lift_rules: Vec<RuleIx>,
+    counting_rules: Vec<RuleIx>,
     absence_rules: Vec<RuleIx>,
     cylinder_rules: Vec<RuleIx>,
     obligation_rules: Vec<RuleIx>,
@@ -93,7 +96,9 @@ impl Policy {
             absence_rules: of(&|rule| rule.absent.is_some()),
             cylinder_rules: of(&|rule| rule.family == Family::Cylinder),
             obligation_rules: of(&|rule| rule.family == Family::Obligation),
+            counting_rules: of(&|rule| rule.count.is_some()),
             reads: set.rules.iter().map(Rule::reads).collect(),
+            begins_by: set.rules.iter().map(Rule::begins_by).collect(),
             version,
             text,
             set,
@@ -157,12 +162,21 @@ impl Policy {
         self.reads[usize::from(ix)]
     }
 
+    /// What may make a rule begin of which nothing is remembered.
+    pub fn begins_by(&self, ix: RuleIx) -> Reads {
+        self.begins_by[usize::from(ix)]
+    }
+
     pub fn critical_fields(&self) -> &[Field] {
         &self.critical_fields
     }
 
     pub fn lift_rules(&self) -> &[RuleIx] {
         &self.lift_rules
+    }
+
+    pub fn counting_rules(&self) -> &[RuleIx] {
+        &self.counting_rules
     }
 
     pub fn absence_rules(&self) -> &[RuleIx] {

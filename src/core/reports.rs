@@ -81,7 +81,9 @@ impl Core {
         if self.lifts.len() >= limits::SUBJECTS {
             return None;
         }
-        let ix = self.lifts.push(Lift::new(*code, self.policy.version));
+        let mut lift = Lift::new(*code, self.policy.version);
+        lift.find_reach(&self.policy);
+        let ix = self.lifts.push(lift);
         self.index.lifts.insert(code, ix);
         Some(ix)
     }

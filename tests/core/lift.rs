@@ -191,3 +191,84 @@ fn alarms_are_not_crowded_out() {
         codes(400),
     ));
 }
+
+#[test]
+fn the_safety_circuit_ends_with_automatic_operation_or_a_normal_run() {
+    check(
+        "0s     frame A empty running door=closed mode=normal fault=1
+         0s     expect opened A safety-circuit major observed condition-held code(1)=true
+         10s    frame A idle
+         20s    frame A runs fault=1
+         30s    frame A idle event=40
+         30s    expect cleared A safety-circuit condition-ended",
+    );
+    check(
+        "0s     frame A idle event=1
+         0s     expect opened A safety-circuit
+         10s    frame A runs
+         10s    expect cleared A safety-circuit at=10s",
+    );
+    check(
+        "0s     frame A idle mode=inspection fault=1
+         10s    frame A idle fault=1
+         10s    expect opened A safety-circuit",
+    );
+}
+
+#[test]
+fn unintended_movement_and_overtravel_are_critical() {
+    check(
+        "0s     frame A idle mode=inspection fault=5
+         0s     expect opened A unintended-movement critical observed
+         10s    frame A runs
+         20s    clear A/unintended-movement/1
+         20s    expect cleared A unintended-movement operator",
+    );
+    for end in ["top", "bottom"] {
+        check(&format!(
+            "0s     frame A idle zone=no door=open cond=overtravel_{end} floor=9
+             20s    expect opened A overtravel critical observed floor=9
+             30s    frame A idle cond=overtravel_{end}
+             40s    frame A idle
+             45s    expect cleared A overtravel at=45s"
+        ));
+    }
+    check(
+        "0s     frame A idle zone=yes cond=overtravel_top mode=inspection
+         30s    frame A idle cond=overtravel_top
+         30s    expect opened A overtravel",
+    );
+}
+
+#[test]
+fn an_escalator_that_stops_is_critical_when_it_reverses_or_lacks_a_step() {
+    check(
+        "0s     archive lift A equipment=escalator
+         0s     frame A stopped mode=normal fault=61
+         0s     expect opened A escalator-stop major observed
+         10s    frame A stopped mode=normal fault=61,64
+         10s    expect raised A escalator-stop critical escalated
+         20s    frame A stopped mode=normal
+         30s    frame A running mode=normal
+         30s    expect cleared A escalator-stop",
+    );
+    // One that the archive doesn't know may be one.
+    check(
+        "0s     frame A event=63
+         0s     expect opened A escalator-stop critical unregistered",
+    );
+    check(
+        "0s     archive lift A
+         0s     frame A fault=61
+         10s    end",
+    );
+    // Told late, over by now: as grave as it was.
+    check(
+        "0s     archive lift A equipment=escalator
+         0s     frame A running mode=normal
+         60s    frame A seq=5 running mode=normal
+         60s    frame A seq=3 stopped mode=normal fault=63 claimed=30s
+         60s    expect opened A escalator-stop critical delayed
+         60s    expect cleared A escalator-stop delayed",
+    );
+}

@@ -208,7 +208,11 @@ impl Script {
         let entry = match options[0] {
             "lift" => Entry::Lift(Lift {
                 code: DeviceCode::parse(&lift_code(options[1])).unwrap(),
-                equipment: Equipment::Lift,
+                equipment: match option("equipment=") {
+                    Some("escalator") => Equipment::Escalator,
+                    None => Equipment::Lift,
+                    Some(other) => panic!("{other:?} is no equipment"),
+                },
                 address: Some("1 Test Street".into()),
                 district,
                 rescue_code: None,

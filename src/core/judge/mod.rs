@@ -2,13 +2,14 @@
 
 pub mod built_in;
 pub mod run;
+pub mod tally;
 
 use self::run::{Footing, Inputs, RuleNo, Run, Runs};
 use crate::core::books::{Books, ByHand, Label, Who};
 use crate::core::policy::Policy;
 use crate::core::rules::{Clear, Facts, Rule, RuleIx, Term, Tri};
 use crate::core::telemetry::heard::Hearing;
-use crate::model::alert::Evidence;
+use crate::model::alert::{Certainty, Evidence, Severity};
 use crate::model::row::Effects;
 use crate::model::time::Elapsed;
 
@@ -24,6 +25,8 @@ pub struct Context<'a> {
 pub trait Reading: Facts {
     /// How long ago a term's value was reported.
     fn age_ms(&self, term: &Term) -> Option<i64>;
+    /// Whether nothing that the subject reported is known any more.
+    fn is_silent(&self) -> bool;
 }
 
 pub fn find(runs: &[Run], rule: RuleNo) -> Option<&Run> {
@@ -49,21 +52,42 @@ pub fn is_open(policy: &Policy, runs: &[Run], rule: RuleIx) -> bool {
 /// rule waits for.
 pub fn inputs<F: Reading>(rule: &Rule, when: Tri, facts: &F, at: Elapsed, carried: bool, footing: Footing) -> Inputs {
     let clear = match &rule.clear {
+        // Whether it is quiet so long as we hear nothing, nobody knows.
+        Clear::Quiet => {
+            if footing == Footing::Blind || facts.is_silent() {
+                Tri::Unknown
+            } else {
+                Tri::True
+            }
+        }
         _ if carried => Tri::False,
         Clear::WhenFalse => !when,
         Clear::When(clear) => clear.eval(facts),
         Clear::Manual | Clear::Heard => Tri::False,
     };
-    let escalated = rule.escalate.iter().filter(|(when, _)| when.eval(facts).is_true()).map(|(_, severity)| *severity);
+    let (severity, certainty) = level(rule, facts);
     Inputs {
         at,
         when,
         clear,
+        carried,
         suppressed: rule.suppress.as_ref().is_some_and(|suppress| suppress.eval(facts).is_true()),
         superseded: rule.unless.iter().any(|stronger| facts.is_open(*stronger)),
-        severity: escalated.fold(rule.severity, Ord::max),
+        severity,
+        certainty,
         footing,
     }
+}
+
+/// The highest severity and certainty that apply.
+pub fn level<F: Reading>(rule: &Rule, facts: &F) -> (Severity, Certainty) {
+    let steps = rule.escalate.iter().filter(|step| step.when.eval(facts).is_true());
+    steps.fold((rule.severity, rule.certainty), |(severity, certainty), step| {
+        (
+            step.severity.map_or(severity, |it| it.max(severity)),
+            step.certainty.map_or(certainty, |it| it.max(certainty)),
+        )
+    })
 }
 
 /// The values that a rule's conditions read.
@@ -94,8 +118,7 @@ pub fn forget_changed(cx: &mut Context<'_>, who: &Who, runs: &mut Runs, since_ve
             let clear = run::Transition::Clear { reason: crate::model::alert::Reason::RuleChanged, at };
             cx.books.carry_out(cx.out, who, run, &label, clear, Vec::new(), &ByHand::default());
         }
-        run.phase = run::Phase::Idle;
-        run.closed = None;
+        run.forget();
     }
     runs.retain(|run| !run.is_blank());
 }

@@ -2,7 +2,8 @@
 
 use thin_vec::ThinVec;
 
-use crate::core::rules::{Clear, Moments, Rule, Tri};
+use super::tally::Tally;
+use crate::core::rules::{Clear, Count, Moments, Rule, Tri};
 use crate::model::alert::{Acknowledged, Certainty, Evidence, Reason, Severity};
 use crate::model::time::{Elapsed, Wall};
 
@@ -22,6 +23,8 @@ pub struct Run {
     pub phase: Phase,
     /// The alert that it opened last, as long as that may come back or keep it from opening.
     pub closed: Option<Box<Closed>>,
+    /// What a counting rule has counted and may still need.
+    pub tally: Option<Box<Tally>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +64,8 @@ pub struct Open {
     /// Since when the clear condition has been known true, and how long it was before it became unknown.
     pub clear_since: Option<Elapsed>,
     pub clear_done_ms: i64,
+    /// How much of the time since the last frame was unknown and is taken off a quiet span already.
+    pub stood_still_ms: i64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -89,11 +94,14 @@ pub struct Inputs {
     pub when: Tri,
     /// Of the clear condition, with a frame that carries the rule's code already counted as false.
     pub clear: Tri,
+    /// Something that the rule waits for is there.
+    pub carried: bool,
     pub suppressed: bool,
     /// A stronger rule is open.
     pub superseded: bool,
-    /// The highest severity that applies.
+    /// The highest that apply.
     pub severity: Severity,
+    pub certainty: Certainty,
     pub footing: Footing,
 }
 
@@ -106,7 +114,7 @@ pub enum Transition {
 
 impl Run {
     pub fn new(rule: RuleNo) -> Self {
-        Self { rule, openings: 0, phase: Phase::Idle, closed: None }
+        Self { rule, openings: 0, phase: Phase::Idle, closed: None, tally: None }
     }
 
     pub fn open(&self) -> Option<&Open> {
@@ -116,9 +124,53 @@ impl Run {
         }
     }
 
+    /// As if it had never been looked at; what it opened stays counted.
+    pub fn forget(&mut self) {
+        self.phase = Phase::Idle;
+        self.closed = None;
+        self.tally = None;
+    }
+
     /// Whether there is nothing to remember.
     pub fn is_blank(&self) -> bool {
-        self.openings == 0 && self.phase == Phase::Idle
+        self.openings == 0 && self.phase == Phase::Idle && self.tally.is_none()
+    }
+
+    /// Counts occurrences, by their places among what the rule waits for. An open alert is quiet only from now on.
+    pub fn note(&mut self, count: &Count, terms: &[u16], at: Elapsed) {
+        self.tally.get_or_insert_default().note(count, terms, at);
+        if let Phase::Open(open) = &mut self.phase {
+            open.clear_since = Some(at);
+            open.clear_done_ms = 0;
+        }
+    }
+
+    /// Whether what a counting rule waits for has occurred so often. Forgets what is too old to count.
+    pub fn has_counted(&mut self, count: &Count, at: Elapsed) -> bool {
+        let Some(tally) = &mut self.tally else { return false };
+        tally.forget(count, at);
+        let is_reached = tally.is_reached(count);
+        if tally.is_empty() {
+            self.tally = None;
+        }
+        is_reached
+    }
+
+    /// Moves the beginning of a quiet span past time of which nothing is known: `unknown_ms` is all of it since the last
+    /// frame, of which no more than `passed_ms` can lie behind the last look.
+    pub fn stand_still(&mut self, unknown_ms: i64, passed_ms: i64, is_frame: bool) {
+        let Phase::Open(open) = &mut self.phase else { return };
+        let more_ms = (unknown_ms - open.stood_still_ms).clamp(0, passed_ms.max(0));
+        open.clear_since = open.clear_since.map(|since| since + more_ms);
+        open.stood_still_ms = if is_frame { 0 } else { open.stood_still_ms + more_ms };
+    }
+
+    /// An alert that ends by quiet has been quiet since the last occurrence.
+    pub fn begin_quiet(&mut self) {
+        if let (Phase::Open(open), Some(last)) = (&mut self.phase, self.tally.as_ref().and_then(|tally| tally.0.last()))
+        {
+            open.clear_since.get_or_insert(last.at);
+        }
     }
 
     /// Looks at the rule once. Holds and clears that begin or end without a transition are noted here; the caller
@@ -184,13 +236,15 @@ impl Run {
     /// The next moment at which time alone may change something.
     pub fn deadline(&self, rule: &Rule, moments: &Moments) -> Option<Elapsed> {
         let rearms = || self.closed.as_ref().filter(|c| c.by_hand).map(|c| c.at + moments.rearm_ms);
-        match &self.phase {
+        let forgets = || Some(self.tally.as_ref()?.outdated_at(rule.count.as_ref()?));
+        let of_phase = match &self.phase {
             Phase::Idle => rearms(),
             Phase::Holding(Hold { false_since: Some(since), .. }) => Some(*since + rule.drop_ms),
             Phase::Holding(Hold { waits: Wait::No, since, .. }) => Some(*since + rule.for_ms),
             Phase::Holding(_) => None,
             Phase::Open(open) => open.clear_since.map(|since| since + (rule.clear_for_ms - open.clear_done_ms).max(0)),
-        }
+        };
+        of_phase.into_iter().chain(forgets()).min()
     }
 }
 
@@ -202,9 +256,9 @@ fn opening(rule: &Rule, hold: &Hold, inputs: &Inputs) -> Result<(Certainty, Reas
     if inputs.suppressed || inputs.superseded {
         return Err(Wait::Condition);
     }
-    let possible = Certainty::Possible.min(rule.certainty);
+    let possible = Certainty::Possible.min(inputs.certainty);
     match (inputs.when, inputs.footing) {
-        (Tri::True, Footing::Sound) => Ok((rule.certainty, Reason::ConditionHeld)),
+        (Tri::True, Footing::Sound) => Ok((inputs.certainty, Reason::ConditionHeld)),
         // Late frames open what they say at once, but only as possible: a queued one may end it.
         (Tri::True, Footing::CatchingUp) => Ok((possible, Reason::CatchingUp)),
         // Silence is not safety: what is grave opens as possible, the rest waits until it is known.
@@ -224,7 +278,7 @@ impl Open {
             return Some(Transition::Clear { reason: Reason::ConditionEnded, at });
         }
         let confirmed = inputs.when.is_true() && inputs.footing == Footing::Sound;
-        let certainty = if confirmed { self.certainty.max(rule.certainty) } else { self.certainty };
+        let certainty = if confirmed { self.certainty.max(inputs.certainty) } else { self.certainty };
         let proven = confirmed && std::mem::take(&mut self.unproven);
         let severity = self.severity.max(inputs.severity);
         if severity > self.severity {
@@ -247,6 +301,12 @@ impl Open {
             Tri::True => {
                 let since = *self.clear_since.get_or_insert(inputs.at);
                 let due = since + (rule.clear_for_ms - self.clear_done_ms).max(0);
+                if inputs.at >= due && inputs.carried {
+                    // Quiet for long enough, but what it waits for still stands: it clears when that has gone.
+                    self.clear_since = None;
+                    self.clear_done_ms = rule.clear_for_ms;
+                    return None;
+                }
                 (inputs.at >= due).then_some(due)
             }
             Tri::False => {

@@ -8,6 +8,7 @@ use crate::core::rules::schema::{self, KIND_INSPECTION};
 use crate::core::rules::{CodeList, CodeTerm, Facts, Field, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::registers::{self, Held, Item};
 use crate::model::frame::{Car, Door, Frame, Mode};
+use crate::model::ids::District;
 use crate::model::time::{CivilDay, Elapsed};
 
 /// A lift as its rules' conditions read it.
@@ -79,6 +80,11 @@ impl Facts for LiftFacts<'_> {
         if self.is_silent { Tri::Unknown } else { self.lift.registers.condition(name) }
     }
 
+    fn in_district(&self, district: &District) -> Tri {
+        let own = self.lift.entry.as_ref().and_then(|entry| entry.district());
+        own.map(|own| own.is_within(district)).into()
+    }
+
     fn extra(&self, extra: u16) -> Option<f64> {
         let name = self.policy.set.extras.get(usize::from(extra))?;
         if self.is_silent { None } else { self.lift.registers.extra(name).map(|(value, _)| value) }
@@ -99,9 +105,13 @@ impl Reading for LiftFacts<'_> {
             Term::Field(field) => registers.register(*field).filter(|r| r.held != Held::Never).map(|r| r.at),
             Term::Code(list, code) => registers.reported_at(*list, *code),
             Term::Extra(_, name) => registers.extra(name).map(|(_, at)| at),
-            Term::Condition(_) | Term::Open(..) => None,
+            Term::Condition(_) | Term::District(_) | Term::Open(..) => None,
         };
         at.map(|at| (self.now - at).max(0))
+    }
+
+    fn is_silent(&self) -> bool {
+        self.is_silent
     }
 }
 
@@ -130,6 +140,10 @@ impl Facts for ObligationFacts<'_> {
         Tri::Unknown
     }
 
+    fn in_district(&self, _: &District) -> Tri {
+        Tri::Unknown
+    }
+
     fn extra(&self, _: u16) -> Option<f64> {
         None
     }
@@ -142,5 +156,9 @@ impl Facts for ObligationFacts<'_> {
 impl Reading for ObligationFacts<'_> {
     fn age_ms(&self, _: &Term) -> Option<i64> {
         None
+    }
+
+    fn is_silent(&self) -> bool {
+        false
     }
 }

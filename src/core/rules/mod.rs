@@ -3,15 +3,19 @@
 //! `spec` reads the files, `expr` their conditions, `schema` says what conditions may name. Judging by them is not here.
 
 mod expr;
+mod overrides;
 pub mod schema;
 mod spec;
 
 use std::fmt;
 
+#[cfg(doc)]
+use crate::limits;
 use crate::model::alert::{Certainty, Severity, Title};
 use crate::model::ids::RuleId;
 
 pub use expr::{CodeTerm, Expr, Facts, Reads, Term, Tri, Value};
+pub use overrides::{Overrides, Reach, Whom};
 pub use schema::{CodeList, Family, Field};
 
 /// Index into [`RuleSet::rules`]. Good for one rule set only.
@@ -46,6 +50,7 @@ pub struct RuleSet {
     pub moments: Moments,
     /// The extras that some rule reads, in the order of first mention; the rest need not be kept.
     pub extras: Vec<Box<str>>,
+    pub overrides: Overrides,
 }
 
 impl RuleSet {
@@ -110,13 +115,15 @@ pub struct Rule {
     pub clear: Clear,
     /// How long the clear condition must hold.
     pub clear_for_ms: i64,
+    /// A counting rule: opens when what `when` waits for has occurred so often, and doesn't evaluate `when`.
+    pub count: Option<Count>,
     /// An absence rule: opens when a subject for which `when` is true has been silent for so many keep-alives.
     pub absent: Option<u32>,
     /// Doesn't open while one of these is open, and is superseded when one opens. Ascending.
     pub unless: Vec<RuleIx>,
     pub severity: Severity,
-    /// The highest severity whose condition is true counts, where it is above `severity`. In the order of the file.
-    pub escalate: Vec<(Expr, Severity)>,
+    /// The highest severity and certainty whose conditions are true count. In the order of the file.
+    pub escalate: Vec<Escalation>,
     pub certainty: Certainty,
     /// `rescue`: opens or joins the lift's rescue incident.
     pub dispatch: Option<Box<str>>,
@@ -136,12 +143,17 @@ impl Rule {
     pub fn reads(&self) -> Reads {
         let clear = match &self.clear {
             Clear::When(expr) => expr.reads(),
-            Clear::WhenFalse | Clear::Manual | Clear::Heard => Reads::NONE,
+            Clear::WhenFalse | Clear::Manual | Clear::Heard | Clear::Quiet => Reads::NONE,
         };
         let suppress = self.suppress.as_ref().map_or(Reads::NONE, Expr::reads);
         let unless = if self.unless.is_empty() { Reads::NONE } else { Reads::OPEN };
-        let escalate = self.escalate.iter().fold(Reads::NONE, |all, (expr, _)| all | expr.reads());
-        self.when.reads() | clear | suppress | unless | escalate
+        let escalate = self.escalate.iter().fold(Reads::NONE, |all, step| all | step.when.reads());
+        self.begins_by() | self.when.reads() | clear | suppress | unless | escalate
+    }
+
+    /// What may make it begin where nothing is remembered of it.
+    pub fn begins_by(&self) -> Reads {
+        if self.count.is_some() { Reads::COUNTED } else { self.when.reads() }
     }
 
     /// The first severity of a new alert is never below this.
@@ -159,4 +171,26 @@ pub enum Clear {
     Manual,
     /// Absence rules: when a frame comes.
     Heard,
+    /// Counting rules: when nothing that they count has occurred for `clear_for`.
+    Quiet,
+}
+
+/// What an alert rises to while a condition is true: to a severity, a certainty, or both, each above the rule's own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Escalation {
+    pub when: Expr,
+    pub severity: Option<Severity>,
+    pub certainty: Option<Certainty>,
+}
+
+/// How often what a rule waits for must occur. An occurrence is a code's or condition's appearance in the active set, or a
+/// code among the events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// At most [`limits::WINDOW_BUCKETS`]: each of them is remembered.
+    pub times: u32,
+    /// From the first of them to the last, in judged time.
+    pub within_ms: i64,
+    /// Each code and condition is counted for itself, and one of them must occur so often.
+    pub each: bool,
 }

@@ -13,11 +13,12 @@ use crate::core::Core;
 use crate::core::books::Now;
 use crate::core::cylinder::Cylinder;
 use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
+use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
-use crate::core::rules::CodeList;
+use crate::core::rules::{CodeList, Reach};
 use crate::core::scanner::Scanner;
 use crate::core::service::Service;
 use crate::core::sweep::Today;
@@ -25,7 +26,9 @@ use crate::core::telemetry::fields::Fields;
 use crate::core::telemetry::heard::{Heard, Hearing, Way};
 use crate::core::telemetry::offset::Offset;
 use crate::core::telemetry::order::{self, Boot, Newest, Order};
-use crate::core::telemetry::registers::{Active, FIELDS, Held, Item, Lingering, Register, Registers, Stamp};
+use crate::core::telemetry::registers::{
+    Active, FIELDS, Held, Item, Left, Lingering, Rare, Register, Registers, Stamp,
+};
 use crate::model::alert::{Acknowledged, Certainty, Evidence, Severity};
 use crate::model::arbitrary as model;
 use crate::model::archive::Entry;
@@ -97,13 +100,19 @@ fn registers() -> BoxedStrategy<Registers> {
         (list, number(), elapsed(), elapsed()).prop_map(|(list, code, at, until)| Lingering { list, code, at, until });
     let finite = any::<f64>().prop_filter("sensors report finite values", |value| value.is_finite());
     let extra = (model::text(), stamp(), elapsed(), finite);
-    (fields, of(elapsed()), vec(active, 0..3), vec(lingering, 0..3), vec(extra, 0..3))
-        .prop_map(|(fields, door_moves_since, active, lingering, extras)| Registers {
+    let item = prop_oneof![
+        number().prop_map(Item::Fault),
+        number().prop_map(Item::Alarm),
+        model::text().prop_map(Item::Condition),
+    ];
+    let left = (item, stamp(), elapsed()).prop_map(|(item, stamp, at)| Left { item, stamp, at });
+    (fields, of(elapsed()), vec(active, 0..3), vec(lingering, 0..3), vec(extra, 0..3), vec(left, 0..3))
+        .prop_map(|(fields, door_moves_since, active, lingering, extras, left)| Registers {
             fields,
             door_moves_since,
             active: active.into(),
             lingering: lingering.into(),
-            extras: extras.into(),
+            rare: Rare { left: left.into(), extras: extras.into() }.boxed(),
         })
         .boxed()
 }
@@ -116,10 +125,20 @@ fn open() -> BoxedStrategy<Open> {
         age_ms,
     });
     let what = (select(Severity::ALL), select(Certainty::ALL), model::wall());
-    (what, of(acknowledged), vec(evidence, 0..3), of(elapsed()), span_ms(), any::<bool>())
-        .prop_map(|(what, acknowledged, evidence, clear_since, clear_done_ms, unproven)| {
+    (what, of(acknowledged), vec(evidence, 0..3), of(elapsed()), span_ms(), span_ms(), any::<bool>())
+        .prop_map(|(what, acknowledged, evidence, clear_since, clear_done_ms, stood_still_ms, unproven)| {
             let (severity, certainty, opened_at) = what;
-            Open { severity, certainty, opened_at, acknowledged, unproven, evidence, clear_since, clear_done_ms }
+            Open {
+                severity,
+                certainty,
+                opened_at,
+                acknowledged,
+                unproven,
+                evidence,
+                clear_since,
+                clear_done_ms,
+                stood_still_ms,
+            }
         })
         .boxed()
 }
@@ -135,9 +154,12 @@ fn runs(rules: u16) -> BoxedStrategy<Runs> {
     ];
     let closed =
         (elapsed(), any::<bool>(), open()).prop_map(|(at, by_hand, open)| Box::new(Closed { at, by_hand, open }));
-    btree_map(0..rules, (number(), phase, of(closed)), 0..3)
+    let occurrence = (number(), elapsed()).prop_map(|(term, at)| Occurrence { term, at });
+    let tally = vec(occurrence, 1..4).prop_map(|all| Box::new(Tally(all.into())));
+    btree_map(0..rules, (number(), phase, of(closed), of(tally)), 0..3)
         .prop_map(|runs| {
-            let run = |(rule, (openings, phase, closed))| Run { rule: RuleNo(rule), openings, phase, closed };
+            let run =
+                |(rule, (openings, phase, closed, tally))| Run { rule: RuleNo(rule), openings, phase, closed, tally };
             runs.into_iter().map(run).collect()
         })
         .boxed()
@@ -175,6 +197,7 @@ prop_compose! {
             unreadable,
             sighted_in,
             online,
+            reach: Reach::NONE,
         }
     }
 }

@@ -195,7 +195,7 @@ fn frame() -> impl Strategy<Value = FrameStep> {
         .prop_map(|(mode, car, zone, door, passenger)| [mode, car, zone, door, passenger].concat());
     let status = prop_oneof![2 => trapping, 3 => status, 1 => Just(String::new())];
     let lists = (
-        list("faults", vec!["3", "4", "41"]),
+        list("faults", vec!["3", "4", "5", "41"]),
         list("events", vec!["40", "3"]),
         list("alarms", vec!["90"]),
         list("conditions", vec![r#""trapped""#, r#""overtravel_top""#]),

@@ -65,7 +65,11 @@ pub(super) fn core(bytes: Bytes, version: u32) -> Restored<Core> {
         timers: Timers::default(),
     };
     at("what it is made of", index(&mut core))?;
+    let policy = core.policy.clone();
     for ix in 0..core.lifts.len() {
+        if !policy.set.overrides.is_empty() {
+            core.lifts.get_mut(number(ix)).find_reach(&policy);
+        }
         core.settle(number(ix));
     }
     Ok(core)

@@ -6,14 +6,15 @@ use super::read::bounded;
 use super::write;
 use crate::core::cylinder::Cylinder;
 use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
+use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
-use crate::core::rules::CodeList;
+use crate::core::rules::{CodeList, Reach};
 use crate::core::scanner::Scanner;
 use crate::core::telemetry::fields::Fields;
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::Offset;
 use crate::core::telemetry::order::{self, Boot, Newest, Order};
-use crate::core::telemetry::registers::{Active, Held, Item, Lingering, Register, Registers, Stamp};
+use crate::core::telemetry::registers::{Active, Held, Item, Left, Lingering, Rare, Register, Registers, Stamp};
 use crate::limits;
 use crate::model::alert::{Certainty, Severity};
 use crate::model::frame::FrameKey;
@@ -47,6 +48,8 @@ pub(super) fn lift(it: wire::LiftState, rules: Rules) -> Result<Lift> {
         unreadable: known("count of unreadable frames", it.unreadable, |got| u8::try_from(got).ok())?,
         sighted_in: it.sighted_in,
         online: it.online,
+        // Found once the policy is at hand.
+        reach: Reach::NONE,
     })
 }
 
@@ -120,6 +123,7 @@ fn offset(it: &wire::OffsetState) -> Offset {
 fn registers(it: wire::Registers) -> Result<Registers> {
     bounded(it.active.len(), limits::ACTIVE_ITEMS)?;
     bounded(it.lingering.len(), limits::LINGERING_CODES)?;
+    bounded(it.left.len(), limits::LEFT_ITEMS)?;
     let mut fields = Fields::default();
     for (list, whole) in [it.whole_faults, it.whole_alarms, it.whole_conditions].iter().enumerate() {
         whole.iter().for_each(|it| fields.set_whole(list, stamp(it)));
@@ -149,7 +153,7 @@ fn registers(it: wire::Registers) -> Result<Registers> {
         door_moves_since: it.door_moves_since_ms.map(Elapsed),
         active: each(it.active, active)?.into(),
         lingering: each(it.lingering, lingering)?.into(),
-        extras: each(it.extras, extra)?.into(),
+        rare: Rare { left: each(it.left, left)?.into(), extras: each(it.extras, extra)?.into() }.boxed(),
     })
 }
 
@@ -176,6 +180,19 @@ fn active(it: wire::ActiveItem) -> Result<Active> {
         stamp: Stamp { generation: it.generation, boot: it.boot, seq: it.seq },
         at: Elapsed(it.judged_ms),
         on: !it.ended,
+    })
+}
+
+fn left(it: wire::LeftItem) -> Result<Left> {
+    use wire::left_item::Item as Wire;
+    Ok(Left {
+        item: match there("a code or condition", it.item)? {
+            Wire::Fault(code) => Item::Fault(code),
+            Wire::Alarm(code) => Item::Alarm(code),
+            Wire::Condition(name) => Item::Condition(name.into()),
+        },
+        stamp: Stamp { generation: it.generation, boot: it.boot, seq: it.seq },
+        at: Elapsed(it.judged_ms),
     })
 }
 
@@ -217,8 +234,21 @@ impl Rules {
                 Some(Wire::Open(it)) => Phase::Open(Box::new(open(it)?)),
             },
             closed: it.closed.map(closed).transpose()?.map(Box::new),
+            tally: tally(it.tally)?.map(Box::new),
         })
     }
+}
+
+fn tally(occurrences: Vec<wire::Occurrence>) -> Result<Option<Tally>> {
+    bounded(occurrences.len(), limits::COUNTED_TERMS * limits::WINDOW_BUCKETS as usize)?;
+    let occurrence = |it: wire::Occurrence| -> Result<Occurrence> {
+        Ok(Occurrence {
+            term: known("term of a rule", it.term, |got| u16::try_from(got).ok())?,
+            at: Elapsed(it.judged_ms),
+        })
+    };
+    let occurrences = each(occurrences, occurrence)?;
+    Ok((!occurrences.is_empty()).then(|| Tally(occurrences.into())))
 }
 
 fn hold(it: &wire::Hold) -> Result<Hold> {
@@ -245,5 +275,6 @@ fn open(it: wire::OpenState) -> Result<Open> {
         clear_since: it.clear_since_ms.map(Elapsed),
         clear_done_ms: span(it.clear_done_ms)?,
         unproven: it.unproven,
+        stood_still_ms: span(it.stood_still_ms)?,
     })
 }

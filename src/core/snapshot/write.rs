@@ -245,12 +245,23 @@ fn registers(w: &mut Writer<'_>, it: &Registers) {
             w.int(4, it.until.0);
         });
     }
-    for (name, by, at, value) in &it.extras {
+    for (name, by, at, value) in it.rare.iter().flat_map(|rare| &rare.extras) {
         w.message(22, |w| {
             stamp(w, *by);
             w.int(4, at.0);
             w.text(5, name);
             w.present_double(6, *value);
+        });
+    }
+    for it in it.rare.iter().flat_map(|rare| &rare.left) {
+        w.message(23, |w| {
+            stamp(w, it.stamp);
+            w.int(4, it.at.0);
+            match &it.item {
+                Item::Fault(code) => w.present_uint(5, *code),
+                Item::Alarm(code) => w.present_uint(6, *code),
+                Item::Condition(name) => w.present_text(7, name),
+            }
         });
     }
 }
@@ -306,6 +317,12 @@ fn run(w: &mut Writer<'_>, it: &Run) {
         w.uint(2, it.by_hand);
         w.message(3, |w| open(w, &it.open));
     });
+    for it in it.tally.iter().flat_map(|tally| &tally.0) {
+        w.message(6, |w| {
+            w.uint(1, it.term);
+            w.int(2, it.at.0);
+        });
+    }
 }
 
 pub(super) fn wait(it: Wait) -> u32 {
@@ -327,6 +344,7 @@ fn open(w: &mut Writer<'_>, it: &Open) {
     some_elapsed(w, 6, it.clear_since);
     w.int(7, it.clear_done_ms);
     w.uint(8, it.unproven);
+    w.int(9, it.stood_still_ms);
 }
 
 fn some_elapsed(w: &mut Writer<'_>, field: u32, at: Option<Elapsed>) {

@@ -80,6 +80,14 @@ impl Item {
         }
     }
 
+    fn term(&self) -> CodeTerm {
+        match self {
+            Self::Fault(code) => CodeTerm::Code(CodeList::Fault, *code),
+            Self::Alarm(code) => CodeTerm::Code(CodeList::Alarm, *code),
+            Self::Condition(name) => CodeTerm::Condition(name.clone()),
+        }
+    }
+
     /// The term by which a rule waits for it.
     fn is_waited_for_by(&self, term: &CodeTerm) -> bool {
         match (self, term) {
@@ -98,6 +106,27 @@ pub struct Active {
     pub(crate) at: Elapsed,
     /// `false`: the source said that it ended, outside of a full set.
     pub(crate) on: bool,
+}
+
+/// Something that left the active set by a frame that didn't follow directly upon the last one that listed it: late
+/// frames from in between may still list it, and it hasn't occurred anew in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    pub(crate) item: Item,
+    /// The newest frame that is known to list it.
+    pub(crate) stamp: Stamp,
+    /// When it left, in judged time.
+    pub(crate) at: Elapsed,
+}
+
+/// Where in the order of frames one came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    InOrder,
+    /// Behind a newer one, young enough for its codes to count.
+    Late,
+    /// Behind a newer one, too old for that.
+    Stale,
 }
 
 /// A code that counts as active until then, because its source says it as a moment: in `events`, or a pressed button.
@@ -119,8 +148,23 @@ pub struct Registers {
     pub(crate) active: ThinVec<Active>,
     /// At most `limits::LINGERING_CODES`.
     pub(crate) lingering: ThinVec<Lingering>,
+    /// Only while there is any of it.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What most lifts have nothing of.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Rare {
+    /// At most `limits::LEFT_ITEMS`, in the order in which they left.
+    pub(crate) left: ThinVec<Left>,
     /// Only those that some rule reads, by name, ascending.
     pub(crate) extras: ThinVec<(Box<str>, Stamp, Elapsed, f64)>,
+}
+
+impl Rare {
+    pub(crate) fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 /// What taking a frame did.
@@ -129,40 +173,56 @@ pub struct Taken {
     pub changed: Reads,
     /// Listed in a late frame, but a newer frame says that they are over.
     pub over: Vec<Item>,
+    /// What appeared in an active set, or stood among the events, each list for itself.
+    pub occurred: Vec<CodeTerm>,
 }
 
 impl Registers {
-    /// `judged` is the frame's judged time; `counts`: it is young enough for its codes to count.
+    /// `judged` is the frame's judged time.
     pub fn take(
         &mut self,
         frame: &Frame,
         stamp: Stamp,
         judged: Elapsed,
-        counts: bool,
+        came: Came,
         moments: &Moments,
         wanted_extras: &[Box<str>],
     ) -> Taken {
         let mut taken = Taken::default();
         self.take_fields(frame, stamp, judged, &mut taken.changed);
-        self.take_codes(frame, stamp, judged, counts, &mut taken);
+        if let Some(rare) = &mut self.rare {
+            rare.left.retain(|left| judged - left.at < moments.late_codes_ms);
+        }
+        self.take_codes(frame, stamp, judged, came, &mut taken);
         // A frame that no longer carries what a moment brought may clear what the frame before could not.
         if self.lingering.iter().any(|lingering| lingering.until > judged) {
             taken.changed |= Reads::CODES;
         }
-        if counts {
+        if came != Came::Stale {
             self.take_moments(frame, judged, moments, &mut taken.changed);
+            taken.occurred.extend(frame.events.items.iter().map(|code| CodeTerm::Code(CodeList::Event, *code)));
         }
-        for name in wanted_extras {
-            let Ok(at) = frame.extras.binary_search_by(|(n, _)| n.cmp(name)) else { continue };
-            let value = frame.extras[at].1;
-            match self.extras.binary_search_by(|(n, ..)| n.cmp(name)) {
-                Ok(held) if self.extras[held].1 >= stamp => continue,
-                Ok(held) => self.extras[held] = (name.clone(), stamp, judged, value),
-                Err(place) => self.extras.insert(place, (name.clone(), stamp, judged, value)),
-            }
-            taken.changed |= Reads::EXTRAS;
+        if !frame.extras.is_empty() && !wanted_extras.is_empty() {
+            self.take_extras(frame, stamp, judged, wanted_extras, &mut taken.changed);
+        }
+        if self.rare.as_ref().is_some_and(|rare| rare.left.is_empty() && rare.extras.is_empty()) {
+            self.rare = None;
         }
         taken
+    }
+
+    fn take_extras(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, wanted: &[Box<str>], changed: &mut Reads) {
+        for name in wanted {
+            let Ok(at) = frame.extras.binary_search_by(|(n, _)| n.cmp(name)) else { continue };
+            let value = frame.extras[at].1;
+            let extras = &mut self.rare.get_or_insert_default().extras;
+            match extras.binary_search_by(|(n, ..)| n.cmp(name)) {
+                Ok(held) if extras[held].1 >= stamp => continue,
+                Ok(held) => extras[held] = (name.clone(), stamp, judged, value),
+                Err(place) => extras.insert(place, (name.clone(), stamp, judged, value)),
+            }
+            *changed |= Reads::EXTRAS;
+        }
     }
 
     fn take_fields(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, changed: &mut Reads) {
@@ -228,7 +288,7 @@ impl Registers {
         }
     }
 
-    fn take_codes(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, counts: bool, taken: &mut Taken) {
+    fn take_codes(&mut self, frame: &Frame, stamp: Stamp, judged: Elapsed, came: Came, taken: &mut Taken) {
         for ended in &frame.cleared {
             let items = match ended {
                 Ended::Code(code) => [Item::Fault(*code), Item::Alarm(*code)].to_vec(),
@@ -238,8 +298,8 @@ impl Registers {
                 self.put(item, stamp, judged, false, taken);
             }
         }
-        let whole = self.take_set(Set::Faults, &frame.faults, |c| Item::Fault(*c), frame, stamp, judged, counts, taken)
-            | self.take_set(Set::Alarms, &frame.alarms, |c| Item::Alarm(*c), frame, stamp, judged, counts, taken)
+        let whole = self.take_set(Set::Faults, &frame.faults, |c| Item::Fault(*c), frame, stamp, judged, came, taken)
+            | self.take_set(Set::Alarms, &frame.alarms, |c| Item::Alarm(*c), frame, stamp, judged, came, taken)
             | self.take_set(
                 Set::Conditions,
                 &frame.conditions,
@@ -247,7 +307,7 @@ impl Registers {
                 frame,
                 stamp,
                 judged,
-                counts,
+                came,
                 taken,
             );
         self.fields.set_wholes(whole, stamp);
@@ -263,28 +323,69 @@ impl Registers {
         frame: &Frame,
         stamp: Stamp,
         judged: Elapsed,
-        counts: bool,
+        came: Came,
         taken: &mut Taken,
     ) -> u16 {
         let whole = self.fields.whole(set as usize);
         let is_over = whole.is_some_and(|whole| whole > stamp);
         for listed in &listed.items {
             let item = item(listed);
+            let is_new = came != Came::Stale && !self.is_active(&item);
+            if is_new && (came == Came::InOrder || !self.stood_before(&item, stamp, judged)) {
+                taken.occurred.push(item.term());
+            }
             if !is_over {
                 self.put(item, stamp, judged, true, taken);
-            } else if counts && !self.is_active(&item) {
+            } else if is_new {
                 taken.over.push(item);
             }
         }
         let is_whole = frame.has_status && !listed.partial && !is_over;
         if is_whole {
             let before = self.active.len();
-            self.active.retain(|active| active.item.set() != set || active.stamp >= stamp);
+            for at in (0..before).rev() {
+                let active = &self.active[at];
+                if active.item.set() == set && active.stamp < stamp {
+                    let active = self.active.remove(at);
+                    self.leave(active, stamp, judged);
+                }
+            }
             if before != self.active.len() || whole.is_none() {
                 taken.changed |= bits(set);
             }
         }
+        if came != Came::InOrder && frame.has_status && !listed.partial {
+            // Whatever stood before this frame and isn't in it has ended in between.
+            let left = self.rare.iter_mut().map(|rare| &mut rare.left);
+            left.for_each(|left| left.retain(|left| left.item.set() != set || left.stamp >= stamp));
+        }
         u16::from(is_whole) << set as u16
+    }
+
+    fn leave(&mut self, active: Active, by: Stamp, judged: Elapsed) {
+        let Active { item, stamp, on, .. } = active;
+        let follows = (by.generation, by.boot, by.seq) == (stamp.generation, stamp.boot, stamp.seq.saturating_add(1));
+        if !on || follows {
+            return;
+        }
+        let left = &mut self.rare.get_or_insert_default().left;
+        left.retain(|left| left.item != item);
+        if left.len() >= limits::LEFT_ITEMS {
+            left.remove(0);
+        }
+        left.push(Left { item, stamp, at: judged });
+    }
+
+    /// Whether something that a late frame lists, and that isn't active, stood in a frame before that one already. From
+    /// then on it did.
+    fn stood_before(&mut self, item: &Item, stamp: Stamp, judged: Elapsed) -> bool {
+        let mut left = self.rare.iter_mut().flat_map(|rare| &mut rare.left);
+        if let Some(left) = left.find(|left| left.item == *item) {
+            left.stamp = left.stamp.max(stamp);
+            return true;
+        }
+        self.leave(Active { item: item.clone(), stamp, at: judged, on: true }, Stamp::default(), judged);
+        false
     }
 
     fn put(&mut self, item: Item, stamp: Stamp, judged: Elapsed, on: bool, taken: &mut Taken) {
@@ -295,7 +396,10 @@ impl Registers {
                 let held = &mut self.active[at];
                 // Within one frame what is listed comes after what is cleared.
                 if held.stamp <= stamp {
-                    *held = Active { item, stamp, at: judged, on };
+                    let before = std::mem::replace(held, Active { item, stamp, at: judged, on });
+                    if !on {
+                        self.leave(before, stamp, judged);
+                    }
                 }
             }
             Err(_) => {
@@ -413,8 +517,9 @@ impl Registers {
     }
 
     pub fn extra(&self, name: &str) -> Option<(f64, Elapsed)> {
-        let at = self.extras.binary_search_by(|(n, ..)| (**n).cmp(name)).ok()?;
-        Some((self.extras[at].3, self.extras[at].2))
+        let extras = &self.rare.as_ref()?.extras;
+        let at = extras.binary_search_by(|(n, ..)| (**n).cmp(name)).ok()?;
+        Some((extras[at].3, extras[at].2))
     }
 
     /// The next moment after `at` at which time alone changes what counts: a code has lingered, a door has jammed.
@@ -478,7 +583,7 @@ mod tests {
 
     fn take(registers: &mut Registers, seq: u64, frame: Frame) -> Taken {
         let stamp = Stamp::new(0, FrameKey { boot: 1, seq });
-        registers.take(&frame, stamp, Elapsed(1_000 * seq as i64), true, &Moments::default(), &[])
+        registers.take(&frame, stamp, Elapsed(1_000 * seq as i64), Came::InOrder, &Moments::default(), &[])
     }
 
     fn listing(faults: &[u32], has_status: bool) -> Frame {

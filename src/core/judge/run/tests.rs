@@ -48,9 +48,14 @@ fn check(keys: &str, steps: &[(f64, &str, &str)]) {
                 _ => Footing::Sound,
             };
             let severity = if has("grave") { Severity::Critical } else { rule.severity };
+            let certainty = if has("sure") { Certainty::Observed } else { rule.certainty };
             let (when, clear) = (tri(words[0]), tri(words[1]));
             let (suppressed, superseded) = (has("suppressed"), has("superseded"));
-            run.step(&rule, &moments, &Inputs { at, when, clear, suppressed, superseded, severity, footing })
+            run.step(
+                &rule,
+                &moments,
+                &Inputs { at, when, clear, carried: false, suppressed, superseded, severity, certainty, footing },
+            )
         };
         let mut out = Effects::default();
         if let Some(transition) = transition {
@@ -275,6 +280,7 @@ fn deadlines_name_every_moment_that_time_alone_brings() {
             evidence: Vec::new(),
             clear_since,
             clear_done_ms,
+            stood_still_ms: 0,
         }))
     };
     for (phase, due) in [

@@ -26,12 +26,17 @@ pub(in crate::core::rules) struct Scope<'a> {
     pub(in crate::core::rules) rules: &'a BTreeMap<RuleId, (RuleIx, Option<Family>)>,
     /// Grows by the extras that the condition names.
     pub(in crate::core::rules) extras: &'a mut Vec<Box<str>>,
+    /// What it waits for is counted: it may be nothing but codes and conditions.
+    pub(in crate::core::rules) is_counted: bool,
 }
 
 pub(in crate::core::rules) fn compile(text: &str, scope: &mut Scope<'_>) -> Result<Expr, Vec<Fault>> {
     let syntax = parse::parse(text).map_err(|fault| vec![fault])?;
     let mut checker = Checker { syntax: &syntax, scope, terms: Vec::new(), faults: Vec::new() };
     let root = checker.condition(&syntax.root, 0);
+    if checker.scope.is_counted && checker.faults.is_empty() {
+        checker.check_counted();
+    }
     let Checker { terms, faults, .. } = checker;
     match root {
         Some(root) if faults.is_empty() => {
@@ -105,6 +110,22 @@ impl Checker<'_, '_> {
         }
     }
 
+    /// Only what comes and goes by itself can be counted.
+    fn check_counted(&mut self) {
+        let mut parts = Vec::new();
+        flatten(&self.syntax.root, operators::LOGICAL_OR, &mut parts);
+        for part in &parts {
+            if !matches!(&part.expr, Cel::Call(call) if functions::is_counted(&call.func_name)) {
+                let message = "with `count`, `when` is codes and conditions joined by `||`, as in `code(2) || code(3)`";
+                self.reject::<()>(part, message);
+            }
+        }
+        if parts.len() > limits::COUNTED_TERMS {
+            let most = limits::COUNTED_TERMS;
+            self.fault::<()>(0, format!("more than {most} codes and conditions are counted: split the rule"));
+        }
+    }
+
     /// All parts of `a && b && c`, which the parser nests in pairs.
     fn chain(&mut self, node: &IdedExpr, operator: &str, depth: usize) -> Option<Box<[Node]>> {
         let mut parts = Vec::new();
@@ -173,6 +194,9 @@ impl Checker<'_, '_> {
         }
         if name == "extras" && family.has_codes() {
             return "`extras` is read by name, as in `extras['vibration_mg']`".to_owned();
+        }
+        if matches!(name, "device.district" | "district") && family.has_codes() {
+            return "the district is asked for by its beginning, as in `in_district('6401')`".to_owned();
         }
         if let Some(other) = Field::ALL.iter().find(|field| field.name() == name) {
             let (own, other) = (family.name(), other.family().name());

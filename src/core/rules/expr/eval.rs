@@ -6,6 +6,7 @@ use std::fmt;
 use super::{Facts, Tri, Value};
 use crate::core::rules::RuleIx;
 use crate::core::rules::schema::{CodeList, Field, Type};
+use crate::model::ids::District;
 
 /// A checked condition: nothing in it can fail. The checker bounds its depth.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,7 @@ pub(in crate::core::rules) enum Node {
     Compare(Operand, Relation, Operand),
     Code(CodeList, u32),
     Condition(Box<str>),
+    District(District),
     Open(RuleIx),
     Not(Box<Node>),
     All(Box<[Node]>),
@@ -73,6 +75,7 @@ impl Node {
             Self::Compare(left, relation, right) => compare(left.get(facts), *relation, right.get(facts)),
             Self::Code(list, code) => facts.code(*list, *code),
             Self::Condition(name) => facts.condition(name),
+            Self::District(district) => facts.in_district(district),
             Self::Open(rule) => Tri::from(facts.is_open(*rule)),
             Self::Not(node) => !node.eval(facts),
             Self::All(nodes) => settle(nodes, facts, Tri::False),
@@ -143,6 +146,7 @@ impl fmt::Display for Canonical<'_> {
             }
             Node::Code(list, code) => write!(f, "{}({code})", list.name()),
             Node::Condition(name) => write!(f, "condition('{name}')"),
+            Node::District(district) => write!(f, "in_district('{district}')"),
             Node::Open(rule) => write!(f, "open('{}')", self.rules[usize::from(*rule)]),
             Node::Not(node) => write!(f, "!({})", self.with(node)),
             Node::All(nodes) => self.joined(f, nodes, " && "),

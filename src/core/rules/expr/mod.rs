@@ -15,7 +15,7 @@ use eval::{Canonical, Node};
 
 use super::RuleIx;
 use super::schema::{CodeList, Field, Type};
-use crate::model::ids::RuleId;
+use crate::model::ids::{District, RuleId};
 
 pub(super) use check::{Scope, compile};
 pub(super) use suggest::did_you_mean;
@@ -105,6 +105,8 @@ pub trait Facts {
     fn field(&self, field: Field) -> Value;
     fn code(&self, list: CodeList, code: u32) -> Tri;
     fn condition(&self, name: &str) -> Tri;
+    /// Whether the archive has it in that district or within.
+    fn in_district(&self, district: &District) -> Tri;
     /// By its index in `RuleSet::extras`.
     fn extra(&self, extra: u16) -> Option<f64>;
     /// Whether that rule's alert is open for the same subject.
@@ -154,12 +156,35 @@ pub enum CodeTerm {
     Condition(Box<str>),
 }
 
+impl CodeTerm {
+    /// Whether it waits for what `occurred` says happened, in one list.
+    pub fn waits_for(&self, occurred: &Self) -> bool {
+        match (self, occurred) {
+            (Self::Code(list, code), Self::Code(in_list, occurred)) => {
+                code == occurred && (*list == CodeList::Any || list == in_list)
+            }
+            (Self::Condition(name), Self::Condition(occurred)) => name == occurred,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for CodeTerm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(list, code) => write!(f, "{}({code})", list.name()),
+            Self::Condition(name) => write!(f, "condition('{name}')"),
+        }
+    }
+}
+
 /// One value that a condition reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Term {
     Field(Field),
     Code(CodeList, u32),
     Condition(Box<str>),
+    District(District),
     Extra(u16, Box<str>),
     Open(RuleIx, RuleId),
 }
@@ -176,6 +201,7 @@ impl Term {
             Self::Field(field) => field_value(*field, facts.field(*field)),
             Self::Code(list, code) => facts.code(*list, *code).to_string().into(),
             Self::Condition(name) => facts.condition(name).to_string().into(),
+            Self::District(district) => facts.in_district(district).to_string().into(),
             Self::Extra(extra, _) => facts.extra(*extra).map_or("unknown".into(), |v| v.to_string().into()),
             Self::Open(rule, _) => Tri::from(facts.is_open(*rule)).to_string().into(),
         }
@@ -186,6 +212,7 @@ impl Term {
             Self::Field(field) => Reads::field(*field),
             Self::Code(..) => Reads::CODES,
             Self::Condition(_) => Reads::CONDITIONS,
+            Self::District(_) => Reads::field(Field::DeviceRegistered),
             Self::Extra(..) => Reads::EXTRAS,
             Self::Open(..) => Reads::OPEN,
         }
@@ -208,6 +235,7 @@ impl fmt::Display for Term {
             Self::Field(field) => f.write_str(field.name()),
             Self::Code(list, code) => write!(f, "{}({code})", list.name()),
             Self::Condition(name) => write!(f, "condition('{name}')"),
+            Self::District(district) => write!(f, "in_district('{district}')"),
             Self::Extra(_, name) => write!(f, "extras['{name}']"),
             Self::Open(_, rule) => write!(f, "open('{rule}')"),
         }
@@ -232,6 +260,8 @@ impl Reads {
     pub const NONE: Self = Self(0);
     /// Whatever there is to read.
     pub const ALL: Self = Self(u64::MAX);
+    /// An occurrence of something that a counting rule counts.
+    pub const COUNTED: Self = Self(1 << 59);
     /// Any code, in whichever list.
     pub const CODES: Self = Self(1 << 60);
     pub const CONDITIONS: Self = Self(1 << 61);
@@ -274,8 +304,13 @@ impl std::ops::BitOrAssign for Reads {
 impl fmt::Debug for Reads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields = Field::ALL.iter().map(|field| (Self::field(*field), field.name()));
-        let rest =
-            [(Self::CODES, "codes"), (Self::CONDITIONS, "conditions"), (Self::EXTRAS, "extras"), (Self::OPEN, "open")];
+        let rest = [
+            (Self::COUNTED, "counted"),
+            (Self::CODES, "codes"),
+            (Self::CONDITIONS, "conditions"),
+            (Self::EXTRAS, "extras"),
+            (Self::OPEN, "open"),
+        ];
         f.debug_set().entries(fields.chain(rest).filter(|(bit, _)| self.touches(*bit)).map(|(_, name)| name)).finish()
     }
 }

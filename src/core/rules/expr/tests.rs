@@ -32,6 +32,10 @@ impl Facts for Subject {
         self.trapped.into()
     }
 
+    fn in_district(&self, district: &District) -> Tri {
+        District::parse("640104").unwrap().is_within(district).into()
+    }
+
     fn extra(&self, extra: u16) -> Option<f64> {
         assert_eq!(extra, 0);
         self.vibration
@@ -46,7 +50,10 @@ impl Facts for Subject {
 fn compiled(text: &str) -> Result<Expr, Vec<Fault>> {
     let rules = BTreeMap::from([(RuleId::parse("other").unwrap(), (7, Some(Family::Elevator)))]);
     let mut extras = Vec::new();
-    compile(text, &mut Scope { family: Family::Elevator, own: None, rules: &rules, extras: &mut extras })
+    compile(
+        text,
+        &mut Scope { family: Family::Elevator, own: None, rules: &rules, extras: &mut extras, is_counted: false },
+    )
 }
 
 #[test]

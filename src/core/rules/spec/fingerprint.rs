@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::Directory;
-use crate::core::rules::{Clear, Rule};
+use crate::core::rules::{Clear, Count, Rule};
 use crate::model::ids::RuleId;
 
 /// FNV-1a, 64 bits. It must never change: it decides what state survives a reload.
@@ -38,14 +38,24 @@ fn write(hash: &mut Fnv, rule: &Rule, extras: &[Box<str>], rules: &[&str]) -> fm
         Clear::When(expr) => writeln!(hash, "clear when {}", expr.canonical(extras, rules))?,
         Clear::Manual => writeln!(hash, "clear manual")?,
         Clear::Heard => writeln!(hash, "clear heard")?,
+        Clear::Quiet => writeln!(hash, "clear quiet")?,
+    }
+    if let Some(Count { times, within_ms, each }) = rule.count {
+        writeln!(hash, "count {times} within {within_ms} each {each}")?;
     }
     writeln!(hash, "absent {}", rule.absent.unwrap_or(0))?;
     for other in &rule.unless {
         writeln!(hash, "unless {}", rules[usize::from(*other)])?;
     }
     writeln!(hash, "{} {}", rule.severity.name(), rule.certainty.name())?;
-    for (expr, severity) in &rule.escalate {
-        writeln!(hash, "escalate {} when {}", severity.name(), expr.canonical(extras, rules))?;
+    for step in &rule.escalate {
+        let when = step.when.canonical(extras, rules);
+        if let Some(severity) = step.severity {
+            writeln!(hash, "escalate {} when {when}", severity.name())?;
+        }
+        if let Some(certainty) = step.certainty {
+            writeln!(hash, "escalate certainty {} when {when}", certainty.name())?;
+        }
     }
     writeln!(hash, "dispatch {}", rule.dispatch.as_deref().unwrap_or_default())
 }

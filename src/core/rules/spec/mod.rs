@@ -2,6 +2,7 @@
 
 mod fingerprint;
 mod moments;
+mod overrides;
 mod place;
 mod rule;
 mod section;
@@ -13,7 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::section::{Faults, Section};
-use super::{Family, Moments, Rule, RuleFault, RuleIx, RuleSet};
+use super::{Family, Moments, Overrides, Rule, RuleFault, RuleIx, RuleSet};
 use crate::limits;
 use crate::model::ids::RuleId;
 
@@ -29,12 +30,16 @@ pub(super) fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleF
         reader.read(nth, doc);
     }
     let Reader { moments, extras, mut rules, .. } = reader;
+    let overrides = read_overrides(&mut docs, &rules, &directory);
     // Only a rule set without faults has the indices that its conditions were compiled with.
     if docs.iter().all(|doc| doc.faults.0.is_empty()) {
         rules.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
         let (rules, places): (Vec<Rule>, Vec<(usize, usize)>) = rules.into_iter().unzip();
         match waits::order(&rules) {
-            Ok(order) => return Ok(RuleSet { rules, order, moments: moments.unwrap_or_default(), extras }),
+            Ok(order) => {
+                let (moments, overrides) = (moments.unwrap_or_default(), Overrides::new(overrides));
+                return Ok(RuleSet { rules, order, moments, extras, overrides });
+            }
             Err(cycle) => {
                 let (doc, at) = places[usize::from(cycle.rule)];
                 docs[doc].faults.add::<()>(at, cycle.message);
@@ -118,6 +123,32 @@ fn list_rules(docs: &mut [Doc<'_>]) -> Directory {
     directory
 }
 
+/// For lifts and districts apart, wherever their rules stand.
+fn read_overrides(
+    docs: &mut [Doc<'_>],
+    rules: &[(Rule, (usize, usize))],
+    directory: &Directory,
+) -> Vec<overrides::Override> {
+    let rules: Vec<&Rule> = rules.iter().map(|(rule, _)| rule).collect();
+    let (mut all, mut known) = (Vec::new(), BTreeMap::new());
+    for doc in docs.iter_mut().filter(|doc| doc.is_toml) {
+        let (Some(root), faults) = (&doc.root, &mut doc.faults) else { continue };
+        let Some(value) = root.get_ref().get("override") else { continue };
+        let DeValue::Array(tables) = value.get_ref() else {
+            faults.add::<()>(value.span().start, "overrides are written as `[[override]]`, with two brackets");
+            continue;
+        };
+        for table in tables.iter() {
+            if known.len() == limits::OVERRIDES {
+                faults.add::<()>(table.span().start, format!("more than {} overrides", limits::OVERRIDES));
+                return all;
+            }
+            all.extend(overrides::read(table, doc.text, &rules, directory, &mut known, faults));
+        }
+    }
+    all
+}
+
 struct Reader<'d> {
     directory: &'d Directory,
     moments: Option<Moments>,
@@ -132,7 +163,7 @@ impl Reader<'_> {
             return;
         }
         let (Some(root), faults) = (&doc.root, &mut doc.faults) else { return };
-        let top = Section::new(root.get_ref(), 0, "a rule file", &["rule", "elevator"], faults);
+        let top = Section::new(root.get_ref(), 0, "a rule file", &["rule", "elevator", "override"], faults);
         if let Some((at, value)) = top.key("elevator")
             && let Some((_, table)) = section::table("elevator", value, faults)
         {

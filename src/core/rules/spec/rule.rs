@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::section::{Faults, Section, Text, table};
 use super::{Directory, fingerprint};
 use crate::core::rules::expr::{self, Scope, did_you_mean};
-use crate::core::rules::{Clear, Expr, Family, Rule, RuleIx};
+use crate::core::rules::{Clear, Count, Escalation, Expr, Family, Rule, RuleIx};
 use crate::limits;
 use crate::model::alert::{Certainty, Severity, Title};
 use crate::model::ids::RuleId;
@@ -20,6 +20,9 @@ const KEYS: &[&str] = &[
     "drop",
     "clear",
     "clear_for",
+    "count",
+    "within",
+    "each",
     "absent",
     "unless",
     "severity",
@@ -32,7 +35,7 @@ const KEYS: &[&str] = &[
 ];
 
 /// A critical hold is reset only by a condition that was known false for so long: sensors flicker.
-const CRITICAL_DROP_MS: i64 = 3_000;
+pub(super) const CRITICAL_DROP_MS: i64 = 3_000;
 /// The incidents that a rule may open.
 const DISPATCHES: &[&str] = &["rescue"];
 
@@ -63,18 +66,24 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
     let todo = section.has("todo").then(|| context.title(&section, "todo"));
     let dispatch = context.dispatch(&section, family);
     let tags = context.tags(&section);
-    let absent = context.absent(&section);
+    let absent = absent(&section, context.faults);
+    let count = context.count(&section);
     let for_ms = section.span_ms("for", context.faults).unwrap_or(0);
     let drop_ms = section.span_ms("drop", context.faults);
-    let clear_for_ms = section.span_ms("clear_for", context.faults).unwrap_or(0);
+    let clear_for_ms = section.span_ms("clear_for", context.faults);
     let when = section.need_text("when", context.faults);
     // What a condition may name depends on the family: without it the conditions can't be checked.
     let (family, id) = (family?, id.as_ref());
     let unless = context.unless(&section, family, id);
-    let when = when.and_then(|text| context.condition(&text, family, id));
+    let when = when.and_then(|text| context.compile(&text, family, id, section.has("count")));
     let suppress = section.text("suppress", context.faults).and_then(|text| context.condition(&text, family, id));
     let clear = context.clear(&section, family, id);
-    let escalate = context.escalate(&section, family, id, severity);
+    if clear == Some(Clear::Quiet) && section.has("count") && (clear_for_ms == Some(0) || !section.has("clear_for")) {
+        let at =
+            section.key("clear_for").or(section.key("clear")).map_or(section.start, |(_, value)| value.span().start);
+        context.faults.add::<()>(at, "`clear = \"quiet\"` needs a `clear_for` longer than 0, such as \"30m\"");
+    }
+    let escalate = context.escalate(&section, family, id, severity, certainty);
     if context.faults.0.len() > faults_before {
         return None;
     }
@@ -89,7 +98,8 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
         for_ms,
         drop_ms: drop_ms.unwrap_or(drop_default_ms),
         clear: clear?,
-        clear_for_ms,
+        clear_for_ms: clear_for_ms.unwrap_or(0),
+        count,
         absent,
         unless,
         severity,
@@ -116,19 +126,30 @@ fn check_company(section: &Section<'_>, family: Option<Family>, faults: &mut Fau
     };
     match family {
         Some(Family::Cylinder) => {
-            forbid(&["for", "drop", "clear_for", "absent"], "on cylinders: they are judged at each scan")
+            forbid(&["for", "drop", "clear_for", "absent"], "on cylinders: they are judged at each scan");
+            forbid(&["count", "within", "each"], "on cylinders: they have no codes");
         }
         Some(Family::Obligation) => {
-            forbid(&["for", "drop", "clear_for", "absent"], "on obligations: they are judged by the day")
+            forbid(&["for", "drop", "clear_for", "absent"], "on obligations: they are judged by the day");
+            forbid(&["count", "within", "each"], "on obligations: they have no codes");
         }
         Some(Family::Elevator) | None => {
+            let clear = section.key("clear").and_then(|(_, value)| value.get_ref().as_str());
+            if section.has("count") {
+                forbid(&["for", "drop"], "in a counting rule: `within` is the span that counts");
+                forbid(&["absent"], "in a counting rule: silence doesn't occur");
+                return;
+            }
+            forbid(&["within", "each"], "without `count`");
+            if clear == Some(QUIET) {
+                forbid(&["clear"], "as \"quiet\" without `count`: there is nothing that it could count");
+            }
             if section.has("absent") {
                 forbid(&["for", "drop"], "in an absence rule: `absent` says how long the silence must last");
                 forbid(&["clear", "clear_for"], "in an absence rule: a frame clears it");
             } else if !section.has("for") {
                 forbid(&["drop"], "without `for`: there is no hold that it could reset");
             }
-            let clear = section.key("clear").and_then(|(_, value)| value.get_ref().as_str());
             if clear == Some(MANUAL) {
                 forbid(&["clear_for"], "with `clear = \"manual\"`: a person clears at once");
             }
@@ -137,6 +158,7 @@ fn check_company(section: &Section<'_>, family: Option<Family>, faults: &mut Fau
 }
 
 const MANUAL: &str = "manual";
+const QUIET: &str = "quiet";
 
 impl Context<'_> {
     fn id(&mut self, section: &Section<'_>) -> Option<RuleId> {
@@ -205,12 +227,16 @@ impl Context<'_> {
         Some(text.value.into())
     }
 
-    fn absent(&mut self, section: &Section<'_>) -> Option<u32> {
-        let (_, value) = section.key("absent")?;
-        let (start, values) = table("absent", value, self.faults)?;
-        let section = Section::new(values, start, "`absent`", &["keep_alives"], self.faults);
-        section.need("keep_alives", self.faults)?;
-        section.count("keep_alives", limits::RULE_KEEP_ALIVES, self.faults)
+    fn count(&mut self, section: &Section<'_>) -> Option<Count> {
+        section.key("count")?;
+        let times = section.count("count", limits::WINDOW_BUCKETS, self.faults);
+        let each = section.flag("each", self.faults).unwrap_or(false);
+        let value = section.need("within", self.faults)?;
+        let within_ms = section.span_ms("within", self.faults)?;
+        if within_ms == 0 {
+            return self.faults.add(value.span().start, "`within` must be longer than 0");
+        }
+        Some(Count { times: times?, within_ms, each })
     }
 
     fn unless(&mut self, section: &Section<'_>, family: Family, own: Option<&RuleId>) -> Vec<RuleIx> {
@@ -241,7 +267,11 @@ impl Context<'_> {
     }
 
     fn condition(&mut self, text: &Text<'_>, family: Family, own: Option<&RuleId>) -> Option<Expr> {
-        let mut scope = Scope { family, own, rules: self.directory, extras: &mut *self.extras };
+        self.compile(text, family, own, false)
+    }
+
+    fn compile(&mut self, text: &Text<'_>, family: Family, own: Option<&RuleId>, is_counted: bool) -> Option<Expr> {
+        let mut scope = Scope { family, own, rules: self.directory, extras: &mut *self.extras, is_counted };
         match expr::compile(text.value, &mut scope) {
             Ok(expr) => Some(expr),
             Err(found) => {
@@ -257,12 +287,19 @@ impl Context<'_> {
         if section.has("absent") {
             return Some(Clear::Heard);
         }
+        if !section.has("clear") && section.has("count") {
+            let at = section.key("count").map_or(section.start, |(at, _)| at);
+            let wanted = "`clear`: \"quiet\" with `clear_for`, \"manual\", or a condition";
+            return self.faults.add(at, format!("a rule with `count` needs {wanted}"));
+        }
         if !section.has("clear") {
             return Some(Clear::WhenFalse);
         }
         let text = section.text("clear", self.faults)?;
-        if text.value == MANUAL {
-            return Some(Clear::Manual);
+        match text.value {
+            MANUAL => return Some(Clear::Manual),
+            QUIET => return Some(Clear::Quiet),
+            _ => {}
         }
         self.condition(&text, family, own).map(Clear::When)
     }
@@ -272,28 +309,55 @@ impl Context<'_> {
         section: &Section<'_>,
         family: Family,
         own: Option<&RuleId>,
-        first: Option<Severity>,
-    ) -> Vec<(Expr, Severity)> {
+        severity: Option<Severity>,
+        certainty: Option<Certainty>,
+    ) -> Vec<Escalation> {
         let mut steps = Vec::new();
         for value in section.array("escalate", self.faults).unwrap_or_default() {
             let Some((start, values)) = table("escalate", value, self.faults) else { continue };
-            let step = Section::new(values, start, "`escalate`", &["when", "severity"], self.faults);
+            let step = Section::new(values, start, "`escalate`", &["when", "severity", "certainty"], self.faults);
             let when = step.need_text("when", self.faults).and_then(|text| self.condition(&text, family, own));
-            let severity = self.word(&step, "severity", Severity::ALL, Severity::name);
-            if let (Some(first), Some(severity)) = (first, severity)
-                && severity <= first
-            {
-                let at = step.key("severity").map_or(start, |(_, value)| value.span().start);
-                let (first, severity) = (first.name(), severity.name());
-                self.faults.add::<()>(at, format!("`escalate` to {severity} doesn't rise above {first}"));
+            if !step.has("severity") && !step.has("certainty") {
+                self.faults.add::<()>(start, "`escalate` needs `severity` or `certainty`");
             }
-            steps.extend(when.zip(severity));
+            let severity = self.higher(&step, "severity", Severity::ALL, Severity::name, severity);
+            let certainty = self.higher(&step, "certainty", Certainty::ALL, Certainty::name, certainty);
+            steps.extend(when.map(|when| Escalation { when, severity, certainty }));
         }
         steps
     }
+
+    /// A word above the rule's own, where there is one.
+    fn higher<T: Copy + Ord>(
+        &mut self,
+        step: &Section<'_>,
+        key: &str,
+        all: &[T],
+        name: impl Fn(T) -> &'static str,
+        own: Option<T>,
+    ) -> Option<T> {
+        let (_, value) = step.key(key)?;
+        let word = self.word(step, key, all, &name)?;
+        match own.filter(|own| word <= *own) {
+            Some(own) => {
+                let message = format!("`escalate` to {} doesn't rise above {}", name(word), name(own));
+                self.faults.add(value.span().start, message)
+            }
+            None => Some(word),
+        }
+    }
 }
 
-fn not_one_of(key: &str, word: &str, all: &[&str]) -> String {
+/// After how many keep-alives of silence.
+pub(super) fn absent(section: &Section<'_>, faults: &mut Faults) -> Option<u32> {
+    let (_, value) = section.key("absent")?;
+    let (start, values) = table("absent", value, faults)?;
+    let section = Section::new(values, start, "`absent`", &["keep_alives"], faults);
+    section.need("keep_alives", faults)?;
+    section.count("keep_alives", limits::RULE_KEEP_ALIVES, faults)
+}
+
+pub(super) fn not_one_of(key: &str, word: &str, all: &[&str]) -> String {
     let hint = did_you_mean(word, all.iter().copied());
     let hint = if hint.is_empty() { format!("; it is one of {}", all.join(", ")) } else { hint };
     format!("`{key}` can't be {word:?}{hint}")

@@ -106,6 +106,14 @@ impl<'a> Section<'a> {
         count(key, value, most, faults)
     }
 
+    pub(super) fn flag(&self, key: &str, faults: &mut Faults) -> Option<bool> {
+        let (_, value) = self.key(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            other => faults.add(value.span().start, format!("`{key}` is true or false, not {}", article(other))),
+        }
+    }
+
     /// Texts in brackets; the good ones, where some are bad.
     pub(super) fn texts(&self, key: &str, faults: &mut Faults) -> Vec<Text<'a>> {
         let items = self.array(key, faults).unwrap_or_default();

@@ -28,9 +28,9 @@ pub(super) fn order(rules: &[Rule]) -> Result<Vec<RuleIx>, Cycle> {
 fn awaited(rule: &Rule) -> Vec<RuleIx> {
     let clear = match &rule.clear {
         Clear::When(expr) => Some(expr),
-        Clear::WhenFalse | Clear::Manual | Clear::Heard => None,
+        Clear::WhenFalse | Clear::Manual | Clear::Heard | Clear::Quiet => None,
     };
-    let escalate = rule.escalate.iter().map(|(expr, _)| expr);
+    let escalate = rule.escalate.iter().map(|step| &step.when);
     let conditions = [Some(&rule.when), rule.suppress.as_ref(), clear].into_iter().flatten().chain(escalate);
     let opens = conditions.flat_map(Expr::terms).filter_map(|term| match term {
         Term::Open(rule, _) => Some(*rule),

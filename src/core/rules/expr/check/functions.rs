@@ -8,15 +8,37 @@ use crate::core::rules::expr::eval::{Node, Operand};
 use crate::core::rules::expr::suggest::did_you_mean;
 use crate::core::rules::schema::{self, CodeList, Family, Field};
 use crate::limits;
-use crate::model::ids::RuleId;
+use crate::model::ids::{District, RuleId};
 
-/// Functions, and whether only families with codes have them.
-const FUNCTIONS: &[(&str, bool)] =
-    &[("code", true), ("fault", true), ("alarm", true), ("event", true), ("condition", true), ("open", false)];
+/// Who has a function.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    /// Every family.
+    All,
+    /// Families with codes, to ask for something that occurs.
+    Codes,
+    /// Families with codes, to ask for something else.
+    Lifts,
+}
+
+const FUNCTIONS: &[(&str, Of)] = &[
+    ("code", Of::Codes),
+    ("fault", Of::Codes),
+    ("alarm", Of::Codes),
+    ("event", Of::Codes),
+    ("condition", Of::Codes),
+    ("in_district", Of::Lifts),
+    ("open", Of::All),
+];
 
 /// The functions that conditions of this family have.
 pub(super) fn known(family: Family) -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().filter(move |(_, of_codes)| family.has_codes() || !of_codes).map(|(function, _)| *function)
+    FUNCTIONS.iter().filter(move |(_, of)| family.has_codes() || *of == Of::All).map(|(function, _)| *function)
+}
+
+/// Whether what a function asks for is something that occurs.
+pub(super) fn is_counted(function: &str) -> bool {
+    FUNCTIONS.iter().any(|(name, of)| *of == Of::Codes && *name == function)
 }
 
 impl Checker<'_, '_> {
@@ -52,6 +74,7 @@ impl Checker<'_, '_> {
         match CodeList::from_name(name) {
             Some(list) => self.code(list, arg),
             None if name == "condition" => self.mapped_condition(arg),
+            None if name == "in_district" => self.in_district(arg),
             None => self.open(arg),
         }
     }
@@ -90,6 +113,17 @@ impl Checker<'_, '_> {
         }
         self.term(Term::Condition(name.as_str().into()));
         Some(Node::Condition(name.into()))
+    }
+
+    fn in_district(&mut self, arg: &IdedExpr) -> Option<Node> {
+        let text = self.text(arg, "a district or the beginning of one, as in `in_district('6401')`")?;
+        match District::parse(&text) {
+            Ok(district) => {
+                self.term(Term::District(district));
+                Some(Node::District(district))
+            }
+            Err(error) => self.reject(arg, error.to_string()),
+        }
     }
 
     fn open(&mut self, arg: &IdedExpr) -> Option<Node> {

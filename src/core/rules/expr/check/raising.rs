@@ -35,6 +35,6 @@ fn collect(node: &Node, sign: Sign, raising: &mut Vec<CodeTerm>) {
         Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| collect(node, sign, raising)),
         Node::Same(pair) => pair.iter().for_each(|node| collect(node, Sign::Either, raising)),
         Node::Code(..) | Node::Condition(_) => {}
-        Node::Const(_) | Node::Flag(_) | Node::OneOf(..) | Node::Compare(..) | Node::Open(_) => {}
+        Node::Const(_) | Node::District(_) | Node::Flag(_) | Node::OneOf(..) | Node::Compare(..) | Node::Open(_) => {}
     }
 }
