@@ -21,6 +21,7 @@ pub mod feed;
 pub mod pages;
 
 // What users call.
+pub mod scenario;
 pub mod serve;
 pub mod simulate;
 

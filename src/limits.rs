@@ -140,6 +140,21 @@ pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
 
+/// Largest timeline file of `vigil rules test`.
+pub const SCENARIO_FILE_BYTES: usize = 256 * 1024;
+/// Most timeline files of one run.
+pub const SCENARIO_FILES: usize = 10_000;
+/// Most steps of one timeline, each repetition counted.
+pub const SCENARIO_STEPS: usize = 10_000;
+/// Longest time that a timeline goes through.
+pub const SCENARIO_SPAN_MS: i64 = 31 * 24 * 3_600_000;
+/// Lifts, cylinders and sites of one timeline.
+pub const SCENARIO_SUBJECTS: usize = 1_000;
+/// Most ticks that the core may ask for at one moment of a timeline.
+pub const SCENARIO_TICKS: usize = 10_000;
+/// Most faults named in one timeline file.
+pub const SCENARIO_FAULTS: usize = 64;
+
 /// Alert events kept in memory for watchers; older ones are read from the outbox or the store.
 pub const FEED_RING: usize = 4_096;
 /// Watchers at a time.

@@ -23,8 +23,19 @@ pub enum PolicyError {
 
 /// Reads and checks every `*.toml` of the rules' folder.
 pub fn load(config: &Config) -> Result<PolicyText, PolicyError> {
-    let dir = &config.rules.dir;
-    let read = |source| PolicyError::Read { dir: dir.clone(), source };
+    let policy = PolicyText {
+        rules: read_folder(&config.rules.dir)?,
+        zone: config.service.zone.as_str().into(),
+        tzdb: tzdb_version().into(),
+        topic_prefix: config.mqtt.topic_prefix.as_str().into(),
+    };
+    policy::check(&policy).map_err(PolicyError::Wrong)?;
+    Ok(policy)
+}
+
+/// Every `*.toml` of a folder, as (name, text), by name.
+pub fn read_folder(dir: &Path) -> Result<Vec<(Box<str>, Box<str>)>, PolicyError> {
+    let read = |source| PolicyError::Read { dir: dir.to_owned(), source };
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(read)? {
         let file = entry.map_err(read)?.path();
@@ -33,15 +44,7 @@ pub fn load(config: &Config) -> Result<PolicyText, PolicyError> {
         }
     }
     files.sort();
-    let rules = files.iter().map(|file| read_file(dir, file)).collect::<Result<_, _>>()?;
-    let policy = PolicyText {
-        rules,
-        zone: config.service.zone.as_str().into(),
-        tzdb: tzdb_version().into(),
-        topic_prefix: config.mqtt.topic_prefix.as_str().into(),
-    };
-    policy::check(&policy).map_err(PolicyError::Wrong)?;
-    Ok(policy)
+    files.iter().map(|file| read_file(dir, file)).collect()
 }
 
 fn read_file(dir: &Path, file: &Path) -> Result<(Box<str>, Box<str>), PolicyError> {

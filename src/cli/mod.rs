@@ -5,6 +5,7 @@ mod demo;
 mod history;
 pub mod import;
 mod recover;
+mod rules;
 mod serve;
 mod show;
 mod simulate;
@@ -40,6 +41,7 @@ pub enum Command {
     History(history::Args),
     Trace(trace::Args),
     Import(import::Args),
+    Rules(rules::Args),
     Recover(recover::Args),
     Simulate(Box<simulate::Args>),
 }
@@ -135,6 +137,7 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Watch(args) => or_stop(&stop, watch::run(args, terminal)).await,
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,
+            Command::Rules(args) => rules::run(args, terminal),
             Command::Recover(args) => recover::run(args, terminal).await,
             Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,
         }

@@ -5,7 +5,7 @@ mod facts;
 use self::facts::{LiftFacts, ObligationFacts};
 use crate::core::books::{ByHand, Who};
 use crate::core::judge::built_in::{self, BuiltIn};
-use crate::core::judge::run::{Footing, Phase, RuleNo, Run, Runs, Transition, Wait};
+use crate::core::judge::run::{Closed, Footing, Phase, RuleNo, Run, Runs, Transition, Wait};
 use crate::core::judge::{self, Context, Reading, tally};
 use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
@@ -298,7 +298,12 @@ impl Lift {
         for ix in cx.policy.absence_rules() {
             let number = cx.policy.number(*ix);
             let Some(run) = self.runs.iter().position(|run| run.rule == number) else { continue };
-            self.runs[run].closed = None;
+            let within_ms = cx.policy.set.moments.reopen_within_ms;
+            // Silence that comes back soon is the same alert; one that a person cleared is armed again at once.
+            let is_kept = |closed: &Closed| !closed.by_hand && now - closed.at <= within_ms;
+            if self.runs[run].closed.as_deref().is_some_and(|closed| !is_kept(closed)) {
+                self.runs[run].closed = None;
+            }
             if self.runs[run].open().is_some() {
                 let clear = Transition::Clear { reason: Reason::Heard, at: now };
                 self.carry_out(cx, *ix, clear, Vec::new());
@@ -401,7 +406,10 @@ impl Lift {
             let Some(rule) = self.rule(cx.policy, *ix) else { continue };
             let run = judge::find(&self.runs, cx.policy.number(*ix));
             let is_open = run.is_some_and(|run| run.open().is_some());
-            let closed_at = run.and_then(|run| run.closed.as_ref()).filter(|closed| closed.by_hand).map(|c| c.at);
+            let closed = run.and_then(|run| run.closed.as_deref());
+            let closed_at = closed.filter(|closed| closed.by_hand).map(|c| c.at);
+            let within_ms = cx.policy.set.moments.reopen_within_ms;
+            let reopens = !rule.is_critical() && closed.is_some_and(|c| !c.by_hand && now - c.at <= within_ms);
             let when = rule.when.eval(&self.facts(cx, None, None));
             if closed_at.is_some_and(|at| !when.is_false() && now - at < cx.policy.set.moments.rearm_ms) {
                 continue;
@@ -413,7 +421,7 @@ impl Lift {
                 (true, Tri::False) => Transition::Clear { reason: Reason::ConditionEnded, at: now },
                 (false, Tri::True) if silent_ms >= i64::from(rule.absent.unwrap_or(1)) * keep_alive_ms => {
                     let (severity, certainty) = (rule.severity, rule.certainty);
-                    Transition::Open { reopens: false, severity, certainty, reason: Reason::Silence, at: now }
+                    Transition::Open { reopens, severity, certainty, reason: Reason::Silence, at: now }
                 }
                 _ => continue,
             };

@@ -374,7 +374,7 @@ fn a_stale_case_is_told_until_a_frame_comes_or_the_case_ends() {
          91s    clear A/trapped-out-of-zone/1
          91s    expect cleared A trapped-out-of-zone
          91s    expect cleared A trapped-stale condition-ended
-         100s   expect opened A offline",
+         100s   expect reopened A offline opening=1",
     );
     // Cleared by hand it comes back after ten minutes of further silence.
     check(

@@ -18,6 +18,11 @@ pub use expr::{CodeTerm, Expr, Facts, Reads, Term, Tri, Value};
 pub use overrides::{Overrides, Reach, Whom};
 pub use schema::{CodeList, Family, Field};
 
+// Other files that people write are read the same way.
+pub(crate) use expr::did_you_mean;
+pub(crate) use spec::place::line_and_column;
+pub(crate) use spec::section;
+
 /// Index into [`RuleSet::rules`]. Good for one rule set only.
 pub type RuleIx = u16;
 

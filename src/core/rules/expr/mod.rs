@@ -18,7 +18,7 @@ use super::schema::{CodeList, Field, Type};
 use crate::model::ids::{District, RuleId};
 
 pub(super) use check::{Scope, compile};
-pub(super) use suggest::did_you_mean;
+pub(crate) use suggest::did_you_mean;
 
 /// A fault in a condition: a byte offset into its text, and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 mod fingerprint;
 mod moments;
 mod overrides;
-mod place;
+pub(crate) mod place;
 mod rule;
-mod section;
+pub(crate) mod section;
 mod waits;
 
 use std::collections::BTreeMap;

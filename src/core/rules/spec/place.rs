@@ -1,7 +1,7 @@
 //! Where something stands in a file.
 
 /// Line and column of a byte offset, both from 1, the column in characters.
-pub(super) fn line_and_column(text: &str, at: usize) -> (u32, u32) {
+pub(crate) fn line_and_column(text: &str, at: usize) -> (u32, u32) {
     let head = text.get(..at).unwrap_or(text);
     let line_start = head.rfind('\n').map_or(0, |newline| newline + 1);
     let line = head.bytes().filter(|b| *b == b'\n').count() + 1;
@@ -10,7 +10,7 @@ pub(super) fn line_and_column(text: &str, at: usize) -> (u32, u32) {
 }
 
 /// How far into a TOML string, quotes included, the byte `at` of its value was written.
-pub(super) fn within_string(raw: &str, at: usize) -> usize {
+pub(crate) fn within_string(raw: &str, at: usize) -> usize {
     let multiline = raw.starts_with("\"\"\"") || raw.starts_with("'''");
     let mut place = if multiline { 3 } else { 1 };
     if multiline {

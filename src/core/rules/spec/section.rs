@@ -11,10 +11,10 @@ use crate::limits;
 
 /// Faults of one file, by byte offset.
 #[derive(Debug, Default)]
-pub(super) struct Faults(pub(super) Vec<(usize, String)>);
+pub(crate) struct Faults(pub(crate) Vec<(usize, String)>);
 
 impl Faults {
-    pub(super) fn add<T>(&mut self, at: usize, message: impl Into<String>) -> Option<T> {
+    pub(crate) fn add<T>(&mut self, at: usize, message: impl Into<String>) -> Option<T> {
         self.0.push((at, message.into()));
         None
     }
@@ -22,35 +22,35 @@ impl Faults {
 
 /// A string of the file.
 #[derive(Debug, Clone)]
-pub(super) struct Text<'a> {
-    pub(super) value: &'a str,
-    pub(super) span: Range<usize>,
+pub(crate) struct Text<'a> {
+    pub(crate) value: &'a str,
+    pub(crate) span: Range<usize>,
 }
 
 impl Text<'_> {
     /// Where in the file the byte `at` of the value stands.
-    pub(super) fn offset(&self, file: &str, at: usize) -> usize {
+    pub(crate) fn offset(&self, file: &str, at: usize) -> usize {
         self.span.start + file.get(self.span.clone()).map_or(0, |raw| place::within_string(raw, at))
     }
 
     /// The first character of the value.
-    pub(super) fn start(&self, file: &str) -> usize {
+    pub(crate) fn start(&self, file: &str) -> usize {
         self.offset(file, 0)
     }
 }
 
 /// A table whose keys are known in advance.
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     table: &'a DeTable<'a>,
     /// Where it begins, for what is missing from it.
-    pub(super) start: usize,
+    pub(crate) start: usize,
     /// For messages: `a rule`.
     what: &'static str,
 }
 
 impl<'a> Section<'a> {
     /// Reports every key that is not in `keys`.
-    pub(super) fn new(
+    pub(crate) fn new(
         table: &'a DeTable<'a>,
         start: usize,
         what: &'static str,
@@ -65,19 +65,24 @@ impl<'a> Section<'a> {
                 faults.add::<()>(key.span().start, format!("unknown key `{name}` in {what}{hint}"));
             }
         }
+        Self::of(table, start, what)
+    }
+
+    /// Of a table whose keys were looked at already.
+    pub(crate) fn of(table: &'a DeTable<'a>, start: usize, what: &'static str) -> Self {
         Self { table, start, what }
     }
 
-    pub(super) fn key(&self, key: &str) -> Option<(usize, &'a Spanned<DeValue<'a>>)> {
+    pub(crate) fn key(&self, key: &str) -> Option<(usize, &'a Spanned<DeValue<'a>>)> {
         self.table.get_key_value(key).map(|(key, value)| (key.span().start, value))
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.key(key).is_some()
     }
 
     /// The value of a key that must be there.
-    pub(super) fn need(&self, key: &str, faults: &mut Faults) -> Option<&'a Spanned<DeValue<'a>>> {
+    pub(crate) fn need(&self, key: &str, faults: &mut Faults) -> Option<&'a Spanned<DeValue<'a>>> {
         match self.key(key) {
             Some((_, value)) => Some(value),
             None => faults.add(self.start, format!("{} needs `{key}`", self.what)),
@@ -85,23 +90,23 @@ impl<'a> Section<'a> {
     }
 
     /// A short text that must be there.
-    pub(super) fn need_text(&self, key: &str, faults: &mut Faults) -> Option<Text<'a>> {
+    pub(crate) fn need_text(&self, key: &str, faults: &mut Faults) -> Option<Text<'a>> {
         let value = self.need(key, faults)?;
         text(key, value, faults)
     }
 
-    pub(super) fn text(&self, key: &str, faults: &mut Faults) -> Option<Text<'a>> {
+    pub(crate) fn text(&self, key: &str, faults: &mut Faults) -> Option<Text<'a>> {
         let (_, value) = self.key(key)?;
         text(key, value, faults)
     }
 
     /// A span such as `30s`, in ms.
-    pub(super) fn span_ms(&self, key: &str, faults: &mut Faults) -> Option<i64> {
+    pub(crate) fn span_ms(&self, key: &str, faults: &mut Faults) -> Option<i64> {
         let (_, value) = self.key(key)?;
         span_ms(key, value, faults)
     }
 
-    pub(super) fn count(&self, key: &str, most: u32, faults: &mut Faults) -> Option<u32> {
+    pub(crate) fn count(&self, key: &str, most: u32, faults: &mut Faults) -> Option<u32> {
         let (_, value) = self.key(key)?;
         count(key, value, most, faults)
     }
@@ -115,13 +120,13 @@ impl<'a> Section<'a> {
     }
 
     /// Texts in brackets; the good ones, where some are bad.
-    pub(super) fn texts(&self, key: &str, faults: &mut Faults) -> Vec<Text<'a>> {
+    pub(crate) fn texts(&self, key: &str, faults: &mut Faults) -> Vec<Text<'a>> {
         let items = self.array(key, faults).unwrap_or_default();
         items.iter().filter_map(|item| text(key, item, faults)).collect()
     }
 
     /// At most `limits::RULE_LIST` values in brackets.
-    pub(super) fn array(&self, key: &str, faults: &mut Faults) -> Option<&'a [Spanned<DeValue<'a>>]> {
+    pub(crate) fn array(&self, key: &str, faults: &mut Faults) -> Option<&'a [Spanned<DeValue<'a>>]> {
         let (_, value) = self.key(key)?;
         match value.get_ref() {
             DeValue::Array(items) if items.len() > limits::RULE_LIST => {
@@ -133,7 +138,7 @@ impl<'a> Section<'a> {
     }
 }
 
-pub(super) fn table<'a>(
+pub(crate) fn table<'a>(
     key: &str,
     value: &'a Spanned<DeValue<'a>>,
     faults: &mut Faults,
@@ -144,14 +149,14 @@ pub(super) fn table<'a>(
     }
 }
 
-pub(super) fn text<'a>(key: &str, value: &'a Spanned<DeValue<'a>>, faults: &mut Faults) -> Option<Text<'a>> {
+pub(crate) fn text<'a>(key: &str, value: &'a Spanned<DeValue<'a>>, faults: &mut Faults) -> Option<Text<'a>> {
     match value.get_ref() {
         DeValue::String(text) => Some(Text { value: text, span: value.span() }),
         other => faults.add(value.span().start, format!("`{key}` is a text in quotes, not {}", article(other))),
     }
 }
 
-pub(super) fn count(key: &str, value: &Spanned<DeValue<'_>>, most: u32, faults: &mut Faults) -> Option<u32> {
+pub(crate) fn count(key: &str, value: &Spanned<DeValue<'_>>, most: u32, faults: &mut Faults) -> Option<u32> {
     let number = match value.get_ref() {
         DeValue::Integer(n) => u32::from_str_radix(n.as_str(), n.radix()).ok().filter(|n| (1..=most).contains(n)),
         _ => None,
@@ -162,7 +167,7 @@ pub(super) fn count(key: &str, value: &Spanned<DeValue<'_>>, most: u32, faults: 
     }
 }
 
-pub(super) fn span_ms(key: &str, value: &Spanned<DeValue<'_>>, faults: &mut Faults) -> Option<i64> {
+pub(crate) fn span_ms(key: &str, value: &Spanned<DeValue<'_>>, faults: &mut Faults) -> Option<i64> {
     let DeValue::String(text) = value.get_ref() else {
         let other = article(value.get_ref());
         return faults.add(value.span().start, format!("`{key}` is a span such as \"30s\", not {other}"));
@@ -194,7 +199,7 @@ fn parse_span_ms(text: &str) -> Option<i64> {
 }
 
 /// What stands there instead, with its article.
-fn article(value: &DeValue<'_>) -> &'static str {
+pub(crate) fn article(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) | DeValue::Float(_) => "a number",

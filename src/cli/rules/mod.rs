@@ -1,0 +1,41 @@
+//! `vigil rules`: rules looked at and tried out, without a service.
+
+mod check;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::Terminal;
+use crate::config::{Config, process_variables};
+
+/// Check rules, and test them with timelines
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Command {
+    Check(check::Args),
+    Test(test::Args),
+}
+
+pub(super) fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Check(args) => check::run(args, terminal),
+        Command::Test(args) => test::run(args, terminal),
+    }
+}
+
+/// The folder that the configuration names. `None`: it is wrong, and that was told.
+fn configured_folder(config: &Path, terminal: &mut Terminal) -> anyhow::Result<Option<PathBuf>> {
+    match Config::load(config, &process_variables()) {
+        Ok(config) => Ok(Some(config.rules.dir)),
+        Err(faults) => {
+            terminal.notice(&faults.to_string())?;
+            Ok(None)
+        }
+    }
+}

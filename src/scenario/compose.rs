@@ -1,0 +1,115 @@
+//! The rules that a timeline is played under: those of a folder, and its own.
+
+use std::collections::BTreeSet;
+
+use super::{Action, Scenario};
+use crate::core::judge::built_in;
+use crate::core::rules::{self, RuleFault, RuleSet};
+use crate::model::ids::RuleId;
+use crate::model::record::PolicyText;
+
+/// Rule files as (name, text).
+pub type Files = Vec<(Box<str>, Box<str>)>;
+
+/// Rules that stand in the timeline itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    pub text: Box<str>,
+    /// The line of the file on which their first line stands.
+    pub line: u32,
+}
+
+/// The policy at the beginning, and that of each `reload` in the order of the steps.
+pub(super) struct Policies {
+    pub(super) first: PolicyText,
+    pub(super) reloads: Vec<PolicyText>,
+}
+
+pub(super) fn policies(scenario: &Scenario, folder: &Files) -> Result<Policies, Vec<RuleFault>> {
+    let mut known = BTreeSet::new();
+    let mut compile = |extra: Option<&Extra>| {
+        let (files, set) = composed(scenario, folder, extra)?;
+        known.extend(set.rules.into_iter().map(|rule| rule.id));
+        Ok::<_, Vec<RuleFault>>(policy(scenario, files))
+    };
+    let first = compile(scenario.extra_rules.as_ref())?;
+    let mut reloads = Vec::new();
+    for step in &scenario.steps {
+        if let Action::Reload(extra) = &step.action {
+            reloads.push(compile(Some(extra))?);
+        }
+    }
+    let unknown = unknown_rules(scenario, &known);
+    if unknown.is_empty() { Ok(Policies { first, reloads }) } else { Err(unknown) }
+}
+
+fn policy(scenario: &Scenario, rules: Files) -> PolicyText {
+    PolicyText { rules, zone: scenario.zone.clone(), tzdb: "bundled".into(), topic_prefix: "vigil/v1".into() }
+}
+
+/// The folder's files without what the timeline's own rules replace, and those.
+fn composed(scenario: &Scenario, folder: &Files, extra: Option<&Extra>) -> Result<(Files, RuleSet), Vec<RuleFault>> {
+    // First without them: what is wrong in the folder must be told by its own place.
+    let set = rules::parse(folder)?;
+    let Some(extra) = extra else { return Ok((folder.clone(), set)) };
+    let own: toml::Table = extra.text.parse().unwrap_or_default();
+    let mut files: Files = folder.iter().map(|(name, text)| (name.clone(), without(text, &own))).collect();
+    files.push((scenario.file.clone(), extra.text.clone()));
+    match rules::parse(&files) {
+        Ok(set) => Ok((files, set)),
+        Err(mut faults) => {
+            for fault in faults.iter_mut().filter(|fault| fault.file == scenario.file) {
+                fault.line += extra.line - 1;
+            }
+            Err(faults)
+        }
+    }
+}
+
+/// The file without the rules, and the spans for all rules, that `own` has as well.
+fn without(text: &str, own: &toml::Table) -> Box<str> {
+    let Ok(mut table) = text.parse::<toml::Table>() else { return text.into() };
+    let ids = |table: &toml::Table| -> BTreeSet<String> {
+        let rules = table.get("rule").and_then(toml::Value::as_array).into_iter().flatten();
+        rules.filter_map(|rule| rule.get("id")?.as_str().map(str::to_owned)).collect()
+    };
+    let own_ids = ids(own);
+    let is_kept =
+        |rule: &toml::Value| rule.get("id").and_then(toml::Value::as_str).is_none_or(|id| !own_ids.contains(id));
+    let replaces = own.contains_key("elevator") && table.contains_key("elevator");
+    if ids(&table).is_disjoint(&own_ids) && !replaces {
+        return text.into();
+    }
+    if replaces {
+        table.remove("elevator");
+    }
+    if let Some(rules) = table.get_mut("rule").and_then(toml::Value::as_array_mut) {
+        rules.retain(is_kept);
+        if rules.is_empty() {
+            table.remove("rule");
+        }
+    }
+    toml::to_string(&table).map_or_else(|_| text.into(), Into::into)
+}
+
+/// Rules that the timeline names and nobody has: a misspelt one would never open, and so always be found closed.
+fn unknown_rules(scenario: &Scenario, known: &BTreeSet<RuleId>) -> Vec<RuleFault> {
+    let mut named: Vec<&(RuleId, usize)> = scenario.ignore.iter().collect();
+    named.extend(scenario.expected.iter().map(|expected| &expected.rule));
+    for step in &scenario.steps {
+        match &step.action {
+            Action::Look { rules, .. } => named.extend(rules),
+            Action::Command(command) => named.push(&command.rule),
+            _ => {}
+        }
+    }
+    named.sort_by_key(|(_, at)| *at);
+    named.dedup();
+    let built_in = || built_in::ALL.iter().map(|it| it.id);
+    let is_unknown = |id: &RuleId| !known.contains(id) && built_in().all(|other| other != id.as_str());
+    let fault = |(id, at): &(RuleId, usize)| {
+        let hint = rules::did_you_mean(id.as_str(), known.iter().map(RuleId::as_str).chain(built_in()));
+        scenario.fault(*at, format!("there is no rule `{id}`{hint}"))
+    };
+    named.into_iter().filter(|(id, _)| is_unknown(id)).map(fault).collect()
+}

@@ -1,0 +1,331 @@
+//! Plays a timeline: each step becomes what a broker, a dispatcher or the service itself would do.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::compose::Policies;
+use super::drive::{Drive, Message};
+use super::expect::{self, Heard};
+use super::spec::{Command, LinkStep};
+use super::tell::{self, Told};
+use super::{Action, Claimed, Failure, FrameSpec, Options, Run, Scenario, Step};
+use crate::core::rules::line_and_column;
+use crate::limits;
+use crate::model::actor::Actor;
+use crate::model::alert::Alert;
+use crate::model::archive::Entry;
+use crate::model::ids::{AlertId, DeviceCode, RuleId, SiteCode, Subject};
+use crate::model::record::{self, Kind, Outcome};
+use crate::model::row::Row;
+
+pub(super) fn play(scenario: &Scenario, policies: &Policies, options: Options) -> Run {
+    let mut play = Play::new(scenario);
+    play.begin(policies);
+    let mut reloads = policies.reloads.iter();
+    // Reloads were compiled in the order of the steps.
+    for step in &scenario.steps {
+        play.drive.advance_to(step.at_ms);
+        play.take_events();
+        play.tell_step(step);
+        play.step(step, &mut reloads);
+        play.take_events();
+        if options.restarts && !play.drive.is_away() {
+            play.drive.round_trip();
+        }
+    }
+    play.drive.advance_to(scenario.until_ms);
+    play.take_events();
+    play.finish()
+}
+
+struct Play<'s> {
+    scenario: &'s Scenario,
+    drive: Drive,
+    terminals: BTreeMap<Box<str>, Terminal>,
+    /// What was sent, by lift and time, for repeats.
+    sent: BTreeMap<(DeviceCode, i64), Message>,
+    heard: Vec<Heard>,
+    told: Vec<Told>,
+    failures: Vec<Failure>,
+    requests: u32,
+}
+
+/// What sends a lift's frames, or a scanner.
+struct Terminal {
+    boot: u64,
+    seq: u64,
+    /// How far its clock is off.
+    off_ms: i64,
+}
+
+impl Terminal {
+    const NEW: Self = Self { boot: 1, seq: 0, off_ms: 0 };
+}
+
+impl<'s> Play<'s> {
+    fn new(scenario: &'s Scenario) -> Self {
+        Self {
+            scenario,
+            drive: Drive::new(scenario.begins),
+            terminals: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            heard: Vec::new(),
+            told: Vec::new(),
+            failures: Vec::new(),
+            requests: 0,
+        }
+    }
+
+    /// Started under the rules, the archive filled, connected and drained.
+    fn begin(&mut self, policies: &Policies) {
+        self.drive.start();
+        self.reload(&policies.first, 0);
+        for entries in self.scenario.archive.chunks(limits::COMMAND_ITEMS) {
+            self.upsert(entries.to_vec(), 0);
+        }
+        self.drive.link_up();
+        self.drive.marker();
+        self.take_events();
+    }
+
+    fn step(&mut self, step: &Step, reloads: &mut std::slice::Iter<'_, record::PolicyText>) {
+        let place = step.place;
+        if self.drive.is_away() && needs_service(&step.action) {
+            return self.fail(place, "the service is away at this time, by the `restart` before");
+        }
+        match &step.action {
+            Action::Report { lift, frames, .. } => {
+                let frames: Vec<Value> = frames.iter().map(|frame| self.frame(*lift, frame)).collect();
+                let payload = json!({ "frames": frames }).to_string();
+                let topic = format!("vigil/v1/elevator/{lift}/report");
+                let message = Message { topic: topic.into(), payload: payload.into(), place };
+                self.sent.insert((*lift, self.drive.now_ms), message.clone());
+                self.drive.publish(message);
+            }
+            Action::Repeat { lift, of_ms } => match self.sent.get(&(*lift, *of_ms)).cloned() {
+                Some(message) => self.drive.publish(message),
+                None => self.fail(place, "the lift sent no report at that time: `repeat` names the `at` of a frame"),
+            },
+            Action::Scan { site, fields, .. } => self.scan(*site, fields, place),
+            Action::Status { lift, online } => {
+                let payload = if *online { "online" } else { "offline" };
+                let topic = format!("vigil/v1/elevator/{lift}/status");
+                self.drive.publish(Message { topic: topic.into(), payload: payload.into(), place });
+            }
+            Action::Link(LinkStep::Up) => self.drive.link_up(),
+            Action::Link(LinkStep::Down) => self.drive.link_down(),
+            Action::Link(LinkStep::Drained) | Action::Markers(true) => self.drive.marker(),
+            Action::Markers(false) => self.drive.lose_markers(),
+            Action::Restart { down_ms } => self.drive.end(*down_ms),
+            Action::Terminal { lift, replaced } => {
+                let terminal = self.terminal(lift.as_str());
+                let boot = if *replaced { 1 } else { terminal.boot + 1 };
+                *terminal = Terminal { boot, seq: 0, ..*terminal };
+            }
+            Action::Clock { lift, off_ms } => self.terminal(lift.as_str()).off_ms = *off_ms,
+            Action::Wall { by_ms } => {
+                self.drive.wall_step_ms += by_ms;
+                self.drive.apply(Kind::Tick, place);
+            }
+            Action::Command(command) => self.command(command, place),
+            Action::Archive(entry) => self.upsert(vec![(**entry).clone()], place),
+            Action::Reload(_) => {
+                if let Some(policy) = reloads.next() {
+                    self.reload(policy, place);
+                }
+            }
+            Action::Look { subject, rules, exactly } => self.look(*subject, rules, *exactly, place),
+        }
+        self.check_rows();
+    }
+
+    fn terminal(&mut self, name: &str) -> &mut Terminal {
+        self.terminals.entry(name.into()).or_insert(Terminal::NEW)
+    }
+
+    /// As it goes over the wire: with its key, counted unless it is given, and its time.
+    fn frame(&mut self, lift: DeviceCode, spec: &FrameSpec) -> Value {
+        let (begins, wall) = (self.scenario.begins, self.drive.wall());
+        let terminal = self.terminal(lift.as_str());
+        let mut fields = spec.fields.clone();
+        let claimed = match spec.claimed {
+            Claimed::Late(late_ms) => Some(wall - late_ms + terminal.off_ms),
+            Claimed::At(at_ms) => Some(begins + at_ms + terminal.off_ms),
+            Claimed::None => None,
+        };
+        if let Some(claimed) = claimed {
+            fields.insert("observed_at_ms".into(), claimed.ms().into());
+        }
+        terminal.number(&mut fields);
+        Value::Object(fields)
+    }
+
+    fn scan(&mut self, site: SiteCode, fields: &Map<String, Value>, place: usize) {
+        let claimed = self.drive.wall();
+        let mut fields = fields.clone();
+        fields.entry("scanner").or_insert("GUN-1".into());
+        fields.insert("observed_at_ms".into(), claimed.ms().into());
+        let name = format!("{site}/{}", fields["scanner"]);
+        self.terminal(&name).number(&mut fields);
+        let topic = format!("vigil/v1/cylinder/{site}/scan");
+        self.drive.publish(Message { topic: topic.into(), payload: Value::Object(fields).to_string().into(), place });
+    }
+
+    fn command(&mut self, command: &Command, place: usize) {
+        let alert = self.alert_of(command.subject, &command.rule.0);
+        let note = command.note.clone();
+        let action = if command.clears {
+            record::Action::Clear { alert, note }
+        } else {
+            record::Action::Acknowledge { alert, note }
+        };
+        let outcome = self.ask(action, place);
+        let is_done = matches!(outcome, Some(Outcome::Done { .. }));
+        if is_done == command.refused {
+            let refusal = || format!("the service refused: {}", refusal(outcome.as_ref()));
+            self.fail(place, if is_done { "the service did it; it was to refuse".into() } else { refusal() });
+        }
+    }
+
+    /// The open alert of that rule, or the last one.
+    fn alert_of(&self, subject: Subject, rule: &RuleId) -> AlertId {
+        let is = |id: &AlertId| id.subject == subject && id.rule == *rule;
+        let open = self.drive.core.open_alerts().into_iter().map(|alert| alert.id).find(is);
+        let last = || self.heard.iter().rev().map(|heard| heard.event.alert.id.clone()).find(is);
+        open.or_else(last).unwrap_or_else(|| AlertId { subject, rule: rule.clone(), opening: 1 })
+    }
+
+    fn upsert(&mut self, entries: Vec<Entry>, place: usize) {
+        let outcome = self.ask(record::Action::Upsert(entries), place);
+        if !matches!(outcome, Some(Outcome::Done { .. })) {
+            self.fail(place, format!("the archive refused: {}", refusal(outcome.as_ref())));
+        }
+    }
+
+    fn ask(&mut self, action: record::Action, place: usize) -> Option<Outcome> {
+        self.requests += 1;
+        let request = format!("request-{}", self.requests).into();
+        self.drive.apply(Kind::Command(record::Command { request, actor: Actor::local_admin(), action }), place)
+    }
+
+    fn reload(&mut self, policy: &record::PolicyText, place: usize) {
+        let outcome = self.drive.apply(Kind::Policy(policy.clone()), place);
+        if let Some(Outcome::Precondition { why }) = outcome {
+            self.fail(place, format!("the rules were refused: {why}"));
+        }
+    }
+
+    fn look(&mut self, subject: Subject, rules: &[(RuleId, usize)], exactly: bool, place: usize) {
+        let open: Vec<Alert> = self.drive.core.open_alerts();
+        let open: Vec<RuleId> =
+            open.into_iter().map(|a| a.id).filter(|id| id.subject == subject).map(|id| id.rule).collect();
+        let is_named = |id: &RuleId| rules.iter().any(|(rule, _)| rule == id);
+        let is_ignored = |id: &RuleId| self.scenario.ignore.iter().any(|(rule, _)| rule == id);
+        let wrong: Vec<String> = if exactly {
+            let missing =
+                rules.iter().filter(|(rule, _)| !open.contains(rule)).map(|(rule, _)| format!("{rule} isn't open"));
+            let more = open.iter().filter(|id| !is_named(id) && !is_ignored(id)).map(|id| format!("{id} is open"));
+            missing.chain(more).collect()
+        } else {
+            open.iter().filter(|id| is_named(id)).map(|id| format!("{id} is open")).collect()
+        };
+        if !wrong.is_empty() {
+            self.fail(place, wrong.join(", "));
+        }
+    }
+
+    /// What a report was refused, or not understood in: only on purpose.
+    fn check_rows(&mut self) {
+        for (place, row) in std::mem::take(&mut self.drive.rows) {
+            let (got, why): (Vec<Box<str>>, _) = match row {
+                Row::Frame(row) => (row.frame.invalid, String::new()),
+                Row::Scan(row) => (row.scan.invalid, String::new()),
+                Row::Reject(row) => (vec![row.pointer], format!(": {} ({})", row.reason.name(), row.detail)),
+                _ => continue,
+            };
+            let mut wanted =
+                self.scenario.steps.iter().filter(|step| step.place == place).filter_map(|step| match &step.action {
+                    Action::Report { invalid, .. } | Action::Scan { invalid, .. } => Some(invalid.as_slice()),
+                    _ => None,
+                });
+            let wanted = wanted.next().unwrap_or_default();
+            if let Some(unknown) = got.iter().find(|pointer| !wanted.contains(pointer)) {
+                let message =
+                    format!("{unknown:?} can't be read{why}; if that is meant, say `invalid = [{unknown:?}]`");
+                self.fail(place, message);
+            }
+        }
+    }
+
+    fn fail(&mut self, place: usize, message: impl Into<String>) {
+        let (line, column) = line_and_column(&self.scenario.text, place);
+        self.failures.push(Failure { line, column, message: message.into(), at_ms: self.drive.now_ms });
+    }
+
+    fn tell_step(&mut self, step: &Step) {
+        if !matches!(step.action, Action::Look { .. }) {
+            let text = tell::step(self.scenario, &step.action);
+            self.told.push(Told { at_ms: self.drive.now_ms, is_event: false, text });
+        }
+    }
+
+    fn take_events(&mut self) {
+        for (at_ms, event) in std::mem::take(&mut self.drive.events) {
+            let came_true_ms = self.drive.ms_of(event.at);
+            let text = tell::event(self.scenario, &event, came_true_ms, at_ms);
+            self.told.push(Told { at_ms, is_event: true, text });
+            self.heard.push(Heard { at_ms, came_true_ms, event });
+        }
+    }
+
+    fn finish(mut self) -> Run {
+        self.check_rows();
+        self.failures.extend(expect::compare(self.scenario, &self.heard));
+        if let Some(broken) = self.drive.broken.take() {
+            self.fail(0, format!("vigil itself is at fault: {broken}"));
+        }
+        self.failures.sort_by_key(|failure| (failure.at_ms, failure.line));
+        Run { failures: self.failures, timeline: self.told }
+    }
+}
+
+fn refusal(outcome: Option<&Outcome>) -> String {
+    match outcome {
+        Some(Outcome::NotFound { what }) => format!("there is no {what}"),
+        Some(Outcome::Precondition { why } | Outcome::Denied { why }) => why.to_string(),
+        Some(Outcome::RequestReused) => "the request was made before".into(),
+        Some(Outcome::Done { .. }) | None => "without a reason".into(),
+    }
+}
+
+/// What can't happen while the service is away.
+fn needs_service(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Report { .. }
+            | Action::Repeat { .. }
+            | Action::Scan { .. }
+            | Action::Status { .. }
+            | Action::Terminal { .. }
+            | Action::Clock { .. }
+            | Action::Look { .. }
+    )
+}
+
+impl Terminal {
+    /// Gives a frame its key, unless it has one. One with a lower key than counted doesn't set the count back.
+    fn number(&mut self, fields: &mut Map<String, Value>) {
+        self.seq += 1;
+        let boot = fields.entry("boot").or_insert(self.boot.into()).as_u64();
+        let seq = fields.entry("seq").or_insert(self.seq.into()).as_u64();
+        let (Some(boot), Some(seq)) = (boot, seq) else { return };
+        if boot > self.boot {
+            (self.boot, self.seq) = (boot, seq);
+        } else if boot == self.boot && seq >= self.seq {
+            self.seq = seq;
+        } else {
+            self.seq -= 1;
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Steps: what happens, and what is expected.
+
+use toml::de::{DeTable, DeValue};
+
+use super::Reader;
+use crate::core::judge::built_in;
+use crate::core::rules::did_you_mean;
+use crate::core::rules::section::{Section, Text, article, table};
+use crate::limits;
+use crate::model::alert::{Certainty, EventKind, Reason, Severity};
+use crate::model::ids::{CylinderCode, DeviceCode, SiteCode, Subject};
+use crate::scenario::spec::LinkStep;
+use crate::scenario::{Action, Command, Expected, Step, Want};
+
+/// When and on what; any step may have them.
+const COMMON: &[&str] = &["at", "every", "until", "lift"];
+
+/// Each step has one of these, with what else it may have.
+const VERBS: &[(&str, &[&str])] = &[
+    ("frame", &["invalid"]),
+    ("frames", &["invalid"]),
+    ("repeat", &[]),
+    ("status", &[]),
+    ("scan", &["invalid"]),
+    ("link", &[]),
+    ("markers", &[]),
+    ("restart", &[]),
+    ("terminal", &[]),
+    ("clock", &[]),
+    ("wall", &[]),
+    ("acknowledge", &["note", "refused", "cylinder"]),
+    ("clear_by_hand", &["note", "refused", "cylinder"]),
+    ("archive", &[]),
+    ("archive_cylinder", &[]),
+    ("reload", &[]),
+    ("open", &["cylinder"]),
+    ("not_open", &["cylinder"]),
+    ("opened", EXPECTATION),
+    ("reopened", EXPECTATION),
+    ("raised", EXPECTATION),
+    ("acknowledged", EXPECTATION),
+    ("cleared", EXPECTATION),
+];
+
+const EXPECTATION: &[&str] = &[
+    "cylinder",
+    "within",
+    "severity",
+    "certainty",
+    "reason",
+    "came_true",
+    "delayed",
+    "dispatch",
+    "opening",
+    "unregistered",
+    "by",
+    "evidence",
+];
+
+/// The alerts that the service raises about itself.
+const OF_SERVICE: &[&built_in::BuiltIn] = &[
+    &built_in::INGEST_BLIND,
+    &built_in::STORE_BEHIND,
+    &built_in::JOURNAL_FILLING,
+    &built_in::RECORD_SKIPPED,
+    &built_in::BROKER_DROPS,
+];
+
+impl<'a> Reader<'a> {
+    pub(super) fn steps(&mut self, top: &Section<'a>) -> (Vec<Step>, Vec<Expected>) {
+        let (mut steps, mut expected) = (Vec::new(), Vec::new());
+        for (start, table) in self.tables(top, "step", limits::SCENARIO_STEPS) {
+            let Some((verb, section)) = self.verb(start, table) else { continue };
+            let times = self.times(&section);
+            let kind = EventKind::from_name(verb);
+            let want = kind.and_then(|kind| self.expectation(&section, verb, kind));
+            let action = if kind.is_none() { self.action(&section, verb) } else { None };
+            if steps.len() + expected.len() + times.len() > limits::SCENARIO_STEPS {
+                let most = limits::SCENARIO_STEPS;
+                self.faults.add::<()>(start, format!("more than {most} steps, each repetition counted"));
+                break;
+            }
+            for at_ms in times {
+                steps.extend(action.clone().map(|action| Step { at_ms, place: start, action }));
+                expected.extend(want.clone().map(|it| Expected { from_ms: at_ms, to_ms: at_ms + it.to_ms, ..it }));
+            }
+        }
+        steps.sort_by_key(|step| step.at_ms);
+        (steps, expected)
+    }
+
+    /// What kind of step it is.
+    fn verb(&mut self, start: usize, table: &'a DeTable<'a>) -> Option<(&'static str, Section<'a>)> {
+        let verbs = || VERBS.iter().map(|(verb, _)| *verb);
+        let mut found = VERBS.iter().filter(|(verb, _)| table.contains_key(*verb));
+        let Some((verb, others)) = found.next() else {
+            let key = table.keys().find(|key| !COMMON.contains(&key.get_ref().as_ref()));
+            let hint = key.map(|key| did_you_mean(key.get_ref(), verbs())).unwrap_or_default();
+            let hint = if hint.is_empty() {
+                format!("; it has one of {}", verbs().collect::<Vec<_>>().join(", "))
+            } else {
+                hint
+            };
+            let at = key.map_or(start, |key| key.span().start);
+            return self.faults.add(at, format!("a step that says neither what happens nor what is expected{hint}"));
+        };
+        if let Some((second, _)) = found.next() {
+            return self.faults.add(start, format!("a step with both `{verb}` and `{second}`: write two steps"));
+        }
+        let keys = [COMMON, others, &[verb]].concat();
+        Some((verb, Section::new(table, start, "this step", &keys, &mut self.faults)))
+    }
+
+    /// When it happens: once, or every so often.
+    fn times(&mut self, section: &Section<'_>) -> Vec<i64> {
+        section.need("at", &mut self.faults);
+        let at_ms = self.span(section, "at", 0);
+        let (every_ms, until_ms) = (self.span(section, "every", 1), self.span(section, "until", 0));
+        let Some(at_ms) = at_ms else { return Vec::new() };
+        match (every_ms, until_ms) {
+            (Some(every_ms), Some(until_ms)) => {
+                let times = (until_ms - at_ms) / every_ms.max(1);
+                if until_ms < at_ms || times >= limits::SCENARIO_STEPS as i64 {
+                    let message = "from `at` to `until` it happens never, or too often";
+                    self.faults.add::<()>(section.start, message);
+                    return Vec::new();
+                }
+                (0..=times).map(|n| at_ms + n * every_ms).collect()
+            }
+            (None, None) => vec![at_ms],
+            _ => {
+                if section.has("every") != section.has("until") {
+                    self.faults.add::<()>(section.start, "`every` and `until` go together");
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn action(&mut self, section: &Section<'a>, verb: &str) -> Option<Action> {
+        let (_, value) = section.key(verb)?;
+        Some(match verb {
+            "frame" => {
+                let frames = vec![self.frame("frame", value)?];
+                Action::Report { lift: self.lift(section)?, frames, invalid: self.invalid(section) }
+            }
+            "frames" => {
+                let DeValue::Array(items) = value.get_ref() else {
+                    return self.faults.add(value.span().start, "`frames` is a list of frames: those of one report");
+                };
+                let frames = items.iter().filter_map(|item| self.frame("frames", item)).collect();
+                Action::Report { lift: self.lift(section)?, frames, invalid: self.invalid(section) }
+            }
+            "repeat" => Action::Repeat { lift: self.lift(section)?, of_ms: self.span(section, verb, 0)? },
+            "status" => {
+                let online = self.one_of(section, verb, &["online", "offline"])? == 0;
+                Action::Status { lift: self.lift(section)?, online }
+            }
+            "scan" => {
+                let (start, scan) = table(verb, value, &mut self.faults)?;
+                let place = Section::of(scan, start, "a scan");
+                place.need("site", &mut self.faults)?;
+                let site = self.code(&place, "site", SiteCode::parse)?;
+                Action::Scan { site, fields: self.scan_fields(scan, start), invalid: self.invalid(section) }
+            }
+            "link" => Action::Link(
+                [LinkStep::Up, LinkStep::Down, LinkStep::Drained]
+                    [self.one_of(section, verb, &["up", "down", "drained"])?],
+            ),
+            "markers" => Action::Markers(self.one_of(section, verb, &["back", "lost"])? == 0),
+            "restart" => Action::Restart { down_ms: self.span(section, verb, 0)? },
+            "terminal" => {
+                let replaced = self.one_of(section, verb, &["restarted", "replaced"])? == 1;
+                Action::Terminal { lift: self.lift(section)?, replaced }
+            }
+            "clock" => Action::Clock { lift: self.lift(section)?, off_ms: self.span(section, verb, i64::MIN)? },
+            "wall" => Action::Wall { by_ms: self.span(section, verb, i64::MIN)? },
+            "acknowledge" | "clear_by_hand" => Action::Command(self.command(section, verb)?),
+            "archive" => {
+                let (start, entry) = table(verb, value, &mut self.faults)?;
+                let lift = self.lift(section)?;
+                Action::Archive(Box::new(self.changed_lift(start, entry, lift)))
+            }
+            "archive_cylinder" => {
+                let (start, entry) = table(verb, value, &mut self.faults)?;
+                Action::Archive(Box::new(self.cylinder(start, entry)?))
+            }
+            "reload" => {
+                let text = self.text_of(verb, value)?;
+                Action::Reload(self.extra(&text))
+            }
+            "open" | "not_open" => {
+                let subject = self.subject(section, "")?;
+                Action::Look { subject, rules: self.rules(section, verb), exactly: verb == "open" }
+            }
+            _ => return None,
+        })
+    }
+
+    fn command(&mut self, section: &Section<'_>, verb: &str) -> Option<Command> {
+        let rule = section.text(verb, &mut self.faults)?;
+        let subject = self.subject(section, rule.value)?;
+        Some(Command {
+            subject,
+            rule: self.rule(&rule)?,
+            clears: verb == "clear_by_hand",
+            note: section.text("note", &mut self.faults).map(|text| text.value.into()),
+            refused: self.flag(section, "refused").unwrap_or(false),
+        })
+    }
+
+    /// With `to_ms` as the span within which it must come.
+    fn expectation(&mut self, section: &Section<'a>, verb: &str, kind: EventKind) -> Option<Expected> {
+        let rule = section.text(verb, &mut self.faults)?;
+        let want = Want {
+            severity: self.word(section, "severity", Severity::ALL, Severity::name),
+            certainty: self.word(section, "certainty", Certainty::ALL, Certainty::name),
+            reason: self.word(section, "reason", Reason::ALL, Reason::name),
+            came_true_ms: self.span(section, "came_true", i64::MIN),
+            delayed: self.flag(section, "delayed"),
+            dispatch: section.text("dispatch", &mut self.faults).map(|text| text.value.into()),
+            opening: section.count("opening", u32::MAX, &mut self.faults),
+            unregistered: self.flag(section, "unregistered"),
+            by: section.text("by", &mut self.faults).map(|text| text.value.into()),
+            evidence: self.evidence(section),
+        };
+        let within_ms = self.span(section, "within", 0).unwrap_or(0);
+        let subject = self.subject(section, rule.value)?;
+        let rule = self.rule(&rule)?;
+        Some(Expected { place: section.start, from_ms: 0, to_ms: within_ms, kind, subject, rule, want })
+    }
+
+    /// Values as conditions write them.
+    fn evidence(&mut self, section: &Section<'a>) -> Vec<(Box<str>, Box<str>)> {
+        let Some((_, value)) = section.key("evidence") else { return Vec::new() };
+        let Some((_, values)) = table("evidence", value, &mut self.faults) else { return Vec::new() };
+        let mut evidence = Vec::new();
+        for (name, value) in values {
+            let text = match value.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Boolean(flag) => flag.to_string(),
+                DeValue::Integer(number) => number.as_str().to_owned(),
+                DeValue::Float(number) => number.as_str().to_owned(),
+                other => {
+                    let got = article(other);
+                    self.faults.add::<()>(value.span().start, format!("evidence is one value, not {got}"));
+                    continue;
+                }
+            };
+            evidence.push((name.get_ref().as_ref().into(), text.into()));
+        }
+        evidence
+    }
+
+    /// The lift that the step names, or the only one.
+    fn lift(&mut self, section: &Section<'_>) -> Option<DeviceCode> {
+        let Some(name) = section.text("lift", &mut self.faults) else {
+            if section.has("lift") {
+                return None;
+            }
+            return match &*self.lifts {
+                [only] => Some(only.code),
+                _ => self.faults.add(section.start, "there are several lifts: say which one with `lift`"),
+            };
+        };
+        if let Some(lift) = self.lifts.iter().find(|lift| *lift.name == *name.value) {
+            return Some(lift.code);
+        }
+        let names: Vec<&str> = self.lifts.iter().map(|lift| &*lift.name).collect();
+        self.faults.add(name.span.start, format!("there is no lift {:?}; there are {}", name.value, names.join(", ")))
+    }
+
+    /// What an alert of that rule is about.
+    fn subject(&mut self, section: &Section<'_>, rule: &str) -> Option<Subject> {
+        if OF_SERVICE.iter().any(|it| it.id == rule) {
+            return Some(Subject::Service);
+        }
+        if section.has("cylinder") {
+            return self.code(section, "cylinder", CylinderCode::parse).map(Subject::Cylinder);
+        }
+        self.lift(section).map(Subject::Device)
+    }
+
+    fn invalid(&mut self, section: &Section<'a>) -> Vec<Box<str>> {
+        section.texts("invalid", &mut self.faults).into_iter().map(|text| text.value.into()).collect()
+    }
+
+    fn one_of(&mut self, section: &Section<'_>, key: &str, words: &[&str]) -> Option<usize> {
+        let text = section.text(key, &mut self.faults)?;
+        self.index(key, &text, words)
+    }
+
+    /// One word of a closed set, if the key is there.
+    fn word<T: Copy>(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        all: &[T],
+        name: impl Fn(T) -> &'static str,
+    ) -> Option<T> {
+        let text = section.text(key, &mut self.faults)?;
+        let names: Vec<&str> = all.iter().map(|word| name(*word)).collect();
+        self.index(key, &text, &names).map(|at| all[at])
+    }
+
+    fn index(&mut self, key: &str, text: &Text<'_>, words: &[&str]) -> Option<usize> {
+        if let Some(at) = words.iter().position(|word| *word == text.value) {
+            return Some(at);
+        }
+        let hint = did_you_mean(text.value, words.iter().copied());
+        let hint = if hint.is_empty() { format!("; it is one of {}", words.join(", ")) } else { hint };
+        self.faults.add(text.span.start, format!("`{key}` can't be {:?}{hint}", text.value))
+    }
+}
