@@ -16,6 +16,7 @@ use crate::config::{Log, LogFormat};
 use crate::model::alert::{EventKind, Reason, Severity};
 use crate::model::ids::RuleId;
 use crate::model::row::{RejectReason, Tally};
+use crate::serve::reloads::Reloaded;
 use crate::spine::takeover::Way;
 
 /// Something that happened, worth telling people and counting.
@@ -268,6 +269,82 @@ impl IngestCounters {
     }
 }
 
+/// What made the rules be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadedBy {
+    Call,
+    File,
+    Signal,
+}
+
+impl ReloadedBy {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::File => "file",
+            Self::Signal => "signal",
+        }
+    }
+}
+
+/// The rules were read again and are in force, or were already.
+#[derive(Debug)]
+pub struct RulesReloaded<'a> {
+    pub by: ReloadedBy,
+    /// Who asked; empty where nobody did.
+    pub actor: &'a str,
+    pub reloaded: &'a Reloaded,
+}
+
+impl Event for RulesReloaded<'_> {
+    fn log(&self) {
+        let (by, actor, Reloaded { version, position, difference }) = (self.by.name(), self.actor, self.reloaded);
+        let Some(position) = position else {
+            return info!(target: "vigil::rules", by, actor, version, "the rules were read again: nothing differs");
+        };
+        let ids = |ids: &[RuleId]| ids.iter().map(RuleId::as_str).collect::<Vec<_>>().join(" ");
+        info!(target: "vigil::rules",
+            by,
+            actor,
+            version,
+            position,
+            added = ids(&difference.added),
+            changed = ids(&difference.changed),
+            removed = ids(&difference.removed),
+            reworded = ids(&difference.reworded),
+            unchanged = difference.unchanged.len(),
+            settings = difference.settings,
+            "the rules were reloaded"
+        );
+    }
+
+    fn measure(&self) {
+        let outcome = if self.reloaded.position.is_some() { "taken" } else { "same" };
+        counter!("vigil_rules_reloads_total", "by" => self.by.name(), "outcome" => outcome).increment(1);
+        gauge!("vigil_rules_refused").set(0.0);
+    }
+}
+
+/// The rules were read again and refused: those before stay in force.
+#[derive(Debug)]
+pub struct RulesRefused<'a> {
+    pub by: ReloadedBy,
+    pub actor: &'a str,
+    pub why: &'a str,
+}
+
+impl Event for RulesRefused<'_> {
+    fn log(&self) {
+        let Self { by, actor, why } = self;
+        error!(target: "vigil::rules", by = by.name(), actor, "the rules were not reloaded, those in force stay: {why}");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_rules_reloads_total", "by" => self.by.name(), "outcome" => "refused").increment(1);
+        gauge!("vigil_rules_refused").set(1.0);
+    }
+}
+
 #[derive(Debug)]
 pub struct AlertTransition<'a> {
     /// As many as `limits::RULES`.
@@ -355,6 +432,8 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_unknown_fields_total", &[], "Fields that the wire contract doesn't know"),
     counts("vigil_messages_ignored_total", &[], "Messages that nobody waits for"),
     counts("vigil_streams_dropped_total", &[], "Streams ended because their client took nothing"),
+    counts("vigil_rules_reloads_total", &["by", "outcome"], "Times that the rule files were read again"),
+    stands("vigil_rules_refused", None, "1 while the rule files were refused and those before are in force"),
     counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
 ];
 

@@ -137,7 +137,7 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Watch(args) => or_stop(&stop, watch::run(args, terminal)).await,
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,
-            Command::Rules(args) => rules::run(args, terminal),
+            Command::Rules(args) => or_stop(&stop, rules::run(args, terminal)).await,
             Command::Recover(args) => recover::run(args, terminal).await,
             Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,
         }
