@@ -517,6 +517,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::core::rules::Difference;
 
     /// One of each.
     fn emit_all() {
@@ -533,6 +534,9 @@ mod tests {
         tally.note_reject(RejectReason::TooDeep);
         emit(JudgedReports { records: 2, tally });
         emit(StreamDropped { after_ms: 60_000 });
+        emit(RulesRefused { by: ReloadedBy::File, actor: "", why: "elevator.toml:1:1: no" });
+        let reloaded = Reloaded { version: 2, position: Some(7), difference: Difference::default() };
+        emit(RulesReloaded { by: ReloadedBy::Call, actor: "local", reloaded: &reloaded });
         let ingest = IngestCounters::new();
         ingest.received[1].increment(2);
         ingest.acknowledged.increment(2);
@@ -571,6 +575,9 @@ mod tests {
             "vigil_snapshot_seconds_bucket{le=\"0.01\"} 1",
             "vigil_journal_torn_bytes_total{journal=\"inbox\"} 12",
             "vigil_records_skipped_total 1",
+            "vigil_rules_reloads_total{by=\"file\",outcome=\"refused\"} 1",
+            "vigil_rules_reloads_total{by=\"call\",outcome=\"taken\"} 1",
+            "vigil_rules_refused 0",
             "vigil_core_takeovers_total{way=\"corrected\"} 1",
             "vigil_alerts_corrected_total 3",
             "vigil_alert_transitions_total{rule=\"trapped-reported\",kind=\"opened\",severity=\"critical\",\

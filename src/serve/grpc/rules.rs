@@ -1,6 +1,5 @@
 //! `RulesService`.
 
-
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt as _};
