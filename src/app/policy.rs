@@ -42,8 +42,11 @@ pub fn load(config: &Config) -> Result<(PolicyText, RuleSet), PolicyError> {
     Ok((policy, set))
 }
 
-/// Every `*.toml` of a folder, as (name, text), by name.
-pub fn read_folder(dir: &Path) -> Result<Vec<(Box<str>, Box<str>)>, PolicyError> {
+/// (name, text), by name.
+pub type Files = Vec<(Box<str>, Box<str>)>;
+
+/// Every `*.toml` of a folder.
+pub fn read_folder(dir: &Path) -> Result<Files, PolicyError> {
     let files = rule_files(dir).map_err(|source| PolicyError::Read { dir: dir.to_owned(), source })?;
     match files.len() {
         0 => Err(PolicyError::NoFiles { dir: dir.to_owned() }),
