@@ -204,3 +204,64 @@ fn words(refused: &Refused) -> String {
         Refused::Busy => "the service has more to do than it can take".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+    use crate::model::actor::Actor;
+
+    /// A folder with a file of this text, and what has read it.
+    fn begin(text: &str) -> (tempfile::TempDir, Reloader) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.toml"), text).unwrap();
+        let mut config = Config::default();
+        config.rules.dir = dir.path().to_owned();
+        let reloader = Reloader::load(&config).unwrap();
+        (dir, reloader)
+    }
+
+    #[tokio::test]
+    async fn a_change_must_stand_still_and_is_read_once() {
+        let (dir, mut reloader) = begin("");
+        let write = |text: &str| std::fs::write(dir.path().join("a.toml"), text).unwrap();
+        let (sender, receiver) = sync_channel(1);
+        let inputs = Inputs::new(sender);
+        assert!(!reloader.has_changed().await);
+        write("[el");
+        assert!(!reloader.has_changed().await, "it may still be written");
+        write("[elev");
+        assert!(!reloader.has_changed().await, "it is still written");
+        assert!(reloader.has_changed().await);
+        let refused = reloader.reload(&inputs, ReloadedBy::File, "").await;
+        assert!(matches!(&refused, Err(Refused::Faults(faults)) if &*faults[0].file == "a.toml"), "{refused:?}");
+        assert!(!reloader.has_changed().await && !reloader.has_changed().await, "it is refused only once");
+        // What was in force all along is nothing for the core.
+        write("");
+        assert!(!reloader.has_changed().await && reloader.has_changed().await);
+        let same = reloader.reload(&inputs, ReloadedBy::File, "").await.unwrap();
+        assert_eq!((same.position, receiver.try_recv().is_err()), (None, true));
+        // Nor is a folder without files.
+        std::fs::remove_file(dir.path().join("a.toml")).unwrap();
+        assert!(!reloader.has_changed().await && reloader.has_changed().await);
+        let gone = reloader.reload(&inputs, ReloadedBy::File, "").await;
+        assert!(matches!(gone, Err(Refused::Unreadable(_))), "{gone:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_core_that_ends_was_given_is_not_in_force() {
+        let (dir, mut reloader) = begin("");
+        let before = reloader.policy().clone();
+        std::fs::write(dir.path().join("a.toml"), "# another").unwrap();
+        let (sender, receiver) = sync_channel(1);
+        let dropped = std::thread::spawn(move || drop(receiver.recv().unwrap()));
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask { actor: Actor::local_admin(), request: "a".into(), reply };
+        reloader.answer(&Inputs::new(sender), ask).await;
+        dropped.join().unwrap();
+        let answer = answer.await.unwrap();
+        assert!(matches!(answer, Err(Refused::NotTaken(_))), "{answer:?}");
+        assert!(*reloader.policy() == before && reloader.refused().borrow().is_some());
+    }
+}
