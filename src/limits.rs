@@ -111,6 +111,14 @@ pub const REJECT_TOPICS: usize = 4_096;
 
 /// Largest rule file.
 pub const RULE_FILE_BYTES: usize = 256 * 1024;
+/// How often the rule folder is looked at. A change must stand still for so long before it is read.
+pub const RULES_LOOK_MS: u64 = 2_000;
+/// Asks to reload the rules that wait for their turn, and answers to earlier ones that are remembered.
+pub const RELOADS_WAITING: usize = 16;
+pub const RELOADS_REMEMBERED: usize = 64;
+/// Faults of rules, and their bytes, in the status of a call: it travels in HTTP/2 headers, of which clients take 8 KiB.
+pub const FAULTS_TOLD: usize = 32;
+pub const FAULTS_TOLD_BYTES: usize = 3 * 1024;
 pub const RULES: usize = 256;
 /// Rule ids that were ever in force, since their numbers are never given again.
 pub const RULE_NAMES: usize = 16_384;

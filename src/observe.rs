@@ -5,6 +5,8 @@
 //! never from what devices send. A line's target is the module that the event is about, so that a log filter can
 //! name it. `docs/metrics.md` lists the metrics.
 
+mod rules;
+
 use std::io::IsTerminal as _;
 
 use metrics::{Counter, Unit, counter, gauge, histogram};
@@ -17,6 +19,8 @@ use crate::model::alert::{EventKind, Reason, Severity};
 use crate::model::ids::RuleId;
 use crate::model::row::{RejectReason, Tally};
 use crate::spine::takeover::Way;
+
+pub use self::rules::{ReloadedBy, RulesRefused, RulesReloaded};
 
 /// Something that happened, worth telling people and counting.
 pub trait Event {
@@ -355,6 +359,8 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_unknown_fields_total", &[], "Fields that the wire contract doesn't know"),
     counts("vigil_messages_ignored_total", &[], "Messages that nobody waits for"),
     counts("vigil_streams_dropped_total", &[], "Streams ended because their client took nothing"),
+    counts("vigil_rules_reloads_total", &["by", "outcome"], "Times that the rule files were read again"),
+    stands("vigil_rules_refused", None, "1 while the rule files were refused and those before are in force"),
     counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
 ];
 
@@ -438,6 +444,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::core::rules::Difference;
+    use crate::serve::reloads::Reloaded;
 
     /// One of each.
     fn emit_all() {
@@ -454,6 +462,9 @@ mod tests {
         tally.note_reject(RejectReason::TooDeep);
         emit(JudgedReports { records: 2, tally });
         emit(StreamDropped { after_ms: 60_000 });
+        emit(RulesRefused { by: ReloadedBy::File, actor: "", why: "elevator.toml:1:1: no" });
+        let reloaded = Reloaded { version: 2, position: Some(7), difference: Difference::default() };
+        emit(RulesReloaded { by: ReloadedBy::Call, actor: "local", reloaded: &reloaded });
         let ingest = IngestCounters::new();
         ingest.received[1].increment(2);
         ingest.acknowledged.increment(2);
@@ -492,6 +503,9 @@ mod tests {
             "vigil_snapshot_seconds_bucket{le=\"0.01\"} 1",
             "vigil_journal_torn_bytes_total{journal=\"inbox\"} 12",
             "vigil_records_skipped_total 1",
+            "vigil_rules_reloads_total{by=\"file\",outcome=\"refused\"} 1",
+            "vigil_rules_reloads_total{by=\"call\",outcome=\"taken\"} 1",
+            "vigil_rules_refused 0",
             "vigil_core_takeovers_total{way=\"corrected\"} 1",
             "vigil_alerts_corrected_total 3",
             "vigil_alert_transitions_total{rule=\"trapped-reported\",kind=\"opened\",severity=\"critical\",\

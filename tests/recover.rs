@@ -209,9 +209,9 @@ fn pretend_to_be_of(version: u32, config: &Config) {
     let snapshots = SnapshotDir::open(config.service.data_dir.join("snapshots")).unwrap();
     let newest = snapshots.newest().unwrap().unwrap();
     let mut file = wire::SnapshotFile::decode(newest.content.as_slice()).unwrap();
-    let mut core = wire::Snapshot::decode(file.core).unwrap();
+    let mut core = wire::Snapshot::decode(&*file.core.concat()).unwrap();
     core.core_version = version;
-    file.core = core.encode_to_vec().into();
+    file.core = vec![core.encode_to_vec().into()];
     // Newer than the one it is made of, which stays behind it.
     let content = file.encode_to_vec();
     snapshots.write(newest.pos, newest.taken_at + 1, |out| out.write_all(&content)).unwrap();
@@ -222,7 +222,7 @@ fn core_version_of(config: &Config) -> u32 {
     let snapshots = SnapshotDir::open(config.service.data_dir.join("snapshots")).unwrap();
     let newest = snapshots.newest().unwrap().unwrap();
     let file = wire::SnapshotFile::decode(newest.content.as_slice()).unwrap();
-    wire::SnapshotHead::decode(file.core).unwrap().core_version
+    wire::SnapshotHead::decode(&*file.core.concat()).unwrap().core_version
 }
 
 /// Flow: a service ends by its shutdown, which writes a snapshot; a program with a newer core starts, and after it, by

@@ -9,6 +9,7 @@ mod journals;
 mod outlet;
 pub mod policy;
 pub mod recover;
+mod reload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,13 +18,14 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::journals::{Opened, is_poisoned};
 use self::outlet::ToFeed;
+use self::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::{Config, StoreAt};
 use crate::feed::Feed;
@@ -31,9 +33,9 @@ use crate::feed::events::Events;
 use crate::ingest::{self, IngestError, Login, MqttOptions};
 use crate::limits;
 use crate::model::alert::Cursor;
-use crate::model::record::{Outcome, PolicyText};
 use crate::observe::Metrics;
 use crate::pages::Board;
+use crate::serve::reloads::Reloads;
 use crate::serve::stored::Stored;
 use crate::serve::{self, Backend, ServeError, Settings, http};
 use crate::spine::SpineError;
@@ -107,6 +109,8 @@ pub async fn run(
         grpc: addr(&grpc, "grpc.listen", config.grpc.listen)?,
         http: addr(&http, "http.listen", config.http.listen)?,
     };
+    // Outlives a core that is set up again: the rules in force then are those that were, whatever the files have become.
+    let reloader = Arc::new(Mutex::new(Reloader::load(&config)?));
     let mut ready = Some(ready);
     loop {
         let begun = || {
@@ -114,7 +118,7 @@ pub async fn run(
                 ready(addresses);
             }
         };
-        match run_once(&config, &metrics, &shutdown, (&grpc, &http), begun).await {
+        match run_once(&config, &metrics, &shutdown, (&grpc, &http), &reloader, begun).await {
             Err(error) if is_poisoned(&error) && !shutdown.is_cancelled() => {
                 tracing::error!(%error, "setting the core up again without that record");
             }
@@ -142,9 +146,10 @@ async fn run_once(
     metrics: &Metrics,
     shutdown: &CancellationToken,
     listeners: (&std::net::TcpListener, &std::net::TcpListener),
+    reloader: &Arc<Mutex<Reloader>>,
     ready: impl FnOnce(),
 ) -> Result<(), AppError> {
-    let policy = policy::load(config)?;
+    let policy = reloader.lock().await.policy().clone();
     let clock = Clock::default();
     let opened = {
         let (config, clock) = (config.clone(), clock.clone());
@@ -156,6 +161,11 @@ async fn run_once(
     let (sender, receiver) = sync_channel(limits::INPUT_QUEUE);
     let inputs = Inputs::new(sender);
     let core = spine.core();
+    let (reloads, asked) = {
+        let mut reloader = reloader.lock().await;
+        reloader.begin(core.policy_version());
+        Reloads::new(reloader.refused())
+    };
     let board = Arc::new(Board::restore(core.open_alerts(), Cursor { epoch: core.epoch(), seq: core.seq() }));
     let feed = Arc::new(Feed::new(Arc::clone(&board), Arc::new(Events::new(to_feed, Arc::clone(&store)))));
     let vitals = Arc::new(Vitals::default());
@@ -204,6 +214,7 @@ async fn run_once(
         store: Arc::new(Stored(Arc::clone(&store))),
         clock: clock.clone(),
         past,
+        reloads,
     };
     let mqtt = mqtt_options(config, &vitals);
     let ingest = ingest::run(mqtt, inputs.clone(), durable_watch, clock.clone(), front.clone());
@@ -217,7 +228,7 @@ async fn run_once(
     tasks.spawn(watch_core(clock.clone(), Arc::clone(&vitals), front.clone()));
     tasks.spawn(keep_metrics(metrics.clone(), front.clone()));
     tasks.spawn(maintain(store, clock.clone(), front.clone()));
-    tasks.spawn(reload_on_hangup(config.clone(), inputs.clone(), front.clone()));
+    tasks.spawn(reload::run(Arc::clone(reloader), inputs.clone(), asked, front.clone()));
     let mut writing = tokio::spawn(writer.run(back.clone()));
     ready();
 
@@ -356,34 +367,6 @@ async fn maintain(store: Arc<dyn Store>, clock: Clock, shutdown: CancellationTok
             () = tokio::time::sleep(wait) => {}
             () = shutdown.cancelled() => return Ok(()),
         }
-    }
-}
-
-/// SIGHUP reads the rules again. Wrong ones change nothing, and the log says why.
-async fn reload_on_hangup(config: Config, inputs: Inputs, shutdown: CancellationToken) -> Result<(), AppError> {
-    let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
-        .map_err(|error| AppError::Task(format!("SIGHUP: {error}")))?;
-    loop {
-        tokio::select! {
-            _ = hangups.recv() => {}
-            () = shutdown.cancelled() => return Ok(()),
-        }
-        match policy::load(&config) {
-            Ok(policy) => reload(&inputs, policy).await,
-            Err(error) => tracing::error!(%error, "the rules were not reloaded; those in force stay"),
-        }
-    }
-}
-
-async fn reload(inputs: &Inputs, policy: PolicyText) {
-    let (reply, outcome) = oneshot::channel();
-    if inputs.offer(Input::Policy { policy, reply }).is_err() {
-        return tracing::error!("the rules were not reloaded: too much is waiting; try again");
-    }
-    match outcome.await {
-        Ok(Outcome::Done { .. }) => tracing::info!("the rules were reloaded"),
-        Ok(other) => tracing::error!(?other, "the rules were not reloaded; those in force stay"),
-        Err(_) => tracing::error!("the rules were not reloaded: the core ended"),
     }
 }
 

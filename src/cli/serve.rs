@@ -13,7 +13,8 @@ use crate::observe::{Metrics, install_log};
 /// Run the service
 ///
 /// Reads the configuration, subscribes to the MQTT broker, judges what devices send, and serves gRPC and /metrics
-/// until Ctrl-C or SIGTERM. SIGHUP reads the rules again. Environment variables VIGIL_SECTION_KEY, such as
+/// until Ctrl-C or SIGTERM. Rule files that change are taken while it runs (rules.watch), at once on SIGHUP or
+/// `vigil rules reload`. Environment variables VIGIL_SECTION_KEY, such as
 /// VIGIL_MQTT_URL, override the file.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {

@@ -19,7 +19,7 @@ pub(super) fn check(raw: &Raw, base: &Path, faults: &mut Vec<Fault>) -> Option<C
     let grpc = check.value("grpc", "listen", listen).map(|listen| Grpc { listen });
     let http = check.value("http", "listen", listen).map(|listen| Http { listen });
     let journal = check.journal();
-    let rules = check.value("rules", "dir", |text| Ok(base.join(text))).map(|dir| Rules { dir });
+    let rules = check.rules();
     let log = check.log();
 
     if let (Some(grpc), Some(http)) = (&grpc, &http)
@@ -196,6 +196,17 @@ impl Checker<'_> {
             _ => Err(Wrong::new(format!("{text:?} is not a format"), "write \"text\" or \"json\"")),
         });
         Some(Log { filter: filter?, format: format? })
+    }
+
+    fn rules(&mut self) -> Option<Rules> {
+        let base = self.base;
+        let dir = self.value("rules", "dir", |text| Ok(base.join(text)));
+        let watch = self.value("rules", "watch", |text| match text {
+            "on" => Ok(true),
+            "off" => Ok(false),
+            _ => Err(Wrong::new(format!("{text:?} is neither on nor off"), "write \"on\" or \"off\"")),
+        });
+        Some(Rules { dir: dir?, watch: watch? })
     }
 
     fn value<T>(&mut self, section: &str, name: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {

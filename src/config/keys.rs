@@ -41,6 +41,7 @@ pub(super) const KEYS: &[Key] = &[
     key("journal", "event_retention", "48h"),
     key("journal", "snapshot_every", "5m"),
     key("rules", "dir", "rules"),
+    key("rules", "watch", "on"),
     key("log", "level", "info"),
     key("log", "format", "text"),
 ];

@@ -149,6 +149,8 @@ pub struct Journal {
 pub struct Rules {
     /// Every `*.toml` in it is a rule file.
     pub dir: PathBuf,
+    /// Take changes of the files by themselves.
+    pub watch: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]

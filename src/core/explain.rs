@@ -322,10 +322,6 @@ impl Core {
         self.lifts.get(self.lift_at(device)?).archived()
     }
 
-    pub fn policy_version(&self) -> u32 {
-        self.policy.version
-    }
-
     /// Why every rule of that lift is where it is. `at` is the last record's moment or later, but before the next one's.
     /// `None`: nothing is known of it.
     pub fn explain(&self, device: &DeviceCode, at: Now) -> Option<Explanation> {

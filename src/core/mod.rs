@@ -150,6 +150,11 @@ impl Core {
         &self.policy.text
     }
 
+    /// Counts the policies, from 1.
+    pub fn policy_version(&self) -> u32 {
+        self.policy.version
+    }
+
     pub fn lifts(&self) -> &Paged<Lift> {
         &self.lifts
     }

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use crate::core::books::Books;
 use crate::core::judge::built_in;
 use crate::core::judge::run::RuleNo;
-use crate::core::rules::{self, Family, Field, Reads, Rule, RuleIx, RuleSet, Term};
+use crate::core::rules::{self, Family, Field, Reads, Rule, RuleFault, RuleIx, RuleSet, Term};
 use crate::limits;
 use crate::model::record::PolicyText;
 
@@ -50,7 +50,7 @@ impl Policy {
 
     /// Compiles a policy to follow `before`. Every fault comes back, one a line.
     pub fn compile(text: &PolicyText, before: &Policy, books: &mut Books) -> Result<Self, String> {
-        let (set, zone) = check(text)?;
+        let (set, zone) = check(text).map_err(|faults| rules::one_a_line(&faults))?;
         if books.names.len() > limits::RULE_NAMES {
             let most = limits::RULE_NAMES;
             return Err(format!("more than {most} rule ids were in force over time; keep the ids of rules"));
@@ -113,7 +113,7 @@ impl Policy {
         if version == 0 {
             return Ok(Self::none());
         }
-        let (set, zone) = check(text)?;
+        let (set, zone) = check(text).map_err(|faults| rules::one_a_line(&faults))?;
         let numbers = set.rules.iter().map(|rule| books.number(&rule.id)).collect();
         Ok(Self::assemble(version, text.clone(), set, zone, numbers, known))
     }
@@ -192,19 +192,36 @@ impl Policy {
     }
 }
 
-/// Reads the rules and settings; every fault comes back, one a line.
-pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), String> {
+/// Reads the rules and settings, or finds every fault.
+pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), Vec<RuleFault>> {
     let mut faults = Vec::new();
     let zone = TimeZone::get(&text.zone).map_err(|_| {
-        faults.push(format!("zone {:?} is not in the tz database; use a name such as Asia/Shanghai", text.zone))
+        let message = format!("zone {:?} is not in the tz database; use a name such as Asia/Shanghai", text.zone);
+        faults.push(RuleFault { file: "".into(), line: 0, column: 0, message: message.into() });
     });
-    let set =
-        rules::parse(&text.rules).map_err(|rule_faults| faults.extend(rule_faults.iter().map(ToString::to_string)));
-    // Its alerts would be mixed up with those that this service raises itself.
-    let taken = set.iter().flat_map(|set| &set.rules).filter(|rule| built_in::title_of(&rule.id).is_some());
-    faults.extend(taken.map(|rule| format!("rule `{}` has the id of an alert of this service; rename it", rule.id)));
+    let set = check_rules(&text.rules).map_err(|of_rules| faults.extend(of_rules));
     match (set, zone) {
-        (Ok(set), Ok(zone)) if faults.is_empty() => Ok((set, zone)),
-        _ => Err(faults.join("\n")),
+        (Ok(set), Ok(zone)) => Ok((set, zone)),
+        _ => Err(faults),
     }
+}
+
+/// Reads the rules alone.
+pub fn check_rules(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleFault>> {
+    let set = rules::parse(files)?;
+    // Its alerts would be mixed up with those that this service raises itself.
+    let taken = set.rules.iter().filter(|rule| built_in::title_of(&rule.id).is_some());
+    let faults: Vec<RuleFault> = taken.map(|rule| taken_id(files, rule)).collect();
+    if faults.is_empty() { Ok(set) } else { Err(faults) }
+}
+
+fn taken_id(files: &[(Box<str>, Box<str>)], rule: &Rule) -> RuleFault {
+    let quoted = format!("\"{}\"", rule.id);
+    let found = files.iter().find_map(|(file, text)| {
+        let line = text.lines().position(|line| line.trim_start().starts_with("id") && line.contains(&quoted))?;
+        Some((file.clone(), u32::try_from(line + 1).ok()?))
+    });
+    let (file, line) = found.unwrap_or_default();
+    let message = format!("rule `{}` has the id of an alert of this service; rename it", rule.id);
+    RuleFault { file, line, column: 1, message: message.into() }
 }

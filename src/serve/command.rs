@@ -64,13 +64,13 @@ impl Shared {
     }
 }
 
-fn overloaded() -> Status {
+pub(super) fn overloaded() -> Status {
     let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
     let message = "the service has more to do than it can take: try again with the same request id";
     Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
-fn ended() -> Status {
+pub(super) fn ended() -> Status {
     let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(5)));
     let message = "the service is shutting down: try again with the same request id";
     Status::with_error_details(Code::Unavailable, message, details)

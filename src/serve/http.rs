@@ -1,4 +1,5 @@
-//! For those who run the service: `/metrics`, `/healthz` (the process answers) and `/readyz` (it can serve, or why not).
+//! For those who run the service: `/metrics`, `/healthz` (the process answers) and `/readyz` (it can serve, and what is to be
+//! mended nevertheless, or why not).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +63,8 @@ async fn ready(State(pages): State<Pages>) -> (StatusCode, String) {
         reasons.push("the service is shutting down".into());
     }
     if reasons.is_empty() {
-        return (StatusCode::OK, "ready\n".into());
+        let notices = pages.backend.notices();
+        return (StatusCode::OK, std::iter::once("ready".into()).chain(notices).map(|line| line + "\n").collect());
     }
     (StatusCode::SERVICE_UNAVAILABLE, reasons.iter().map(|reason| format!("{reason}\n")).collect())
 }

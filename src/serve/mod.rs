@@ -6,6 +6,7 @@ mod conn;
 mod grpc;
 pub mod history;
 pub mod http;
+pub mod reloads;
 pub mod stored;
 mod stream;
 pub mod token;
@@ -21,6 +22,7 @@ use tonic::transport::Server;
 
 use self::auth::{Authenticate, LoopbackOnly};
 use self::history::HistoryStore;
+use self::reloads::Reloads;
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::limits;
@@ -38,6 +40,7 @@ pub struct Backend {
     pub clock: Clock,
     /// The inbox, to be judged again.
     pub past: Arc<Past>,
+    pub reloads: Reloads,
 }
 
 /// How calls are served. Tests shorten the times.
@@ -164,6 +167,14 @@ impl Backend {
             return vec![format!("the core has judged nothing for {} s", behind_ms / 1_000)];
         }
         Vec::new()
+    }
+}
+
+impl Backend {
+    /// What those who run the service should mend, although it serves.
+    pub fn notices(&self) -> Vec<String> {
+        let refused = self.reloads.refused();
+        refused.map(|why| format!("the rule files were refused, those in force stay: {why}")).into_iter().collect()
     }
 }
 

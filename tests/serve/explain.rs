@@ -86,7 +86,7 @@ impl Inbox {
         let file = vigil::proto::internal::SnapshotFile {
             inbox: Some(point(core.next())),
             outbox: None,
-            core: core.encode().into(),
+            core: vec![core.encode().into()],
         };
         let bytes = prost::Message::encode_to_vec(&file);
         let (next, wall) = (core.next(), self.core.now().wall);

@@ -31,7 +31,9 @@ async fn health_follows_the_core() {
     };
     is("", ServingStatus::NotServing).await;
     world.open(0, 1);
-    for service in ["", "vigil.v1.AlertService", "vigil.v1.RegistryService", "vigil.v1.HistoryService"] {
+    for service in
+        ["", "vigil.v1.AlertService", "vigil.v1.RegistryService", "vigil.v1.RulesService", "vigil.v1.HistoryService"]
+    {
         is(service, ServingStatus::Serving).await;
     }
     world.end().await;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -29,6 +30,7 @@ use vigil::proto::v1::history_service_client::HistoryServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::serve::auth::Authenticate;
 use vigil::serve::history::{FramePage, Happened, HistoryStore, MemoryHistory, StoreFuture, TimelinePage};
+use vigil::serve::reloads::Reloads;
 use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
 use vigil::spine::retrace::Past;
@@ -141,7 +143,9 @@ fn backend(store: &Arc<Store>, past: Past) -> (Backend, Arc<Mutex<Teller>>) {
     });
     let store: Arc<dyn HistoryStore> = Arc::clone(store) as _;
     let past = Arc::new(past);
-    (Backend { feed, board, inputs: Inputs::new(sender), store, clock, past }, teller)
+    // Nobody reloads rules here.
+    let (reloads, _) = Reloads::new(watch::channel(None).1);
+    (Backend { feed, board, inputs: Inputs::new(sender), store, clock, past, reloads }, teller)
 }
 
 /// Counts events and positions as the core would.

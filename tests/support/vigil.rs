@@ -41,11 +41,17 @@ impl Vigil {
 
     /// With other rules than the shipped ones.
     pub fn start_with(broker: SocketAddr, store_url: &str, rules: &Path) -> Self {
+        Self::start_watching(broker, store_url, rules, true)
+    }
+
+    /// With rules whose files it may watch, or may not.
+    pub fn start_watching(broker: SocketAddr, store_url: &str, rules: &Path, watch: bool) -> Self {
+        let watch = if watch { "on" } else { "off" };
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = folder.path().join("vigil.toml");
         let text = format!(
             "[service]\ndata_dir = \"data\"\n[mqtt]\nurl = \"mqtt://{broker}\"\n[store]\nurl = {store_url:?}\n\
-             [grpc]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n[rules]\ndir = {rules:?}\n\
+             [grpc]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n[rules]\ndir = {rules:?}\nwatch = \"{watch}\"\n\
              [log]\nformat = \"json\"\n"
         );
         std::fs::write(&config, text).expect("the configuration");
@@ -101,6 +107,11 @@ impl Vigil {
     /// The status and the text of one of its pages, such as `/readyz`.
     pub fn page(&self, path: &str) -> std::io::Result<(u16, String)> {
         page(self.http, path)
+    }
+
+    /// Asks it to read its rules again.
+    pub fn hang_up(&mut self) {
+        self.process.signal(Signal::HUP);
     }
 
     /// Asks it to end, and returns how it did. Its data stay as long as this value.

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::Terminal;
 use crate::app::policy::read_folder;
-use crate::core::judge::built_in;
-use crate::core::rules::{self, Clear, Rule, RuleFault, RuleSet};
+use crate::core::policy::check_rules;
+use crate::core::rules::{Clear, Rule, RuleFault};
 use crate::model::alert::{Certainty, Severity};
 use crate::scenario::show_ms;
 
@@ -37,7 +37,7 @@ pub(super) fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCod
         },
     };
     let files = read_folder(&dir)?;
-    match checked(&files) {
+    match check_rules(&files) {
         Ok(set) => {
             let names = |rule: &Rule| rule.unless.iter().map(|ix| set.rule(*ix).id.to_string()).collect::<Vec<_>>();
             for rule in &set.rules {
@@ -64,25 +64,6 @@ pub(super) fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCod
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-/// The rules, unless one has the id of an alert that the service raises itself.
-fn checked(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleFault>> {
-    let set = rules::parse(files)?;
-    let taken = set.rules.iter().filter(|rule| built_in::title_of(&rule.id).is_some());
-    let faults: Vec<RuleFault> = taken.map(|rule| taken_id(files, rule)).collect();
-    if faults.is_empty() { Ok(set) } else { Err(faults) }
-}
-
-fn taken_id(files: &[(Box<str>, Box<str>)], rule: &Rule) -> RuleFault {
-    let quoted = format!("\"{}\"", rule.id);
-    let found = files.iter().find_map(|(file, text)| {
-        let line = text.lines().position(|line| line.trim_start().starts_with("id") && line.contains(&quoted))?;
-        Some((file.clone(), u32::try_from(line + 1).ok()?))
-    });
-    let (file, line) = found.unwrap_or_default();
-    let message = format!("rule `{}` has the id of an alert of this service; rename it", rule.id);
-    RuleFault { file, line, column: 1, message: message.into() }
 }
 
 /// With the folder before the file, so that editors find it.

@@ -1,6 +1,7 @@
-//! `vigil rules`: rules looked at and tried out, without a service.
+//! `vigil rules`: rules looked at and tried out without a service, and given to one.
 
 mod check;
+mod reload;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 use super::Terminal;
 use crate::config::{Config, process_variables};
 
-/// Check rules, and test them with timelines
+/// Check rules, test them with timelines, and reload them in a running service
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -20,12 +21,14 @@ pub struct Args {
 enum Command {
     Check(check::Args),
     Test(test::Args),
+    Reload(reload::Args),
 }
 
-pub(super) fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Check(args) => check::run(args, terminal),
         Command::Test(args) => test::run(args, terminal),
+        Command::Reload(args) => reload::run(args, terminal).await,
     }
 }
 

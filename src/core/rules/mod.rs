@@ -2,6 +2,7 @@
 //!
 //! `spec` reads the files, `expr` their conditions, `schema` says what conditions may name. Judging by them is not here.
 
+mod difference;
 mod expr;
 mod overrides;
 pub mod schema;
@@ -14,6 +15,7 @@ use crate::limits;
 use crate::model::alert::{Certainty, Severity, Title};
 use crate::model::ids::RuleId;
 
+pub use difference::Difference;
 pub use expr::{CodeTerm, Expr, Facts, Reads, Term, Tri, Value};
 pub use overrides::{Overrides, Reach, Whom};
 pub use schema::{CodeList, Family, Field};
@@ -37,7 +39,8 @@ pub fn texts(files: &[(Box<str>, Box<str>)]) -> Texts {
     spec::texts(files)
 }
 
-/// What is wrong in a rule file, and where. Lines and columns count from 1, columns in characters.
+/// What is wrong in a rule file, and where. Lines and columns count from 1, columns in characters. Without a file: what
+/// is wrong lies in no file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleFault {
     pub file: Box<str>,
@@ -48,8 +51,15 @@ pub struct RuleFault {
 
 impl fmt::Display for RuleFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
+        if !self.file.is_empty() {
+            write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        }
+        f.write_str(&self.message)
     }
+}
+
+pub fn one_a_line(faults: &[RuleFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[derive(Debug, Clone, PartialEq)]

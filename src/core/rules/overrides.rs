@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Rule, RuleIx};
-use crate::model::ids::{DeviceCode, District};
+use crate::model::ids::{DeviceCode, District, RuleId};
 
 /// Whom an override is for. Of several, the nearest counts, and only that one: the device, then the longest district.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +51,16 @@ impl Overrides {
             overrides.districts.push((district, all));
         }
         overrides
+    }
+
+    /// Each of them by what doesn't change with the places of rules: whom it is for, which rule, and what stands for it.
+    pub(super) fn by_name<'a>(&'a self, rules: &'a [Rule]) -> Vec<(Whom, &'a RuleId, Option<u64>)> {
+        let devices = self.devices.iter().map(|(device, own)| (Whom::Device(*device), own));
+        let districts = self.districts.iter().map(|(district, own)| (Whom::District(*district), own));
+        let named = |whom: Whom, (ix, instead): (&RuleIx, &'a Instead)| {
+            (whom, &rules[usize::from(*ix)].id, instead.as_ref().map(|rule| rule.fingerprint))
+        };
+        devices.chain(districts).flat_map(|(whom, own)| own.iter().map(move |of_rule| named(whom, of_rule))).collect()
     }
 
     pub fn is_empty(&self) -> bool {
