@@ -6,6 +6,7 @@
 use smallvec::SmallVec;
 
 use super::registers::{FIELDS, Held, Register, Stamp};
+use crate::core::rules::Field;
 use crate::model::time::Elapsed;
 
 /// Bit n is the n-th of [`FIELDS`]; behind them, bit `FIELDS.len() + n` is the whole of the n-th list of codes.
@@ -180,6 +181,15 @@ impl Writer {
 
 fn bit(slot: usize) -> Bits {
     1 << slot
+}
+
+/// Where a field stands in `registers::FIELDS`; `None` for those that are derived.
+pub fn slot(field: Field) -> Option<usize> {
+    match field as usize {
+        n if n < Field::DoorShut as usize => Some(n),
+        n if n == Field::DoorShut as usize || n > FIELDS.len() => None,
+        n => Some(n - 1),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use thin_vec::ThinVec;
 
 use super::fields::Fields;
+pub use super::fields::slot;
 use super::windows::Kept;
 use crate::core::rules::{CodeList, CodeTerm, Field, Fold, Moments, Reads, Tri, Window};
 use crate::limits;
@@ -583,15 +584,6 @@ pub fn carries(frame: &Frame, raising: &[CodeTerm]) -> bool {
 /// Whether one of `items` is something that a rule waits for.
 pub fn waited_for(items: &[Item], raising: &[CodeTerm]) -> bool {
     items.iter().any(|item| raising.iter().any(|term| item.is_waited_for_by(term)))
-}
-
-/// Where a field stands in [`FIELDS`]; `None` for those that are derived.
-pub fn slot(field: Field) -> Option<usize> {
-    match field as usize {
-        n if n < Field::DoorShut as usize => Some(n),
-        n if n == Field::DoorShut as usize || n > FIELDS.len() => None,
-        n => Some(n - 1),
-    }
 }
 
 fn bits(set: Set) -> Reads {
