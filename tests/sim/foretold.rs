@@ -63,9 +63,15 @@ impl World {
         let mut lives = lives.into_iter().peekable();
         let mut foretold = 0;
         let known_from = self.clock_known_from(lift, 0, 1);
+        let mut may_come_late = false;
         for episode in &lift.episodes {
             let ended = episode.ended.expect("every story has ended");
             let (first, last) = (arrivals[&episode.first_uid], arrivals[&episode.last_uid.expect("it has ended")]);
+            if std::mem::take(&mut may_come_late) {
+                // Told before this one was heard of, so it was of the one before it, in whose backlog the lift's own timers
+                // had brought it further than that lasted.
+                let _of_the_one_before = lives.next_if(|life| life.opened.1 < first);
+            }
             let told_until = ended.max(episode.began + HOLD_MS) + TOLERANCE_MS;
             let mut of_it = Vec::new();
             while let Some(life) = lives.next_if(|life| life.opened.0 <= told_until) {
@@ -84,6 +90,7 @@ impl World {
             let is_possible = ended - episode.began >= SURELY_MS || last >= episode.began + HOLD_MS - TOLERANCE_MS;
             let [life] = &of_it[..] else {
                 if of_it.is_empty() && !is_sure {
+                    may_come_late = !is_live;
                     continue;
                 }
                 let lives: Vec<_> = of_it.iter().map(|life| (life.opened, life.cleared)).collect();
