@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 use rustix::process::Pid;
 use tokio::runtime::Runtime;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row};
 use vigil::journal::codec::decode_record;
@@ -37,6 +38,8 @@ pub(crate) fn as_acknowledged_by_the_service(published: &mut Published, heard: &
     }
 }
 
+const RECOVERS_WITHIN: Duration = Duration::from_secs(30);
+
 pub(crate) struct Books {
     runtime: Runtime,
     client: Client,
@@ -46,7 +49,16 @@ impl Books {
     pub(crate) fn open(url: &str) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let (client, connection) = runtime.block_on(tokio_postgres::connect(url, NoTls)).expect("the database runs");
+        // After one of its processes was killed it recovers first, and answers nobody meanwhile.
+        let began = Instant::now();
+        let (client, connection) = loop {
+            match runtime.block_on(tokio_postgres::connect(url, NoTls)) {
+                Ok(connected) => break connected,
+                Err(error)
+                    if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) && began.elapsed() < RECOVERS_WITHIN => {}
+                Err(error) => panic!("the database doesn't answer: {error:?}"),
+            }
+        };
         runtime.spawn(connection);
         Self { runtime, client }
     }
