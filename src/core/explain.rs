@@ -13,11 +13,12 @@ use super::judge::Context;
 use super::judge::run::Footing;
 use super::rules::{self, Family, Tri};
 use super::{Core, Effects};
+use crate::limits;
 use crate::model::alert::{Certainty, Severity, Title};
-use crate::model::archive;
+use crate::model::archive::{self, Entry};
 use crate::model::frame::Frame;
 use crate::model::ids::{AlertId, DeviceCode, RuleId};
-use crate::model::record::{Kind, Record};
+use crate::model::record::{Action, Command, Kind, Record};
 use crate::model::time::Wall;
 
 /// One lift at one moment.
@@ -342,6 +343,10 @@ impl Core {
     pub fn apply_to(&mut self, record: &Record, device: &DeviceCode) -> Effects {
         match &record.kind {
             Kind::Report { topic, .. } if !is_of(&self.policy.text.topic_prefix, topic, device) => self.pass(record),
+            // A city's archive is no part of what one lift is judged by, and of one lift is what we hold.
+            Kind::Command(command) => {
+                self.apply(&Record { kind: Kind::Command(command_about(command, device)), ..record.clone() })
+            }
             _ => self.apply(record),
         }
     }
@@ -361,4 +366,15 @@ impl Core {
         self.finish(&mut out);
         out
     }
+}
+
+/// What a command does to that lift. Its request stays known, so that one refused as reused does nothing here either.
+fn command_about(command: &Command, device: &DeviceCode) -> Command {
+    let mut command = command.clone();
+    if let Action::Upsert(entries) = &mut command.action
+        && entries.len() <= limits::COMMAND_ITEMS
+    {
+        entries.retain(|entry| matches!(entry, Entry::Lift(lift) if lift.code == *device));
+    }
+    command
 }

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::poison::Poison;
-
 use super::recover::{READ_RECORDS, whole};
 use crate::core::books::Now;
 use crate::core::snapshot::{self, SnapshotError};

@@ -39,6 +39,8 @@ fn check(steps: &[Step], ticks: bool, cut: prop::sample::Index, looks: &[prop::s
         whole.apply(record);
         for (device, core) in devices.iter().zip(&mut ones).chain(devices.iter().zip(&mut restored)) {
             core.apply_to(record, device);
+            assert!(core.lifts().iter().all(|lift| lift.code == *device), "of others it holds nothing");
+            assert!(core.cylinders.is_empty() && core.scanners.is_empty());
         }
         if !looks.contains(&n) {
             continue;

@@ -264,7 +264,6 @@ fn a_clear_by_hand_disarms_until_known_false_or_ten_minutes_have_passed() {
     check(AT_ONCE, &[open, hand, (20.0, "F F", ""), (21.0, "T F", "opened minor likely condition-held 21")]);
 }
 
-/// After each of these the run must be looked at again at that second, with no further frame.
 #[test]
 fn certainty_rises_by_a_condition_and_never_falls() {
     let opened = "opened minor likely condition-held 0";
@@ -275,6 +274,7 @@ fn certainty_rises_by_a_condition_and_never_falls() {
     check(AT_ONCE, &[(0.0, "T F sure late", possible), (1.0, "T F sure", "raised minor observed confirmed 1")]);
 }
 
+/// After each of these the run must be looked at again at that second, with no further frame.
 #[test]
 fn deadlines_name_every_moment_that_time_alone_brings() {
     let (rule, moments) = (rule(GRAVE), Moments::default());
