@@ -168,6 +168,7 @@ impl Lift {
         self.stand_still(cx, arrival.elapsed, passed_ms, true);
         let was_silent = self.is_silent(cx);
         self.hear(cx, arrival.elapsed);
+        self.forget_closed(&cx.policy.set.moments);
         let stamp = Stamp::new(self.order.generation(), frame.key);
         let moments = &cx.policy.set.moments;
         // However old, what is in order is how things went; what comes behind newer frames counts only while it is fresh.
@@ -222,6 +223,17 @@ impl Lift {
             if self.runs[run].open().is_some() {
                 let clear = Transition::Clear { reason: Reason::Heard, at: now };
                 self.carry_out(cx, *ix, clear, Vec::new());
+            }
+        }
+    }
+
+    /// Lets go of alerts that can't come back any more, not even by a late frame's codes: in time nearly every lift has
+    /// had one.
+    fn forget_closed(&mut self, moments: &Moments) {
+        for run in &mut self.runs {
+            let may_reopen_ms = moments.reopen_within_ms + moments.late_codes_ms;
+            if run.closed.as_ref().is_some_and(|closed| !closed.by_hand && self.judged - closed.at > may_reopen_ms) {
+                run.closed = None;
             }
         }
     }
