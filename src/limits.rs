@@ -167,7 +167,7 @@ pub const SCENARIO_TICKS: usize = 2_000;
 pub const SCENARIO_FAULTS: usize = 64;
 
 /// Alert events kept in memory for watchers; older ones are read from the outbox or the store.
-pub const FEED_RING: usize = 4_096;
+pub const FEED_RING: usize = 2_048;
 /// Watchers at a time.
 pub const WATCHERS: usize = 2_000;
 /// Events in one batch to a watcher.

@@ -209,6 +209,7 @@ impl Registers {
             rare.left.retain(|left| judged - left.at < moments.late_codes_ms);
         }
         self.take_codes(frame, stamp, judged, came, &mut taken);
+        self.forget_moments(judged, moments);
         // A frame that no longer carries what a moment brought may clear what the frame before could not.
         if self.lingering.iter().any(|lingering| lingering.until > judged) {
             taken.changed |= Reads::CODES;
@@ -463,6 +464,15 @@ impl Registers {
         }
     }
 
+    /// Long after a moment nothing asks for it any more: in time nearly every lift has had one.
+    fn forget_moments(&mut self, judged: Elapsed, moments: &Moments) {
+        let before = self.lingering.len();
+        self.lingering.retain(|lingering| judged - lingering.until < moments.late_codes_ms);
+        if before != self.lingering.len() {
+            self.lingering.shrink_to_fit();
+        }
+    }
+
     fn linger(&mut self, list: CodeList, code: u32, at: Elapsed, linger_ms: i64) {
         self.lingering.retain(|lingering| lingering.until > at && (lingering.list, lingering.code) != (list, code));
         if self.lingering.len() >= limits::LINGERING_CODES {
@@ -470,6 +480,7 @@ impl Registers {
             let event = self.lingering.iter().position(|lingering| lingering.list == CodeList::Event);
             self.lingering.remove(event.unwrap_or(0));
         }
+        self.lingering.reserve_exact(1);
         self.lingering.push(Lingering { list, code, at, until: at + linger_ms });
     }
 
