@@ -8,7 +8,9 @@ mod footprint;
 mod load;
 
 use allocation_counter::measure;
-use vigil::core::Core;
+use bytes::Bytes;
+use vigil::core::snapshot::Restoring;
+use vigil::core::{CORE_VERSION, Core};
 use vigil::limits::COMMAND_ITEMS;
 use vigil::model::actor::Actor;
 use vigil::model::archive::{Entry, Equipment, Firm, Lift, Site, SiteKind};
@@ -63,8 +65,11 @@ fn lift(n: u32, keep_alive_s: u32) -> Entry {
 }
 
 fn full() -> Core {
+    filled((0..MANY).flat_map(|n| [firm(n, "before"), site(n, "before"), lift(n, 60)]).collect())
+}
+
+fn filled(entries: Vec<Entry>) -> Core {
     let mut core = Core::new(1);
-    let entries: Vec<Entry> = (0..MANY).flat_map(|n| [firm(n, "before"), site(n, "before"), lift(n, 60)]).collect();
     for (n, entries) in entries.chunks(COMMAND_ITEMS).enumerate() {
         apply(&mut core, command(&format!("upsert {n}"), Action::Upsert(entries.to_vec())));
     }
@@ -88,6 +93,26 @@ fn a_snapshot_is_written_without_a_second_copy_of_the_state() {
     let whole = frozen.encode();
     assert_eq!(whole.len(), bytes);
     assert!(Core::restore(whole.clone().into()).unwrap().freeze().encode() == whole);
+}
+
+/// Flow: one lift out of a city's snapshot.
+/// Asserts: it takes little more memory than a piece, and what it gives is that lift and no other.
+#[test]
+fn one_lift_is_restored_without_a_copy_of_the_others() {
+    let mut whole = Vec::new();
+    filled((0..MANY).map(|n| lift(n, 60)).collect()).freeze().pieces(|piece| whole.push(Bytes::copy_from_slice(piece)));
+    let bytes: usize = whole.iter().map(Bytes::len).sum();
+    assert!(whole.len() > 10);
+    let wanted = lift(MANY / 2, 60);
+    let device = DeviceCode::parse(wanted.code()).unwrap();
+    let mut one = None;
+    let took = measure(|| {
+        let mut restoring = Restoring::one(CORE_VERSION, &device);
+        whole.iter().for_each(|piece| restoring.take(piece.clone()).unwrap());
+        one = Some(restoring.finish().unwrap());
+    });
+    assert_eq!(one.unwrap().lifts().iter().map(|lift| lift.code).collect::<Vec<_>>(), [device]);
+    assert!(took.bytes_max <= 256 * 1_024, "{took:?} for one lift out of {bytes} bytes");
 }
 
 /// Flow: a state full of everything; a snapshot that holds all of it; one more change of each kind.
@@ -116,7 +141,7 @@ fn after_a_snapshot_a_change_copies_a_little_and_not_a_table() {
     }
 }
 
-/// Flow: lifts report, each of them has three faults once, and none for long after that.
+/// Flow: lifts report, each of them has three codes once, as faults and as events, and none for long after that.
 /// Asserts: nothing is left of them: what was kept meanwhile is let go of, room and all.
 #[test]
 fn what_is_over_takes_no_memory() {
@@ -127,8 +152,9 @@ fn what_is_over_takes_no_memory() {
     let mut say = |seq: u32, at_s: i64, faults: &str| {
         for n in 0..LIFTS {
             let topic = format!("vigil/v1/elevator/3130500112201{n:07}/report").into();
-            let payload =
-                format!(r#"{{"boot":1,"seq":{seq},"mode":"normal","car":"stopped","door":"open","faults":{faults}}}"#);
+            let payload = format!(
+                r#"{{"boot":1,"seq":{seq},"mode":"normal","car":"stopped","door":"open","faults":{faults},"events":{faults}}}"#
+            );
             let (pos, wall) = (core.next(), Wall(1_795_305_600_000 + 1_000 * at_s));
             let kind = Kind::Report { topic, payload: payload.into_bytes().into() };
             let effects = core.apply(&Record { pos, elapsed: Elapsed(1_000 * at_s), wall, kind });

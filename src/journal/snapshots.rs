@@ -8,7 +8,7 @@
 //! little-endian.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::{JournalError, directory};
@@ -19,6 +19,8 @@ const MAGIC: &[u8; 8] = b"vigilsnp";
 const VERSION: u32 = 1;
 const HEAD_BYTES: usize = 28;
 const TAIL_BYTES: usize = 12;
+/// Read from a file at a time.
+const READ_BYTES: usize = 64 * 1024;
 
 /// Always kept.
 const NEWEST: usize = 2;
@@ -98,13 +100,15 @@ impl SnapshotDir {
         }
     }
 
-    /// The content of one. `Ok(None)`: it is damaged, or was pruned meanwhile.
-    pub fn read(&self, info: &SnapshotInfo) -> Result<Option<Vec<u8>>, JournalError> {
-        match read_file(&info.file) {
-            Ok(bytes) => Ok(check(bytes, info).ok()),
-            Err(_) if !info.file.exists() => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// The content of one, to be read piece by piece: it was read once by now, and matches its checksum. `Ok(None)`: it is
+    /// damaged, or was pruned meanwhile.
+    pub fn open_one(&self, info: &SnapshotInfo) -> Result<Option<impl BufRead + use<>>, JournalError> {
+        let file = match File::open(&info.file) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(JournalError::io("open", &info.file)(error)),
+        };
+        content(file, info).map_err(JournalError::io("read", &info.file))
     }
 
     /// All that are there, oldest first. The inbox must be kept from the position of the oldest one to be used.
@@ -202,6 +206,40 @@ impl Write for Summed {
     }
 }
 
+/// `None`: the file is not the snapshot that it should be.
+fn content(mut file: File, info: &SnapshotInfo) -> io::Result<Option<io::Take<BufReader<File>>>> {
+    let size = file.metadata()?.len();
+    let Some(length) = size.checked_sub((HEAD_BYTES + TAIL_BYTES) as u64).filter(|it| *it <= SNAPSHOT_BYTES) else {
+        return Ok(None);
+    };
+    let mut summed = Sum { inner: BufReader::with_capacity(READ_BYTES, &file), crc: 0 };
+    let (mut head_read, mut tail) = ([0; HEAD_BYTES], [0; TAIL_BYTES]);
+    summed.read_exact(&mut head_read)?;
+    io::copy(&mut summed.by_ref().take(length), &mut io::sink())?;
+    summed.read_exact(&mut tail[..8])?;
+    let crc = summed.crc;
+    summed.read_exact(&mut tail[8..])?;
+    let is_sound = head_read == head(info.pos, info.taken_at)
+        && tail[..8] == length.to_le_bytes()
+        && tail[8..] == crc.to_le_bytes();
+    file.seek(SeekFrom::Start(HEAD_BYTES as u64))?;
+    Ok(is_sound.then(|| BufReader::with_capacity(READ_BYTES, file).take(length)))
+}
+
+/// Sums up what is read through it.
+struct Sum<R> {
+    inner: R,
+    crc: u32,
+}
+
+impl<R: Read> Read for Sum<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(bytes)?;
+        self.crc = crc32c::crc32c_append(self.crc, &bytes[..read]);
+        Ok(read)
+    }
+}
+
 fn read_file(path: &Path) -> Result<Vec<u8>, JournalError> {
     let size = fs::metadata(path).map_err(JournalError::io("look at", path))?.len();
     if size > SNAPSHOT_BYTES + (HEAD_BYTES + TAIL_BYTES) as u64 {
@@ -257,6 +295,12 @@ mod tests {
     fn a_damaged_one_is_named_and_the_older_one_used() {
         let (_dir, snapshots, newer) = two_snapshots();
         let sound = fs::read(&newer).unwrap();
+        let info = snapshots.list().unwrap().pop().unwrap();
+        let open_newest = |snapshots: &SnapshotDir| {
+            let mut content = Vec::new();
+            snapshots.open_one(&info).unwrap()?.read_to_end(&mut content).unwrap();
+            Some(content)
+        };
         let cuts = (0..sound.len()).map(|length| sound[..length].to_vec());
         let flips = (0..sound.len() * 3).map(|n| {
             let mut spoilt = sound.clone();
@@ -270,7 +314,12 @@ mod tests {
             assert_eq!((newest.pos, newest.content.as_slice()), (10, b"older".as_slice()), "{spoilt:?}");
             assert_eq!(newest.skipped.len(), 1);
             assert_eq!(newest.skipped[0].0, newer);
+            assert!(open_newest(&snapshots).is_none(), "{spoilt:?}");
         }
+        fs::write(&newer, &sound).unwrap();
+        assert_eq!(open_newest(&snapshots).unwrap(), b"the newer one");
+        fs::remove_file(&newer).unwrap();
+        assert!(snapshots.open_one(&info).unwrap().is_none(), "it was pruned meanwhile");
     }
 
     #[test]

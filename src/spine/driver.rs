@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::image::Image;
 use super::input::{Durable, Input};
-use super::{Image, Quotas, Released, Spine, SpineError};
+use super::{Quotas, Released, Spine, SpineError};
 use crate::clock::Clock;
 use crate::core::telemetry::heard::Way;
 use crate::journal::SegmentInfo;

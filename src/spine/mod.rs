@@ -4,6 +4,7 @@
 //! tests drive it step by step; `driver` is the thread around it.
 
 pub mod driver;
+pub mod image;
 pub mod input;
 pub mod poison;
 pub mod recover;
@@ -14,10 +15,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
 
+use self::image::Image;
 use self::input::{Durable, Input, Token};
 use self::poison::Poison;
 use crate::core::Core;
-use crate::core::snapshot::Frozen;
 use crate::core::telemetry::heard::Way;
 use crate::journal::{Identity, Journal, JournalError, codec};
 use crate::limits;
@@ -53,13 +54,6 @@ pub struct Released {
     pub tally: Tally,
     /// Records applied.
     pub records: usize,
-}
-
-/// What becomes a snapshot file.
-pub struct Image {
-    pub inbox: Point,
-    pub outbox: Point,
-    pub core: Frozen,
 }
 
 /// A place in a journal.

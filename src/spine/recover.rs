@@ -1,26 +1,20 @@
 //! Restart: the newest snapshot, then the tail of the inbox again. What the tail leads to is compared with what the
 //! outbox already has of it, and only the rest is added.
 
-use std::io;
+use bytes::{Buf as _, Bytes};
 
-use bytes::Bytes;
-use prost::Message as _;
-use prost::encoding::{WireType, encode_key, encode_varint};
-
+use super::image::Part;
 use super::input::Durable;
 use super::poison::Poison;
 use super::takeover::{self, Takeover};
-use super::{Image, Point, Quotas, Spine, SpineError, apply};
-use crate::core::snapshot::{self, SnapshotError};
+use super::{Quotas, Spine, SpineError, apply, image};
+use crate::core::snapshot::{Restoring, SnapshotError};
 use crate::core::{CORE_VERSION, Core};
 use crate::journal::codec::{self, CodecError};
-use crate::journal::{Entry, Identity, Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError};
 use crate::limits;
 use crate::model::record::{Kind, Record};
 use crate::proto::internal as wire;
-
-/// The number of `SnapshotFile.core`.
-const CORE_FIELD: u32 = 3;
 
 /// Records of the inbox read at a time while replaying.
 pub(super) const READ_RECORDS: usize = 4_096;
@@ -141,24 +135,27 @@ fn restore(
     inbox: &dyn Journal,
     outbox: &dyn Journal,
 ) -> Result<(Core, u64, u32), RecoverError> {
-    let file = wire::SnapshotFile::decode(snapshot).map_err(|error| RecoverError::Snapshot(error.to_string()))?;
-    fits("the inbox", &file.inbox.unwrap_or_default(), inbox)?;
-    let at = file.outbox.unwrap_or_default();
-    fits("the outbox", &at, outbox)?;
-    let core = whole(file.core);
-    let judged_by = snapshot::core_version(&core)?;
-    if judged_by > version {
-        return Err(RecoverError::Newer { got: judged_by, ours: version });
+    let mut parts = image::Parts { input: snapshot.reader() };
+    let mut points = (wire::JournalPoint::default(), wire::JournalPoint::default());
+    let mut restoring = Restoring::new(version);
+    while let Some(part) = parts.next().map_err(|error| RecoverError::Snapshot(error.to_string()))? {
+        match part {
+            Part::Inbox(point) => points.0 = point,
+            Part::Outbox(point) => points.1 = point,
+            Part::Core(piece) => {
+                if restoring.taken_by().is_none() {
+                    fits("the inbox", &points.0, inbox)?;
+                    fits("the outbox", &points.1, outbox)?;
+                }
+                restoring.take(piece).map_err(|error| match error {
+                    SnapshotError::CoreVersion { got, ours } => RecoverError::Newer { got, ours },
+                    error => error.into(),
+                })?;
+            }
+        }
     }
-    Ok((Core::restore_as(version, core)?, at.position, judged_by))
-}
-
-/// The pieces as they were before they were cut.
-pub(super) fn whole(mut pieces: Vec<Bytes>) -> Bytes {
-    match pieces.as_mut_slice() {
-        [one] => std::mem::take(one),
-        _ => pieces.concat().into(),
-    }
+    let judged_by = restoring.taken_by().unwrap_or_default();
+    Ok((restoring.finish()?, points.1.position, judged_by))
 }
 
 fn fits(what: &'static str, at: &wire::JournalPoint, journal: &dyn Journal) -> Result<(), RecoverError> {
@@ -308,41 +305,5 @@ impl Kept {
         self.reader.read(self.next, READ_RECORDS, limits::GROUP_BYTES, &mut entries)?;
         self.entries = entries.into_iter();
         Ok(self.entries.next())
-    }
-}
-
-impl Image {
-    /// The content of a snapshot file.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut content = Vec::new();
-        let again = Self { core: self.core.clone(), ..*self };
-        again.write(&mut content).expect("memory takes what is written");
-        content
-    }
-
-    /// The same, written piece by piece: a city's state is not copied as a whole. Returns how many bytes it took.
-    pub fn write(self, out: &mut dyn io::Write) -> io::Result<u64> {
-        let points =
-            wire::SnapshotFile { inbox: Some(self.inbox.wire()), outbox: Some(self.outbox.wire()), core: Vec::new() };
-        let mut head = points.encode_to_vec();
-        let mut bytes = 0;
-        let mut written = Ok(());
-        self.core.pieces(|piece| {
-            encode_key(CORE_FIELD, WireType::LengthDelimited, &mut head);
-            encode_varint(piece.len() as u64, &mut head);
-            bytes += (head.len() + piece.len()) as u64;
-            if written.is_ok() {
-                written = out.write_all(&head).and_then(|()| out.write_all(piece));
-            }
-            head.clear();
-        });
-        written.map(|()| bytes)
-    }
-}
-
-impl Point {
-    fn wire(&self) -> wire::JournalPoint {
-        let Identity { id, epoch } = self.identity;
-        wire::JournalPoint { id: id.to_le_bytes().to_vec().into(), epoch, position: self.position, hash: self.hash }
     }
 }

@@ -2,16 +2,15 @@
 //! lifts don't depend on each other, and what others reported is passed over.
 
 use std::collections::BTreeSet;
+use std::io::{self, BufRead};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use prost::Message as _;
-
+use super::image::{self, Part};
 use super::poison::Poison;
-use super::recover::{READ_RECORDS, whole};
+use super::recover::READ_RECORDS;
 use crate::core::books::Now;
-use crate::core::snapshot::{self, SnapshotError};
+use crate::core::snapshot::{Restoring, SnapshotError};
 use crate::core::{CORE_VERSION, Core};
 use crate::journal::codec::{self, CodecError};
 use crate::journal::memory::MemoryDisk;
@@ -21,7 +20,6 @@ use crate::limits;
 use crate::model::ids::DeviceCode;
 use crate::model::record::Kind;
 use crate::model::time::{Elapsed, Wall};
-use crate::proto::internal as wire;
 
 /// What the past is read from. Reads beside the spine, which goes on writing.
 pub struct Past {
@@ -138,13 +136,9 @@ impl Past {
     /// `None`: it is damaged, of another inbox or a newer version, or was pruned just now; an older one may do.
     fn restore(&self, device: &DeviceCode, info: &SnapshotInfo) -> Result<Option<Start>, RetraceError> {
         let Some(dir) = &self.snapshots else { return Ok(None) };
-        let Some(content) = dir.read(info)? else { return Ok(None) };
-        let Ok(file) = wire::SnapshotFile::decode(Bytes::from(content)) else { return Ok(None) };
-        if file.inbox.is_none_or(|point| *point.id != self.identity.id.to_le_bytes()) {
-            return Ok(None);
-        }
-        match restore_one(whole(file.core), device) {
-            Ok(start) => Ok(Some(start)),
+        let Some(content) = dir.open_one(info)? else { return Ok(None) };
+        match restore_one(content, self.identity, device) {
+            Ok(start) => Ok(start),
             Err(error) => {
                 tracing::warn!(file = %info.file.display(), %error, "a snapshot can't be used; an older one is tried");
                 Ok(None)
@@ -153,11 +147,29 @@ impl Past {
     }
 }
 
-fn restore_one(state: Bytes, device: &DeviceCode) -> Result<Start, SnapshotError> {
-    let other_version = snapshot::core_version(&state)? != CORE_VERSION;
-    let core = Core::restore_one(state, device)?;
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error(transparent)]
+    File(#[from] io::Error),
+    #[error(transparent)]
+    State(#[from] SnapshotError),
+}
+
+/// `None`: it is of another inbox.
+fn restore_one(content: impl BufRead, inbox: Identity, device: &DeviceCode) -> Result<Option<Start>, Unfit> {
+    let mut parts = image::Parts { input: content };
+    let mut restoring = Restoring::one(CORE_VERSION, device);
+    while let Some(part) = parts.next()? {
+        match part {
+            Part::Inbox(point) if *point.id != inbox.id.to_le_bytes() => return Ok(None),
+            Part::Inbox(_) | Part::Outbox(_) => {}
+            Part::Core(piece) => restoring.take(piece)?,
+        }
+    }
+    let other_version = restoring.taken_by() != Some(CORE_VERSION);
+    let core = restoring.finish()?;
     let from = Some(core.now().wall);
-    Ok(Start { core, from, other_version })
+    Ok(Some(Start { core, from, other_version }))
 }
 
 /// The moment in the core's time: as long after its last record as it lies by the clock, and not beyond the next record.

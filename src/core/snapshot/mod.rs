@@ -20,6 +20,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rpds::RedBlackTreeMapSync;
 
+pub use self::read::Restoring;
 use super::books::Books;
 use super::cylinder::Cylinder;
 use super::lift::Lift;
@@ -33,7 +34,7 @@ use super::sweep::Today;
 use super::telemetry::heard::Hearing;
 use super::{CORE_VERSION, Core};
 use crate::model::archive;
-use crate::model::ids::{DeviceCode, FirmId, SiteCode};
+use crate::model::ids::{FirmId, SiteCode};
 
 /// Rises with each field that is added, and with whatever else an earlier program would overlook or misread. It says
 /// whether a snapshot can be read; `CORE_VERSION` says whether it is gone on from as if nothing had happened.
@@ -108,18 +109,10 @@ impl Core {
 
     /// A snapshot of this version or an older one, to be gone on from by this version.
     pub fn restore_as(version: u32, bytes: Bytes) -> Result<Self, SnapshotError> {
-        read::core(bytes, version, None)
+        let mut restoring = Restoring::new(version);
+        restoring.take(bytes)?;
+        restoring.finish()
     }
-
-    /// The same with one lift and no other subject, to be gone on from by `apply_to`: the rest isn't even read.
-    pub fn restore_one(bytes: Bytes, device: &DeviceCode) -> Result<Self, SnapshotError> {
-        read::core(bytes, CORE_VERSION, Some(device))
-    }
-}
-
-/// The version of the core that took the snapshot.
-pub fn core_version(bytes: &Bytes) -> Result<u32, SnapshotError> {
-    Ok(read::head(bytes)?.core_version)
 }
 
 impl Frozen {
@@ -134,7 +127,8 @@ impl Frozen {
         out
     }
 
-    /// The same bytes piece by piece: those of a city need not be in memory at a time. What has been written is let go
+    /// The same bytes piece by piece, each cut between two fields: those of a city need not be in memory at a time. What
+    /// has been written is let go
     /// of, so that the core soon changes it in place again.
     pub fn pieces(self, take: impl FnMut(&[u8])) {
         write::frozen(self, take);

@@ -8,11 +8,14 @@ use prost::Message;
 use super::subject::{self, Rules};
 use super::{FORMAT, FORMAT_OLDEST, SnapshotError, write};
 use crate::core::books::{Books, Now};
+use crate::core::cylinder::Cylinder;
 use crate::core::judge::built_in::Numbers;
+use crate::core::lift::Lift;
 use crate::core::paged::Paged;
 use crate::core::policy::{Known, Policy};
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
+use crate::core::scanner::Scanner;
 use crate::core::service::Service;
 use crate::core::sweep::Today;
 use crate::core::telemetry::heard::{Hearing, Way};
@@ -28,7 +31,7 @@ use crate::proto::read::{CodecError, Result, each, firm, health, known, policy, 
 type Restored<T> = std::result::Result<T, SnapshotError>;
 
 /// What every snapshot begins with, if the rest can be read.
-pub(super) fn head(bytes: &Bytes) -> Restored<wire::SnapshotHead> {
+fn head(bytes: &Bytes) -> Restored<wire::SnapshotHead> {
     let head: wire::SnapshotHead = at("its head", decode(bytes.clone()))?;
     if !(FORMAT_OLDEST..=FORMAT).contains(&head.format) {
         return Err(SnapshotError::Format { got: head.format });
@@ -36,49 +39,103 @@ pub(super) fn head(bytes: &Bytes) -> Restored<wire::SnapshotHead> {
     Ok(head)
 }
 
-/// `only`: of all subjects only this lift.
-pub(super) fn core(bytes: Bytes, version: u32, only: Option<&DeviceCode>) -> Restored<Core> {
-    let taken_by = head(&bytes)?.core_version;
-    if taken_by > version {
-        return Err(SnapshotError::CoreVersion { got: taken_by, ours: version });
-    }
-    let mut it: wire::Snapshot = at("what it is made of", decode(bytes))?;
-    if let Some(device) = only {
-        it.lift_states.retain(|lift| names(lift, device));
-        it.cylinder_states.clear();
-        it.scanner_states.clear();
-    }
-    let mut books = at("the books", books(it.books.unwrap_or_default()))?;
-    let rules = Rules { count: books.names.len() };
-    let policy = at("the policy", policy_state(it.policy.unwrap_or_default(), &mut books, taken_by == version))?;
-    let mut core = Core {
-        version,
-        next: it.next,
-        books,
-        policy: Arc::new(policy),
-        hearing: at("the state of the link", hearing(&it.hearing.unwrap_or_default()))?,
-        lifts: table("lift", it.lift_states, limits::SUBJECTS, |it| subject::lift(it, rules))?,
-        cylinders: table("cylinder", it.cylinder_states, limits::SUBJECTS, |it| subject::cylinder(it, rules))?,
-        scanners: table("scanner", it.scanner_states, limits::SCANNERS, subject::scanner)?,
-        sites: at("the sites", each(it.sites, site))?.into_iter().map(|it| (it.code, it)).collect(),
-        firms: at("the firms", each(it.firms, firm))?.into_iter().map(|it| (it.id, it)).collect(),
-        service: at("the state of the service", service(it.service.unwrap_or_default(), rules))?,
-        requests: at("the answers to commands", requests(it.answers))?,
-        quota: Arc::new(at("the quota of rejects", quota(it.quota.unwrap_or_default()))?),
-        today: it.today.map(|it| today(&it)),
-        sweep: None,
-        index: Index::default(),
-        timers: Timers::default(),
-    };
-    at("what it is made of", index(&mut core))?;
-    let policy = core.policy.clone();
-    for ix in 0..core.lifts.len() {
-        if !policy.set.overrides.is_empty() {
-            core.lifts.get_mut(number(ix)).find_reach(&policy);
+/// A state that is read piece by piece, each cut between two fields: what subjects hold is converted as it comes, so that
+/// no more than a piece of it is in memory twice.
+pub struct Restoring {
+    /// What it is to be gone on from by.
+    version: u32,
+    /// Of all subjects only this lift.
+    only: Option<DeviceCode>,
+    taken_by: Option<u32>,
+    /// All but the subjects. It comes before them.
+    rest: wire::Snapshot,
+    lifts: Paged<Lift>,
+    cylinders: Paged<Cylinder>,
+    scanners: Paged<Scanner>,
+}
+
+impl Restoring {
+    /// From a snapshot of this version of the core or an older one.
+    pub fn new(version: u32) -> Self {
+        Self {
+            version,
+            only: None,
+            taken_by: None,
+            rest: wire::Snapshot::default(),
+            lifts: Paged::default(),
+            cylinders: Paged::default(),
+            scanners: Paged::default(),
         }
-        core.settle(number(ix));
     }
-    Ok(core)
+
+    /// With one lift and no other subject, to be gone on from by `apply_to`: the rest isn't even read.
+    pub fn one(version: u32, device: &DeviceCode) -> Self {
+        Self { only: Some(*device), ..Self::new(version) }
+    }
+
+    /// The version of the core that took the snapshot, once its first piece is taken.
+    pub fn taken_by(&self) -> Option<u32> {
+        self.taken_by
+    }
+
+    pub fn take(&mut self, piece: Bytes) -> Restored<()> {
+        if self.taken_by.is_none() {
+            let got = head(&piece)?.core_version;
+            if got > self.version {
+                return Err(SnapshotError::CoreVersion { got, ours: self.version });
+            }
+            self.taken_by = Some(got);
+        }
+        at("what it is made of", self.rest.merge(piece).map_err(CodecError::from))?;
+        let rules = Rules { count: self.rest.books.as_ref().map_or(0, |books| books.names.len()) };
+        let mut lifts = std::mem::take(&mut self.rest.lift_states);
+        let mut cylinders = std::mem::take(&mut self.rest.cylinder_states);
+        let mut scanners = std::mem::take(&mut self.rest.scanner_states);
+        if let Some(device) = &self.only {
+            lifts.retain(|lift| names(lift, device));
+            cylinders.clear();
+            scanners.clear();
+        }
+        append(&mut self.lifts, "lift", lifts, limits::SUBJECTS, |it| subject::lift(it, rules))?;
+        append(&mut self.cylinders, "cylinder", cylinders, limits::SUBJECTS, |it| subject::cylinder(it, rules))?;
+        append(&mut self.scanners, "scanner", scanners, limits::SCANNERS, subject::scanner)
+    }
+
+    pub fn finish(self) -> Restored<Core> {
+        let Self { version, only: _, taken_by, rest: it, lifts, cylinders, scanners } = self;
+        let Some(taken_by) = taken_by else { return Err(SnapshotError::Format { got: 0 }) };
+        let mut books = at("the books", books(it.books.unwrap_or_default()))?;
+        let rules = Rules { count: books.names.len() };
+        let policy = at("the policy", policy_state(it.policy.unwrap_or_default(), &mut books, taken_by == version))?;
+        let mut core = Core {
+            version,
+            next: it.next,
+            books,
+            policy: Arc::new(policy),
+            hearing: at("the state of the link", hearing(&it.hearing.unwrap_or_default()))?,
+            lifts,
+            cylinders,
+            scanners,
+            sites: at("the sites", each(it.sites, site))?.into_iter().map(|it| (it.code, it)).collect(),
+            firms: at("the firms", each(it.firms, firm))?.into_iter().map(|it| (it.id, it)).collect(),
+            service: at("the state of the service", service(it.service.unwrap_or_default(), rules))?,
+            requests: at("the answers to commands", requests(it.answers))?,
+            quota: Arc::new(at("the quota of rejects", quota(it.quota.unwrap_or_default()))?),
+            today: it.today.map(|it| today(&it)),
+            sweep: None,
+            index: Index::default(),
+            timers: Timers::default(),
+        };
+        at("what it is made of", index(&mut core))?;
+        let policy = core.policy.clone();
+        for ix in 0..core.lifts.len() {
+            if !policy.set.overrides.is_empty() {
+                core.lifts.get_mut(number(ix)).find_reach(&policy);
+            }
+            core.settle(number(ix));
+        }
+        Ok(core)
+    }
 }
 
 /// Whether it is the state of that lift. One that can't be read is none.
@@ -95,15 +152,19 @@ fn decode<M: Message + Default>(bytes: Bytes) -> Result<M> {
     Ok(M::decode(bytes)?)
 }
 
-fn table<M: Message + Default, T: Clone>(
+fn append<M: Message + Default, T: Clone>(
+    table: &mut Paged<T>,
     what: &str,
     items: Vec<Bytes>,
     most: usize,
     read: impl Fn(M) -> Result<T>,
-) -> Restored<Paged<T>> {
-    at(&format!("the {what}s"), bounded(items.len(), most))?;
-    let item = |(n, bytes)| at(&format!("{what} {n}"), decode(bytes).and_then(&read));
-    items.into_iter().enumerate().map(item).collect()
+) -> Restored<()> {
+    at(&format!("the {what}s"), bounded(table.len() + items.len(), most))?;
+    for bytes in items {
+        let item = decode(bytes).and_then(&read);
+        table.push(at(&format!("{what} {}", table.len()), item)?);
+    }
+    Ok(())
 }
 
 pub(super) fn bounded(count: usize, most: usize) -> Result<()> {

@@ -23,8 +23,8 @@ use crate::proto::writer::Writer;
 /// The number of each of `registers::FIELDS` in telemetry.proto.
 pub(super) const REGISTER_FIELDS: [u32; 11] = [4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15];
 
-/// A piece is handed on once it has so many bytes.
-const PIECE_BYTES: usize = 64 * 1024;
+/// A piece is handed on once it has so many bytes. Small states are cut, too, where they are tested.
+const PIECE_BYTES: usize = if cfg!(test) { 64 } else { 64 * 1024 };
 
 pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     let mut piece = Vec::with_capacity(2 * PIECE_BYTES);
