@@ -72,8 +72,16 @@ pub struct Parts<R> {
     pub input: R,
 }
 
+impl<R: BufRead> Iterator for Parts<R> {
+    type Item = io::Result<Part>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
 impl<R: BufRead> Parts<R> {
-    pub fn next(&mut self) -> io::Result<Option<Part>> {
+    fn read(&mut self) -> io::Result<Option<Part>> {
         while !self.input.fill_buf()?.is_empty() {
             let key = self.varint()?;
             if key & 7 != WireType::LengthDelimited as u64 {
@@ -123,9 +131,9 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8]) -> Result<Vec<String>, String> {
-        let mut parts = Parts { input: bytes };
         let mut read = Vec::new();
-        while let Some(part) = parts.next().map_err(|error| error.to_string())? {
+        for part in (Parts { input: bytes }) {
+            let part = part.map_err(|error| error.to_string())?;
             read.push(match part {
                 Part::Inbox(point) => format!("inbox at {}", point.position),
                 Part::Outbox(point) => format!("outbox at {}", point.position),

@@ -135,11 +135,10 @@ fn restore(
     inbox: &dyn Journal,
     outbox: &dyn Journal,
 ) -> Result<(Core, u64, u32), RecoverError> {
-    let mut parts = image::Parts { input: snapshot.reader() };
     let mut points = (wire::JournalPoint::default(), wire::JournalPoint::default());
     let mut restoring = Restoring::new(version);
-    while let Some(part) = parts.next().map_err(|error| RecoverError::Snapshot(error.to_string()))? {
-        match part {
+    for part in (image::Parts { input: snapshot.reader() }) {
+        match part.map_err(|error| RecoverError::Snapshot(error.to_string()))? {
             Part::Inbox(point) => points.0 = point,
             Part::Outbox(point) => points.1 = point,
             Part::Core(piece) => {

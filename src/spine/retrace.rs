@@ -157,10 +157,9 @@ enum Unfit {
 
 /// `None`: it is of another inbox.
 fn restore_one(content: impl BufRead, inbox: Identity, device: &DeviceCode) -> Result<Option<Start>, Unfit> {
-    let mut parts = image::Parts { input: content };
     let mut restoring = Restoring::one(CORE_VERSION, device);
-    while let Some(part) = parts.next()? {
-        match part {
+    for part in (image::Parts { input: content }) {
+        match part? {
             Part::Inbox(point) if *point.id != inbox.id.to_le_bytes() => return Ok(None),
             Part::Inbox(_) | Part::Outbox(_) => {}
             Part::Core(piece) => restoring.take(piece)?,
