@@ -411,6 +411,7 @@ impl Registers {
         if left.len() >= limits::LEFT_ITEMS {
             left.remove(0);
         }
+        left.reserve_exact(1);
         left.push(Left { item, stamp, at: judged });
     }
 
