@@ -55,6 +55,8 @@ fn lift(n: u32, keep_alive_s: u32) -> Entry {
         address: Some("Example Road 1".into()),
         district: None,
         rescue_code: None,
+        building: None,
+        feeder: None,
         firm: None,
         use_unit: None,
         keep_alive_s: Some(keep_alive_s),

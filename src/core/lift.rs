@@ -12,7 +12,7 @@ use crate::core::judge::run::{Closed, Footing, Phase, Runs, Transition, Wait};
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
-use crate::core::rules::{Clear, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, Term, Tri, Value};
+use crate::core::rules::{Clear, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, RuleSet, Term, Tri, Value};
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
@@ -168,7 +168,7 @@ impl Lift {
         self.stand_still(cx, arrival.elapsed, passed_ms, true);
         let was_silent = self.is_silent(cx);
         self.hear(cx, arrival.elapsed);
-        self.forget_closed(&cx.policy.set.moments);
+        self.forget_past(&cx.policy.set);
         let stamp = Stamp::new(self.order.generation(), frame.key);
         let moments = &cx.policy.set.moments;
         // However old, what is in order is how things went; what comes behind newer frames counts only while it is fresh.
@@ -227,10 +227,12 @@ impl Lift {
         }
     }
 
-    /// Lets go of alerts that can't come back any more, not even by a late frame's codes: in time nearly every lift has
+    /// Lets go of openings that count no more, and of alerts that can't come back any more, not even by a late frame's codes: in time nearly every lift has
     /// had one.
-    fn forget_closed(&mut self, moments: &Moments) {
+    fn forget_past(&mut self, set: &RuleSet) {
+        let moments = &set.moments;
         for run in &mut self.runs {
+            run.forget_openings(&set.flapping, self.judged);
             let may_reopen_ms = moments.reopen_within_ms + moments.late_codes_ms;
             if run.closed.as_ref().is_some_and(|closed| !closed.by_hand && self.judged - closed.at > may_reopen_ms) {
                 run.closed = None;
@@ -322,9 +324,13 @@ impl Lift {
 
     fn carry_out(&mut self, cx: &mut Context<'_>, ix: RuleIx, transition: Transition, evidence: Vec<Evidence>) {
         let rule = cx.policy.set.rule(ix);
-        let who = self.who();
+        let occupied = match self.facts(cx, None, None).field(Field::Passenger) {
+            Value::Bool(is) => Some(is),
+            _ => None,
+        };
+        let who = Who { occupied, ..self.who() };
         let run = judge::entry(&mut self.runs, cx.policy.number(ix));
-        cx.books.carry_out(cx.out, &who, run, &judge::label(rule), transition, evidence, &ByHand::default());
+        cx.books.carry_out(cx.out, &who, run, &judge::label(&cx.policy.set, rule), transition, evidence, &ByHand::default());
     }
 
     /// Absence rules for what has been heard so far.
@@ -574,7 +580,9 @@ impl Lift {
 
 fn who(code: DeviceCode, entry: Option<&KeptLift>) -> Who {
     let place = entry.map(|entry| Place { district: entry.district(), address: entry.address() });
-    Who { subject: Subject::Device(code), place: place.unwrap_or_default(), unregistered: entry.is_none() }
+    let [building, feeder] = entry.map(KeptLift::places).unwrap_or_default();
+    let (place, unregistered) = (place.unwrap_or_default(), entry.is_none());
+    Who { place, building, feeder, unregistered, ..Who::new(Subject::Device(code)) }
 }
 
 /// When history shows something that claims a time.

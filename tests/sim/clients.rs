@@ -215,6 +215,8 @@ fn entry(code: &str, today: CivilDay, dice: &mut Dice) -> Entry {
         address: dice.chance(500).then(|| format!("{} Simulation Road", dice.below(100)).into()),
         district: dice.chance(700).then(|| District::parse("640104").expect("it is a district")),
         rescue_code: None,
+        building: None,
+        feeder: None,
         firm: None,
         use_unit: None,
         keep_alive_s: dice.chance(500).then_some(60),

@@ -13,7 +13,7 @@ pub struct Difference {
     pub reworded: Vec<RuleId>,
     pub removed: Vec<RuleId>,
     pub unchanged: Vec<RuleId>,
-    /// What holds for all rules of lifts differs, or what stands for single lifts or districts.
+    /// What holds for all rules of lifts differs, when their alerts are grouped or tagged, or what stands for single lifts or districts.
     pub settings: bool,
 }
 
@@ -40,7 +40,9 @@ fn words(rule: &Rule) -> impl PartialEq + use<'_> {
 }
 
 fn differ_in_settings(before: &RuleSet, after: &RuleSet) -> bool {
-    before.moments != after.moments || before.overrides.by_name(&before.rules) != after.overrides.by_name(&after.rules)
+    before.moments != after.moments
+        || (before.storm, before.flapping) != (after.storm, after.flapping)
+        || before.overrides.by_name(&before.rules) != after.overrides.by_name(&after.rules)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::subject::{self, Rules};
-use super::{FORMAT, FORMAT_OLDEST, SnapshotError, write};
+use super::{FORMAT, FORMAT_OLDEST, SnapshotError, storms, write};
 use crate::core::books::{Books, Now};
 use crate::core::judge::built_in::Numbers;
 use crate::core::paged::Paged;
@@ -14,6 +14,7 @@ use crate::core::policy::{Known, Policy};
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
 use crate::core::service::Service;
+use crate::core::storms::Storms;
 use crate::core::sweep::Today;
 use crate::core::telemetry::heard::{Hearing, Way};
 use crate::core::timers::Timers;
@@ -70,7 +71,12 @@ pub(super) fn core(bytes: Bytes, version: u32, only: Option<&DeviceCode>) -> Res
         index: Index::default(),
         timers: Timers::default(),
     };
+    // One lift alone is no storm.
+    if only.is_none() {
+        core.books.storms = at("the storms", storms::read(it.storms.unwrap_or_default(), rules))?;
+    }
     at("what it is made of", index(&mut core))?;
+    storms::recount(&mut core);
     let policy = core.policy.clone();
     for ix in 0..core.lifts.len() {
         if !policy.set.overrides.is_empty() {
@@ -143,6 +149,7 @@ fn books(it: wire::BooksState) -> Result<Books> {
         now: Now { elapsed: Elapsed(it.now_ms), wall: Wall(it.now_at_ms) },
         names: each(it.names, |name| Ok(RuleId::parse(&name)?))?,
         built_in: Numbers::default(),
+        storms: Storms::default(),
     })
 }
 
