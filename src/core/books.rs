@@ -5,8 +5,8 @@ use crate::core::judge::run::{Closed, Open, Phase, RuleNo, Run, Transition};
 use crate::core::rules::{FlappingRule, StormRule};
 use crate::core::storms::{Opening, Storms};
 use crate::model::alert::{
-    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Place, Reason, Severity, StormScope,
-    Title,
+    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Place, Reason, Severity,
+    StormScope, Title,
 };
 use crate::model::ids::{AlertId, PlaceId, RuleId, Subject};
 use crate::model::row::Effects;
@@ -85,7 +85,14 @@ pub struct ByHand<'a> {
 
 impl Books {
     pub fn new(epoch: u32) -> Self {
-        Self { epoch, seq: 0, now: Now::default(), names: Vec::new(), built_in: Numbers::default(), storms: Storms::default() }
+        Self {
+            epoch,
+            seq: 0,
+            now: Now::default(),
+            names: Vec::new(),
+            built_in: Numbers::default(),
+            storms: Storms::default(),
+        }
     }
 
     /// The number of a rule; a new one gets the next.

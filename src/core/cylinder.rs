@@ -81,7 +81,15 @@ impl Cylinder {
                 }
                 other => (other, evidence.0),
             };
-            cx.books.carry_out(cx.out, &who, run, &judge::label(&policy.set, rule), transition, evidence, &ByHand::default());
+            cx.books.carry_out(
+                cx.out,
+                &who,
+                run,
+                &judge::label(&policy.set, rule),
+                transition,
+                evidence,
+                &ByHand::default(),
+            );
         }
         judge::drop_blank(&mut self.runs);
     }

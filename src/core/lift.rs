@@ -330,7 +330,15 @@ impl Lift {
         };
         let who = Who { occupied, ..self.who() };
         let run = judge::entry(&mut self.runs, cx.policy.number(ix));
-        cx.books.carry_out(cx.out, &who, run, &judge::label(&cx.policy.set, rule), transition, evidence, &ByHand::default());
+        cx.books.carry_out(
+            cx.out,
+            &who,
+            run,
+            &judge::label(&cx.policy.set, rule),
+            transition,
+            evidence,
+            &ByHand::default(),
+        );
     }
 
     /// Absence rules for what has been heard so far.

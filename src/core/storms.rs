@@ -120,9 +120,8 @@ impl Storms {
     fn refresh(&mut self, rule: &StormRule, key: &Key, it: &Opening) {
         let Some(gathering) = self.gatherings.get(key) else { return };
         let is_stale = it.now.elapsed > gathering.until;
-        let is_over = |storm: &Cursor| {
-            is_stale || self.storms.get(storm).is_none_or(|storm| it.at - storm.last > rule.within_ms)
-        };
+        let is_over =
+            |storm: &Cursor| is_stale || self.storms.get(storm).is_none_or(|storm| it.at - storm.last > rule.within_ms);
         if let Some(storm) = gathering.going.filter(is_over) {
             self.end(storm);
         }
@@ -166,7 +165,8 @@ impl Storms {
 
     fn add_part(&mut self, rule: &StormRule, key: &Key, it: &Opening, storm: Cursor) {
         let Some(gathering) = self.gathering(rule, key, it) else { return };
-        if gathering.going.is_none() && !gathering.parts.contains(&storm) && gathering.parts.len() < limits::STORM_LIFTS {
+        if gathering.going.is_none() && !gathering.parts.contains(&storm) && gathering.parts.len() < limits::STORM_LIFTS
+        {
             gathering.parts.push(storm);
         }
     }
@@ -231,7 +231,9 @@ impl Storms {
         }
         let mut room = limits::STORM_ABSORBED;
         for part in &gathering.parts {
-            let Some(storm) = self.storms.get(part).filter(|storm| it.at - storm.last <= rule.within_ms) else { continue };
+            let Some(storm) = self.storms.get(part).filter(|storm| it.at - storm.last <= rule.within_ms) else {
+                continue;
+            };
             // A large one stays what it is: telling all its alerts again would say less than it costs.
             let Some(left) = room.checked_sub(storm.members.size()) else { continue };
             room = left;

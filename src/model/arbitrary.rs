@@ -8,8 +8,8 @@ use proptest::sample::select;
 
 use super::actor::{Actor, Role, Scope};
 use super::alert::{
-    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Group, Place, Reason, Severity,
-    StormScope, Title,
+    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Group, Place, Reason,
+    Severity, StormScope, Title,
 };
 use super::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
 use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};

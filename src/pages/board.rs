@@ -180,8 +180,9 @@ mod tests {
     use super::*;
     use crate::feed::testing::{event, lift};
     use crate::model::actor::{Actor, Scope};
-    use crate::model::alert::{EventKind, Severity};
-    use crate::model::ids::District;
+    use crate::model::alert::{EventKind, Severity, StormScope};
+    use crate::model::ids::{District, PlaceId};
+    use crate::model::time::Wall;
 
     fn ids(listing: &Listing) -> Vec<String> {
         listing.alerts.iter().map(|a| a.id.subject.to_string()).collect()
@@ -204,6 +205,59 @@ mod tests {
             assert_eq!(listing.cursor, Cursor { epoch: 1, seq: n as u64 + 1 });
         }
         assert_eq!(board.get(&events[3].alert.id).unwrap().state, AlertState::Cleared);
+    }
+
+    /// Flow: three alerts of a group open, each knowing of one lift more; the last one clears first.
+    /// Asserts: those that are open say how many lifts have joined by now, until none is open.
+    #[test]
+    fn a_group_is_shown_as_large_as_it_has_become() {
+        let began = Cursor { epoch: 1, seq: 1 };
+        let place = PlaceId::parse("F12").unwrap();
+        let of = |seq: u64, kind: EventKind, n: u64, lifts: u32| {
+            let mut event = event(seq, lift(n), kind);
+            event.alert.group = Some(Group { scope: StormScope::Feeder, place, began, began_at: Wall(0), lifts });
+            event
+        };
+        let board = Board::default();
+        let everyone = Filter::all(Actor::local_admin());
+        let lifts = || -> Vec<u32> {
+            board.list(&everyone, None, 9).alerts.iter().map(|alert| alert.group.unwrap().lifts).collect()
+        };
+        for (event, want) in [
+            (of(1, EventKind::Opened, 1, 1), vec![1]),
+            (of(2, EventKind::Opened, 2, 2), vec![2, 2]),
+            (of(3, EventKind::Opened, 3, 3), vec![3, 3, 3]),
+            (of(4, EventKind::Cleared, 3, 3), vec![3, 3]),
+            (of(5, EventKind::Raised, 1, 3), vec![3, 3]),
+            (of(6, EventKind::Cleared, 1, 3), vec![3]),
+            (of(7, EventKind::Cleared, 2, 3), vec![]),
+        ] {
+            board.apply(&[event]).unwrap();
+            assert_eq!(lifts(), want);
+        }
+        assert!(board.read().groups.is_empty());
+        let open = [of(1, EventKind::Opened, 1, 5).alert, of(2, EventKind::Opened, 2, 7).alert];
+        let board = Board::restore(open, Cursor { epoch: 1, seq: 2 });
+        assert_eq!(board.get(&of(1, EventKind::Opened, 1, 5).alert.id).unwrap().group.unwrap().lifts, 7);
+    }
+
+    #[test]
+    fn the_most_urgent_come_first() {
+        let mut all = Vec::new();
+        for (n, (severity, occupied)) in (1..).zip(
+            [Severity::Minor, Severity::Critical]
+                .into_iter()
+                .flat_map(|severity| [Some(false), None, Some(true)].map(|occupied| (severity, occupied))),
+        ) {
+            all.push(Alert { severity, occupied, ..event(n, lift(n), EventKind::Opened).alert });
+        }
+        for alert in &all {
+            assert_eq!(Urgency::from_number(alert.urgency().number()), Some(alert.urgency()));
+        }
+        assert_eq!([0, 3, 53, 89, 100, u32::MAX].map(Urgency::from_number), [None; 6]);
+        let board = Board::restore(all, Cursor { epoch: 1, seq: 6 });
+        let listing = board.list(&Filter::all(Actor::local_admin()), None, 9);
+        assert_eq!(ids(&listing), [6, 5, 4, 3, 2, 1].map(|n| lift(n).to_string()));
     }
 
     #[test]

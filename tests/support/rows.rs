@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use vigil::model::alert::{
-    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Group, Place, Reason, Severity,
-    StormScope, Title,
+    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Group, Place, Reason,
+    Severity, StormScope, Title,
 };
 use vigil::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
 use vigil::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};

@@ -83,5 +83,7 @@ mod tests {
         check(|text| text.replacen("Doors", "Gates", 1), "reworded doors, unchanged power");
         check(|text| text.replace("id = \"doors\"", "id = \"gates\""), "added gates, removed doors, unchanged power");
         check(|text| format!("[elevator]\nkeep_alive = \"10s\"\n{text}"), "unchanged doors power, settings");
+        check(|text| format!("[storm]\nfeeder = 6\n{text}"), "unchanged doors power, settings");
+        check(|text| format!("[flapping]\nopenings = 5\n{text}"), "unchanged doors power, settings");
     }
 }

@@ -137,7 +137,11 @@ fn event_ref() -> impl Strategy<Value = Cursor> {
 fn storms(rules: u16) -> BoxedStrategy<Storms> {
     let key = move || {
         let place = "[0-9A-Za-z._-]{1,32}".prop_map(|place| PlaceId::parse(&place).unwrap());
-        (0..rules, select(StormScope::ALL), place).prop_map(|(rule, scope, place)| Key { rule: RuleNo(rule), scope, place })
+        (0..rules, select(StormScope::ALL), place).prop_map(|(rule, scope, place)| Key {
+            rule: RuleNo(rule),
+            scope,
+            place,
+        })
     };
     let moment = || span_ms().prop_map(Elapsed);
     let loose = vec((model::device_code(), moment()), 0..3);
@@ -208,8 +212,13 @@ fn runs(rules: u16) -> BoxedStrategy<Runs> {
     let lately = vec(span_ms().prop_map(Elapsed), 0..4);
     btree_map(0..rules, (number(), phase, of(closed), of(tally), lately), 0..3)
         .prop_map(|runs| {
-            let run = |(rule, (openings, phase, closed, tally, lately)): (_, (_, _, _, _, Vec<Elapsed>))| {
-                Run { rule: RuleNo(rule), openings, phase, closed, tally, lately: lately.into() }
+            let run = |(rule, (openings, phase, closed, tally, lately)): (_, (_, _, _, _, Vec<Elapsed>))| Run {
+                rule: RuleNo(rule),
+                openings,
+                phase,
+                closed,
+                tally,
+                lately: lately.into(),
             };
             runs.into_iter().map(run).collect()
         })

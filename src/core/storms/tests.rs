@@ -121,7 +121,9 @@ fn the_narrowest_that_has_enough_of_them_is_taken() {
          5 6 bA f1 => building A 6",
     );
     // A storm on a feeder, and another lift of the district.
-    let feeder: String = (1..=12).map(|n| format!("{n} {n} f1 d64 => {}\n", if n < 5 { "-".into() } else { format!("feeder 1 {n}") })).collect();
+    let feeder: String = (1..=12)
+        .map(|n| format!("{n} {n} f1 d64 => {}\n", if n < 5 { "-".into() } else { format!("feeder 1 {n}") }))
+        .collect();
     check(&format!("{feeder} 13 13 f2 d64 => -\n 14 14 f3 d64 => -\n 15 15 d64 => -\n 16 1 f1 d64 => feeder 1 12"));
     // With as many things as half of what a district takes it is the district's.
     let storms = check(&format!(
@@ -137,7 +139,9 @@ fn what_is_told_late_is_counted_by_its_own_time() {
     // A storm in it is one.
     check("0 +3600 1 bA => -\n 9 +3591 2 bA => -\n 5 +3595 3 bA => building A 3\n 20 +3580 4 bA => building A 4");
     // One that comes late joins, one that lies too far back doesn't.
-    check("100 1 bA => -\n 101 2 bA => -\n 102 3 bA => building A 3\n 50 +60 4 bA => building A 4\n 20 +60 5 bA => building A 5\n -60 +180 6 bA => -");
+    check(
+        "100 1 bA => -\n 101 2 bA => -\n 102 3 bA => building A 3\n 50 +60 4 bA => building A 4\n 20 +60 5 bA => building A 5\n -60 +180 6 bA => -",
+    );
 }
 
 #[test]

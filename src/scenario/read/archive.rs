@@ -10,8 +10,18 @@ use crate::model::ids::{CodeError, CylinderCode, DeviceCode, District, PlaceId, 
 use crate::model::time::CivilDay;
 use crate::scenario::NamedLift;
 
-const LIFT: &[&str] =
-    &["name", "code", "registered", "equipment", "address", "district", "building", "feeder", "keep_alive_s", "inspection_due"];
+const LIFT: &[&str] = &[
+    "name",
+    "code",
+    "registered",
+    "equipment",
+    "address",
+    "district",
+    "building",
+    "feeder",
+    "keep_alive_s",
+    "inspection_due",
+];
 const CYLINDER: &[&str] = &["code", "filling_unit", "medium", "made_on", "inspection_due", "scrapped", "district"];
 const SITE: &[&str] = &["code", "kind", "name", "district"];
 const MOST: usize = limits::SCENARIO_SUBJECTS;

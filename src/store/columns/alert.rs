@@ -2,8 +2,8 @@
 
 use super::{Columns, Unfit, Value, big, json};
 use crate::model::alert::{
-    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Group, Place, Reason, Severity, StormScope,
-    Title,
+    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Group, Place, Reason, Severity,
+    StormScope, Title,
 };
 use crate::model::ids::{AlertId, District, PlaceId, RuleId, Subject};
 use crate::store::StoreError;

@@ -30,8 +30,15 @@ pub(super) fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleF
     check_bounds(files).map_err(|fault| vec![fault])?;
     let mut docs: Vec<Doc<'_>> = files.iter().map(|(name, text)| Doc::read(name, text)).collect();
     let directory = list_rules(&mut docs);
-    let mut reader =
-        Reader { directory: &directory, moments: None, storm: None, flapping: None, extras: Vec::new(), windows: Vec::new(), rules: Vec::new() };
+    let mut reader = Reader {
+        directory: &directory,
+        moments: None,
+        storm: None,
+        flapping: None,
+        extras: Vec::new(),
+        windows: Vec::new(),
+        rules: Vec::new(),
+    };
     for (nth, doc) in docs.iter_mut().enumerate() {
         reader.read(nth, doc);
     }
