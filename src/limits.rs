@@ -339,5 +339,6 @@ const _: () = assert!(COMMAND_ITEMS * (3 * 4 * ARCHIVE_TEXT_CHARS + 512) < JOURN
 const _: () = assert!(STREAM_AHEAD_BYTES / 25 * 256 < CONNECTION_AHEAD_BYTES / 2);
 // An alert that is corrected brings its evidence and its texts, some kilobytes at most.
 const _: () = assert!(CORRECTIONS * 32 * 1024 < JOURNAL_RECORD_BYTES);
+const _: () = assert!(GROUPED_PER_RECORD <= CORRECTIONS);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);
 const _: () = assert!(IN_FLIGHT_BYTES > 16 * (PAYLOAD_BYTES + TOPIC_BYTES));

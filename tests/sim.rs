@@ -169,7 +169,8 @@ fn many_seeds() {
     if let Some((_, what)) = failed.into_inner().unwrap() {
         panic!("{what}");
     }
-    let Ran { drawn, frames, scans, events, foretold, cylinder_alerts, filtered, in_groups, .. } = ran.into_inner().unwrap();
+    let Ran { drawn, frames, scans, events, foretold, cylinder_alerts, filtered, in_groups, .. } =
+        ran.into_inner().unwrap();
     println!(
         "{seeds} seeds of {steps} steps in {:.1?}: {frames} frames, {scans} scans, {events} alert events, \
          {in_groups} of them in groups, {filtered} times through a filter; foretold were \

@@ -52,8 +52,7 @@ impl World {
         if !core.iter().map(in_numbers).eq(listed.iter().map(|alert| in_numbers(alert))) {
             return Err(format!("P4: the core holds {core:?}, the board {listed:?}"));
         }
-        let (core, board): (Vec<_>, Vec<_>) =
-            (core.iter().map(gist).collect(), listed.into_iter().map(gist).collect());
+        let (core, board): (Vec<_>, Vec<_>) = (core.iter().map(gist).collect(), listed.into_iter().map(gist).collect());
         for (what, open) in [("core", core), ("board", board)] {
             if open != told {
                 return Err(format!("P4: the {what} holds {open:?} open, told was {told:?}"));
