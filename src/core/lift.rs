@@ -5,9 +5,11 @@ mod explain;
 mod facts;
 mod overridden;
 mod told;
+mod who;
 
 use self::facts::{LiftFacts, ObligationFacts};
-use crate::core::books::{ByHand, Who};
+use self::who::who;
+use crate::core::books::ByHand;
 use crate::core::judge::run::{Closed, Footing, Phase, Runs, Transition, Wait};
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
@@ -17,10 +19,9 @@ use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
 use crate::core::telemetry::registers::{self, Came, Item, Registers, Stamp, Wanted};
-use crate::model::alert::{Evidence, Place, Reason};
-use crate::model::archive;
+use crate::model::alert::{Evidence, Reason};
 use crate::model::frame::Frame;
-use crate::model::ids::{DeviceCode, Subject};
+use crate::model::ids::DeviceCode;
 use crate::model::row::{self, FrameRow, Row, TimeSource};
 use crate::model::time::{CivilDay, Elapsed, Wall};
 
@@ -114,15 +115,6 @@ impl Lift {
             online: None,
             reach: Reach::NONE,
         }
-    }
-
-    pub fn who(&self) -> Who {
-        who(self.code, self.entry.as_ref())
-    }
-
-    /// Its archive entry, whole.
-    pub fn archived(&self) -> Option<archive::Lift> {
-        self.entry.as_ref().map(|entry| entry.entry(self.code))
     }
 
     pub fn keep_alive_ms(&self, moments: &Moments) -> i64 {
@@ -324,11 +316,7 @@ impl Lift {
 
     fn carry_out(&mut self, cx: &mut Context<'_>, ix: RuleIx, transition: Transition, evidence: Vec<Evidence>) {
         let rule = cx.policy.set.rule(ix);
-        let occupied = match self.facts(cx, None, None).field(Field::Passenger) {
-            Value::Bool(is) => Some(is),
-            _ => None,
-        };
-        let who = Who { occupied, ..self.who() };
+        let who = self.who_with_passengers(cx);
         let run = judge::entry(&mut self.runs, cx.policy.number(ix));
         cx.books.carry_out(
             cx.out,
@@ -584,13 +572,6 @@ impl Lift {
         let is_silent = self.is_silent(cx);
         LiftFacts { lift: self, policy: cx.policy, is_silent, now: cx.books.now.elapsed, frame, rule, over: &[] }
     }
-}
-
-fn who(code: DeviceCode, entry: Option<&KeptLift>) -> Who {
-    let place = entry.map(|entry| Place { district: entry.district(), address: entry.address() });
-    let [building, feeder] = entry.map(KeptLift::places).unwrap_or_default();
-    let (place, unregistered) = (place.unwrap_or_default(), entry.is_none());
-    Who { place, building, feeder, unregistered, ..Who::new(Subject::Device(code)) }
 }
 
 /// When history shows something that claims a time.
