@@ -151,6 +151,21 @@ pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
 
+/// Most lifts that a rule file may ask for before alerts are grouped: so many are remembered by name for each place.
+pub const STORM_LIFTS: usize = 100;
+/// Longest span within which they must raise the rule.
+pub const STORM_MS: i64 = 3_600_000;
+/// Places in which some rule was raised lately; in further ones nothing is grouped until others are let go of.
+pub const STORM_PLACES: usize = 65_536;
+/// Of them looked at with each alert that opens or clears.
+pub const STORM_LOOKS: usize = 8;
+/// Lifts of narrower storms that a wider one takes over when it begins.
+pub const STORM_ABSORBED: usize = 256;
+/// Alerts told while one record is applied that they belong to a group; the rest waits for the next record.
+pub const GROUPED_PER_RECORD: usize = 64;
+/// Most openings that a rule file may ask for before a rule counts as flapping: each of them is remembered.
+pub const FLAPPING_OPENINGS: u32 = 16;
+
 /// Largest timeline file of `vigil rules test`.
 pub const SCENARIO_FILE_BYTES: usize = 256 * 1024;
 /// Most timeline files of one run.
@@ -324,5 +339,6 @@ const _: () = assert!(COMMAND_ITEMS * (3 * 4 * ARCHIVE_TEXT_CHARS + 512) < JOURN
 const _: () = assert!(STREAM_AHEAD_BYTES / 25 * 256 < CONNECTION_AHEAD_BYTES / 2);
 // An alert that is corrected brings its evidence and its texts, some kilobytes at most.
 const _: () = assert!(CORRECTIONS * 32 * 1024 < JOURNAL_RECORD_BYTES);
+const _: () = assert!(GROUPED_PER_RECORD <= CORRECTIONS);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);
 const _: () = assert!(IN_FLIGHT_BYTES > 16 * (PAYLOAD_BYTES + TOPIC_BYTES));

@@ -15,7 +15,7 @@ use tracing::{debug, error, info, trace, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
-use crate::model::alert::{EventKind, Reason, Severity};
+use crate::model::alert::{EventKind, Group, Reason, Severity};
 use crate::model::ids::RuleId;
 use crate::model::row::{RejectReason, Tally};
 use crate::spine::takeover::Way;
@@ -306,6 +306,29 @@ impl Event for AlertTransition<'_> {
     }
 }
 
+/// Lifts of one place raised a rule together.
+#[derive(Debug)]
+pub struct StormBegan<'a> {
+    pub rule: &'a RuleId,
+    pub group: &'a Group,
+}
+
+impl Event for StormBegan<'_> {
+    fn log(&self) {
+        warn!(target: "vigil::alert",
+            rule = self.rule.as_str(),
+            scope = self.group.scope.name(),
+            place = self.group.place.as_str(),
+            lifts = self.group.lifts,
+            "many lifts of one place raise a rule together"
+        );
+    }
+
+    fn measure(&self) {
+        counter!("vigil_storms_total", "scope" => self.group.scope.name()).increment(1);
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
     Counter,
@@ -361,6 +384,7 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_streams_dropped_total", &[], "Streams ended because their client took nothing"),
     counts("vigil_rules_reloads_total", &["by", "outcome"], "Times that the rule files were read again"),
     stands("vigil_rules_refused", None, "1 while the rule files were refused and those before are in force"),
+    counts("vigil_storms_total", &["scope"], "Times that lifts of one place raised a rule together"),
     counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
 ];
 
@@ -445,6 +469,9 @@ mod tests {
 
     use super::*;
     use crate::core::rules::Difference;
+    use crate::model::alert::{Cursor, StormScope};
+    use crate::model::ids::PlaceId;
+    use crate::model::time::Wall;
     use crate::serve::reloads::Reloaded;
 
     /// One of each.
@@ -476,6 +503,9 @@ mod tests {
             severity: Severity::Critical,
             reason: Reason::ConditionHeld,
         });
+        let (place, began) = (PlaceId::parse("F12").unwrap(), Cursor { epoch: 1, seq: 7 });
+        let group = Group { scope: StormScope::Feeder, place, began, began_at: Wall(0), lifts: 5 };
+        emit(StormBegan { rule: &rule, group: &group });
     }
 
     fn rendered() -> String {
@@ -508,6 +538,7 @@ mod tests {
             "vigil_rules_refused 0",
             "vigil_core_takeovers_total{way=\"corrected\"} 1",
             "vigil_alerts_corrected_total 3",
+            "vigil_storms_total{scope=\"feeder\"} 1",
             "vigil_alert_transitions_total{rule=\"trapped-reported\",kind=\"opened\",severity=\"critical\",\
              reason=\"condition-held\"} 1",
         ] {

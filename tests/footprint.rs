@@ -13,9 +13,10 @@ use vigil::core::snapshot::Restoring;
 use vigil::core::{CORE_VERSION, Core};
 use vigil::limits::COMMAND_ITEMS;
 use vigil::model::actor::Actor;
+use vigil::model::alert::{Alert, AlertEvent, EventKind, StormScope};
 use vigil::model::archive::{Entry, Equipment, Firm, Lift, Site, SiteKind};
-use vigil::model::ids::{AlertId, DeviceCode, FirmId, SiteCode};
-use vigil::model::record::{Action, Command, Kind, PolicyText, Record};
+use vigil::model::ids::{AlertId, DeviceCode, FirmId, PlaceId, SiteCode};
+use vigil::model::record::{Action, Command, Kind, Link, PolicyText, Record};
 use vigil::model::time::{Elapsed, Wall};
 
 /// The budgets of the design, with all that the allocator may add.
@@ -57,6 +58,8 @@ fn lift(n: u32, keep_alive_s: u32) -> Entry {
         address: Some("Example Road 1".into()),
         district: None,
         rescue_code: None,
+        building: None,
+        feeder: None,
         firm: None,
         use_unit: None,
         keep_alive_s: Some(keep_alive_s),
@@ -169,4 +172,69 @@ fn what_is_over_takes_no_memory() {
     });
     let of_a_lift = left.bytes_current / i64::from(LIFTS);
     assert!(of_a_lift <= 8, "{of_a_lift} B of each lift: {left:?}");
+}
+
+/// How many lifts of a province stop at once.
+const STOPPED: u32 = 25_000;
+
+/// Flow: 25,000 lifts in 2,500 buildings on one feeder in one district lose power within 50 s, one report each; at the height
+/// of it a snapshot is taken. Then power comes back, and a minute later one lift loses it again.
+/// Asserts: no record allocates more than some alerts take, nor copies the storm after the snapshot; every lift is told of and
+/// belongs to it, the last one knowing of all; when it is over, its members are forgotten.
+#[test]
+fn a_storm_of_a_province_costs_no_record_more_than_another() {
+    let place = |name: String| Some(PlaceId::parse(&name).unwrap());
+    let stands = |n: u32| {
+        let Entry::Lift(it) = lift(n, 3_600) else { unreachable!("it is a lift") };
+        let (building, feeder) = (place(format!("B{}", n % 2_500)), place("F12".into()));
+        Entry::Lift(Lift { building, feeder, district: "640104".parse().ok(), ..it })
+    };
+    let entries: Vec<Entry> = (0..STOPPED).map(stands).collect();
+    let mut core = Core::new(1);
+    apply(&mut core, Kind::Policy(load::policy()));
+    apply(&mut core, Kind::Link(Link::Up));
+    for (n, entries) in entries.chunks(COMMAND_ITEMS).enumerate() {
+        apply(&mut core, command(&format!("upsert {n}"), Action::Upsert(entries.to_vec())));
+    }
+    let (mut most_bytes, mut told, mut groups) = (0, 0, Vec::new());
+    for n in 0..STOPPED {
+        let (bytes, events) = report(&mut core, n, 1, 2 * i64::from(n), "[41]");
+        most_bytes = most_bytes.max(bytes);
+        told += events.iter().filter(|event| event.alert.id.rule.as_str() == "power-lost").count();
+        groups.extend(events.iter().filter_map(|event| event.alert.group));
+    }
+    assert!(most_bytes <= 16 * 1_024, "{most_bytes} bytes for one record");
+    // Those before the fifth are told once more.
+    assert_eq!((told, groups.len()), (STOPPED as usize + 4, STOPPED as usize));
+    assert!(groups.iter().all(|group| (group.scope, group.place.as_str()) == (StormScope::Feeder, "F12")));
+    assert_eq!(groups.last().map(|group| group.lifts), Some(STOPPED));
+    let open = core.open_alerts();
+    let of_all = |alert: &&Alert| alert.group.is_some_and(|group| group.lifts == STOPPED);
+    assert_eq!(open.iter().filter(of_all).count(), STOPPED as usize);
+
+    let frozen = core.freeze();
+    let (bytes, _) = report(&mut core, 0, 2, 50_000, "[]");
+    assert!(bytes <= 128 * 1_024, "{bytes} bytes for a record after a snapshot");
+    drop(frozen);
+    for n in 1..STOPPED {
+        let (_, events) = report(&mut core, n, 2, 50_000 + i64::from(n), "[]");
+        assert_eq!(events.iter().filter(|event| event.kind == EventKind::Cleared).count(), 1);
+    }
+    let storm_bytes = core.freeze().encode().len();
+    report(&mut core, 7, 3, 120_000, "[41]");
+    let left_bytes = core.freeze().encode().len();
+    assert!(left_bytes + 20 * STOPPED as usize <= storm_bytes, "{storm_bytes}, and {left_bytes} when it is over");
+}
+
+/// What one report allocates in all, and what it is told to mean.
+fn report(core: &mut Core, n: u32, seq: u32, at_ms: i64, faults: &str) -> (u64, Vec<AlertEvent>) {
+    let topic = format!("vigil/v1/elevator/3130500112201{n:07}/report").into();
+    let mode = if faults == "[]" { "normal" } else { "emergency_power" };
+    let payload = format!(r#"{{"boot":1,"seq":{seq},"mode":"{mode}","faults":{faults}}}"#);
+    let (pos, wall) = (core.next(), Wall(1_795_305_600_000 + at_ms));
+    let kind = Kind::Report { topic, payload: payload.into_bytes().into() };
+    let record = Record { pos, elapsed: Elapsed(at_ms), wall, kind };
+    let mut events = Vec::new();
+    let took = measure(|| events = core.apply(&record).events);
+    (took.bytes_total, events)
 }

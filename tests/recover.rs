@@ -104,6 +104,8 @@ impl Running {
             address: Some("No. 1 Example Road".into()),
             district: None,
             rescue_code: None,
+            building: None,
+            feeder: None,
             firm: None,
             use_unit: None,
             keep_alive_s: None,

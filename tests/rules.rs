@@ -276,6 +276,12 @@ fn rules_name_each_other_across_files_in_any_order() {
     let elevator = "[elevator]\nrearm = '5m'\n";
     let twice = [("a.toml".into(), elevator.into()), ("b.toml".into(), elevator.into())];
     assert_eq!(lines(&rules::parse(&twice).unwrap_err()), "b.toml:1:2: `[elevator]` stands in another file already\n");
+    for table in ["storm", "flapping"] {
+        let text = format!("[{table}]\nwithin = '5m'\n");
+        let twice = [("a.toml".into(), text.clone().into()), ("b.toml".into(), text.into())];
+        let faults = lines(&rules::parse(&twice).unwrap_err());
+        assert_eq!(faults, format!("b.toml:1:2: `[{table}]` stands in another file already\n"));
+    }
     // A file that is not TOML doesn't make the rules of others name unknown ones.
     let broken = [("a.toml".into(), waits.into()), ("b.toml".into(), format!("{PLAIN}x = \n").into())];
     let faults = lines(&rules::parse(&broken).unwrap_err());

@@ -88,6 +88,8 @@ pub fn lift(n: u32) -> Entry {
         address: Some(format!("Building {}, {} Example Road, Jinfeng District", n % 40, n / 40).into()),
         district: Some("640106".parse().expect("it has 6 digits")),
         rescue_code: Some(format!("{n:06}").into()),
+        building: None,
+        feeder: None,
         firm: Some(format!("firm-{}", n % 300).parse().expect("it is a firm's id")),
         use_unit: Some("An example property company".into()),
         // Long, so that those that have spoken don't count as offline while others do.

@@ -113,6 +113,8 @@ fn archive(variant: u8) -> Vec<Entry> {
         address: None,
         district: "640104".parse().ok(),
         rescue_code: None,
+        building: None,
+        feeder: None,
         firm: None,
         use_unit: None,
         keep_alive_s: (variant & 2 != 0).then_some(u32::from(variant)),

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::core::telemetry::heard::Way;
 use crate::feed::{Feed, Judged, LinkState};
-use crate::observe::{AlertTransition, JudgedReports, emit};
+use crate::observe::{AlertTransition, JudgedReports, StormBegan, emit};
 use crate::spine::Released;
 use crate::spine::driver::{Outlet, Standing, Vitals};
 
@@ -46,6 +46,9 @@ impl Outlet for ToFeed {
                 severity: alert.severity,
                 reason: event.reason,
             });
+            if let Some(group) = alert.group.as_ref().filter(|group| group.began == event.cursor()) {
+                emit(StormBegan { rule: &alert.id.rule, group });
+            }
         }
         if released.records > 0 {
             emit(JudgedReports { records: released.records, tally: released.tally });

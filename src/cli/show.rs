@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::time::{civil, from_proto, rfc3339, span};
-use crate::model::alert::{AlertState, Certainty, EventKind, Severity};
-use crate::proto::v1::{Alert, AlertEvent};
+use crate::model::alert::{AlertState, Certainty, EventKind, Severity, StormScope};
+use crate::proto::v1::{Alert, AlertEvent, AlertGroup};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Language {
@@ -75,6 +75,17 @@ impl Look {
         if !evidence.is_empty() {
             line += &format!(" | {}", evidence.join(", "));
         }
+        line += match alert.occupied {
+            Some(true) => " | people in the car",
+            Some(false) => " | car empty",
+            None => "",
+        };
+        if let Some(group) = &alert.group {
+            line += &format!(" | {}", group_words(&alert.rule, group));
+        }
+        if alert.flapping {
+            line += " | flapping";
+        }
         line
     }
 
@@ -89,6 +100,22 @@ impl Look {
         };
         if self.colour { format!("\x1b[{code}m{padded}\x1b[0m") } else { padded }
     }
+}
+
+/// `group power-lost in feeder F12: 60 lifts`.
+fn group_words(rule: &str, group: &AlertGroup) -> String {
+    let scope = name(StormScope::from_number(group.scope).map(StormScope::name));
+    format!("group {} in {scope} {}: {} lifts", clean(rule), clean(&group.place), group.lifts)
+}
+
+fn group_json(group: &AlertGroup) -> Value {
+    json!({
+        "id": group.id,
+        "scope": name(StormScope::from_number(group.scope).map(StormScope::name)),
+        "place": group.place,
+        "began_at": rfc3339(group.began_at.as_ref()),
+        "lifts": group.lifts,
+    })
 }
 
 fn millis_between(alert: &Alert, event: &AlertEvent) -> Option<i64> {
@@ -140,5 +167,8 @@ pub(super) fn alert_json(alert: &Alert) -> Value {
         "address": alert.address,
         "title": alert.title.as_ref().map(|t| json!({ "en": t.en, "zh": t.zh })),
         "dispatch": alert.dispatch,
+        "occupied": alert.occupied,
+        "group": alert.group.as_ref().map(group_json),
+        "flapping": alert.flapping,
     })
 }

@@ -25,7 +25,8 @@ const STALLED_MS: i64 = 10_000;
 /// Show alerts as they happen
 ///
 /// Each line shows the time, severity, what happened, the lift, its address, the title and how sure it is, the
-/// evidence, for how long the alert has stood, why, and the cursor EPOCH:SEQ from which to go on. When the connection
+/// evidence, whether people are in the car, the group that the alert is part of when many lifts of one place raise the
+/// same rule, whether the rule keeps opening for this lift, for how long the alert has stood, why, and the cursor EPOCH:SEQ from which to go on. When the connection
 /// breaks it is made again, and no event is left out or shown twice.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {

@@ -2,10 +2,13 @@
 
 use crate::core::judge::built_in::Numbers;
 use crate::core::judge::run::{Closed, Open, Phase, RuleNo, Run, Transition};
+use crate::core::rules::{FlappingRule, StormRule};
+use crate::core::storms::{Opening, Storms};
 use crate::model::alert::{
-    Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Evidence, Place, Reason, Severity, Title,
+    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Place, Reason, Severity,
+    StormScope, Title,
 };
-use crate::model::ids::{AlertId, RuleId, Subject};
+use crate::model::ids::{AlertId, PlaceId, RuleId, Subject};
 use crate::model::row::Effects;
 use crate::model::time::{Elapsed, Wall};
 
@@ -34,6 +37,7 @@ pub struct Books {
     /// Every rule there ever was, by its number.
     pub names: Vec<RuleId>,
     pub(crate) built_in: Numbers,
+    pub storms: Storms,
 }
 
 /// Who an alert is about, as events show it.
@@ -41,12 +45,35 @@ pub struct Who {
     pub subject: Subject,
     pub place: Place,
     pub unregistered: bool,
+    pub building: Option<PlaceId>,
+    pub feeder: Option<PlaceId>,
+    /// Whether people are in the car; `None`: not known, or it has none.
+    pub occupied: Option<bool>,
+}
+
+impl Who {
+    /// Somebody of whom nothing else is known.
+    pub fn new(subject: Subject) -> Self {
+        let place = Place::default();
+        Self { subject, place, unregistered: false, building: None, feeder: None, occupied: None }
+    }
+
+    /// Where it is, the narrowest place first.
+    fn places(&self) -> impl Iterator<Item = (StormScope, PlaceId)> {
+        let district = self.place.district.and_then(|district| PlaceId::parse(district.as_str()).ok());
+        let [building, feeder] = [self.building, self.feeder];
+        [(StormScope::Building, building), (StormScope::Feeder, feeder), (StormScope::District, district)]
+            .into_iter()
+            .filter_map(|(scope, place)| Some((scope, place?)))
+    }
 }
 
 /// What the rule says of its alerts.
 pub struct Label<'a> {
     pub title: &'a Title,
     pub dispatch: Option<&'a str>,
+    /// When they are taken for some of many; `None`: never.
+    pub rules: Option<(&'a StormRule, &'a FlappingRule)>,
 }
 
 /// What people add.
@@ -58,7 +85,14 @@ pub struct ByHand<'a> {
 
 impl Books {
     pub fn new(epoch: u32) -> Self {
-        Self { epoch, seq: 0, now: Now::default(), names: Vec::new(), built_in: Numbers::default() }
+        Self {
+            epoch,
+            seq: 0,
+            now: Now::default(),
+            names: Vec::new(),
+            built_in: Numbers::default(),
+            storms: Storms::default(),
+        }
     }
 
     /// The number of a rule; a new one gets the next.
@@ -88,6 +122,7 @@ impl Books {
         let (kind, reason, at) = match transition {
             Transition::Open { reopens, severity, certainty, reason, at } => {
                 let kind = self.open(run, reopens, severity, certainty, reason, at);
+                self.count_opening(who, run, label, at);
                 (kind, reason, at)
             }
             Transition::Raise { severity, certainty, reason, at } => {
@@ -102,6 +137,9 @@ impl Books {
         let Phase::Open(open) = &mut run.phase else { return };
         if !evidence.is_empty() {
             open.evidence = evidence;
+        }
+        if kind != EventKind::Cleared {
+            open.occupied = who.occupied;
         }
         let alert = self.alert(who, run.rule, run.openings, open, label);
         let cleared = kind == EventKind::Cleared;
@@ -153,15 +191,49 @@ impl Books {
                     clear_since: None,
                     clear_done_ms: 0,
                     stood_still_ms: 0,
+                    occupied: None,
+                    group: None,
+                    flapping: false,
                 }));
                 EventKind::Opened
             }
         }
     }
 
-    fn close(&self, run: &mut Run, at: Elapsed, reason: Reason) {
+    /// Counts an alert that has just opened together with others of its lift and of other lifts.
+    fn count_opening(&mut self, who: &Who, run: &mut Run, label: &Label<'_>, at: Elapsed) {
+        let (mut joined, mut flaps) = (None, false);
+        if let (Some((storm, flapping)), Subject::Device(lift)) = (label.rules, who.subject) {
+            flaps = run.note_opening(flapping, at);
+            let event = Cursor { epoch: self.epoch, seq: self.seq + 1 };
+            let opening = Opening { rule: run.rule, lift, at, now: self.now, event };
+            joined = self.storms.note(storm, who.places(), &opening);
+        }
+        if let Phase::Open(open) = &mut run.phase {
+            open.flapping |= flaps;
+            open.group = joined.or(open.group);
+            open.group.into_iter().for_each(|group| self.storms.carry(group));
+        }
+    }
+
+    /// Puts an open alert into a group, and says so.
+    pub fn group(&mut self, out: &mut Effects, who: &Who, run: &mut Run, label: &Label<'_>, group: Cursor) {
+        let (rule, openings) = (run.rule, run.openings);
+        let Phase::Open(open) = &mut run.phase else { return };
+        if open.group == Some(group) || self.storms.group(group).is_none() {
+            return;
+        }
+        open.group.replace(group).into_iter().for_each(|before| self.storms.put_down(before));
+        self.storms.carry(group);
+        let alert = self.alert(who, rule, openings, open, label);
+        self.publish(out, EventKind::Grouped, Reason::Storm, self.now.wall, alert, &ByHand::default());
+    }
+
+    fn close(&mut self, run: &mut Run, at: Elapsed, reason: Reason) {
         if let Phase::Open(open) = std::mem::replace(&mut run.phase, Phase::Idle) {
             let by_hand = reason == Reason::Operator;
+            self.storms.let_go(self.now.elapsed);
+            open.group.into_iter().for_each(|group| self.storms.put_down(group));
             // By hand it counts from when the person did it.
             let at = if by_hand { self.now.elapsed } else { at };
             // Should it reopen, it has evidence of its own; of most it is all there is to forget.
@@ -210,6 +282,9 @@ impl Books {
             place: who.place.clone(),
             title: label.title.clone(),
             dispatch: label.dispatch.filter(|_| !open.unproven).map(Into::into),
+            occupied: open.occupied,
+            group: open.group.and_then(|group| self.storms.group(group)),
+            flapping: open.flapping,
         }
     }
 

@@ -89,7 +89,7 @@ impl Core {
                 why: format!("{} has acknowledged {id} already, at {}", first.by, first.at).into(),
             };
         }
-        let label = Label { title: &title, dispatch: dispatch.as_deref() };
+        let label = Label { title: &title, dispatch: dispatch.as_deref(), rules: None };
         let by = ByHand { actor: Some(&command.actor.id), note };
         if clear {
             let transition = Transition::Clear { reason: Reason::Operator, at };
@@ -111,7 +111,7 @@ impl Core {
         self.settle(ix);
     }
 
-    fn title(&self, number: RuleNo) -> Title {
+    pub(super) fn title(&self, number: RuleNo) -> Title {
         let of_rule = self.policy.rule_of(number).map(|(_, rule)| rule.title.clone());
         of_rule
             .or_else(|| built_in::title_of(&self.books.names[usize::from(number.0)]))
@@ -123,7 +123,8 @@ impl Core {
             let Some(open) = run.open() else { continue };
             let title = self.title(run.rule);
             let dispatch = self.policy.rule_of(run.rule).and_then(|(_, rule)| rule.dispatch.as_deref());
-            alerts.push(self.books.alert(&who(), run.rule, run.openings, open, &Label { title: &title, dispatch }));
+            let label = Label { title: &title, dispatch, rules: None };
+            alerts.push(self.books.alert(&who(), run.rule, run.openings, open, &label));
         }
     }
 

@@ -43,7 +43,7 @@ impl Cylinder {
             district: place.and_then(|site| site.district).or_else(own),
             address: place.and_then(|site| site.address.clone()),
         };
-        Who { subject: Subject::Cylinder(self.code), place, unregistered: self.entry.is_none() }
+        Who { place, unregistered: self.entry.is_none(), ..Who::new(Subject::Cylinder(self.code)) }
     }
 
     /// Its archive entry, whole.
@@ -81,7 +81,15 @@ impl Cylinder {
                 }
                 other => (other, evidence.0),
             };
-            cx.books.carry_out(cx.out, &who, run, &judge::label(rule), transition, evidence, &ByHand::default());
+            cx.books.carry_out(
+                cx.out,
+                &who,
+                run,
+                &judge::label(&policy.set, rule),
+                transition,
+                evidence,
+                &ByHand::default(),
+            );
         }
         judge::drop_blank(&mut self.runs);
     }

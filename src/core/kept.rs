@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::model::archive::{self, Equipment};
-use crate::model::ids::{CylinderCode, DeviceCode, District};
+use crate::model::ids::{CylinderCode, DeviceCode, District, PlaceId};
 use crate::model::time::CivilDay;
 
 /// Texts in one block, each of which may be absent. Copies share it.
@@ -52,7 +52,7 @@ pub struct KeptLift {
     pub equipment: Equipment,
     pub keep_alive_s: Option<u32>,
     pub inspection_due: Option<CivilDay>,
-    /// District, address, rescue code, firm, use unit.
+    /// District, address, rescue code, firm, use unit, building, feeder.
     texts: Texts,
 }
 
@@ -60,7 +60,10 @@ impl From<&archive::Lift> for KeptLift {
     fn from(entry: &archive::Lift) -> Self {
         let district = entry.district.as_ref().map(District::as_str);
         let firm = entry.firm.as_ref().map(|firm| firm.as_str());
-        let texts = [district, entry.address.as_deref(), entry.rescue_code.as_deref(), firm, entry.use_unit.as_deref()];
+        let building = entry.building.as_ref().map(PlaceId::as_str);
+        let feeder = entry.feeder.as_ref().map(PlaceId::as_str);
+        let (address, rescue_code) = (entry.address.as_deref(), entry.rescue_code.as_deref());
+        let texts = [district, address, rescue_code, firm, entry.use_unit.as_deref(), building, feeder];
         let archive::Lift { equipment, keep_alive_s, inspection_due, .. } = *entry;
         Self { equipment, keep_alive_s, inspection_due, texts: Texts::pack(&texts) }
     }
@@ -77,14 +80,22 @@ impl KeptLift {
         address.map(Into::into)
     }
 
+    /// Its building and its feeder.
+    pub fn places(&self) -> [Option<PlaceId>; 2] {
+        let [_, _, _, _, _, building, feeder] = self.texts.unpack();
+        [code(building), code(feeder)]
+    }
+
     pub fn entry(&self, of: DeviceCode) -> archive::Lift {
-        let [district, address, rescue_code, firm, use_unit] = self.texts.unpack();
+        let [district, address, rescue_code, firm, use_unit, building, feeder] = self.texts.unpack();
         archive::Lift {
             code: of,
             equipment: self.equipment,
             address: address.map(Into::into),
             district: code(district),
             rescue_code: rescue_code.map(Into::into),
+            building: code(building),
+            feeder: code(feeder),
             firm: code(firm),
             use_unit: use_unit.map(Into::into),
             keep_alive_s: self.keep_alive_s,
@@ -162,6 +173,7 @@ mod tests {
                 Entry::Lift(it) => {
                     let kept = KeptLift::from(&it);
                     prop_assert_eq!((kept.district(), kept.address()), (it.district, it.address.clone()));
+                    prop_assert_eq!(kept.places(), [it.building, it.feeder]);
                     prop_assert_eq!(kept.entry(it.code), it);
                 }
                 Entry::Cylinder(it) => {

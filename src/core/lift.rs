@@ -5,22 +5,23 @@ mod explain;
 mod facts;
 mod overridden;
 mod told;
+mod who;
 
 use self::facts::{LiftFacts, ObligationFacts};
-use crate::core::books::{ByHand, Who};
+use self::who::who;
+use crate::core::books::ByHand;
 use crate::core::judge::run::{Closed, Footing, Hold, Phase, RuleNo, Run, Runs, Transition, Wait};
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
-use crate::core::rules::{Clear, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, Term, Tri, Value};
+use crate::core::rules::{Clear, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, RuleSet, Term, Tri, Value};
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
 use crate::core::telemetry::registers::{self, Came, Item, Registers, Stamp, Wanted};
-use crate::model::alert::{Evidence, Place, Reason};
-use crate::model::archive;
+use crate::model::alert::{Evidence, Reason};
 use crate::model::frame::Frame;
-use crate::model::ids::{DeviceCode, Subject};
+use crate::model::ids::DeviceCode;
 use crate::model::row::{self, FrameRow, Row, TimeSource};
 use crate::model::time::{CivilDay, Elapsed, Wall};
 
@@ -116,15 +117,6 @@ impl Lift {
         }
     }
 
-    pub fn who(&self) -> Who {
-        who(self.code, self.entry.as_ref())
-    }
-
-    /// Its archive entry, whole.
-    pub fn archived(&self) -> Option<archive::Lift> {
-        self.entry.as_ref().map(|entry| entry.entry(self.code))
-    }
-
     pub fn keep_alive_ms(&self, moments: &Moments) -> i64 {
         let own = self.entry.as_ref().and_then(|entry| entry.keep_alive_s);
         own.map_or(moments.keep_alive_ms, |s| i64::from(s.max(1)) * 1_000)
@@ -168,7 +160,7 @@ impl Lift {
         self.stand_still(cx, arrival.elapsed, passed_ms, true);
         let was_silent = self.is_silent(cx);
         self.hear(cx, arrival.elapsed);
-        self.forget_closed(&cx.policy.set.moments);
+        self.forget_past(&cx.policy.set);
         let stamp = Stamp::new(self.order.generation(), frame.key);
         let moments = &cx.policy.set.moments;
         // However old, what is in order is how things went; what comes behind newer frames counts only while it is fresh.
@@ -227,10 +219,12 @@ impl Lift {
         }
     }
 
-    /// Lets go of alerts that can't come back any more, not even by a late frame's codes: in time nearly every lift has
+    /// Lets go of openings that count no more, and of alerts that can't come back any more, not even by a late frame's codes: in time nearly every lift has
     /// had one.
-    fn forget_closed(&mut self, moments: &Moments) {
+    fn forget_past(&mut self, set: &RuleSet) {
+        let moments = &set.moments;
         for run in &mut self.runs {
+            run.forget_openings(&set.flapping, self.judged);
             let may_reopen_ms = moments.reopen_within_ms + moments.late_codes_ms;
             if run.closed.as_ref().is_some_and(|closed| !closed.by_hand && self.judged - closed.at > may_reopen_ms) {
                 run.closed = None;
@@ -344,9 +338,17 @@ impl Lift {
 
     fn carry_out(&mut self, cx: &mut Context<'_>, ix: RuleIx, transition: Transition, evidence: Vec<Evidence>) {
         let rule = cx.policy.set.rule(ix);
-        let who = self.who();
+        let who = self.who_with_passengers(cx);
         let run = judge::entry(&mut self.runs, cx.policy.number(ix));
-        cx.books.carry_out(cx.out, &who, run, &judge::label(rule), transition, evidence, &ByHand::default());
+        cx.books.carry_out(
+            cx.out,
+            &who,
+            run,
+            &judge::label(&cx.policy.set, rule),
+            transition,
+            evidence,
+            &ByHand::default(),
+        );
     }
 
     /// Absence rules for what has been heard so far.
@@ -605,11 +607,6 @@ impl Lift {
         let now = cx.books.now.elapsed;
         LiftFacts { lift: self, policy: cx.policy, is_silent, now, frame, rule, over: &[], events_from: ALL_EVENTS }
     }
-}
-
-fn who(code: DeviceCode, entry: Option<&KeptLift>) -> Who {
-    let place = entry.map(|entry| Place { district: entry.district(), address: entry.address() });
-    Who { subject: Subject::Device(code), place: place.unwrap_or_default(), unregistered: entry.is_none() }
 }
 
 /// When history shows something that claims a time.

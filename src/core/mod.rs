@@ -25,6 +25,7 @@ mod places;
 pub mod rejects;
 mod reports;
 pub mod requests;
+pub mod storms;
 pub mod sweep;
 pub mod timers;
 
@@ -220,12 +221,14 @@ impl Core {
         self.fire_due(out);
         self.continue_sweep(out);
         self.service.look(&mut self.books, out, &self.hearing);
+        self.tell_groups(out);
     }
 
     /// When the shell must append a `Tick` if nothing else comes. In the past: at once.
     pub fn next_deadline(&self) -> Option<Elapsed> {
         let now = self.books.now;
-        let at_once = (self.sweep.is_some() || self.timers.has_woken()).then_some(now.elapsed);
+        let at_once =
+            (self.sweep.is_some() || self.timers.has_woken() || self.books.storms.has_waiting()).then_some(now.elapsed);
         let service = self.service.next_timer(&self.books, &self.hearing);
         let day = self.day_turns_at();
         let silence = self.timers.first_silence().filter(|due| *due <= self.hearing.now()).map(|_| now.elapsed);

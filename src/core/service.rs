@@ -5,7 +5,7 @@ use crate::core::judge::built_in::{self, BuiltIn};
 use crate::core::judge::run::{Run, Runs};
 use crate::core::telemetry::heard::Hearing;
 use crate::limits;
-use crate::model::alert::{Evidence, Place, Reason, Severity};
+use crate::model::alert::{Evidence, Reason, Severity};
 use crate::model::ids::Subject;
 use crate::model::record::Health;
 use crate::model::row::Effects;
@@ -25,7 +25,7 @@ pub struct Service {
 }
 
 pub fn who() -> Who {
-    Who { subject: Subject::Service, place: Place::default(), unregistered: false }
+    Who::new(Subject::Service)
 }
 
 fn number(name: &str, value: impl ToString) -> Evidence {

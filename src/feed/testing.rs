@@ -41,6 +41,9 @@ pub(crate) fn event(seq: u64, subject: Subject, kind: EventKind) -> AlertEvent {
             place: Place { district: District::parse(&format!("64010{}", n % 3)).ok(), address: None },
             title: Title::default(),
             dispatch: None,
+            occupied: None,
+            group: None,
+            flapping: false,
         },
     }
 }

@@ -1,6 +1,8 @@
 //! Alerts and what happens to them. Severity and certainty are CAP's terms.
 
-use super::ids::{AlertId, District};
+use std::cmp::Reverse;
+
+use super::ids::{AlertId, District, PlaceId, RuleId};
 use super::time::Wall;
 
 macro_rules! named {
@@ -52,7 +54,13 @@ named!(
         Raised = 3 "raised",
         Acknowledged = 4 "acknowledged",
         Cleared = 5 "cleared",
+        /// It turned out to be one of many: it belongs to a group now, or to a wider one than before.
+        Grouped = 6 "grouped",
     }
+);
+named!(
+    /// What lifts that raise a rule together have in common. Ascending: the narrowest first.
+    StormScope { Building = 1 "building", Feeder = 2 "feeder", District = 3 "district" }
 );
 named!(
     /// Why a transition happened. A bounded set: it is logged, counted and shown.
@@ -92,6 +100,8 @@ named!(
         SelfCheck = 18 "self-check",
         /// Another version of this service took over, and judges what was told before otherwise.
         CoreChanged = 19 "core-changed",
+        /// So many lifts of a building, feeder or district raised the rule that it was taken for one thing.
+        Storm = 20 "storm",
     }
 );
 
@@ -172,6 +182,63 @@ pub struct Alert {
     pub title: Title,
     /// The rescue incident it opens or joins, by the rule's word for it (`rescue`).
     pub dispatch: Option<Box<str>>,
+    /// Whether people were in the car when it last opened or rose; `None`: not known.
+    pub occupied: Option<bool>,
+    /// The many that it is one of.
+    pub group: Option<Group>,
+    /// Its rule opens again and again for this lift.
+    pub flapping: bool,
+}
+
+impl Alert {
+    /// What comes first in a list: the grave, among them the occupied, and those of which nobody knows before those that
+    /// are empty.
+    pub fn urgency(&self) -> Urgency {
+        let occupied = match self.occupied {
+            Some(true) => 0,
+            None => 1,
+            Some(false) => 2,
+        };
+        Urgency(Reverse(self.severity), occupied)
+    }
+}
+
+/// Ascending: the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Urgency(Reverse<Severity>, u8);
+
+impl Urgency {
+    /// As page tokens carry it: ascending as it is, and no more than that.
+    pub fn number(self) -> u32 {
+        10 * (9 - self.0.0.number().unsigned_abs()) + u32::from(self.1)
+    }
+
+    pub fn from_number(number: u32) -> Option<Self> {
+        let occupied = u8::try_from(number % 10).ok().filter(|occupied| *occupied <= 2)?;
+        let severity = 9_u32.checked_sub(number / 10).and_then(|n| Severity::from_number(i32::try_from(n).ok()?))?;
+        Some(Self(Reverse(severity), occupied))
+    }
+}
+
+/// A storm: lifts of one place that raised one rule together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    pub scope: StormScope,
+    /// A building, a feeder, or a district's digits.
+    pub place: PlaceId,
+    /// The event that made it one. No two groups have the same.
+    pub began: Cursor,
+    /// When its first lift raised the rule.
+    pub began_at: Wall,
+    /// How many have joined it so far, each counted once. In an event: at that moment; in a list of what is open: now.
+    pub lifts: u32,
+}
+
+impl Group {
+    /// `power-lost/feeder/F12/1:4711`: unique, also across epochs.
+    pub fn id(&self, rule: &RuleId) -> String {
+        format!("{rule}/{}/{}/{}", self.scope.name(), self.place, self.began)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

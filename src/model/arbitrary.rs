@@ -8,11 +8,12 @@ use proptest::sample::select;
 
 use super::actor::{Actor, Role, Scope};
 use super::alert::{
-    Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Evidence, Place, Reason, Severity, Title,
+    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Group, Place, Reason,
+    Severity, StormScope, Title,
 };
 use super::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
 use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
-use super::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, RuleId, SiteCode, Subject};
+use super::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject};
 use super::record::{Action, Command, Corrected, Correction, Health, Kind, Link, PolicyText, Record};
 use super::row::{Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
 use super::scan::{Scan, ScanEvent};
@@ -46,6 +47,10 @@ pub(crate) fn district() -> impl Strategy<Value = District> {
 
 pub(crate) fn firm_id() -> impl Strategy<Value = FirmId> {
     code_of("09AZaz-_", 1..=32).prop_map(|code| FirmId::parse(&code).unwrap())
+}
+
+fn place_id() -> impl Strategy<Value = PlaceId> {
+    code_of("09AZaz-_.", 1..=32).prop_map(|code| PlaceId::parse(&code).unwrap())
 }
 
 pub(crate) fn subject() -> impl Strategy<Value = Subject> {
@@ -230,17 +235,19 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry> {
     let equipment = select(vec![Equipment::Lift, Equipment::Escalator]);
     let lift = (
         (device_code(), equipment, of(text()), of(district()), of(text())),
-        (of(firm_id()), of(text()), of(1..=86_400_u32), of(civil_day())),
+        (of(firm_id()), of(text()), of(1..=86_400_u32), of(civil_day()), of(place_id()), of(place_id())),
     )
         .prop_map(|(what, whose)| {
             let (code, equipment, address, district, rescue_code) = what;
-            let (firm, use_unit, keep_alive_s, inspection_due) = whose;
+            let (firm, use_unit, keep_alive_s, inspection_due, building, feeder) = whose;
             Entry::Lift(Lift {
                 code,
                 equipment,
                 address,
                 district,
                 rescue_code,
+                building,
+                feeder,
                 firm,
                 use_unit,
                 keep_alive_s,
@@ -258,6 +265,18 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry> {
     prop_oneof![lift, cylinder, firm, site]
 }
 
+fn group() -> impl Strategy<Value = Group> {
+    (select(StormScope::ALL), place_id(), any::<(u32, u64)>(), wall(), any::<u32>()).prop_map(
+        |(scope, place, (epoch, seq), began_at, lifts)| Group {
+            scope,
+            place,
+            began: Cursor { epoch, seq },
+            began_at,
+            lifts,
+        },
+    )
+}
+
 pub(crate) fn alert() -> impl Strategy<Value = Alert> {
     let acknowledged = (text(), wall()).prop_map(|(by, at)| Acknowledged { by, at });
     let evidence =
@@ -266,8 +285,9 @@ pub(crate) fn alert() -> impl Strategy<Value = Alert> {
     let title = (text(), text()).prop_map(|(en, zh)| Title { en, zh });
     let state = (select(AlertState::ALL), select(Severity::ALL), select(Certainty::ALL));
     let times = (wall(), of(wall()), of(acknowledged));
-    (alert_id(), state, times, vec(evidence, 0..4), any::<bool>(), place, title, of(text())).prop_map(
-        |(id, state, times, evidence, unregistered, place, title, dispatch)| {
+    let numbers = (of(any::<bool>()), of(group()), any::<bool>());
+    (alert_id(), state, times, vec(evidence, 0..4), (any::<bool>(), numbers), place, title, of(text())).prop_map(
+        |(id, state, times, evidence, (unregistered, (occupied, group, flapping)), place, title, dispatch)| {
             let (state, severity, certainty) = state;
             let (opened_at, cleared_at, acknowledged) = times;
             Alert {
@@ -283,6 +303,9 @@ pub(crate) fn alert() -> impl Strategy<Value = Alert> {
                 place,
                 title,
                 dispatch,
+                occupied,
+                group,
+                flapping,
             }
         },
     )

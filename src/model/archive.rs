@@ -1,6 +1,6 @@
 //! What is known of devices beside what they send: the archive (一机一档, 一瓶一码一档).
 
-use super::ids::{CylinderCode, DeviceCode, District, FirmId, SiteCode};
+use super::ids::{CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode};
 use super::time::CivilDay;
 
 /// One entry, whole: an upsert replaces what was there.
@@ -72,6 +72,10 @@ pub struct Lift {
     pub district: Option<District>,
     /// 6 digits by default.
     pub rescue_code: Option<Box<str>>,
+    /// The building that it stands in, and the feeder that gives it its power: lifts that raise alerts together are
+    /// counted by them. One of each name in the whole archive.
+    pub building: Option<PlaceId>,
+    pub feeder: Option<PlaceId>,
     /// The maintenance firm under contract.
     pub firm: Option<FirmId>,
     pub use_unit: Option<Box<str>>,

@@ -85,6 +85,12 @@ code!(
     FirmId, "firm id", 1..=32, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_', "1 to 32 characters of 0-9 A-Z a-z - _"
 );
 
+code!(
+    /// A building or a feeder, by the name that whoever keeps the archive gives it.
+    PlaceId, "building or feeder", 1..=32, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'.',
+    "1 to 32 characters of 0-9 A-Z a-z - _ ."
+);
+
 impl District {
     /// Whether `self` is `other` or lies within it.
     pub fn is_within(&self, other: &District) -> bool {

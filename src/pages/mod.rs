@@ -3,5 +3,5 @@
 mod board;
 mod filter;
 
-pub use board::{Board, Gap, Listing};
+pub use board::{Board, Gap, Listing, Place};
 pub use filter::Filter;

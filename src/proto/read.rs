@@ -2,7 +2,7 @@
 
 use crate::model::alert::{Acknowledged, Evidence};
 use crate::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
-use crate::model::ids::{CodeError, CylinderCode, DeviceCode, District, FirmId, SiteCode};
+use crate::model::ids::{CodeError, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode};
 use crate::model::record::{Health, PolicyText};
 use crate::model::time::{CivilDay, Wall};
 use crate::proto::internal as wire;
@@ -101,6 +101,8 @@ pub(crate) fn lift(it: wire::Lift) -> Result<Lift> {
         address: some_text(it.address),
         district: some_code(it.district, District::parse)?,
         rescue_code: some_text(it.rescue_code),
+        building: some_code(it.building, PlaceId::parse)?,
+        feeder: some_code(it.feeder, PlaceId::parse)?,
         firm: some_code(it.firm, FirmId::parse)?,
         use_unit: some_text(it.use_unit),
         keep_alive_s: it.keep_alive_s,

@@ -48,6 +48,8 @@ pub(crate) fn lift(w: &mut Writer<'_>, it: &Lift) {
     w.some_text(7, it.use_unit.as_deref());
     w.some_uint(8, it.keep_alive_s);
     some_day(w, 9, it.inspection_due);
+    w.some_text(10, it.building.as_ref().map(|id| id.as_str()));
+    w.some_text(11, it.feeder.as_ref().map(|id| id.as_str()));
 }
 
 pub(crate) fn cylinder(w: &mut Writer<'_>, it: &Cylinder) {

@@ -84,6 +84,12 @@ impl<'a> Writer<'a> {
         }
     }
 
+    pub(crate) fn ints(&mut self, field: u32, values: impl ExactSizeIterator<Item = i64>) {
+        if values.len() > 0 {
+            self.message(field, |w| values.for_each(|value| w.varint(value as u64)));
+        }
+    }
+
     pub(crate) fn fixed(&mut self, field: u32, value: u64) {
         if value != 0 {
             self.key(field, FIXED64);

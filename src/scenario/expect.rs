@@ -99,6 +99,13 @@ fn wrong(want: &Want, heard: &Heard) -> Vec<String> {
     let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
     check("dispatch", want.dispatch.as_ref().map(ToString::to_string), or_none(alert.dispatch.as_deref()));
     check("by", want.by.as_ref().map(ToString::to_string), or_none(event.actor.as_deref()));
+    let group = alert.group.map(|it| format!("{} {}", it.scope.name(), it.place));
+    check("group", want.group.as_ref().map(ToString::to_string), or_none(group.as_deref()));
+    let lifts = alert.group.map_or(0, |group| group.lifts);
+    check("lifts", want.lifts.map(|it| it.to_string()), lifts.to_string());
+    check("flapping", want.flapping.map(|it| it.to_string()), alert.flapping.to_string());
+    let occupied = alert.occupied.map_or("unknown".into(), |it| it.to_string());
+    check("occupied", want.occupied.as_ref().map(ToString::to_string), occupied);
     for (name, value) in &want.evidence {
         let got = alert.evidence.iter().find(|it| it.name == *name).map(|it| &*it.value);
         check(&format!("evidence of {name}"), Some(value.to_string()), or_none(got));

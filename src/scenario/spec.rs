@@ -140,4 +140,11 @@ pub struct Want {
     pub unregistered: Option<bool>,
     pub by: Option<Box<str>>,
     pub evidence: Vec<(Box<str>, Box<str>)>,
+    /// `true`, `false` or `unknown`.
+    pub occupied: Option<Box<str>>,
+    /// Scope and place, as `feeder F12`; `none`: it stands alone.
+    pub group: Option<Box<str>>,
+    /// How many lifts the group has then.
+    pub lifts: Option<u32>,
+    pub flapping: Option<bool>,
 }

@@ -100,6 +100,9 @@ pub(super) fn event(scenario: &Scenario, event: &AlertEvent, came_true_ms: i64, 
     add(alert.unregistered, "unregistered".into());
     add(alert.dispatch.is_some(), format!("dispatch {}", alert.dispatch.as_deref().unwrap_or_default()));
     add(event.actor.is_some(), format!("by {}", event.actor.as_deref().unwrap_or_default()));
+    let group = alert.group.map(|it| format!("one of {} lifts of {} {}", it.lifts, it.scope.name(), it.place));
+    add(group.is_some(), group.unwrap_or_default());
+    add(alert.flapping, "flapping".into());
     let values: Vec<String> = alert.evidence.iter().map(|it| format!("{}={}", it.name, it.value)).collect();
     add(!values.is_empty(), format!("evidence {}", values.join(" ")));
     text

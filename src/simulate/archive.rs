@@ -121,6 +121,8 @@ fn lift(options: &FleetOptions, index: u32, firms: u32, today: CivilDay) -> Lift
         address: Some(format!("No. {house} Example Road, building {building}, lift {lift}").into()),
         district: Some(district(index)),
         rescue_code: Some(format!("{index:06}").into()),
+        building: None,
+        feeder: None,
         firm: Some(firm_id(dice.below(firms))),
         use_unit: Some(format!("Use unit {house:04}").into()),
         keep_alive_s: Some(options.pace.keep_alive_s),

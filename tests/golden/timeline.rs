@@ -201,6 +201,8 @@ impl EntryLine {
                 address: text(&self.address),
                 district,
                 rescue_code: None,
+                building: None,
+                feeder: None,
                 firm: self.firm.as_ref().map(|id| id.parse().unwrap()),
                 use_unit: None,
                 keep_alive_s: self.keep_alive_s,

@@ -6,14 +6,16 @@ use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt as _;
 use vigil::feed::LinkState;
 use vigil::limits;
-use vigil::model::alert::EventKind;
+use vigil::model::alert::{self as model, Alert, EventKind, Group, Severity, StormScope};
+use vigil::model::ids::PlaceId;
+use vigil::model::time::Wall;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
 use vigil::proto::v1::watch_alerts_response::Message;
 use vigil::proto::v1::{
     self, AlertEvent, AlertFilter, Cursor, Heartbeat, ListAlertsRequest, WatchAlertsRequest, WatchAlertsResponse,
 };
 
-use crate::world::{PATIENCE, World, alert, eventually, within};
+use crate::world::{PATIENCE, World, alert, device, eventually, within};
 
 fn from(epoch: u32, seq: u64) -> WatchAlertsRequest {
     WatchAlertsRequest { cursor: Some(Cursor { epoch, seq }), ..Default::default() }
@@ -292,8 +294,59 @@ async fn pages_hold_every_open_alert_once_and_name_one_cursor() {
         // What happens in between comes with the stream from the cursor.
         world.teller.lock().unwrap().tell(EventKind::Raised, alert(3));
     }
-    assert_eq!(ids, (0..25).map(|n| alert(n).id.to_string()).collect::<Vec<_>>());
+    // By severity, which a lift's number gives, and by id among those of one severity.
+    let by_severity = (0..4).rev().flat_map(|severity| (0..25).filter(move |n| n % 4 == severity));
+    assert_eq!(ids, by_severity.map(|n| alert(n).id.to_string()).collect::<Vec<_>>());
     assert_eq!(cursors, vec![Cursor { epoch: 1, seq: 25 }; 4]);
+    world.end().await;
+}
+
+/// Flow: critical and minor alerts, of cars that are occupied, empty, or nobody knows; some are one storm, which grows.
+/// Asserts: whoever has people inside comes first within a severity, across pages; each says how large the storm is now.
+#[tokio::test]
+async fn occupied_cars_come_first_and_groups_are_as_large_as_they_are_now() {
+    let world = World::start().await;
+    let place = PlaceId::parse("F12").unwrap();
+    let tell = |kind: EventKind, number: u64, severity: Severity, occupied: Option<bool>, lifts: u32| {
+        let began = model::Cursor { epoch: 1, seq: 2 };
+        let group = Group { scope: StormScope::Feeder, place, began, began_at: Wall(0), lifts };
+        let group = (lifts > 0).then_some(group);
+        world.teller.lock().unwrap().tell(kind, Alert { severity, occupied, group, ..alert(number) });
+    };
+    tell(EventKind::Opened, 1, Severity::Minor, Some(false), 0);
+    tell(EventKind::Opened, 2, Severity::Minor, None, 3);
+    tell(EventKind::Opened, 3, Severity::Critical, Some(false), 4);
+    tell(EventKind::Opened, 4, Severity::Minor, Some(true), 5);
+    tell(EventKind::Opened, 5, Severity::Critical, None, 0);
+    tell(EventKind::Opened, 6, Severity::Critical, Some(true), 6);
+    tell(EventKind::Opened, 7, Severity::Critical, Some(true), 0);
+    tell(EventKind::Grouped, 1, Severity::Minor, Some(false), 6);
+    let mut client = world.alerts().await;
+    let mut request = ListAlertsRequest { page_size: 2, ..Default::default() };
+    let mut got = Vec::new();
+    loop {
+        let page = client.list_alerts(request.clone()).await.unwrap().into_inner();
+        got.extend(page.alerts);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    let subjects: Vec<_> = got.iter().map(|alert| alert.subject.clone()).collect();
+    assert_eq!(subjects, [6, 7, 5, 3, 4, 2, 1].map(|n| device(n).to_string()));
+    let lifts: Vec<_> = got.iter().map(|alert| alert.group.as_ref().map_or(0, |group| group.lifts)).collect();
+    assert_eq!(lifts, [6, 0, 0, 6, 6, 6, 6]);
+    let group = got[0].group.clone().unwrap();
+    assert_eq!((group.id.as_str(), group.place.as_str()), ("trapped-out-of-zone/feeder/F12/1:2", "F12"));
+    assert_eq!((got[0].occupied, got[2].occupied, got[3].occupied), (Some(true), None, Some(false)));
+    // The stream tells what was so at the time, in the order in which it was told.
+    let mut stream = client.watch_alerts(from(1, 0)).await.unwrap().into_inner();
+    let mut told = Vec::new();
+    for _ in 0..8 {
+        let event = next_event(&mut stream).await;
+        told.push((event.seq, event.alert.unwrap().group.map_or(0, |group| group.lifts)));
+    }
+    assert_eq!(told, [(1, 0), (2, 3), (3, 4), (4, 5), (5, 0), (6, 6), (7, 0), (8, 6)]);
     world.end().await;
 }
 
@@ -338,10 +391,10 @@ async fn nobody_sees_beyond_their_district() {
     world.open(0, 12);
     let mut client = world.alerts().await;
     let listed = client.list_alerts(within("640102", ListAlertsRequest::default())).await.unwrap().into_inner();
-    let wanted: Vec<_> = [2, 5, 8, 11].map(|n| alert(n).id.to_string()).to_vec();
-    assert_eq!(listed.alerts.into_iter().map(|alert| alert.id).collect::<Vec<_>>(), wanted);
+    let ids = |numbers: [u64; 4]| numbers.map(|n| alert(n).id.to_string()).to_vec();
+    assert_eq!(listed.alerts.into_iter().map(|alert| alert.id).collect::<Vec<_>>(), ids([11, 2, 5, 8]));
     let mut stream = client.watch_alerts(within("640102", from(1, 0))).await.unwrap().into_inner();
-    for id in wanted {
+    for id in ids([2, 5, 8, 11]) {
         assert_eq!(next_event(&mut stream).await.alert.unwrap().id, id);
     }
     // Asking for another district by name shows nothing either.
@@ -384,7 +437,8 @@ async fn a_page_of_large_alerts_ends_before_clients_refuse_it() {
             break;
         }
     }
-    assert_eq!(ids, (0..300).map(|n| alert(n).id.to_string()).collect::<Vec<_>>());
+    let by_severity = (0..4).rev().flat_map(|severity| (0..300).filter(move |n| n % 4 == severity));
+    assert_eq!(ids, by_severity.map(|n| alert(n).id.to_string()).collect::<Vec<_>>());
     assert!(pages >= 6, "{pages}");
     world.end().await;
 }

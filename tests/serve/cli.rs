@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use vigil::cli::{Command, Terminal, run};
-use vigil::model::alert::{AlertEvent, EventKind};
+use vigil::model::alert::{AlertEvent, Cursor, EventKind, Group, StormScope};
 use vigil::model::frame::Reported;
+use vigil::model::ids::PlaceId;
 use vigil::model::row::Order;
 use vigil::model::time::Wall;
 
@@ -106,6 +107,9 @@ async fn a_line_says_what_a_dispatcher_needs() {
     world.open(3, 1);
     world.teller.lock().unwrap().tell(EventKind::Cleared, {
         let mut cleared = alert(3);
+        let (place, began) = (PlaceId::parse("F12").unwrap(), Cursor { epoch: 1, seq: 1 });
+        let group = Group { scope: StormScope::Feeder, place, began, began_at: Wall(0), lifts: 60 };
+        (cleared.occupied, cleared.group, cleared.flapping) = (Some(false), Some(group), true);
         cleared.place.address = Some("a\u{1b}[2Jb".into());
         cleared.title.en = "".into();
         cleared
@@ -123,9 +127,10 @@ async fn a_line_says_what_a_dispatcher_needs() {
     assert_eq!(
         out.text(),
         "2025-11-22 07:00:31.000 critical opened       00000000000000000003 | 北京路 1 号 | Passenger trapped outside the \
-         door zone (likely) | passenger=true for 31s | 31s old | condition-held | 1:1\n\
+         door zone (likely) | passenger=true for 31s | people in the car | 31s old | condition-held | 1:1\n\
          2025-11-22 07:00:31.000 critical cleared      00000000000000000003 | a\u{fffd}[2Jb | trapped-out-of-zone (likely) \
-         | passenger=true for 31s | 31s old | condition-held | 1:2\n"
+         | passenger=true for 31s | car empty | group trapped-out-of-zone in feeder F12: 60 lifts | flapping | 31s old \
+         | condition-held | 1:2\n"
     );
     world.end().await;
 }
@@ -159,7 +164,7 @@ async fn watching_starts_over_when_the_epoch_has_changed() {
     watching.await.unwrap().unwrap();
     let lines: Vec<serde_json::Value> = out.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let open: Vec<_> = lines[2..5].iter().map(|line| line["open"]["id"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(open, [0, 1, 7].map(|number| alert(number).id.to_string()));
+    assert_eq!(open, [7, 1, 0].map(|number| alert(number).id.to_string()));
     assert_eq!((lines[5]["epoch"].as_u64(), lines[5]["seq"].as_u64()), (Some(2), Some(2)));
     assert!(err.text().contains("events may be missing here"), "{}", err.text());
     world.end().await;

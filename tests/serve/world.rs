@@ -263,6 +263,9 @@ pub(crate) fn alert(number: u64) -> Alert {
         },
         title: Title { en: "Passenger trapped outside the door zone".into(), zh: "轿厢非平层困人".into() },
         dispatch: Some("rescue".into()),
+        occupied: Some(true),
+        group: None,
+        flapping: false,
     }
 }
 

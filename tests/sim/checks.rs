@@ -42,8 +42,17 @@ impl World {
         let told: Vec<_> = self.model.open.values().map(gist).collect();
         let core = process.spine.core().open_alerts();
         let listing = process.board.list(&Filter::all(Actor::local_admin()), None, ALL);
-        let (core, board): (Vec<_>, Vec<_>) =
-            (core.iter().map(gist).collect(), listing.alerts.iter().map(|alert| gist(alert)).collect());
+        let mut listed: Vec<&Alert> = listing.alerts.iter().map(|alert| &**alert).collect();
+        if !listed.is_sorted_by_key(|alert| (alert.urgency(), alert.id.clone())) {
+            return Err(format!("P4: the board lists {listed:?}, not the most urgent first"));
+        }
+        listed.sort_by(|a, b| a.id.cmp(&b.id));
+        // How large a group has become the board finds out from events, the core counts it.
+        let in_numbers = |alert: &Alert| (alert.occupied, alert.group, alert.flapping);
+        if !core.iter().map(in_numbers).eq(listed.iter().map(|alert| in_numbers(alert))) {
+            return Err(format!("P4: the core holds {core:?}, the board {listed:?}"));
+        }
+        let (core, board): (Vec<_>, Vec<_>) = (core.iter().map(gist).collect(), listed.into_iter().map(gist).collect());
         for (what, open) in [("core", core), ("board", board)] {
             if open != told {
                 return Err(format!("P4: the {what} holds {open:?} open, told was {told:?}"));

@@ -7,7 +7,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use vigil::model::actor::Actor;
 use vigil::model::alert::Cursor;
 use vigil::model::archive::{Cylinder, Entry, Equipment, Lift, Site, SiteKind};
-use vigil::model::ids::{DeviceCode, District, Subject};
+use vigil::model::ids::{DeviceCode, District, PlaceId, Subject};
 use vigil::model::record::{Action, Command, Outcome, PolicyText};
 use vigil::model::time::{CivilDay, Elapsed};
 use vigil::spine::input::{Input, Inputs};
@@ -215,6 +215,9 @@ fn entry(code: &str, today: CivilDay, dice: &mut Dice) -> Entry {
         address: dice.chance(500).then(|| format!("{} Simulation Road", dice.below(100)).into()),
         district: dice.chance(700).then(|| District::parse("640104").expect("it is a district")),
         rescue_code: None,
+        // Where a lift stands is not drawn anew with each entry: then they would never raise anything together.
+        building: code.ends_with(['1', '2', '3']).then(|| PlaceId::parse("B1").expect("a good id")),
+        feeder: (!code.ends_with('0')).then(|| PlaceId::parse("F1").expect("a good id")),
         firm: None,
         use_unit: None,
         keep_alive_s: dice.chance(500).then_some(60),

@@ -157,7 +157,7 @@ impl World {
             match event.kind {
                 EventKind::Opened | EventKind::Reopened => _ = yard.told.insert(which),
                 EventKind::Cleared => _ = yard.told.remove(&which),
-                EventKind::Raised | EventKind::Acknowledged => {}
+                EventKind::Raised | EventKind::Acknowledged | EventKind::Grouped => {}
             }
         }
     }

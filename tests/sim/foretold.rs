@@ -196,7 +196,7 @@ impl World {
                         life.cleared = Some((at, told));
                     }
                 }
-                EventKind::Raised | EventKind::Acknowledged => {}
+                EventKind::Raised | EventKind::Acknowledged | EventKind::Grouped => {}
             }
         }
         lives

@@ -6,11 +6,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use vigil::model::alert::{
-    Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Evidence, Place, Reason, Severity, Title,
+    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Group, Place, Reason,
+    Severity, StormScope, Title,
 };
 use vigil::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
 use vigil::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
-use vigil::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, RuleId, SiteCode, Subject};
+use vigil::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject};
 use vigil::model::row::{
     Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource,
 };
@@ -78,6 +79,9 @@ pub(crate) fn opened(seq: u64, subject: Subject, at: Wall) -> AlertEvent {
         place: Place { district: District::parse("640104").ok(), address: Some("解放西街 1 号".into()) },
         title: Title { en: "Passenger trapped".into(), zh: "困人".into() },
         dispatch: Some("rescue".into()),
+        occupied: Some(true),
+        group: None,
+        flapping: false,
     };
     AlertEvent {
         seq,
@@ -313,6 +317,8 @@ pub(crate) fn any_entry() -> impl Strategy<Value = Entry> {
                 address,
                 district,
                 rescue_code,
+                building: (n % 3 > 0).then(|| PlaceId::parse("B.7").expect("a good id")),
+                feeder: (n % 3 > 1).then(|| PlaceId::parse("F_12").expect("a good id")),
                 firm: (n % 2 == 0).then(|| FirmId::parse("firm-1").expect("a good id")),
                 use_unit,
                 keep_alive_s: (n > 0).then_some(n),
@@ -343,6 +349,16 @@ pub(crate) fn any_entry() -> impl Strategy<Value = Entry> {
     prop_oneof![lift, bottle, firm, site]
 }
 
+/// Whether the car was occupied, and the group.
+fn any_numbers() -> impl Strategy<Value = (Option<bool>, Option<Group>)> {
+    let group = (select(StormScope::ALL), "[0-9A-Za-z_.-]{1,32}", 0..i64::MAX as u64, any_time(), any::<u32>());
+    let group = group.prop_map(|(scope, place, seq, began_at, lifts)| {
+        let place = PlaceId::parse(&place).expect("a good id");
+        Group { scope, place, began: Cursor { epoch: lifts / 2, seq }, began_at, lifts }
+    });
+    (any::<Option<bool>>(), option::of(group))
+}
+
 /// Events of one epoch and subject, whose `seq` are still to be given.
 pub(crate) fn any_event() -> impl Strategy<Value = AlertEvent> {
     let evidence = vec((any_text(), any_text(), option::of(any::<i64>())), 0..3).prop_map(|list| {
@@ -358,11 +374,11 @@ pub(crate) fn any_event() -> impl Strategy<Value = AlertEvent> {
         option::of((any_text(), any_time())),
         evidence,
         any::<bool>(),
-        (any_district(), option::of(any_text()), any_text(), any_text(), option::of(any_text())),
+        (any_district(), option::of(any_text()), any_text(), any_text(), option::of(any_text()), any_numbers()),
     );
     let alert = alert.prop_map(
         |(opening, state, severity, certainty, opened_at, cleared_at, acknowledged, evidence, unregistered, texts)| {
-            let (district, address, en, zh, dispatch) = texts;
+            let (district, address, en, zh, dispatch, (occupied, group)) = texts;
             Alert {
                 id: AlertId {
                     subject: Subject::Device(device(1)),
@@ -380,6 +396,9 @@ pub(crate) fn any_event() -> impl Strategy<Value = AlertEvent> {
                 place: Place { district, address },
                 title: Title { en, zh },
                 dispatch,
+                occupied,
+                group,
+                flapping: group.is_some_and(|group| group.lifts % 2 == 1),
             }
         },
     );

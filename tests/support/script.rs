@@ -216,6 +216,8 @@ impl Script {
                 address: Some("1 Test Street".into()),
                 district,
                 rescue_code: None,
+                building: None,
+                feeder: None,
                 firm: None,
                 use_unit: None,
                 keep_alive_s: option("keep_alive=").map(|s| s.parse().unwrap()),

@@ -209,7 +209,7 @@ fn fold(open: &mut BTreeMap<AlertId, Alert>, events: &mut Vec<AlertEvent>, event
             let was = events.iter().rev().find(|e| e.alert.id == *id).map(|e| e.kind);
             assert_eq!(was, Some(EventKind::Cleared), "{event:?}");
         }
-        EventKind::Raised | EventKind::Acknowledged | EventKind::Cleared => {
+        EventKind::Raised | EventKind::Acknowledged | EventKind::Cleared | EventKind::Grouped => {
             let before = before.unwrap_or_else(|| panic!("it isn't open: {event:?}"));
             let (was, is) = ((before.severity, before.certainty), (event.alert.severity, event.alert.certainty));
             assert!(is.0 >= was.0 && is.1 >= was.1, "severity and certainty only rise: {event:?}");

@@ -32,6 +32,8 @@ fn lift(n: usize) -> Entry {
         address: None,
         district: None,
         rescue_code: None,
+        building: None,
+        feeder: None,
         firm: None,
         use_unit: None,
         keep_alive_s: None,

@@ -98,6 +98,8 @@ impl Life {
                     address: Some(format!("at {}", until.0).into()),
                     district: None,
                     rescue_code: None,
+                    building: None,
+                    feeder: None,
                     firm: None,
                     use_unit: None,
                     keep_alive_s: None,

@@ -24,6 +24,8 @@ const LIFTS: &[Column] = &[
     ("use_unit", false, "who is responsible for its use"),
     ("keep_alive_s", false, "longest time between two frames: 1 to 86400 s"),
     ("inspection_due", false, "last day on which the inspection is good: YYYY-MM-DD"),
+    ("building", false, "the building it stands in: 1 to 32 characters of 0-9 A-Z a-z - _ ."),
+    ("feeder", false, "the feeder that supplies it, in the same form"),
 ];
 
 const CYLINDERS: &[Column] = &[
@@ -168,6 +170,8 @@ impl Columns {
                 use_unit: text("use_unit"),
                 keep_alive_s: Some(word("keep_alive_s", &seconds)).filter(|s| *s != NOT_GIVEN).map(i32::cast_unsigned),
                 inspection_due: text("inspection_due"),
+                building: text("building"),
+                feeder: text("feeder"),
             }),
             Kind::Cylinders => Entry::Cylinder(Cylinder {
                 code: text("code"),

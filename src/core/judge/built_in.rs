@@ -123,7 +123,15 @@ pub fn raise_to(
         Phase::Idle | Phase::Holding(_) => Transition::Open { reopens: false, severity, certainty, reason, at },
     };
     let (title, who, evidence) = (which.title(), who(), evidence());
-    books.carry_out(out, &who, run, &Label { title: &title, dispatch: None }, transition, evidence, &ByHand::default());
+    books.carry_out(
+        out,
+        &who,
+        run,
+        &Label { title: &title, dispatch: None, rules: None },
+        transition,
+        evidence,
+        &ByHand::default(),
+    );
 }
 
 /// Whether there may be anything to clear: asked with every frame, so it looks up no name.
@@ -150,7 +158,7 @@ pub fn clear(
     }
     let title = which.title();
     let at = books.now.elapsed;
-    let label = Label { title: &title, dispatch: None };
+    let label = Label { title: &title, dispatch: None, rules: None };
     books.carry_out(out, &who(), run, &label, Transition::Clear { reason, at }, Vec::new(), &ByHand::default());
 }
 

@@ -7,7 +7,7 @@ pub mod tally;
 use self::run::{Footing, Inputs, RuleNo, Run, Runs};
 use crate::core::books::{Books, ByHand, Label, Who};
 use crate::core::policy::Policy;
-use crate::core::rules::{Clear, Facts, Rule, RuleIx, Term, Tri};
+use crate::core::rules::{Clear, Facts, Family, Rule, RuleIx, RuleSet, Term, Tri};
 use crate::core::telemetry::heard::Hearing;
 use crate::model::alert::{Certainty, Evidence, Severity};
 use crate::model::row::Effects;
@@ -134,8 +134,10 @@ pub fn causes<F: Reading>(rule: &Rule, facts: &F) -> Vec<Evidence> {
     are.map(|(_, cause)| Evidence { name: "cause".into(), value: cause.clone(), age_ms: None }).collect()
 }
 
-pub fn label(rule: &Rule) -> Label<'_> {
-    Label { title: &rule.title, dispatch: rule.dispatch.as_deref() }
+/// What is due on a day is no storm, and doesn't flap: only what lifts report is counted with others.
+pub fn label<'a>(set: &'a RuleSet, rule: &'a Rule) -> Label<'a> {
+    let rules = (rule.family == Family::Elevator).then_some((&set.storm, &set.flapping));
+    Label { title: &rule.title, dispatch: rule.dispatch.as_deref(), rules }
 }
 
 /// Lets go of what a run knew under a rule that has changed since or is gone.
@@ -147,7 +149,7 @@ pub fn forget_changed(cx: &mut Context<'_>, who: &Who, runs: &mut Runs, since_ve
         if run.open().is_some() {
             // The rule that could say it better is gone.
             let title = built_in::title_of_changed();
-            let label = Label { title: &title, dispatch: None };
+            let label = Label { title: &title, dispatch: None, rules: None };
             let clear = run::Transition::Clear { reason: crate::model::alert::Reason::RuleChanged, at };
             cx.books.carry_out(cx.out, who, run, &label, clear, Vec::new(), &ByHand::default());
         }

@@ -3,8 +3,8 @@
 use thin_vec::ThinVec;
 
 use super::tally::Tally;
-use crate::core::rules::{Clear, Count, Moments, Rule, Tri};
-use crate::model::alert::{Acknowledged, Certainty, Evidence, Reason, Severity};
+use crate::core::rules::{Clear, Count, FlappingRule, Moments, Rule, Tri};
+use crate::model::alert::{Acknowledged, Certainty, Cursor, Evidence, Reason, Severity};
 use crate::model::time::{Elapsed, Wall};
 
 /// A rule's number in the books: it stays the same when rules are reloaded.
@@ -25,6 +25,8 @@ pub struct Run {
     pub closed: Option<Box<Closed>>,
     /// What a counting rule has counted and may still need.
     pub tally: Option<Box<Tally>>,
+    /// When it opened lately, ascending: as far as that may make it flap, and not more often than it takes.
+    pub lately: ThinVec<Elapsed>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +70,11 @@ pub struct Open {
     pub clear_done_ms: i64,
     /// How much of the time since the last frame was unknown and is taken off a quiet span already.
     pub stood_still_ms: i64,
+    /// Whether people were in the car when it last opened or rose.
+    pub occupied: Option<bool>,
+    /// The event that began the group it belongs to.
+    pub group: Option<Cursor>,
+    pub flapping: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +125,7 @@ pub enum Transition {
 
 impl Run {
     pub fn new(rule: RuleNo) -> Self {
-        Self { rule, openings: 0, phase: Phase::Idle, closed: None, tally: None }
+        Self { rule, openings: 0, phase: Phase::Idle, closed: None, tally: None, lately: ThinVec::new() }
     }
 
     pub fn open(&self) -> Option<&Open> {
@@ -143,11 +150,32 @@ impl Run {
         self.phase = Phase::Idle;
         self.closed = None;
         self.tally = None;
+        self.lately = ThinVec::new();
     }
 
     /// Whether there is nothing to remember.
     pub fn is_blank(&self) -> bool {
         self.openings == 0 && self.phase == Phase::Idle && self.tally.is_none()
+    }
+
+    /// Counts an opening; whether the rule flaps by it.
+    pub fn note_opening(&mut self, rule: &FlappingRule, at: Elapsed) -> bool {
+        let at = self.lately.last().map_or(at, |last| at.max(*last));
+        self.lately.retain(|before| at - *before <= rule.within_ms);
+        // The rule may have asked for more of them before.
+        while self.lately.len() >= rule.openings as usize {
+            self.lately.remove(0);
+        }
+        self.lately.reserve_exact(1);
+        self.lately.push(at);
+        self.lately.len() == rule.openings as usize
+    }
+
+    /// Lets go of openings that no later one counts together with.
+    pub fn forget_openings(&mut self, rule: &FlappingRule, at: Elapsed) {
+        if self.lately.last().is_some_and(|last| at - *last > rule.within_ms) {
+            self.lately = ThinVec::new();
+        }
     }
 
     /// Counts occurrences, by their places among what the rule waits for. An open alert is quiet only from now on.

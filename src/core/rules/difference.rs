@@ -13,7 +13,7 @@ pub struct Difference {
     pub reworded: Vec<RuleId>,
     pub removed: Vec<RuleId>,
     pub unchanged: Vec<RuleId>,
-    /// What holds for all rules of lifts differs, or what stands for single lifts or districts.
+    /// What holds for all rules of lifts differs, when their alerts are grouped or tagged, or what stands for single lifts or districts.
     pub settings: bool,
 }
 
@@ -40,7 +40,9 @@ fn words(rule: &Rule) -> impl PartialEq + use<'_> {
 }
 
 fn differ_in_settings(before: &RuleSet, after: &RuleSet) -> bool {
-    before.moments != after.moments || before.overrides.by_name(&before.rules) != after.overrides.by_name(&after.rules)
+    before.moments != after.moments
+        || (before.storm, before.flapping) != (after.storm, after.flapping)
+        || before.overrides.by_name(&before.rules) != after.overrides.by_name(&after.rules)
 }
 
 #[cfg(test)]
@@ -81,5 +83,7 @@ mod tests {
         check(|text| text.replacen("Doors", "Gates", 1), "reworded doors, unchanged power");
         check(|text| text.replace("id = \"doors\"", "id = \"gates\""), "added gates, removed doors, unchanged power");
         check(|text| format!("[elevator]\nkeep_alive = \"10s\"\n{text}"), "unchanged doors power, settings");
+        check(|text| format!("[storm]\nfeeder = 6\n{text}"), "unchanged doors power, settings");
+        check(|text| format!("[flapping]\nopenings = 5\n{text}"), "unchanged doors power, settings");
     }
 }

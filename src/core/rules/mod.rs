@@ -12,7 +12,7 @@ use std::fmt;
 
 #[cfg(doc)]
 use crate::limits;
-use crate::model::alert::{Certainty, Severity, Title};
+use crate::model::alert::{Certainty, Severity, StormScope, Title};
 use crate::model::ids::RuleId;
 
 pub use difference::Difference;
@@ -74,6 +74,8 @@ pub struct RuleSet {
     /// The spans of extras that some rule folds, likewise.
     pub windows: Vec<Window>,
     pub overrides: Overrides,
+    pub storm: StormRule,
+    pub flapping: FlappingRule,
 }
 
 impl RuleSet {
@@ -151,6 +153,49 @@ impl Default for Moments {
             unknown_keep_alives: 3,
             late_codes_ms: 600_000,
         }
+    }
+}
+
+/// How many lifts raise a rule together before their alerts are grouped: the `[storm]` table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StormRule {
+    /// From the first of them to the last, in judged time. A group ends when none has joined it for so long.
+    pub within_ms: i64,
+    pub building: u32,
+    pub feeder: u32,
+    pub district: u32,
+}
+
+impl StormRule {
+    /// At most [`limits::STORM_LIFTS`].
+    pub fn lifts(&self, scope: StormScope) -> usize {
+        let lifts = match scope {
+            StormScope::Building => self.building,
+            StormScope::Feeder => self.feeder,
+            StormScope::District => self.district,
+        };
+        lifts as usize
+    }
+}
+
+impl Default for StormRule {
+    fn default() -> Self {
+        Self { within_ms: 60_000, building: 3, feeder: 5, district: 10 }
+    }
+}
+
+/// How often a rule opens for one lift before its alerts are tagged as flapping: the `[flapping]` table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlappingRule {
+    /// Reopenings count. At most [`limits::FLAPPING_OPENINGS`]: each of them is remembered.
+    pub openings: u32,
+    /// From the first of them to the last, in judged time.
+    pub within_ms: i64,
+}
+
+impl Default for FlappingRule {
+    fn default() -> Self {
+        Self { openings: 4, within_ms: 1_800_000 }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::core::requests::{Remembered, Requests};
 use crate::core::rules::{CodeList, Reach};
 use crate::core::scanner::Scanner;
 use crate::core::service::Service;
+use crate::core::storms::{Gathering, Key, Storm, Storms};
 use crate::core::sweep::Today;
 use crate::core::telemetry::fields::Fields;
 use crate::core::telemetry::heard::{Heard, Hearing, Way};
@@ -30,11 +31,11 @@ use crate::core::telemetry::registers::{
     Active, DoorMoves, FIELDS, Held, Item, Left, Lingering, Rare, Register, Registers, Stamp,
 };
 use crate::core::telemetry::windows::{Bucket, Kept};
-use crate::model::alert::{Acknowledged, Certainty, Evidence, Severity};
+use crate::model::alert::{Acknowledged, Certainty, Cursor, Evidence, Severity, StormScope};
 use crate::model::arbitrary as model;
 use crate::model::archive::Entry;
 use crate::model::frame::FrameKey;
-use crate::model::ids::RuleId;
+use crate::model::ids::{PlaceId, RuleId};
 use crate::model::record::{Health, Outcome};
 use crate::model::time::{CivilDay, Elapsed, Wall};
 
@@ -130,6 +131,41 @@ fn registers() -> BoxedStrategy<Registers> {
         .boxed()
 }
 
+fn event_ref() -> impl Strategy<Value = Cursor> {
+    (number(), number()).prop_map(|(epoch, seq)| Cursor { epoch, seq })
+}
+
+fn storms(rules: u16) -> BoxedStrategy<Storms> {
+    let key = move || {
+        let place = "[0-9A-Za-z._-]{1,32}".prop_map(|place| PlaceId::parse(&place).unwrap());
+        (0..rules, select(StormScope::ALL), place).prop_map(|(rule, scope, place)| Key {
+            rule: RuleNo(rule),
+            scope,
+            place,
+        })
+    };
+    let moment = || span_ms().prop_map(Elapsed);
+    let loose = vec((model::device_code(), moment()), 0..3);
+    let gathering = (moment(), loose, vec(event_ref(), 0..3), of(event_ref()))
+        .prop_map(|(until, loose, parts, going)| Gathering { until, loose, parts, going });
+    let members = btree_set(model::device_code(), 0..3);
+    let storm = (key(), model::wall(), (moment(), moment()), number(), members).prop_map(
+        |(key, began_at, (first, last), lifts, members)| {
+            let members = members.into_iter().collect();
+            Storm { key, began_at, first, last, lifts, members, open: 0 }
+        },
+    );
+    (vec((key(), gathering), 0..3), vec((event_ref(), storm), 0..3), of(key()))
+        .prop_map(|(gatherings, all, looked_at)| {
+            let mut storms = Storms::default();
+            storms.gatherings = gatherings.into_iter().collect();
+            storms.storms = all.into_iter().collect();
+            storms.looked_at = looked_at;
+            storms
+        })
+        .boxed()
+}
+
 fn open() -> BoxedStrategy<Open> {
     let acknowledged = (model::text(), model::wall()).prop_map(|(by, at)| Acknowledged { by, at });
     let evidence = (model::text(), model::text(), of(any::<i64>())).prop_map(|(name, value, age_ms)| Evidence {
@@ -138,9 +174,11 @@ fn open() -> BoxedStrategy<Open> {
         age_ms,
     });
     let what = (select(Severity::ALL), select(Certainty::ALL), model::wall(), elapsed());
-    (what, of(acknowledged), vec(evidence, 0..3), of(elapsed()), span_ms(), span_ms(), any::<bool>())
-        .prop_map(|(what, acknowledged, evidence, clear_since, clear_done_ms, stood_still_ms, unproven)| {
+    let flags = (any::<bool>(), any::<Option<bool>>(), of(event_ref()), any::<bool>());
+    (what, of(acknowledged), vec(evidence, 0..3), of(elapsed()), span_ms(), span_ms(), flags)
+        .prop_map(|(what, acknowledged, evidence, clear_since, clear_done_ms, stood_still_ms, flags)| {
             let (severity, certainty, opened_at, since) = what;
+            let (unproven, occupied, group, flapping) = flags;
             Open {
                 severity,
                 certainty,
@@ -152,6 +190,9 @@ fn open() -> BoxedStrategy<Open> {
                 clear_since,
                 clear_done_ms,
                 stood_still_ms,
+                occupied,
+                group,
+                flapping,
             }
         })
         .boxed()
@@ -170,10 +211,17 @@ fn runs(rules: u16) -> BoxedStrategy<Runs> {
         (elapsed(), any::<bool>(), open()).prop_map(|(at, by_hand, open)| Box::new(Closed { at, by_hand, open }));
     let occurrence = (number(), elapsed()).prop_map(|(term, at)| Occurrence { term, at });
     let tally = vec(occurrence, 1..4).prop_map(|all| Box::new(Tally(all.into())));
-    btree_map(0..rules, (number(), phase, of(closed), of(tally)), 0..3)
+    let lately = vec(span_ms().prop_map(Elapsed), 0..4);
+    btree_map(0..rules, (number(), phase, of(closed), of(tally), lately), 0..3)
         .prop_map(|runs| {
-            let run =
-                |(rule, (openings, phase, closed, tally))| Run { rule: RuleNo(rule), openings, phase, closed, tally };
+            let run = |(rule, (openings, phase, closed, tally, lately)): (_, (_, _, _, _, Vec<Elapsed>))| Run {
+                rule: RuleNo(rule),
+                openings,
+                phase,
+                closed,
+                tally,
+                lately: lately.into(),
+            };
             runs.into_iter().map(run).collect()
         })
         .boxed()
@@ -287,18 +335,20 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
         vec(scanner, 0..3),
         entries(),
     );
-    let books = (number(), number(), number(), elapsed(), model::wall());
+    let books = (number(), number(), number(), elapsed(), model::wall(), storms(rules));
     let day = of((any::<i32>(), model::wall(), model::wall()));
     let quota = (elapsed(), btree_map(model::text(), number(), 0..3));
     (books, hearing(), subjects, service(rules).boxed(), requests().boxed(), quota, day).prop_map(
         move |(books, hearing, subjects, service, requests, (began, kept), day)| {
             let (lifts, cylinders, scanners, entries) = subjects;
-            let (next, epoch, seq, elapsed, wall) = books;
+            let (next, epoch, seq, elapsed, wall, storms) = books;
             let mut frozen = base.clone();
             frozen.next = next;
             (frozen.books.epoch, frozen.books.seq, frozen.books.now) = (epoch, seq, Now { elapsed, wall });
+            frozen.books.storms = storms;
             frozen.hearing = hearing;
             frozen.lifts = lifts.into_iter().map(|(code, lift)| Lift { code, ..lift }).collect();
+            super::storms::recount(&mut frozen.books.storms, &frozen.lifts);
             frozen.cylinders = cylinders.into_iter().map(|(code, it)| Cylinder { code, ..it }).collect();
             let scanner = |(site, name, order)| Scanner { site, name, order };
             frozen.scanners = scanners.into_iter().map(scanner).collect();

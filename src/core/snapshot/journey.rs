@@ -222,6 +222,8 @@ fn entry() -> impl Strategy<Value = Entry> {
                 address,
                 district,
                 rescue_code: None,
+                building: None,
+                feeder: None,
                 firm: Some("firm-1".parse().unwrap()),
                 use_unit: None,
                 keep_alive_s,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::subject::{self, Rules};
-use super::{FORMAT, FORMAT_OLDEST, SnapshotError, write};
+use super::{FORMAT, FORMAT_OLDEST, SnapshotError, storms, write};
 use crate::core::books::{Books, Now};
 use crate::core::cylinder::Cylinder;
 use crate::core::judge::built_in::Numbers;
@@ -17,6 +17,7 @@ use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
 use crate::core::scanner::Scanner;
 use crate::core::service::Service;
+use crate::core::storms::Storms;
 use crate::core::sweep::Today;
 use crate::core::telemetry::heard::{Hearing, Way};
 use crate::core::timers::Timers;
@@ -102,7 +103,7 @@ impl Restoring {
     }
 
     pub fn finish(self) -> Restored<Core> {
-        let Self { version, only: _, taken_by, rest: it, lifts, cylinders, scanners } = self;
+        let Self { version, only, taken_by, rest: it, lifts, cylinders, scanners } = self;
         let Some(taken_by) = taken_by else { return Err(SnapshotError::Format { got: 0 }) };
         let mut books = at("the books", books(it.books.unwrap_or_default()))?;
         let rules = Rules { count: books.names.len() };
@@ -126,7 +127,12 @@ impl Restoring {
             index: Index::default(),
             timers: Timers::default(),
         };
+        // One lift alone is no storm.
+        if only.is_none() {
+            core.books.storms = at("the storms", storms::read(it.storms.unwrap_or_default(), rules))?;
+        }
         at("what it is made of", index(&mut core))?;
+        storms::recount(&mut core.books.storms, &core.lifts);
         let policy = core.policy.clone();
         for ix in 0..core.lifts.len() {
             if !policy.set.overrides.is_empty() {
@@ -204,6 +210,7 @@ fn books(it: wire::BooksState) -> Result<Books> {
         now: Now { elapsed: Elapsed(it.now_ms), wall: Wall(it.now_at_ms) },
         names: each(it.names, |name| Ok(RuleId::parse(&name)?))?,
         built_in: Numbers::default(),
+        storms: Storms::default(),
     })
 }
 

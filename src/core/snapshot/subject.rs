@@ -19,7 +19,7 @@ use crate::core::telemetry::registers::{
 };
 use crate::core::telemetry::windows::{Bucket, Kept};
 use crate::limits;
-use crate::model::alert::{Certainty, Severity};
+use crate::model::alert::{Certainty, Cursor, Severity};
 use crate::model::frame::FrameKey;
 use crate::model::ids::{CylinderCode, DeviceCode, SiteCode};
 use crate::model::time::{CivilDay, Elapsed, Wall};
@@ -242,11 +242,15 @@ impl Rules {
         }
     }
 
+    pub(super) fn number(self, got: u32) -> Result<RuleNo> {
+        let named = |got| u16::try_from(got).ok().filter(|number| usize::from(*number) < self.count);
+        Ok(RuleNo(known("number of a rule", got, named)?))
+    }
+
     fn run(self, it: wire::RunState) -> Result<Run> {
         use wire::run_state::Phase as Wire;
-        let named = |got| u16::try_from(got).ok().filter(|number| usize::from(*number) < self.count);
         Ok(Run {
-            rule: RuleNo(known("number of a rule", it.rule, named)?),
+            rule: self.number(it.rule)?,
             openings: it.openings,
             phase: match it.phase {
                 None => Phase::Idle,
@@ -255,6 +259,7 @@ impl Rules {
             },
             closed: it.closed.map(closed).transpose()?.map(Box::new),
             tally: tally(it.tally)?.map(Box::new),
+            lately: lately(it.lately_ms)?,
         })
     }
 }
@@ -269,6 +274,15 @@ fn tally(occurrences: Vec<wire::Occurrence>) -> Result<Option<Tally>> {
     };
     let occurrences = each(occurrences, occurrence)?;
     Ok((!occurrences.is_empty()).then(|| Tally(occurrences.into())))
+}
+
+fn lately(moments: Vec<i64>) -> Result<ThinVec<Elapsed>> {
+    bounded(moments.len(), limits::FLAPPING_OPENINGS as usize)?;
+    each(moments, |at_ms| Ok(Elapsed(span(at_ms)?))).map(Into::into)
+}
+
+pub(super) fn event_ref(it: &wire::EventRef) -> Cursor {
+    Cursor { epoch: it.epoch, seq: it.seq }
 }
 
 fn hold(it: &wire::Hold) -> Result<Hold> {
@@ -296,6 +310,9 @@ fn open(it: wire::OpenState) -> Result<Open> {
         clear_done_ms: span(it.clear_done_ms)?,
         unproven: it.unproven,
         stood_still_ms: span(it.stood_still_ms)?,
+        occupied: it.occupied,
+        group: it.group.as_ref().map(event_ref),
+        flapping: it.flapping,
         since: Elapsed(it.since_ms),
     })
 }

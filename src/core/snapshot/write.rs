@@ -10,11 +10,13 @@ use crate::core::requests::Remembered;
 use crate::core::rules::CodeList;
 use crate::core::scanner::Scanner;
 use crate::core::service::Service;
+use crate::core::storms::{Key, Storms};
 use crate::core::telemetry::heard::{Hearing, Way};
 use crate::core::telemetry::offset::Offset;
 use crate::core::telemetry::order::{Boot, Newest, Order};
 use crate::core::telemetry::registers::{Held, Item, Register, Registers, Stamp};
 use crate::core::telemetry::windows::Kept;
+use crate::model::alert::Cursor;
 use crate::model::record::Outcome;
 use crate::model::time::{Elapsed, Wall};
 use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site};
@@ -45,6 +47,7 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     it.lifts.drain(|it| part(&mut |w| w.message(13, |w| lift_state(w, it))));
     it.cylinders.drain(|it| part(&mut |w| w.message(14, |w| cylinder_state(w, it))));
     it.scanners.drain(|it| part(&mut |w| w.message(15, |w| scanner_state(w, it))));
+    part(&mut |w| w.part(16, |w| storms(w, &it.books.storms)));
     take(&piece);
 }
 
@@ -342,6 +345,7 @@ fn run(w: &mut Writer<'_>, it: &Run) {
             w.int(2, it.at.0);
         });
     }
+    w.ints(7, it.lately.iter().map(|at| at.0));
 }
 
 pub(super) fn wait(it: Wait) -> u32 {
@@ -364,7 +368,50 @@ fn open(w: &mut Writer<'_>, it: &Open) {
     w.int(7, it.clear_done_ms);
     w.uint(8, it.unproven);
     w.int(9, it.stood_still_ms);
-    w.int(20, it.since.0);
+    w.some_uint(10, it.occupied);
+    w.some_message(11, it.group, event_ref);
+    w.uint(12, it.flapping);
+    w.int(13, it.since.0);
+}
+
+fn storms(w: &mut Writer<'_>, it: &Storms) {
+    for (key, it) in it.gatherings.iter() {
+        w.message(1, |w| {
+            w.message(1, |w| storm_key(w, key));
+            w.int(2, it.until.0);
+            for (lift, at) in &it.loose {
+                w.message(3, |w| {
+                    w.text(1, lift.as_str());
+                    w.int(2, at.0);
+                });
+            }
+            it.parts.iter().for_each(|part| w.message(4, |w| event_ref(w, *part)));
+            w.some_message(5, it.going, event_ref);
+        });
+    }
+    for (began, it) in it.storms.iter() {
+        w.message(2, |w| {
+            w.message(1, |w| storm_key(w, &it.key));
+            w.message(2, |w| event_ref(w, *began));
+            w.int(3, it.began_at.0);
+            w.int(4, it.first.0);
+            w.int(5, it.last.0);
+            w.uint(6, it.lifts);
+            it.members.iter().for_each(|lift| w.present_text(7, lift.as_str()));
+        });
+    }
+    w.some_message(3, it.looked_at.as_ref(), storm_key);
+}
+
+fn storm_key(w: &mut Writer<'_>, it: &Key) {
+    w.uint(1, it.rule.0);
+    w.uint(2, number(it.scope.number()));
+    w.text(3, it.place.as_str());
+}
+
+fn event_ref(w: &mut Writer<'_>, it: Cursor) {
+    w.uint(1, it.epoch);
+    w.uint(2, it.seq);
 }
 
 fn some_elapsed(w: &mut Writer<'_>, field: u32, at: Option<Elapsed>) {

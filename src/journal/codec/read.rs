@@ -7,9 +7,11 @@ use super::fields::Fields;
 use super::frame::frame_row;
 use super::write;
 use crate::model::actor::{Actor, Role, Scope};
-use crate::model::alert::{Alert, AlertEvent, AlertState, Certainty, EventKind, Place, Reason, Severity, Title};
+use crate::model::alert::{
+    Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Group, Place, Reason, Severity, StormScope, Title,
+};
 use crate::model::frame::FrameKey;
-use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, SiteCode};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode};
 use crate::model::record::{Action, Command, Corrected, Correction, Kind, Link, Record};
 use crate::model::row::{Effects, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::{Scan, ScanEvent};
@@ -217,5 +219,18 @@ fn alert(it: wire::Alert) -> Result<Alert> {
         place: Place { district: some_code(it.district, District::parse)?, address: some_text(it.address) },
         title: Title { en: it.title_en.into(), zh: it.title_zh.into() },
         dispatch: some_text(it.dispatch),
+        occupied: it.occupied,
+        group: it.group.map(|it| group(&it)).transpose()?,
+        flapping: it.flapping,
+    })
+}
+
+fn group(it: &wire::AlertGroup) -> Result<Group> {
+    Ok(Group {
+        scope: numbered("scope of a group", it.scope, StormScope::from_number)?,
+        place: PlaceId::parse(&it.place)?,
+        began: Cursor { epoch: it.epoch, seq: it.seq },
+        began_at: Wall(it.began_at_ms),
+        lifts: it.lifts,
     })
 }

@@ -279,4 +279,14 @@ fn alert(w: &mut Writer<'_>, it: &Alert) {
     w.text(12, &it.title.en);
     w.text(13, &it.title.zh);
     w.some_text(14, it.dispatch.as_deref());
+    w.some_uint(15, it.occupied);
+    w.some_message(16, it.group, |w, it| {
+        w.uint(1, number(it.scope.number()));
+        w.text(2, it.place.as_str());
+        w.uint(3, it.began.epoch);
+        w.uint(4, it.began.seq);
+        w.int(5, it.began_at.0);
+        w.uint(6, it.lifts);
+    });
+    w.uint(17, it.flapping);
 }

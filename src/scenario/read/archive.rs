@@ -6,12 +6,22 @@ use super::Reader;
 use crate::core::rules::section::Section;
 use crate::limits;
 use crate::model::archive::{Cylinder, Entry, Equipment, Lift, Site, SiteKind};
-use crate::model::ids::{CodeError, CylinderCode, DeviceCode, District, SiteCode};
+use crate::model::ids::{CodeError, CylinderCode, DeviceCode, District, PlaceId, SiteCode};
 use crate::model::time::CivilDay;
 use crate::scenario::NamedLift;
 
-const LIFT: &[&str] =
-    &["name", "code", "registered", "equipment", "address", "district", "keep_alive_s", "inspection_due"];
+const LIFT: &[&str] = &[
+    "name",
+    "code",
+    "registered",
+    "equipment",
+    "address",
+    "district",
+    "building",
+    "feeder",
+    "keep_alive_s",
+    "inspection_due",
+];
 const CYLINDER: &[&str] = &["code", "filling_unit", "medium", "made_on", "inspection_due", "scrapped", "district"];
 const SITE: &[&str] = &["code", "kind", "name", "district"];
 const MOST: usize = limits::SCENARIO_SUBJECTS;
@@ -70,6 +80,8 @@ impl<'a> Reader<'a> {
             equipment: equipment.unwrap_or_default(),
             address: section.text("address", &mut self.faults).map(|text| text.value.into()),
             district: self.code(section, "district", District::parse),
+            building: self.code(section, "building", PlaceId::parse),
+            feeder: self.code(section, "feeder", PlaceId::parse),
             keep_alive_s: section.count("keep_alive_s", 86_400, &mut self.faults),
             inspection_due: self.day(section, "inspection_due"),
             ..bare(code)
@@ -155,6 +167,8 @@ fn bare(code: DeviceCode) -> Lift {
         address: None,
         district: None,
         rescue_code: None,
+        building: None,
+        feeder: None,
         firm: None,
         use_unit: None,
         keep_alive_s: None,

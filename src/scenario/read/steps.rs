@@ -40,6 +40,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("raised", EXPECTATION),
     ("acknowledged", EXPECTATION),
     ("cleared", EXPECTATION),
+    ("grouped", EXPECTATION),
 ];
 
 const EXPECTATION: &[&str] = &[
@@ -55,6 +56,10 @@ const EXPECTATION: &[&str] = &[
     "unregistered",
     "by",
     "evidence",
+    "occupied",
+    "group",
+    "lifts",
+    "flapping",
 ];
 
 /// The alerts that the service raises about itself.
@@ -223,6 +228,10 @@ impl<'a> Reader<'a> {
             unregistered: self.flag(section, "unregistered"),
             by: section.text("by", &mut self.faults).map(|text| text.value.into()),
             evidence: self.evidence(section),
+            occupied: section.text("occupied", &mut self.faults).map(|text| text.value.into()),
+            group: section.text("group", &mut self.faults).map(|text| text.value.into()),
+            lifts: section.count("lifts", u32::MAX, &mut self.faults),
+            flapping: self.flag(section, "flapping"),
         };
         let within_ms = self.span(section, "within", 0).unwrap_or(0);
         let subject = self.subject(section, rule.value)?;

@@ -8,9 +8,10 @@ use super::watch::Watch;
 use super::{Violations, convert, fitting, page_size};
 use crate::limits;
 use crate::model::actor::{Actor, Role};
-use crate::model::alert::{Alert, Cursor};
+use crate::model::alert::{Alert, Cursor, Urgency};
 use crate::model::ids::AlertId;
 use crate::model::record::{Action, Command};
+use crate::pages::Place;
 use crate::proto::v1;
 use crate::proto::v1::alert_service_server::AlertService;
 use crate::serve::auth::{actor, require};
@@ -67,8 +68,12 @@ impl AlertService for Alerts {
         let mut alerts: Vec<_> = page.alerts.iter().map(|alert| convert::alert(alert)).collect();
         let more = page.more || fitting(&alerts) < alerts.len();
         alerts.truncate(fitting(&alerts));
-        let next = |last: &v1::Alert| question.token(&[&cursor.epoch.to_string(), &cursor.seq.to_string(), &last.id]);
-        let next_page_token = alerts.last().filter(|_| more).map(next).unwrap_or_default();
+        let next = |last: &Alert| {
+            let [epoch, seq] = [cursor.epoch.to_string(), cursor.seq.to_string()];
+            question.token(&[&epoch, &seq, &last.urgency().number().to_string(), &last.id.to_string()])
+        };
+        let last = alerts.len().checked_sub(1).and_then(|last| page.alerts.get(last));
+        let next_page_token = last.filter(|_| more).map(|last| next(last)).unwrap_or_default();
         let cursor = Some(v1::Cursor { epoch: cursor.epoch, seq: cursor.seq });
         Ok(Response::new(v1::ListAlertsResponse { alerts, cursor, next_page_token }))
     }
@@ -99,13 +104,16 @@ impl AlertService for Alerts {
 }
 
 /// What the page before left: the cursor of the first page, and the last alert.
-fn begin(question: Question, token: &str, violations: &mut Violations) -> Option<(Cursor, AlertId)> {
+fn begin(question: Question, token: &str, violations: &mut Violations) -> Option<(Cursor, Place)> {
     if token.is_empty() {
         return None;
     }
-    let [epoch, seq, after] = violations.take("page_token", question.parts(token))?;
-    let begin =
-        (|| Some((Cursor { epoch: epoch.parse().ok()?, seq: seq.parse().ok()? }, AlertId::parse(&after).ok()?)))();
+    let [epoch, seq, urgency, id] = violations.take("page_token", question.parts(token))?;
+    let begin = (|| {
+        let cursor = Cursor { epoch: epoch.parse().ok()?, seq: seq.parse().ok()? };
+        let urgency = Urgency::from_number(urgency.parse().ok()?)?;
+        Some((cursor, Place { urgency, id: AlertId::parse(&id).ok()? }))
+    })();
     violations.take("page_token", begin.ok_or("is not a token of this call"))
 }
 

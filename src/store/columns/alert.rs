@@ -2,9 +2,10 @@
 
 use super::{Columns, Unfit, Value, big, json};
 use crate::model::alert::{
-    Acknowledged, Alert, AlertEvent, AlertState, Certainty, EventKind, Place, Reason, Severity, Title,
+    Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Group, Place, Reason, Severity,
+    StormScope, Title,
 };
-use crate::model::ids::{AlertId, District, RuleId, Subject};
+use crate::model::ids::{AlertId, District, PlaceId, RuleId, Subject};
 use crate::store::StoreError;
 
 /// Of the table `alert`, which has `epoch` and `seq` of the last event beside them.
@@ -26,6 +27,14 @@ pub(crate) const ALERT_COLUMNS: &[&str] = &[
     "title_en",
     "title_zh",
     "dispatch",
+    "occupied",
+    "flapping",
+    "group_scope",
+    "group_place",
+    "group_epoch",
+    "group_seq",
+    "group_began_at",
+    "group_lifts",
 ];
 
 /// Of the table `alert_event`, before those of the alert.
@@ -45,11 +54,12 @@ pub(crate) fn push_event<'a>(event: &'a AlertEvent, out: &mut Vec<Value<'a>>) ->
         Value::text_or_null(&event.actor),
         Value::text_or_null(&event.note),
     ]);
-    push_alert(&event.alert, out);
-    Ok(())
+    push_alert(&event.alert, out)
 }
 
-pub(crate) fn push_alert<'a>(alert: &'a Alert, out: &mut Vec<Value<'a>>) {
+pub(crate) fn push_alert<'a>(alert: &'a Alert, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
+    let group = alert.group.as_ref();
+    let group_seq = group.map(|group| big("group_seq", group.began.seq)).transpose()?;
     let acknowledged = alert.acknowledged.as_ref();
     out.extend([
         Value::Text(alert.id.subject.to_string().into()),
@@ -69,7 +79,16 @@ pub(crate) fn push_alert<'a>(alert: &'a Alert, out: &mut Vec<Value<'a>>) {
         Value::text(&alert.title.en),
         Value::text(&alert.title.zh),
         Value::text_or_null(&alert.dispatch),
+        alert.occupied.map_or(Value::Null, Value::Bool),
+        Value::Bool(alert.flapping),
+        group.map_or(Value::Null, |group| Value::text(group.scope.name())),
+        group.map_or(Value::Null, |group| Value::text(group.place.as_str())),
+        Value::u32_or_null(group.map(|group| group.began.epoch)),
+        group_seq.unwrap_or(Value::Null),
+        Value::time_or_null(group.map(|group| group.began_at)),
+        Value::u32_or_null(group.map(|group| group.lifts)),
     ]);
+    Ok(())
 }
 
 pub(crate) fn read_event(columns: &mut dyn Columns) -> Result<AlertEvent, StoreError> {
@@ -103,6 +122,8 @@ pub(crate) fn read_alert(columns: &mut dyn Columns) -> Result<Alert, StoreError>
     let (evidence, unregistered) = (c.json()?, c.bool()?);
     let (district, address) = (c.parsed(District::parse)?, c.boxed()?);
     let (en, zh, dispatch) = (c.boxed()?, c.boxed()?, c.boxed()?);
+    let (occupied, flapping) = (c.bool()?, c.bool()?);
+    let group = read_group(c)?;
     Ok(Alert {
         id: AlertId { subject: c.present(subject)?, rule: c.present(rule)?, opening: c.present(opening)? },
         state,
@@ -116,5 +137,18 @@ pub(crate) fn read_alert(columns: &mut dyn Columns) -> Result<Alert, StoreError>
         place: Place { district, address },
         title: Title { en: c.present(en)?, zh: c.present(zh)? },
         dispatch,
+        occupied,
+        group,
+        flapping: c.present(flapping)?,
     })
+}
+
+fn read_group(c: &mut dyn Columns) -> Result<Option<Group>, StoreError> {
+    let scope = c.parsed(|name| StormScope::from_name(name).ok_or("no scope of a storm"))?;
+    let place = c.parsed(PlaceId::parse)?;
+    let (epoch, seq) = (c.number()?, c.number()?);
+    let (began_at, lifts) = (c.time()?, c.number()?);
+    let Some(scope) = scope else { return Ok(None) };
+    let began = Cursor { epoch: c.present(epoch)?, seq: c.present(seq)? };
+    Ok(Some(Group { scope, place: c.present(place)?, began, began_at: c.present(began_at)?, lifts: c.present(lifts)? }))
 }

@@ -2,7 +2,7 @@
 
 use super::{Columns, Read, Value};
 use crate::model::archive::{Cylinder, Entry, EntryKind, Equipment, Firm, Lift, Site, SiteKind};
-use crate::model::ids::{CylinderCode, DeviceCode, District, FirmId, SiteCode};
+use crate::model::ids::{CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode};
 use crate::store::StoreError;
 
 /// Tables are named after the kind.
@@ -18,6 +18,8 @@ pub(crate) fn columns(kind: EntryKind) -> &'static [&'static str] {
             "use_unit",
             "keep_alive_s",
             "inspection_due",
+            "building",
+            "feeder",
         ],
         EntryKind::Cylinder => &["code", "filling_unit", "medium", "made_on", "inspection_due", "scrapped", "district"],
         EntryKind::Firm => &["code", "name", "phone"],
@@ -28,6 +30,7 @@ pub(crate) fn columns(kind: EntryKind) -> &'static [&'static str] {
 pub(crate) fn push<'a>(entry: &'a Entry, out: &mut Vec<Value<'a>>) {
     let day = |day| Option::map_or(day, Value::Null, Value::Day);
     let district = |district: &'a Option<District>| district.as_ref().map_or(Value::Null, |d| Value::text(d.as_str()));
+    let place = |place: &'a Option<PlaceId>| place.as_ref().map_or(Value::Null, |p| Value::text(p.as_str()));
     match entry {
         Entry::Lift(lift) => out.extend([
             Value::text(lift.code.as_str()),
@@ -39,6 +42,8 @@ pub(crate) fn push<'a>(entry: &'a Entry, out: &mut Vec<Value<'a>>) {
             Value::text_or_null(&lift.use_unit),
             Value::u32_or_null(lift.keep_alive_s),
             day(lift.inspection_due),
+            place(&lift.building),
+            place(&lift.feeder),
         ]),
         Entry::Cylinder(cylinder) => out.extend([
             Value::text(cylinder.code.as_str()),
@@ -84,6 +89,8 @@ fn read_lift(c: &mut dyn Columns) -> Result<Entry, StoreError> {
         use_unit: c.boxed()?,
         keep_alive_s: c.number()?,
         inspection_due: c.day()?,
+        building: c.parsed(PlaceId::parse)?,
+        feeder: c.parsed(PlaceId::parse)?,
     }))
 }
 

@@ -33,7 +33,7 @@ fn check(keys: &str, steps: &[(f64, &str, &str)]) {
     let moments = Moments::default();
     let mut books = Books::new(1);
     let mut run = Run::new(books.number(&rule.id));
-    let label = Label { title: &Title::default(), dispatch: None };
+    let label = Label { title: &Title::default(), dispatch: None, rules: None };
     for &(second, said, expected) in steps {
         let at = Elapsed((second * 1_000.0) as i64);
         books.now = Now { elapsed: at, wall: Wall(at.ms()) };
@@ -303,6 +303,9 @@ fn deadlines_name_every_moment_that_time_alone_brings() {
             clear_since,
             clear_done_ms,
             stood_still_ms: 0,
+            occupied: None,
+            group: None,
+            flapping: false,
         }))
     };
     for (phase, due) in [

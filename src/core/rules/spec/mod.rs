@@ -2,6 +2,7 @@
 
 mod fingerprint;
 mod moments;
+mod numbers;
 mod overrides;
 pub(crate) mod place;
 mod rule;
@@ -17,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 use self::section::{Faults, Section};
 pub(super) use self::texts::texts;
 pub use self::texts::{RuleText, Texts};
-use super::{Family, Moments, Overrides, Rule, RuleFault, RuleIx, RuleSet, Window};
+use super::{Family, FlappingRule, Moments, Overrides, Rule, RuleFault, RuleIx, RuleSet, StormRule, Window};
 use crate::limits;
 use crate::model::ids::RuleId;
 pub(super) use section::parse_span_ms;
@@ -29,12 +30,19 @@ pub(super) fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleF
     check_bounds(files).map_err(|fault| vec![fault])?;
     let mut docs: Vec<Doc<'_>> = files.iter().map(|(name, text)| Doc::read(name, text)).collect();
     let directory = list_rules(&mut docs);
-    let mut reader =
-        Reader { directory: &directory, moments: None, extras: Vec::new(), windows: Vec::new(), rules: Vec::new() };
+    let mut reader = Reader {
+        directory: &directory,
+        moments: None,
+        storm: None,
+        flapping: None,
+        extras: Vec::new(),
+        windows: Vec::new(),
+        rules: Vec::new(),
+    };
     for (nth, doc) in docs.iter_mut().enumerate() {
         reader.read(nth, doc);
     }
-    let Reader { moments, extras, windows, mut rules, .. } = reader;
+    let Reader { moments, storm, flapping, extras, windows, mut rules, .. } = reader;
     let overrides = read_overrides(&mut docs, &rules, &directory);
     // Only a rule set without faults has the indices that its conditions were compiled with.
     if docs.iter().all(|doc| doc.faults.0.is_empty()) {
@@ -43,7 +51,8 @@ pub(super) fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleF
         match waits::order(&rules) {
             Ok(order) => {
                 let (moments, overrides) = (moments.unwrap_or_default(), Overrides::new(overrides));
-                return Ok(RuleSet { rules, order, moments, extras, windows, overrides });
+                let (storm, flapping) = (storm.unwrap_or_default(), flapping.unwrap_or_default());
+                return Ok(RuleSet { rules, order, moments, extras, windows, overrides, storm, flapping });
             }
             Err(cycle) => {
                 let (doc, at) = places[usize::from(cycle.rule)];
@@ -155,9 +164,14 @@ fn read_overrides(
     all
 }
 
+/// What a rule file may have.
+const TABLES: &[&str] = &["rule", "elevator", "override", "storm", "flapping"];
+
 struct Reader<'d> {
     directory: &'d Directory,
     moments: Option<Moments>,
+    storm: Option<StormRule>,
+    flapping: Option<FlappingRule>,
     extras: Vec<Box<str>>,
     windows: Vec<Window>,
     /// With the file and the byte offset of each.
@@ -170,7 +184,7 @@ impl Reader<'_> {
             return;
         }
         let (Some(root), faults) = (&doc.root, &mut doc.faults) else { return };
-        let top = Section::new(root.get_ref(), 0, "a rule file", &["rule", "elevator", "override"], faults);
+        let top = Section::new(root.get_ref(), 0, "a rule file", TABLES, faults);
         if let Some((at, value)) = top.key("elevator")
             && let Some((_, table)) = section::table("elevator", value, faults)
         {
@@ -179,6 +193,8 @@ impl Reader<'_> {
             }
             self.moments = Some(moments::read(table, at, faults));
         }
+        numbers::read(&top, "storm", &mut self.storm, numbers::storm, faults);
+        numbers::read(&top, "flapping", &mut self.flapping, numbers::flapping, faults);
         let Some((at, value)) = top.key("rule") else { return };
         let DeValue::Array(rules) = value.get_ref() else {
             faults.add::<()>(at, "rules are written as `[[rule]]`, with two brackets");

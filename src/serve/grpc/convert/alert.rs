@@ -4,7 +4,7 @@ use super::{text, timestamp};
 use crate::feed::{Judged, LinkState};
 use crate::limits;
 use crate::model::actor::Actor;
-use crate::model::alert::{Alert, AlertEvent, Cursor, EventKind, Severity};
+use crate::model::alert::{Alert, AlertEvent, Cursor, EventKind, Group, Severity};
 use crate::model::ids::{District, RuleId, Subject};
 use crate::pages::Filter;
 use crate::proto::v1;
@@ -35,6 +35,19 @@ pub(in super::super) fn alert(alert: &Alert) -> v1::Alert {
         address: text(alert.place.address.as_deref()),
         title: Some(v1::AlertTitle { en: alert.title.en.to_string(), zh: alert.title.zh.to_string() }),
         dispatch: text(alert.dispatch.as_deref()),
+        occupied: alert.occupied,
+        group: alert.group.as_ref().map(|it| group(&alert.id.rule, it)),
+        flapping: alert.flapping,
+    }
+}
+
+fn group(rule: &RuleId, group: &Group) -> v1::AlertGroup {
+    v1::AlertGroup {
+        id: group.id(rule),
+        scope: group.scope.number(),
+        place: group.place.to_string(),
+        began_at: Some(timestamp(group.began_at)),
+        lifts: group.lifts,
     }
 }
 

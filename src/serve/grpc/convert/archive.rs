@@ -3,7 +3,7 @@
 use super::text;
 use crate::limits::ARCHIVE_TEXT_CHARS;
 use crate::model::archive::{Cylinder, Entry, EntryKind, Equipment, Firm, Lift, Site, SiteKind};
-use crate::model::ids::{CylinderCode, DeviceCode, District, FirmId, SiteCode};
+use crate::model::ids::{CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode};
 use crate::model::time::CivilDay;
 use crate::proto::v1;
 use crate::proto::v1::get_device_response::Entry as Shown;
@@ -51,8 +51,21 @@ fn lift_from(e: &v1::Lift, v: &mut Violations) -> Option<Lift> {
     let firm = v.optional("lift.firm", &e.firm, FirmId::parse);
     let use_unit = v.optional_text("lift.use_unit", &e.use_unit, ARCHIVE_TEXT_CHARS);
     let inspection_due = v.optional("lift.inspection_due", &e.inspection_due, day);
-    let keep_alive_s = e.keep_alive_s;
-    Some(Lift { code: code?, equipment, address, district, rescue_code, firm, use_unit, keep_alive_s, inspection_due })
+    let building = v.optional("lift.building", &e.building, PlaceId::parse);
+    let feeder = v.optional("lift.feeder", &e.feeder, PlaceId::parse);
+    Some(Lift {
+        code: code?,
+        equipment,
+        address,
+        district,
+        rescue_code,
+        building,
+        feeder,
+        firm,
+        use_unit,
+        keep_alive_s: e.keep_alive_s,
+        inspection_due,
+    })
 }
 
 fn cylinder_from(e: &v1::Cylinder, v: &mut Violations) -> Option<Cylinder> {
@@ -149,6 +162,8 @@ fn lift_to(e: &Lift) -> v1::Lift {
         use_unit: text(e.use_unit.as_deref()),
         keep_alive_s: e.keep_alive_s,
         inspection_due: shown(e.inspection_due),
+        building: shown(e.building),
+        feeder: shown(e.feeder),
     }
 }
 
@@ -198,6 +213,8 @@ mod tests {
             use_unit: "Hall".into(),
             keep_alive_s: Some(60),
             inspection_due: "2027-03-31".into(),
+            building: "B.7".into(),
+            feeder: "F12".into(),
         }
     }
 
@@ -239,6 +256,8 @@ mod tests {
             use_unit: "u".repeat(201),
             keep_alive_s: Some(0),
             inspection_due: "2027-02-30".into(),
+            building: "楼".into(),
+            feeder: "a/b".into(),
         };
         let fields = [
             "code",
@@ -250,6 +269,8 @@ mod tests {
             "firm",
             "use_unit",
             "inspection_due",
+            "building",
+            "feeder",
         ];
         check(ArchiveEntry::Lift(bad), &fields.map(|f| format!("lift.{f}")).each_ref().map(String::as_str));
         check(ArchiveEntry::Site(v1::Site::default()), &["site.code", "site.kind", "site.name"]);
