@@ -13,10 +13,9 @@ use crate::model::time::{Elapsed, Wall};
 /// How often the pretended link proves that it is open.
 pub const MARKER_MS: i64 = 5_000;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Replay {
     core: Core,
-    device: DeviceCode,
     /// The civil time at which elapsed time was 0.
     begin: Wall,
     now: Elapsed,
@@ -30,17 +29,19 @@ pub struct Replay {
 
 impl Replay {
     /// On an open link. The policy must be one that `policy::check` takes: one that is refused judges nothing.
-    pub fn begin(policy: &PolicyText, entry: Option<archive::Lift>, device: DeviceCode, begin: Wall) -> Self {
+    pub fn begin(policy: &PolicyText, begin: Wall) -> Self {
         let (now, marker) = (Elapsed(0), Elapsed(MARKER_MS));
-        let mut replay = Self { core: Core::new(1), device, begin, now, marker, hears: true, events: Vec::new() };
+        let mut replay = Self { core: Core::new(1), begin, now, marker, hears: true, events: Vec::new() };
         replay.apply(Kind::Start { version: "stored frames".into() });
         replay.apply(Kind::Policy(policy.clone()));
         replay.apply(Kind::Link(Link::Up));
         replay.apply(Kind::Link(Link::Heard { sent: Elapsed(0) }));
-        if let Some(entry) = entry {
-            replay.command("archive", Action::Upsert(vec![Entry::Lift(entry)]));
-        }
         replay
+    }
+
+    /// The archive knows the lift from now on.
+    pub fn enter(&mut self, entry: archive::Lift) {
+        self.command("archive", Action::Upsert(vec![Entry::Lift(entry)]));
     }
 
     pub fn core(&self) -> &Core {
@@ -55,9 +56,9 @@ impl Replay {
         std::mem::take(&mut self.events)
     }
 
-    /// Frames that arrive now, as one report.
-    pub fn take(&mut self, frames: Vec<Frame>) {
-        let effects = self.core.take_again(self.moment(), self.device, frames);
+    /// Frames of a lift that arrive now, as one report.
+    pub fn take(&mut self, device: DeviceCode, frames: Vec<Frame>) {
+        let effects = self.core.take_again(self.moment(), device, frames);
         self.events.extend(effects.events);
     }
 
@@ -138,7 +139,7 @@ mod tests {
     fn check(arrivals_ms: &[i64], until_ms: i64) {
         let device = LIFT.parse().unwrap();
         let told = |one_by_one: bool| {
-            let mut replay = Replay::begin(&policy(), None, device, BEGIN);
+            let mut replay = Replay::begin(&policy(), BEGIN);
             let go = |replay: &mut Replay, to_ms: i64| {
                 let mut at_ms = replay.now.0;
                 while one_by_one && at_ms + MARKER_MS < to_ms {
@@ -150,7 +151,7 @@ mod tests {
             };
             for (nth, at_ms) in arrivals_ms.iter().enumerate() {
                 go(&mut replay, *at_ms);
-                replay.take(vec![frame(nth as u64 + 1, *at_ms)]);
+                replay.take(device, vec![frame(nth as u64 + 1, *at_ms)]);
             }
             go(&mut replay, until_ms);
             let what = |event: AlertEvent| (event.at, event.published_at, event.kind, event.alert.id.rule.to_string());

@@ -144,7 +144,8 @@ fn backend(store: &Arc<Store>, past: Past) -> (Backend, Arc<Mutex<Teller>>) {
     let store: Arc<dyn HistoryStore> = Arc::clone(store) as _;
     let past = Arc::new(past);
     // Nobody reloads rules here.
-    let (reloads, _) = Reloads::new(watch::channel(None).1, watch::channel(InForce::default()).1);
+    let in_force = InForce { version: 1, text: crate::timeline::shipped() };
+    let (reloads, _) = Reloads::new(watch::channel(None).1, watch::channel(in_force).1);
     (Backend { feed, board, inputs: Inputs::new(sender), store, clock, past, reloads }, teller)
 }
 

@@ -21,10 +21,13 @@ pub fn explain(
     at: Wall,
 ) -> Option<Explanation> {
     let begin = frames.first()?.received_at - LEAD_MS;
-    let mut replay = Replay::begin(policy, entry, device, begin);
+    let mut replay = Replay::begin(policy, begin);
+    if let Some(entry) = entry {
+        replay.enter(entry);
+    }
     for report in frames.chunk_by(|one, next| one.received_at == next.received_at) {
         replay.advance_to(report[0].received_at);
-        replay.take(report.iter().map(|row| row.frame.clone()).collect());
+        replay.take(device, report.iter().map(|row| row.frame.clone()).collect());
     }
     replay.advance_to(at);
     replay.core().explain(&device, replay.moment())
