@@ -105,14 +105,15 @@ impl Replay {
         self.now = to;
     }
 
-    /// Markers that only say once more that the link is open needn't come one by one: the last of them says it all. A
-    /// lift that is silent for a month would cost half a million of them.
+    /// Markers that only say once more that the link is open needn't come one by one. A lift that is silent for a month
+    /// would cost half a million of them.
     fn skip_markers(&mut self, to: Elapsed) {
         let quiet_to = self.core.next_due_if_heard().map_or(to, |due| due.min(to));
         let skipped = (quiet_to - self.marker - 1).max(0) / MARKER_MS;
         if self.hears && skipped > 0 {
-            self.now = self.marker + (skipped - 1) * MARKER_MS;
-            self.hear();
+            let last = self.marker + (skipped - 1) * MARKER_MS;
+            self.core.hear_through(last);
+            self.marker = last + MARKER_MS;
         }
     }
 }

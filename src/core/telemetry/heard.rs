@@ -92,6 +92,14 @@ impl Hearing {
         }
     }
 
+    /// An open link has been heard all along up to `to`.
+    pub(crate) fn prove(&mut self, to: Elapsed) {
+        if self.way == Way::Open {
+            self.heard_to = self.heard_to.max(to);
+            self.proven_at = self.proven_at.max(to);
+        }
+    }
+
     /// Heard time as far as it is proven.
     pub fn now(&self) -> Heard {
         Heard(self.heard_to.0 - self.blind_ms)
