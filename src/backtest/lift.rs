@@ -31,6 +31,7 @@ pub struct LiftReplay {
     early: Vec<(RuleId, Wall)>,
     open: BTreeMap<RuleId, AlertId>,
     alerts: Alerts,
+    /// Up to here, and not beyond, it is replayed.
     end: Wall,
     /// A frame that was newer than all before it has been taken.
     has_begun: bool,
@@ -61,12 +62,9 @@ impl LiftReplay {
         }
     }
 
-    /// Takes the frames of one report. Reports come in the order of their receipt.
+    /// Takes the frames of one report, received from where the replay begins up to `end`, in the order of receipt.
     pub fn take(&mut self, report: &[FrameRow]) {
         let Some(at) = report.first().map(|row| row.received_at) else { return };
-        if at < self.replay.moment().wall && !self.has_begun || at >= self.end {
-            return;
-        }
         // What was late for the service would be news for one that knows nothing yet.
         self.has_begun |= report.iter().any(|row| row.order == Order::Newer);
         if !self.has_begun {

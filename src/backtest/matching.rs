@@ -6,6 +6,7 @@ use super::alerts::Alert;
 use super::rules::Rules;
 use super::span::Span;
 use crate::model::ids::RuleId;
+use crate::model::time::Wall;
 
 /// Alerts of one rule and lift are the same when they were open at the same time, or opened no further apart than this:
 /// what a person cleared at once may open later under other rules, and would still be what that person was called for.
@@ -37,7 +38,8 @@ pub struct Difference {
     pub raised: Option<Alert>,
     /// As it would have been; `None`: lost.
     pub replayed: Option<Alert>,
-    /// The rules in force, replayed, differ from what was raised likewise: it is not by the rules.
+    /// The rules in force, replayed, differ from what was raised likewise: it is not by the rules. Or the replay ended
+    /// while the alert could still have come.
     pub unsure: bool,
 }
 
@@ -83,13 +85,22 @@ pub fn compare(
     let of_rule = |(rule, mut lists): (&RuleId, [Vec<&Alert>; 3])| {
         lists.iter_mut().for_each(|list| list.sort_by_key(|alert| alert.opened_at));
         let [raised, new, in_force] = &lists;
+        let decided_to = span.end - rules.opens_within_ms(rule);
         let same_time_ms = rules.same_time_ms(rule);
-        (rule.clone(), compare_rule(span, same_time_ms, raised, new, old.map(|_| in_force.as_slice())))
+        let old = old.map(|_| in_force.as_slice());
+        (rule.clone(), compare_rule(span, decided_to, same_time_ms, raised, new, old))
     };
     by_rule.into_iter().map(of_rule).collect()
 }
 
-fn compare_rule(span: &Span, same_time_ms: i64, raised: &[&Alert], new: &[&Alert], old: Option<&[&Alert]>) -> Compared {
+fn compare_rule(
+    span: &Span,
+    decided_to: Wall,
+    same_time_ms: i64,
+    raised: &[&Alert],
+    new: &[&Alert],
+    old: Option<&[&Alert]>,
+) -> Compared {
     let is_alike = |a: &Alert, b: &Alert| is_alike(a, b, same_time_ms);
     let to_new = pairs(raised, new);
     let to_old = old.map(|old| (old, pairs(raised, old)));
@@ -103,6 +114,7 @@ fn compare_rule(span: &Span, same_time_ms: i64, raised: &[&Alert], new: &[&Alert
             continue;
         }
         let unsure = match (replayed, in_force) {
+            (None, _) if alert.opened_at > decided_to => true,
             (_, None) => false,
             (None, Some(in_force)) => in_force.is_none(),
             (Some(replayed), Some(in_force)) => in_force.is_some_and(|in_force| is_alike(replayed, in_force)),
@@ -184,7 +196,6 @@ mod tests {
     use super::*;
     use crate::core::rules;
     use crate::model::alert::{Certainty, Severity};
-    use crate::model::time::Wall;
 
     /// From 1,000 s to 2,000 s.
     fn span() -> Span {
@@ -215,8 +226,10 @@ mod tests {
     /// question mark where it is unsure.
     fn check(raised: &str, new: &str, old: Option<&str>, want: &str) {
         let (raised, new, old) = (alerts(raised), alerts(new), old.map(alerts));
-        let empty = rules::parse(&[]).unwrap();
-        let compared = compare(&span(), &Rules::of(&empty, &empty), &raised, &new, old.as_deref());
+        let rule = "[[rule]]\nid = \"door-fault\"\non = \"elevator\"\nwhen = \"fault(2)\"\nfor = \"1100s\"\nseverity = \"minor\"\n\
+                    certainty = \"likely\"\ntitle = { en = \"A\", zh = \"甲\" }\n";
+        let set = rules::parse(&[("a.toml".into(), rule.into())]).unwrap();
+        let compared = compare(&span(), &Rules::of(&set, &set), &raised, &new, old.as_deref());
         let compared = compared.into_values().next().unwrap_or_default();
         let mut got = vec![format!("{} {} {}", compared.raised, compared.replayed, compared.reproduced)];
         got.extend(compared.differences.iter().map(|difference| {
@@ -263,6 +276,14 @@ mod tests {
         // It would have opened before, or only afterwards.
         check("1010-1100", "980-1100", None, "1 0 0, moved 1010 by -30000");
         check("1990-2100", "2020-2100", None, "1 0 0, moved 1990 by 30000");
+    }
+
+    #[test]
+    fn what_could_still_have_come_is_unsure() {
+        // The hold is of 1,100 s, and the replay ends at 3,000 s.
+        check("1900-1910", "", Some("1900-1910"), "1 0 1, lost 1900");
+        check("1901-1910", "", Some("1901-1910"), "1 0 1, lost? 1901");
+        check("1901-1910", "1931-1940", Some("1901-1910"), "1 1 1, moved 1901 by 30000");
     }
 
     #[test]

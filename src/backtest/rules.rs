@@ -7,6 +7,8 @@ use crate::core::replay::MARKER_MS;
 use crate::core::rules::{Family, RuleSet};
 use crate::model::ids::RuleId;
 
+use super::span::until_open_ms;
+
 /// In which of the two sets a rule stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum In {
@@ -37,6 +39,8 @@ pub struct Rules {
     known: BTreeMap<RuleId, In>,
     others: BTreeSet<RuleId>,
     of_silence: BTreeSet<RuleId>,
+    /// How long the rules to try may take to open.
+    opens_within_ms: BTreeMap<RuleId, i64>,
 }
 
 /// Openings that are no further apart are at the same time.
@@ -61,7 +65,16 @@ impl Rules {
             };
             rules.known.insert(rule.id.clone(), place);
         }
+        for rule in new.all_rules() {
+            let most_ms = rules.opens_within_ms.entry(rule.id.clone()).or_default();
+            *most_ms = until_open_ms(rule, &new.moments).max(*most_ms);
+        }
         rules
+    }
+
+    /// How long that rule may take to open, of those to try, after what it is about has begun.
+    pub fn opens_within_ms(&self, rule: &RuleId) -> i64 {
+        self.opens_within_ms.get(rule).copied().unwrap_or(0)
     }
 
     pub fn covers(&self, rule: &RuleId) -> bool {
@@ -80,5 +93,37 @@ impl Rules {
     /// back, and when that was isn't stored.
     pub fn same_time_ms(&self, rule: &RuleId) -> i64 {
         SAME_TIME_MS + if self.of_silence.contains(rule) { MARKER_MS } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::rules::parse;
+
+    #[test]
+    fn rules_of_lifts_are_compared_wherever_they_stand() {
+        let rule = |id: &str, on: &str, when: &str| {
+            format!(
+                "[[rule]]\nid = \"{id}\"\non = \"{on}\"\nwhen = \"{when}\"\nseverity = \"minor\"\n\
+                 certainty = \"observed\"\ntitle = {{ en = \"x\", zh = \"x\" }}\n"
+            )
+        };
+        let set = |text: String| parse(&[("a.toml".into(), text.into())]).unwrap();
+        let of_lifts = |ids: &[&str]| ids.iter().map(|id| rule(id, "elevator", "passenger")).collect::<String>();
+        let silent = rule("silent", "elevator", "true") + "absent = { keep_alives = 3 }\n";
+        let new = set(of_lifts(&["both", "added"]) + &silent + &rule("bottle", "cylinder", "days_overdue > 0"));
+        let rules = Rules::of(&new, &set(of_lifts(&["both", "removed"])));
+        let check = |id: &str, place: In, covers: bool, same_time_ms: i64| {
+            let id = RuleId::parse(id).unwrap();
+            assert_eq!((rules.place(&id), rules.covers(&id), rules.same_time_ms(&id)), (place, covers, same_time_ms));
+        };
+        check("both", In::Both, true, 1_000);
+        check("added", In::New, true, 1_000);
+        check("removed", In::Old, true, 1_000);
+        check("silent", In::New, true, 6_000);
+        check("gone", In::Neither, true, 1_000);
+        check("bottle", In::Neither, false, 1_000);
+        check("clock-wrong", In::Neither, false, 1_000);
     }
 }

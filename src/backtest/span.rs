@@ -40,7 +40,7 @@ impl Span {
 }
 
 /// How long it may take from what a rule is about to its alert.
-fn until_open_ms(rule: &Rule, moments: &Moments) -> i64 {
+pub(super) fn until_open_ms(rule: &Rule, moments: &Moments) -> i64 {
     if rule.family != Family::Elevator {
         return 0;
     }

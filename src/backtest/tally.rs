@@ -85,3 +85,35 @@ impl Tallies {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backtest::Alert;
+    use crate::model::time::Wall;
+
+    /// Median and largest shift of alerts that moved by so much.
+    fn check(shifts_ms: &[i64], want: Option<(i64, i64)>) {
+        let at = |ms: i64| {
+            let rule = RuleId::parse("offline").unwrap();
+            Some(Alert { rule, opened_at: Wall(1_000_000 + ms), cleared_at: None, level: None })
+        };
+        let moved = |ms: &i64| Difference { change: Change::Moved, raised: at(0), replayed: at(*ms), unsure: false };
+        let mut differences: Vec<Difference> = shifts_ms.iter().map(moved).collect();
+        // These count for neither.
+        differences.push(Difference { unsure: true, ..moved(&999_999) });
+        differences.push(Difference { change: Change::Lost, replayed: None, ..moved(&0) });
+        let mut tally = Tally::default();
+        tally.add(&Compared { differences, ..Compared::default() });
+        let counted = (tally.moved, tally.lost, tally.unsure);
+        assert_eq!((tally.shift_ms(), counted), (want, (shifts_ms.len() as u64, 1, 1)), "{shifts_ms:?}");
+    }
+
+    #[test]
+    fn shifts_have_a_median_and_a_largest() {
+        check(&[], None);
+        check(&[1_500], Some((1_500, 1_500)));
+        check(&[30_000, -60_000, 10_000], Some((10_000, -60_000)));
+        check(&[4_000, 1_000, 3_000, 2_000], Some((2_000, 4_000)));
+    }
+}

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
+use vigil::cli::run;
 use vigil::clock::Clock;
 use vigil::limits;
 use vigil::model::alert::EventKind;
@@ -13,7 +15,7 @@ use vigil::model::row::Row;
 use vigil::proto::v1::{GetRulesRequest, ListLiftsRequest};
 use vigil::serve::history::Happened;
 
-use crate::cli::{Printed, print};
+use crate::cli::{Printed, papers, print, typed};
 use crate::timeline::{BEGAN_WALL, Timeline, lift_code, shipped};
 use crate::world::{World, within};
 
@@ -190,7 +192,7 @@ async fn the_same_rules_make_the_same_alerts_of_history() {
     let printed = backtest(&world, (&from, &to), &same, &[]).await;
     let text = printed.out.text();
     assert!(text.contains(": 3 lifts, "), "{text}");
-    assert!(text.contains(&format!("raise {raised} of the {raised} alerts that were raised")), "{text}");
+    assert!(text.contains(&format!(" by the rules in force (policy 1): {raised} of {raised}\n")), "{text}");
     let all = text.lines().find(|line| line.starts_with("all ")).unwrap();
     let zeros = all.split_whitespace().skip(3).collect::<Vec<_>>();
     assert_eq!(zeros, ["0", "0", "0", "-", "-", "0"], "{text}");
@@ -328,6 +330,24 @@ async fn what_keeps_it_from_running_is_told() {
     world.store.memory.lock().unwrap().away = true;
     check(span, &[], "the database is away").await;
     world.shutdown();
+}
+
+/// Asserts: a person who has waited long enough is told that it wasn't finished, and so is a script.
+#[tokio::test]
+async fn it_ends_when_it_is_asked_to() {
+    let (past, entries) = busy();
+    let (from, to) = (past.at_ms(FROM_MS), past.at_ms(FROM_MS + HOUR_MS));
+    let world = past.serve(entries).await;
+    let same = rules(|text| text);
+    let dir = same.path().display().to_string();
+    let command = typed(&world, &["rules", "backtest", "--rules", &dir, "--from", &from, "--to", &to]);
+    let (out, err, mut terminal) = papers();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let code = run(command, &mut terminal, stop).await.unwrap();
+    assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::from(130)));
+    assert!(out.text().is_empty() && err.text().contains("stopped before the end"), "{}", err.text());
+    world.end().await;
 }
 
 /// Asserts: lifts come in pages, by code, and only those within the districts asked for and the caller's own.

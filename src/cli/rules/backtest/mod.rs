@@ -55,7 +55,7 @@ pub(super) struct Args {
     /// Otherwise all lifts of the archive that you may see
     #[arg(long, value_name = "LIST|FILE")]
     devices: Option<String>,
-    /// Most differences that are listed one by one
+    /// Most differences that are listed one by one, of each kind
     #[arg(long, value_name = "N", default_value_t = 20)]
     list: usize,
     /// One JSON object a line: every difference, then every rule, then all in all
@@ -70,11 +70,12 @@ const INTERRUPTED: u8 = 130;
 
 pub(super) async fn run(args: Args, terminal: &mut Terminal, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     tokio::select! {
-        result = backtest(args, terminal) => result,
+        biased;
         () = stop.cancelled() => {
             terminal.notice("# stopped before the end: what is missing is not compared")?;
             Ok(ExitCode::from(INTERRUPTED))
         }
+        result = backtest(args, terminal) => result,
     }
 }
 
@@ -84,7 +85,13 @@ async fn backtest(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCod
     let wall = |at: jiff::Timestamp| Wall(at.as_millisecond());
     let now = wall(now());
     let (from, to) = (wall(moment(args.from)?), wall(moment(args.to)?).min(now));
-    anyhow::ensure!(from < to, "--from must be before --to and before now: {from} is not before {to}");
+    let shown = |at| report::civil_at(at, zone);
+    anyhow::ensure!(
+        from < to,
+        "--from must be before --to and before now: {} is not before {}",
+        shown(from),
+        shown(to)
+    );
     let Some((new, new_set)) = read_rules(&args.rules, terminal)? else { return Ok(ExitCode::FAILURE) };
     let wanted = select::Wanted::read(args.devices.as_deref())?;
 

@@ -42,6 +42,7 @@ impl Progress {
         } else {
             ProgressBar::hidden()
         };
+        bar.set_message(message(0, lifts, 0));
         let (bar, now) = (Bar { bar, frames: Arc::default() }, Instant::now());
         Self { bar, lifts, begun: now, said: now }
     }
@@ -53,14 +54,18 @@ impl Progress {
     /// So many lifts are done.
     pub(super) fn tell(&mut self, done: u64, terminal: &mut Terminal) -> std::io::Result<()> {
         let frames = self.bar.frames.load(Ordering::Relaxed);
-        self.bar.bar.set_message(format!("{done} of {} lifts, {frames} frames", self.lifts));
+        self.bar.bar.set_message(message(done, self.lifts, frames));
         if terminal.progress || self.said.elapsed() < LINE_EVERY {
             return Ok(());
         }
         self.said = Instant::now();
         let for_ms = i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX);
-        terminal.notice(&format!("# {done} of {} lifts, {frames} frames in {}", self.lifts, span(for_ms)))
+        terminal.notice(&format!("# {} in {}", message(done, self.lifts, frames), span(for_ms)))
     }
+}
+
+fn message(done: u64, lifts: u64, frames: u64) -> String {
+    format!("{done} of {lifts} lifts, {frames} frames")
 }
 
 /// However the replay ends, the terminal is left clean.

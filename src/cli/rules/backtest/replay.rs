@@ -82,24 +82,25 @@ async fn replay(
     let mut frames = service.frames(&device, from, to);
     loop {
         let page = frames.next().await?;
-        match &page {
-            Some(page) => {
-                let within = page.iter().filter(|row| (span.begin..span.end).contains(&row.received_at));
-                let within = within.map(|row| row.received_at);
-                first_frame = within.clone().chain(first_frame).min();
-                let more = within.count() as u64;
-                count += more;
-                progress.frames(more);
-                page.iter().for_each(|row| arrivals.push(row.clone()));
-                page.last().into_iter().for_each(|row| progress.reach(row.effective_at - from, to - from));
-            }
-            None => arrivals.end(),
+        let is_over = page.is_none();
+        for row in page.into_iter().flatten() {
+            progress.reach(row.effective_at - from, to - from);
+            arrivals.push(row);
+        }
+        if is_over {
+            arrivals.end();
         }
         while let Some(report) = arrivals.next_report() {
-            new.take(&report);
-            old.take(&report);
+            let received_at = report[0].received_at;
+            if (span.begin..span.end).contains(&received_at) {
+                first_frame = first_frame.or(Some(received_at));
+                count += report.len() as u64;
+                progress.frames(report.len() as u64);
+                new.take(&report);
+                old.take(&report);
+            }
         }
-        if page.is_none() {
+        if is_over {
             break;
         }
     }

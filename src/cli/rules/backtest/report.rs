@@ -165,7 +165,7 @@ impl Report {
             Some(first) => {
                 let first = self.civil(first);
                 format!(
-                    "{why}. The first one that is kept is of {first}; store.frame_retention says how long frames are"
+                    "{why}. The first one that is kept is of {first}: store.frame_retention says for how long they are"
                 )
             }
             None => format!("{why}. None is stored of any other time either: check the codes"),
@@ -173,7 +173,7 @@ impl Report {
     }
 
     fn civil(&self, at: Wall) -> String {
-        civil(proto(at).as_ref(), &self.zone)
+        civil_at(at, &self.zone)
     }
 
     fn as_json(&self, terminal: &mut Terminal) -> std::io::Result<()> {
@@ -220,6 +220,11 @@ impl Report {
             terminal.line(&format!("# {rules} more raised nothing, and would have raised nothing"))?;
         }
         terminal.line(&format!("# {}", self.fidelity()))?;
+        if self.tallies.all.unsure > 0 {
+            let differ = count(self.tallies.all.unsure, "difference");
+            let why = "those rules differ likewise, so it is by the replay; or the end came before it was decided";
+            terminal.line(&format!("# {differ} unsure: {why}"))?;
+        }
         for remark in &self.remarks {
             terminal.line(&format!("# {remark}"))?;
         }
@@ -228,18 +233,8 @@ impl Report {
 
     /// How far the replay can be trusted.
     fn fidelity(&self) -> String {
-        let Tally { raised, reproduced, unsure, .. } = &self.tallies.all;
-        let mut text = format!(
-            "fidelity: {}, replayed likewise, raise {reproduced} of the {} that were raised at the same time and alike",
-            self.old,
-            count(*raised, "alert")
-        );
-        if *unsure > 0 {
-            let differ = if *unsure == 1 { "1 difference".into() } else { format!("{unsure} differences") };
-            text +=
-                &format!("; {differ} that they show as well are by the replay, not by the rules: they count as unsure");
-        }
-        text
+        let Tally { raised, reproduced, .. } = &self.tallies.all;
+        format!("fidelity: raised again at their time, and alike, by {}: {reproduced} of {raised}", self.old)
     }
 
     fn differences(&self, terminal: &mut Terminal) -> std::io::Result<()> {
@@ -308,6 +303,10 @@ fn level(alert: &Alert) -> String {
 
 fn signed(ms: i64) -> String {
     if ms > 0 { format!("+{}", show_ms(ms)) } else { show_ms(ms) }
+}
+
+pub(super) fn civil_at(at: Wall, zone: &TimeZone) -> String {
+    civil(proto(at).as_ref(), zone)
 }
 
 fn proto(at: Wall) -> Option<prost_types::Timestamp> {
