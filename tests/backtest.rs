@@ -79,7 +79,9 @@ fn a_running_service_is_asked_what_other_rules_would_have_raised() {
         let output = backtest(&url, &longer, &json);
         lines(&output).into_iter().find(|line| line["what"] == "difference" && line["change"] == "moved")
     });
-    assert_eq!((&moved["shift_ms"], &moved["unsure"]), (&2_000.into(), &false.into()), "{moved}");
+    // The service's civil clock and its monotonic one may part by some ms.
+    let shift_ms = moved["shift_ms"].as_i64().unwrap();
+    assert!((1_900..2_100).contains(&shift_ms) && moved["unsure"] == false, "{moved}");
     let mut lift = Publisher::connect(broker.addr(), "lift").unwrap();
     lift.publish(&topic, frame(2, true).as_bytes()).unwrap();
     lift.finish().unwrap();

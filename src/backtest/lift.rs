@@ -16,8 +16,9 @@ use crate::model::time::Wall;
 pub enum Act {
     /// A person cleared that rule's alert.
     Clear(RuleId),
-    /// From here on the service could not hear its devices.
+    /// From here on the service could not hear its devices, …
     LinkDown,
+    /// … and from here on it could.
     LinkUp,
 }
 
@@ -131,5 +132,91 @@ impl LiftReplay {
         self.clears += 1;
         self.replay.command(&format!("clear-{}", self.clears), Action::Clear { alert, note: None });
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::frame::{Frame, FrameKey, Listed, Reported};
+    use crate::model::record::PolicyText;
+    use crate::model::row::TimeSource;
+
+    const BEGIN: Wall = Wall(1_795_305_600_000);
+
+    /// The source's own "trapped", from the shipped rules.
+    const RULE: &str = "trapped-reported";
+
+    fn policy() -> PolicyText {
+        let rules = vec![("elevator.toml".into(), include_str!("../../config/rules/elevator.toml").into())];
+        PolicyText { rules, zone: "Asia/Shanghai".into(), tzdb: "test".into(), topic_prefix: "vigil/v1".into() }
+    }
+
+    fn row(seq: u64, at_s: i64, order: Order, trapped: bool) -> FrameRow {
+        let at = BEGIN + at_s * 1_000;
+        let conditions = Listed { items: if trapped { vec!["trapped".into()] } else { vec![] }, partial: false };
+        let (key, mode) = (FrameKey { boot: 1, seq }, Reported::Known(crate::model::frame::Mode::Normal));
+        FrameRow {
+            device: "31305001122014017242".parse().unwrap(),
+            generation: 0,
+            frame: Frame { key, claimed_at: Some(at), mode, conditions, has_status: true, ..Frame::default() },
+            received_at: at,
+            effective_at: at,
+            time_source: TimeSource::Claimed,
+            order,
+        }
+    }
+
+    /// Frames as (seq, at in s, order, trapped) and acts at a time in s; what became of that rule and of silence, in s.
+    fn check(frames: &[(u64, i64, Order, bool)], acts: &[(i64, Act)], want: &[(&str, i64, Option<i64>)]) {
+        let device = "31305001122014017242".parse().unwrap();
+        let agenda = acts.iter().map(|(at_s, act)| (BEGIN + at_s * 1_000, act.clone()));
+        let blank = Replay::begin(&policy(), BEGIN);
+        let mut lift = LiftReplay::new(&blank, device, None, agenda, BEGIN + 3_600_000);
+        for &(seq, at_s, order, trapped) in frames {
+            lift.take(&[row(seq, at_s, order, trapped)]);
+        }
+        let alerts = lift.finish();
+        let seconds = |at: Wall| (at - BEGIN) / 1_000;
+        let of_interest = alerts.iter().filter(|it| [RULE, "offline"].contains(&it.rule.as_str()));
+        let got = of_interest.map(|it| (it.rule.as_str(), seconds(it.opened_at), it.cleared_at.map(seconds)));
+        assert_eq!(got.collect::<Vec<_>>(), want, "{frames:?} {acts:?}");
+    }
+
+    fn clear() -> Act {
+        Act::Clear(RuleId::parse(RULE).unwrap())
+    }
+
+    #[test]
+    fn a_replay_begins_with_what_was_news() {
+        use Order::{Late, Newer, VeryLate};
+        let silent = ("offline", 240, None);
+        check(&[(7, 10, Newer, false), (8, 60, Newer, false)], &[], &[silent]);
+        check(&[(5, 10, Late, true), (8, 60, Newer, false)], &[], &[silent]);
+        check(&[(5, 10, VeryLate, true), (8, 60, Newer, false)], &[], &[silent]);
+        check(&[(5, 10, Late, true)], &[], &[]);
+    }
+
+    #[test]
+    fn what_a_person_cleared_is_cleared_even_if_it_came_somewhat_later() {
+        use Order::Newer;
+        let open = (1, 60, Newer, true);
+        let silent = ("offline", 240, None);
+        check(&[open], &[], &[silent, (RULE, 60, None)]);
+        check(&[open], &[(70, clear())], &[silent, (RULE, 60, Some(70))]);
+        check(&[open], &[(50, clear())], &[silent, (RULE, 60, Some(60))]);
+        let late = (1, 701, Newer, true);
+        check(&[late], &[(100, clear())], &[("offline", 885, None), (RULE, 701, None)]);
+        // It is armed again ten minutes later, as it is for the service.
+        let again = [("offline", 885, None), (RULE, 701, Some(701)), (RULE, 1_301, None)];
+        check(&[late], &[(101, clear())], &again);
+    }
+
+    #[test]
+    fn silence_does_not_count_while_nothing_could_be_heard() {
+        use Order::Newer;
+        let frames = [(1, 60, Newer, false), (2, 1_300, Newer, false)];
+        check(&frames, &[], &[("offline", 240, Some(1_300)), ("offline", 1_480, None)]);
+        check(&frames, &[(100, Act::LinkDown), (1_290, Act::LinkUp)], &[("offline", 1_480, None)]);
     }
 }

@@ -31,7 +31,7 @@ impl Span {
         let before_ms = needed_ms.clamp(limits::BACKTEST_WARM_UP_MS_MIN, limits::BACKTEST_WARM_UP_MS);
         let after_ms = TOLERANCE_MS + most(&until_open_ms).min(limits::BACKTEST_WARM_UP_MS);
         let end = (to + after_ms).min(now.max(to));
-        Self { begin: from - before_ms, from, to, end, is_cut: needed_ms > before_ms }
+        Self { begin: (from - before_ms).max(Wall(0)), from, to, end, is_cut: needed_ms > before_ms }
     }
 
     pub fn holds(&self, at: Wall) -> bool {

@@ -24,7 +24,7 @@ use crate::proto::v1::rules_service_client::RulesServiceClient;
 use crate::proto::v1::timeline_item::Item;
 use crate::serve;
 
-/// What may pass is asked for again, so often and after such pauses.
+/// What may pass is asked for so often, with pauses that double.
 const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(250);
 /// Rows a page of what isn't streamed.
@@ -33,7 +33,11 @@ const PAGE: u32 = 1_000;
 const TOLD_AFTER_MS: i64 = crate::core::telemetry::heard::MARKER_OVERDUE_MS;
 
 #[derive(Debug, Clone)]
-pub(super) struct Service(Channel);
+pub(super) struct Service {
+    channel: Channel,
+    /// How often something is asked for.
+    tries: u32,
+}
 
 /// The rules that judge now.
 #[derive(Debug, Clone)]
@@ -46,21 +50,26 @@ pub(super) struct InForce {
 /// Of a lift: what happened to its alerts, in the order in which it was told, and those of which nothing was told lately.
 pub(super) struct Raised {
     pub(super) told: Vec<Told>,
-    pub(super) open: Vec<AlertId>,
-    pub(super) opened_at: Vec<Wall>,
+    /// With when they opened.
+    pub(super) open: Vec<(AlertId, Wall)>,
 }
 
 impl Service {
     pub(super) fn new(channel: Channel) -> Self {
-        Self(channel)
+        Self { channel, tries: 1 }
+    }
+
+    /// Asks again for what may pass: hours of work shall not be lost for it.
+    pub(super) fn patient(&self) -> Self {
+        Self { channel: self.channel.clone(), tries: TRIES }
     }
 
     pub(super) async fn rules(&self) -> anyhow::Result<InForce> {
         let ask = || {
-            let mut client = RulesServiceClient::new(self.0.clone());
+            let mut client = RulesServiceClient::new(self.channel.clone());
             async move { client.get_rules(v1::GetRulesRequest {}).await }
         };
-        let answer = patiently(ask).await.map_err(|status| match status.code() {
+        let answer = patiently(self.tries, ask).await.map_err(|status| match status.code() {
             Code::Unimplemented => anyhow::anyhow!("the service is too old: it doesn't tell its rules"),
             _ => refused(&status),
         })?;
@@ -75,10 +84,10 @@ impl Service {
         let mut lifts = Vec::new();
         loop {
             let ask = || {
-                let (mut client, request) = (RegistryServiceClient::new(self.0.clone()), request.clone());
+                let (mut client, request) = (RegistryServiceClient::new(self.channel.clone()), request.clone());
                 async move { client.list_lifts(request).await }
             };
-            let page = patiently(ask).await.map_err(|status| refused(&status))?;
+            let page = patiently(self.tries, ask).await.map_err(|status| refused(&status))?;
             for lift in &page.lifts {
                 lifts.push(serve::lift(lift).map_err(anyhow::Error::msg).with_context(|| lift.code.clone())?);
             }
@@ -93,10 +102,10 @@ impl Service {
     pub(super) async fn lift(&self, device: &DeviceCode) -> anyhow::Result<Option<archive::Lift>> {
         let request = v1::GetDeviceRequest { kind: v1::EntryKind::Lift.into(), code: device.to_string() };
         let ask = || {
-            let (mut client, request) = (RegistryServiceClient::new(self.0.clone()), request.clone());
+            let (mut client, request) = (RegistryServiceClient::new(self.channel.clone()), request.clone());
             async move { client.get_device(request).await }
         };
-        match patiently(ask).await {
+        match patiently(self.tries, ask).await {
             Ok(v1::GetDeviceResponse { entry: Some(v1::get_device_response::Entry::Lift(lift)) }) => {
                 Ok(Some(serve::lift(&lift).map_err(anyhow::Error::msg).with_context(|| lift.code.clone())?))
             }
@@ -116,13 +125,12 @@ impl Service {
         let filter = v1::AlertFilter { subjects: vec![device.to_string()], ..Default::default() };
         let request = v1::ListAlertsRequest { filter: Some(filter), page_size: PAGE, ..Default::default() };
         let ask = || {
-            let (mut client, request) = (AlertServiceClient::new(self.0.clone()), request.clone());
+            let (mut client, request) = (AlertServiceClient::new(self.channel.clone()), request.clone());
             async move { client.list_alerts(request).await }
         };
-        let page = patiently(ask).await.map_err(|status| refused(&status))?;
+        let page = patiently(self.tries, ask).await.map_err(|status| refused(&status))?;
         let known = |alert: &v1::Alert| Some((AlertId::parse(&alert.id).ok()?, wall(alert.opened_at.as_ref())?));
-        let (open, opened_at) = page.alerts.iter().filter_map(known).unzip();
-        Ok(Raised { told, open, opened_at })
+        Ok(Raised { told, open: page.alerts.iter().filter_map(known).collect() })
     }
 
     /// When the service could not hear its devices, from and to; `None`: that is not for this caller to see.
@@ -157,10 +165,10 @@ impl Service {
         let mut told: Vec<((u32, u64), Told)> = Vec::new();
         loop {
             let ask = || {
-                let (mut client, request) = (HistoryServiceClient::new(self.0.clone()), request.clone());
+                let (mut client, request) = (HistoryServiceClient::new(self.channel.clone()), request.clone());
                 async move { client.get_timeline(request).await }
             };
-            let page = patiently(ask).await?;
+            let page = patiently(self.tries, ask).await?;
             let events = page.items.iter().filter_map(|item| match &item.item {
                 Some(Item::AlertEvent(event)) => Some(((event.epoch, event.seq), told_of(event)?)),
                 _ => None,
@@ -189,7 +197,7 @@ impl Service {
             limit: 0,
             page_token: String::new(),
         };
-        Frames { channel: self.0.clone(), device: *device, request, stream: None, is_over: false }
+        Frames { service: self.clone(), device: *device, request, stream: None, is_over: false }
     }
 
     /// When the first frame of a lift that is stored was received.
@@ -202,7 +210,7 @@ impl Service {
 
 /// The frames of one lift, in the order of history. A broken stream is taken up again where it was left.
 pub(super) struct Frames {
-    channel: Channel,
+    service: Service,
     device: DeviceCode,
     request: v1::QueryFramesRequest,
     stream: Option<Streaming<v1::QueryFramesResponse>>,
@@ -211,19 +219,18 @@ pub(super) struct Frames {
 
 impl Frames {
     pub(super) async fn next(&mut self) -> anyhow::Result<Option<Vec<FrameRow>>> {
-        let mut pause = PAUSE;
-        for tries_left in (0..TRIES).rev() {
+        let (mut tries, mut pause) = (self.service.tries, PAUSE);
+        loop {
             match self.read().await {
                 Ok(page) => return page.map(|page| self.rows(&page)).transpose(),
-                Err(status) if tries_left > 0 && may_pass(status.code()) => {
+                Err(status) if tries > 1 && may_pass(status.code()) => {
                     self.stream = None;
                     tokio::time::sleep(pause).await;
-                    pause *= 2;
+                    (tries, pause) = (tries - 1, pause * 2);
                 }
                 Err(status) => return Err(refused(&status).context(format!("lift {}", self.device))),
             }
         }
-        unreachable!("the last try returns")
     }
 
     async fn read(&mut self) -> Result<Option<v1::QueryFramesResponse>, Status> {
@@ -233,7 +240,8 @@ impl Frames {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             None => {
-                let asked = HistoryServiceClient::new(self.channel.clone()).query_frames(self.request.clone()).await?;
+                let asked =
+                    HistoryServiceClient::new(self.service.channel.clone()).query_frames(self.request.clone()).await?;
                 self.stream.insert(asked.into_inner())
             }
         };
@@ -286,21 +294,20 @@ fn timestamp(at: Wall) -> Timestamp {
     Timestamp { seconds: at.0.div_euclid(1_000), nanos: (at.0.rem_euclid(1_000) * 1_000_000) as i32 }
 }
 
-async fn patiently<T, F>(mut ask: impl FnMut() -> F) -> Result<T, Status>
+async fn patiently<T, F>(tries: u32, mut ask: impl FnMut() -> F) -> Result<T, Status>
 where
     F: Future<Output = Result<tonic::Response<T>, Status>>,
 {
-    let mut pause = PAUSE;
-    for _ in 1..TRIES {
+    let (mut tries, mut pause) = (tries, PAUSE);
+    loop {
         match ask().await {
-            Err(status) if may_pass(status.code()) => {
+            Err(status) if tries > 1 && may_pass(status.code()) => {
                 tokio::time::sleep(pause).await;
-                pause *= 2;
+                (tries, pause) = (tries - 1, pause * 2);
             }
             answer => return answer.map(tonic::Response::into_inner),
         }
     }
-    ask().await.map(tonic::Response::into_inner)
 }
 
 /// Whether asking again may help.

@@ -10,7 +10,7 @@ use super::fetch::{Raised, Service};
 use super::progress::{OfLift, Progress};
 use super::report::Report;
 use super::select::Lifts;
-use crate::backtest::{Act, Alerts, Arrivals, Compared, LiftReplay, Rules, Span, compare};
+use crate::backtest::{Act, Alert, Alerts, Arrivals, Compared, LiftReplay, Rules, Span, compare};
 use crate::core::replay::Replay;
 use crate::core::telemetry::offset::AHEAD_MAX_MS;
 use crate::limits;
@@ -55,7 +55,7 @@ pub(super) async fn all(
         while running.len() < limits::BACKTEST_AT_ONCE
             && let Some((device, entry)) = waiting.next()
         {
-            let (service, plan, of_lift) = (service.clone(), Arc::clone(&plan), progress.bar().of_lift());
+            let (service, plan, of_lift) = (service.patient(), Arc::clone(&plan), progress.bar().of_lift());
             let work = async move { replay(&service, &plan, device, entry, of_lift).await };
             running.push_back(AbortOnDropHandle::new(tokio::spawn(work)));
         }
@@ -109,12 +109,10 @@ async fn replay(
 }
 
 /// What was raised.
-fn alerts(plan: &Plan, raised: &Raised) -> Vec<crate::backtest::Alert> {
+fn alerts(plan: &Plan, raised: &Raised) -> Vec<Alert> {
     let mut alerts = Alerts::until(plan.span.end);
     raised.told.iter().for_each(|told| alerts.note(told));
-    for (alert, opened_at) in raised.open.iter().zip(&raised.opened_at) {
-        alerts.note_open(&alert.rule, *opened_at, alert.opening);
-    }
+    raised.open.iter().for_each(|(alert, opened_at)| alerts.note_open(&alert.rule, *opened_at, alert.opening));
     alerts.into_vec()
 }
 
