@@ -21,6 +21,7 @@ pub mod feed;
 pub mod pages;
 
 // What users call.
+pub mod backtest;
 pub mod scenario;
 pub mod serve;
 pub mod simulate;

@@ -181,6 +181,25 @@ pub const SCENARIO_TICKS: usize = 2_000;
 /// Most faults named in one timeline file.
 pub const SCENARIO_FAULTS: usize = 64;
 
+/// A backtest begins at most so long before the span that it compares, for what stands by then, …
+pub const BACKTEST_WARM_UP_MS: i64 = 7 * 24 * 3_600_000;
+/// … and at least so long: most lifts report everything within it.
+pub const BACKTEST_WARM_UP_MS_MIN: i64 = 3_600_000;
+/// Frames of so long before that are read as well, for those of them that came late.
+pub const BACKTEST_LATE_MS: i64 = 6 * 3_600_000;
+/// How long after the span it is looked whether alerts that were open in it have cleared.
+pub const BACKTEST_LOOK_ON_MS: i64 = 31 * 24 * 3_600_000;
+/// Lifts replayed at a time: each reads from the service, which has more to do than that.
+pub const BACKTEST_AT_ONCE: usize = 2;
+/// Frames of one lift that wait for others which were received before them; beyond it they don't wait.
+pub const BACKTEST_HELD_FRAMES: usize = 200_000;
+/// Alert events of one subject that are read.
+pub const BACKTEST_EVENTS: usize = 200_000;
+/// Largest list of lifts that a person gives it.
+pub const BACKTEST_LIST_BYTES: u64 = 64 * 1024 * 1024;
+/// Shifts of one rule of which the median is taken; further ones only count for the largest.
+pub const BACKTEST_SHIFTS: usize = 100_000;
+
 /// Alert events kept in memory for watchers; older ones are read from the outbox or the store.
 pub const FEED_RING: usize = 2_048;
 /// Watchers at a time.

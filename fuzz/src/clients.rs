@@ -69,7 +69,10 @@ impl Services {
         let (sender, _) = std::sync::mpsc::sync_channel(1);
         let store = Arc::new(MemoryHistory::default());
         let past = Arc::new(Past::of_nothing());
-        let (reloads, _) = vigil::serve::reloads::Reloads::new(tokio::sync::watch::channel(None).1);
+        let (reloads, _) = vigil::serve::reloads::Reloads::new(
+            tokio::sync::watch::channel(None).1,
+            tokio::sync::watch::channel(Default::default()).1,
+        );
         let backend =
             Backend { feed, board, inputs: Inputs::new(sender), store, clock: Clock::default(), past, reloads };
         let moment = Duration::from_millis(1);

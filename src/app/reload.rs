@@ -19,7 +19,7 @@ use crate::core::rules::{Difference, RuleSet, one_a_line};
 use crate::limits;
 use crate::model::record::{Outcome, PolicyText};
 use crate::observe::{ReloadedBy, RulesRefused, RulesReloaded, emit};
-use crate::serve::reloads::{Answer, Ask, Refused, Reloaded};
+use crate::serve::reloads::{Answer, Ask, InForce, Refused, Reloaded};
 use crate::spine::input::{Input, Inputs, NotTaken};
 
 const LOOK_EVERY: Duration = Duration::from_millis(limits::RULES_LOOK_MS);
@@ -30,9 +30,8 @@ const KNOCK_FOR: Duration = Duration::from_millis(limits::COMMAND_WAIT_MS / 2);
 /// What is in force, and what has become of the files since.
 pub(super) struct Reloader {
     config: Config,
-    text: PolicyText,
+    in_force: watch::Sender<InForce>,
     set: RuleSet,
-    version: u32,
     /// The files as they were read last, whatever came of it.
     read: Option<Look>,
     /// The files as they were at the last look.
@@ -80,9 +79,8 @@ impl Reloader {
         let (text, set) = policy::load(config)?;
         Ok(Self {
             config: config.clone(),
-            text,
+            in_force: watch::Sender::new(InForce { version: 0, text }),
             set,
-            version: 0,
             read: Some(look),
             looked: None,
             answered: VecDeque::new(),
@@ -90,13 +88,18 @@ impl Reloader {
         })
     }
 
-    pub(super) fn policy(&self) -> &PolicyText {
-        &self.text
+    pub(super) fn policy(&self) -> PolicyText {
+        self.in_force.borrow().text.clone()
     }
 
     /// The core has taken the policy, under this version.
     pub(super) fn begin(&mut self, version: u32) {
-        self.version = version;
+        self.in_force.send_modify(|in_force| in_force.version = version);
+    }
+
+    /// The policy that judges now.
+    pub(super) fn in_force(&self) -> watch::Receiver<InForce> {
+        self.in_force.subscribe()
     }
 
     /// Why the files as they are were refused, if they were.
@@ -158,13 +161,15 @@ impl Reloader {
             unreadable => Refused::Unreadable(unreadable.to_string()),
         })?;
         let difference = Difference::between(&self.set, &set);
-        if text == self.text {
-            return Ok(Reloaded { version: self.version, position: None, difference });
+        let before = self.in_force.borrow().version;
+        if text == self.policy() {
+            return Ok(Reloaded { version: before, position: None, difference });
         }
         let position = self.enter(inputs, text.clone()).await?;
-        (self.text, self.set) = (text, set);
-        self.version += 1;
-        Ok(Reloaded { version: self.version, position: Some(position), difference })
+        let version = before + 1;
+        self.in_force.send_replace(InForce { version, text });
+        self.set = set;
+        Ok(Reloaded { version, position: Some(position), difference })
     }
 
     /// Through the inbox into the core. Returns the position of the record.
@@ -252,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_core_that_ends_was_given_is_not_in_force() {
         let (dir, mut reloader) = begin("");
-        let before = reloader.policy().clone();
+        let before = reloader.policy();
         std::fs::write(dir.path().join("a.toml"), "# another").unwrap();
         let (sender, receiver) = sync_channel(1);
         let dropped = std::thread::spawn(move || drop(receiver.recv().unwrap()));
@@ -262,6 +267,6 @@ mod tests {
         dropped.join().unwrap();
         let answer = answer.await.unwrap();
         assert!(matches!(answer, Err(Refused::NotTaken(_))), "{answer:?}");
-        assert!(*reloader.policy() == before && reloader.refused().borrow().is_some());
+        assert!(reloader.policy() == before && reloader.refused().borrow().is_some());
     }
 }

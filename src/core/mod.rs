@@ -23,6 +23,7 @@ mod commands;
 pub mod correction;
 mod places;
 pub mod rejects;
+pub mod replay;
 mod reports;
 pub mod requests;
 pub mod storms;
@@ -227,12 +228,30 @@ impl Core {
     /// When the shell must append a `Tick` if nothing else comes. In the past: at once.
     pub fn next_deadline(&self) -> Option<Elapsed> {
         let now = self.books.now;
-        let at_once =
-            (self.sweep.is_some() || self.timers.has_woken() || self.books.storms.has_waiting()).then_some(now.elapsed);
         let service = self.service.next_timer(&self.books, &self.hearing);
         let day = self.day_turns_at();
         let silence = self.timers.first_silence().filter(|due| *due <= self.hearing.now()).map(|_| now.elapsed);
-        [at_once, service, day, silence, self.timers.first()].into_iter().flatten().min()
+        [self.due_at_once(), service, day, silence, self.timers.first()].into_iter().flatten().min()
+    }
+
+    /// The present, if something is left over from the last record.
+    fn due_at_once(&self) -> Option<Elapsed> {
+        let has_more = self.sweep.is_some() || self.timers.has_woken() || self.books.storms.has_waiting();
+        has_more.then_some(self.books.now.elapsed)
+    }
+
+    /// When time alone next changes something, if the link stays proven all along: as the above, but for blindness, and
+    /// with silence when it will have been heard.
+    pub fn next_due_if_heard(&self) -> Option<Elapsed> {
+        let now = self.books.now.elapsed;
+        let silence = self.timers.first_silence().map(|due| self.hearing.elapsed_at(due).max(now));
+        [self.due_at_once(), self.day_turns_at(), silence, self.timers.first()].into_iter().flatten().min()
+    }
+
+    /// Takes the link for proven up to `to`, as by all the markers that nothing falls due before: what they would have
+    /// changed, and no more.
+    pub fn hear_through(&mut self, to: Elapsed) {
+        self.hearing.prove(to);
     }
 
     fn take_link(&mut self, link: Link) {

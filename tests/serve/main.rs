@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
 
 mod alerts;
+mod backtest;
 mod cli;
 mod commands;
 mod explain;
 mod history;
 mod import;
 mod operate;
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../support/timeline.rs"]
+mod timeline;
 #[allow(dead_code, unreachable_pub, reason = "other tests use the rest of it")]
 #[path = "../support/wait.rs"]
 mod wait;

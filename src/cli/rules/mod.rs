@@ -1,5 +1,6 @@
 //! `vigil rules`: rules looked at and tried out without a service, and given to one.
 
+mod backtest;
 mod check;
 mod reload;
 mod test;
@@ -7,10 +8,12 @@ mod test;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Terminal;
 use crate::config::{Config, process_variables};
 
-/// Check rules, test them with timelines, and reload them in a running service
+/// Check rules, test them with timelines or with history, and reload them in a running service
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -21,14 +24,16 @@ pub struct Args {
 enum Command {
     Check(check::Args),
     Test(test::Args),
+    Backtest(Box<backtest::Args>),
     Reload(reload::Args),
 }
 
-pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args, terminal: &mut Terminal, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Check(args) => check::run(args, terminal),
         Command::Test(args) => test::run(args, terminal),
-        Command::Reload(args) => reload::run(args, terminal).await,
+        Command::Backtest(args) => backtest::run(*args, terminal, stop).await,
+        Command::Reload(args) => super::or_stop(&stop, reload::run(args, terminal)).await,
     }
 }
 

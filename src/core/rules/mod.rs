@@ -86,6 +86,11 @@ impl RuleSet {
     pub fn rule(&self, rule: RuleIx) -> &Rule {
         &self.rules[usize::from(rule)]
     }
+
+    /// All rules, and all that stand for one of them somewhere.
+    pub fn all_rules(&self) -> Vec<&Rule> {
+        self.rules.iter().chain(self.overrides.rules()).collect()
+    }
 }
 
 /// The last values of an extra, of which rules read the highest or the average.

@@ -63,6 +63,12 @@ impl Overrides {
         devices.chain(districts).flat_map(|(whom, own)| own.iter().map(move |of_rule| named(whom, of_rule))).collect()
     }
 
+    /// What stands for a rule somewhere.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let everywhere = self.devices.values().chain(self.districts.iter().map(|(_, own)| own));
+        everywhere.flat_map(BTreeMap::values).filter_map(|instead| instead.as_deref())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.devices.is_empty() && self.districts.is_empty()
     }

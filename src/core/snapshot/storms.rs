@@ -7,7 +7,7 @@ use crate::core::lift::Lift;
 use crate::core::paged::Paged;
 use crate::core::storms::{Gathering, Key, Storm, Storms};
 use crate::limits;
-use crate::model::alert::{Cursor, StormScope};
+use crate::model::alert::StormScope;
 use crate::model::ids::{DeviceCode, PlaceId};
 use crate::model::time::{Elapsed, Wall};
 use crate::proto::internal as wire;

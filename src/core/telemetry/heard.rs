@@ -92,6 +92,14 @@ impl Hearing {
         }
     }
 
+    /// An open link has been heard all along up to `to`.
+    pub(crate) fn prove(&mut self, to: Elapsed) {
+        if self.way == Way::Open {
+            self.heard_to = self.heard_to.max(to);
+            self.proven_at = self.proven_at.max(to);
+        }
+    }
+
     /// Heard time as far as it is proven.
     pub fn now(&self) -> Heard {
         Heard(self.heard_to.0 - self.blind_ms)
@@ -103,6 +111,11 @@ impl Hearing {
             Way::Open => Heard(now.0 - self.blind_ms),
             Way::Down | Way::Draining => self.now(),
         }
+    }
+
+    /// When heard time will have come so far, if we are not blind until then.
+    pub fn elapsed_at(&self, heard: Heard) -> Elapsed {
+        Elapsed(heard.0.saturating_add(self.blind_ms))
     }
 
     /// From when on we count as blind, if no marker comes back before. Always blind from the moment the link is down.
