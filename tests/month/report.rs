@@ -163,7 +163,7 @@ impl Report {
         };
         // Absence stands still while we can't hear.
         let heard = !self.blind.iter().any(|blind| blind.meets(from, told_by));
-        if told_by >= to || !heard || !TRAPPED_RULES.iter().any(|rule| stands(rule)) {
+        if told_by >= to || !heard || !TRAPPED_RULES.iter().any(stands) {
             return;
         }
         self.stale += 1;
@@ -200,7 +200,7 @@ impl fmt::Display for Report {
         let frames = self.counts.frames;
         writeln!(
             f,
-            "{lifts} lifts for {days} days (seed {seed}) in {took_s:.1} s: {:.0} simulated days a second of one lift, \
+            "{lifts} lifts for {days} days (seed {seed}) in {took_s:.1} s: {:.0} days of a lift a second, \
              {frames} frames, {:.0}/s; we could not hear {} times; {} alerts cleared by hand",
             f64::from(lifts) * f64::from(days) / took_s,
             frames as f64 / took_s,
