@@ -14,6 +14,9 @@ use crate::life::Size;
 
 /// An open case is stale after two keep-alives of 60 s, and it takes a marker to know that they have passed.
 const STALE_AFTER_MS: i64 = 135_000;
+/// What is told later than this is so because its terminal could not be heard, or we could not hear; one of them is told.
+const LONG_MS: i64 = 600_000;
+const SILENCE: [&str; 2] = ["offline", "trapped-stale"];
 /// Faults that are told one by one.
 const TOLD: usize = 20;
 
@@ -122,6 +125,12 @@ impl Report {
 
     fn judged(&mut self, incident: &Incident, verdict: Verdict, found_at: Option<Wall>) {
         let subject = incident.subject;
+        if let Some(at) = found_at.filter(|at| *at - incident.due_at() > LONG_MS) {
+            let heard = !self.blind.iter().any(|blind| blind.meets(incident.began_at, at));
+            if heard && !SILENCE.iter().any(|rule| self.stood(subject, rule, incident.began_at, at)) {
+                self.faults.push(format!("{incident:?} was told of at {at} only, and nobody of the silence before"));
+            }
+        }
         let of_kind = self.kinds.entry(incident.kind).or_default();
         of_kind.all += 1;
         if let Some(delay_ms) = found_at.map(|at| at - incident.due_at()) {
@@ -139,7 +148,7 @@ impl Report {
             Verdict::Late | Verdict::Missed if incident.unseen => {
                 of_kind.unseen += 1;
                 let to = incident.ended_at.unwrap_or(Wall::MAX);
-                if !["offline", "trapped-stale"].iter().any(|rule| self.stood(subject, rule, incident.began_at, to)) {
+                if !SILENCE.iter().any(|rule| self.stood(subject, rule, incident.began_at, to)) {
                     self.faults.push(format!("{incident:?} could not be seen, and nobody was told of the silence"));
                 }
             }
