@@ -137,7 +137,17 @@ impl Lift {
         if took != Took::VeryLate {
             self.judge_frame(cx, &frame, arrival, took == Took::Newer);
         }
-        cx.out.rows.push(Row::Frame(self.row(frame, arrival, took)));
+        let (effective_at, time_source) = effective(frame.claimed_at, arrival.wall);
+        // Made where it is to stand: a frame is large, and each move of it a copy.
+        cx.out.rows.push(Row::Frame(FrameRow {
+            device: self.code,
+            generation: self.order.generation(),
+            frame,
+            received_at: arrival.wall,
+            effective_at,
+            time_source,
+            order: row_order(took),
+        }));
         took
     }
 
@@ -576,19 +586,6 @@ impl Lift {
             }
         }
         judge::drop_blank(&mut self.runs);
-    }
-
-    fn row(&self, frame: Frame, arrival: &Arrival, took: Took) -> FrameRow {
-        let (effective_at, time_source) = effective(frame.claimed_at, arrival.wall);
-        FrameRow {
-            device: self.code,
-            generation: self.order.generation(),
-            frame,
-            received_at: arrival.wall,
-            effective_at,
-            time_source,
-            order: row_order(took),
-        }
     }
 
     /// Whether nothing it reported is known any more.

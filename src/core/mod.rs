@@ -19,6 +19,7 @@ pub mod scanner;
 pub mod service;
 pub mod snapshot;
 
+pub mod ahead;
 mod commands;
 pub mod correction;
 mod places;

@@ -44,6 +44,11 @@ impl<T: Clone> Paged<T> {
         &self.pages[ix / PAGE][ix % PAGE]
     }
 
+    /// Who else holds the page: nothing but a part of what `get_mut` reads of it.
+    pub fn holders(&self, ix: u32) -> usize {
+        Arc::strong_count(&self.pages[ix as usize / PAGE])
+    }
+
     /// Copies the page first if a snapshot still holds it.
     pub fn get_mut(&mut self, ix: u32) -> &mut T {
         let ix = ix as usize;

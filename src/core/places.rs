@@ -18,6 +18,13 @@ pub(super) struct Places {
     state: RandomState,
 }
 
+/// What a subject is looked up by: a part of the index, and a part of the hash.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    part: usize,
+    short: u32,
+}
+
 impl Default for Places {
     fn default() -> Self {
         Self { parts: vec![HashTable::new(); PARTS], state: RandomState::default() }
@@ -27,20 +34,25 @@ impl Default for Places {
 impl Places {
     /// `is`: whether the one that stands there is meant.
     pub(super) fn find<K: Hash + ?Sized>(&self, key: &K, is: impl Fn(u32) -> bool) -> Option<u32> {
-        let (part, short) = self.hash(key);
+        let Key { part, short } = self.key(key);
         let entry = self.parts[part].find(spread(short), |(hash, place)| *hash == short && is(*place))?;
         Some(entry.1)
     }
 
     /// For one that isn't there yet.
     pub(super) fn insert<K: Hash + ?Sized>(&mut self, key: &K, place: u32) {
-        let (part, short) = self.hash(key);
+        let Key { part, short } = self.key(key);
         self.parts[part].insert_unique(spread(short), (short, place), |(hash, _)| spread(*hash));
     }
 
-    fn hash<K: Hash + ?Sized>(&self, key: &K) -> (usize, u32) {
+    pub(super) fn key<K: Hash + ?Sized>(&self, key: &K) -> Key {
         let hash = self.state.hash_one(key);
-        ((hash >> 32) as usize % PARTS, hash as u32)
+        Key { part: (hash >> 32) as usize % PARTS, short: hash as u32 }
+    }
+
+    /// Where it most likely stands, without a look at who stands there.
+    pub(super) fn perhaps(&self, Key { part, short }: Key) -> Option<u32> {
+        self.parts[part].find(spread(short), |(hash, _)| *hash == short).map(|(_, place)| *place)
     }
 }
 

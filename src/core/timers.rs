@@ -50,6 +50,12 @@ impl Timers {
         !self.woken.is_empty()
     }
 
+    /// A part of what `settle` reads.
+    pub(super) fn touch(&self, ix: u32) -> u64 {
+        // A lift that has only been archived has none yet.
+        if (ix as usize) < self.entries.len() { self.entries.get(ix).clock.0.unsigned_abs() } else { 0 }
+    }
+
     /// Sees to it that the lift is looked at in time. A later deadline than the entry's needs no change: the entry
     /// comes early and is then put right, which is cheaper than moving it with every frame.
     pub fn settle(&mut self, ix: u32, lift: &Lift, policy: &Policy, drained: bool) {

@@ -14,37 +14,37 @@ const BEGAN: Elapsed = Elapsed(86_400_000);
 /// Markers are sent this often (`ingest`).
 const MARKER_MS: i64 = 5_000;
 
-pub(super) struct Drive {
-    pub(super) core: Core,
-    pub(super) now_ms: i64,
+pub struct Drive {
+    pub core: Core,
+    pub now_ms: i64,
     begins: Wall,
     /// How far our civil clock has been stepped.
-    pub(super) wall_step_ms: i64,
+    pub wall_step_ms: i64,
     /// When the next marker comes back, if any does.
     next_marker_ms: Option<i64>,
     /// The service is away until then.
-    pub(super) starts_at_ms: Option<i64>,
-    pub(super) is_up: bool,
+    pub starts_at_ms: Option<i64>,
+    pub is_up: bool,
     /// What the broker keeps for us while we are not connected.
     kept: Vec<Message>,
     /// Since they were last taken: what the core said, and when.
-    pub(super) events: Vec<(i64, AlertEvent)>,
-    pub(super) rows: Vec<(usize, Row)>,
+    pub events: Vec<(i64, AlertEvent)>,
+    pub rows: Vec<(usize, Row)>,
     /// What can't be: a fault of this program, not of the rules.
-    pub(super) broken: Option<String>,
+    pub broken: Option<String>,
 }
 
 /// A message to the broker, with the place of the step that sent it.
 #[derive(Debug, Clone)]
-pub(super) struct Message {
-    pub(super) topic: Box<str>,
-    pub(super) payload: Bytes,
-    pub(super) place: usize,
+pub struct Message {
+    pub topic: Box<str>,
+    pub payload: Bytes,
+    pub place: usize,
 }
 
 impl Drive {
     /// Not even started.
-    pub(super) fn new(begins: Wall) -> Self {
+    pub fn new(begins: Wall) -> Self {
         Self {
             core: Core::new(1),
             now_ms: 0,
@@ -60,26 +60,26 @@ impl Drive {
         }
     }
 
-    pub(super) fn elapsed(&self) -> Elapsed {
+    pub fn elapsed(&self) -> Elapsed {
         BEGAN + self.now_ms
     }
 
     /// Our civil clock.
-    pub(super) fn wall(&self) -> Wall {
+    pub fn wall(&self) -> Wall {
         self.begins + self.now_ms + self.wall_step_ms
     }
 
     /// From the beginning of the timeline, of a civil time that the core named.
-    pub(super) fn ms_of(&self, at: Wall) -> i64 {
+    pub fn ms_of(&self, at: Wall) -> i64 {
         at - self.begins - self.wall_step_ms
     }
 
-    pub(super) fn is_away(&self) -> bool {
+    pub fn is_away(&self) -> bool {
         self.starts_at_ms.is_some()
     }
 
     /// Lets time pass: markers come back, ticks come when the core asks for them, a service that was ended begins again.
-    pub(super) fn advance_to(&mut self, to_ms: i64) {
+    pub fn advance_to(&mut self, to_ms: i64) {
         while self.broken.is_none() {
             if let Some(starts_at_ms) = self.starts_at_ms {
                 if starts_at_ms > to_ms {
@@ -104,7 +104,7 @@ impl Drive {
     }
 
     /// Appends a record now, and the ticks that the core wants at once.
-    pub(super) fn apply(&mut self, kind: Kind, place: usize) -> Option<Outcome> {
+    pub fn apply(&mut self, kind: Kind, place: usize) -> Option<Outcome> {
         if self.broken.is_some() {
             return None;
         }
@@ -128,7 +128,7 @@ impl Drive {
     }
 
     /// A device publishes. The broker keeps it while nobody is connected.
-    pub(super) fn publish(&mut self, message: Message) {
+    pub fn publish(&mut self, message: Message) {
         if self.is_up && !self.is_away() { self.deliver(message) } else { self.kept.push(message) }
     }
 
@@ -136,13 +136,13 @@ impl Drive {
         self.apply(Kind::Report { topic, payload }, place);
     }
 
-    pub(super) fn link_down(&mut self) {
+    pub fn link_down(&mut self) {
         (self.is_up, self.next_marker_ms) = (false, None);
         self.apply(Kind::Link(Link::Down), 0);
     }
 
     /// Connected: what the broker kept comes at once.
-    pub(super) fn link_up(&mut self) {
+    pub fn link_up(&mut self) {
         self.is_up = true;
         self.apply(Kind::Link(Link::Up), 0);
         for message in std::mem::take(&mut self.kept) {
@@ -151,18 +151,18 @@ impl Drive {
     }
 
     /// The first marker that was sent on this connection comes back.
-    pub(super) fn marker(&mut self) {
+    pub fn marker(&mut self) {
         self.next_marker_ms = Some(self.now_ms + MARKER_MS);
         let sent = self.elapsed();
         self.apply(Kind::Link(Link::Heard { sent }), 0);
     }
 
-    pub(super) fn lose_markers(&mut self) {
+    pub fn lose_markers(&mut self) {
         self.next_marker_ms = None;
     }
 
     /// The service ends.
-    pub(super) fn end(&mut self, down_ms: i64) {
+    pub fn end(&mut self, down_ms: i64) {
         (self.is_up, self.next_marker_ms) = (false, None);
         self.round_trip();
         self.starts_at_ms = Some(self.now_ms + down_ms);
@@ -175,12 +175,12 @@ impl Drive {
         self.marker();
     }
 
-    pub(super) fn start(&mut self) {
+    pub fn start(&mut self) {
         self.apply(Kind::Start { version: "scenario".into() }, 0);
     }
 
     /// The state becomes bytes, and a core is made of them that goes on in the place of this one.
-    pub(super) fn round_trip(&mut self) {
+    pub fn round_trip(&mut self) {
         if !self.core.is_settled() {
             return;
         }

@@ -6,7 +6,7 @@
 //! **Invariant:** an event that nobody expected is a failure, as one that didn't come is.
 
 mod compose;
-mod drive;
+pub mod drive;
 mod expect;
 mod play;
 mod read;

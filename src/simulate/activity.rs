@@ -11,6 +11,8 @@ use crate::model::time::Wall;
 pub(super) const LONGEST_TRIP_MS: i64 = 90_000;
 /// No oddity takes longer, but for silence.
 pub(super) const LONGEST_ODDITY_MS: i64 = 420_000;
+/// The same of a lifelike fleet.
+pub(super) const LONGEST_LIFELIKE_ODDITY_MS: i64 = 900_000;
 /// The alarm button counts for 60 s after its last frame; nobody stands in a closed car so soon after an incident.
 const QUIET_AFTERWARDS_MS: i64 = 90_000;
 
@@ -29,6 +31,34 @@ pub(super) const ODDITIES: [Oddity; 8] = [
     Oddity::DoorFlicker,
     Oddity::PowerDip,
 ];
+
+/// The same of a lifelike fleet.
+pub(super) const LIFELIKE_ODDITIES: [Oddity; 14] = [
+    Oddity::Idler,
+    Oddity::BriefDoorFault,
+    Oddity::LongIdler,
+    Oddity::Inspection,
+    Oddity::PassengerFlicker,
+    Oddity::ZoneFlicker,
+    Oddity::Fire,
+    Oddity::AlarmWhileRunning,
+    Oddity::Relevel,
+    Oddity::Ghost,
+    Oddity::Idler,
+    Oddity::DoorFlicker,
+    Oddity::PowerDip,
+    Oddity::Inspection,
+];
+
+/// What else goes wrong while somebody is trapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Complication {
+    /// The terminal loses its power too, some time after the lift.
+    TerminalDies,
+    TerminalRestarts,
+    /// Sensors flicker while the rule still waits.
+    SensorsFlicker,
+}
 
 /// Writes one lift's script, from a car that is empty, level and closed to one that is so again.
 pub(super) struct Activity<'a> {
@@ -119,7 +149,42 @@ impl Activity<'_> {
                 self.script.and(Act::Fault(None));
                 self.script.and(Act::Event(40));
             }
+            Oddity::PassengerFlicker => {
+                for _ in 0..4 {
+                    self.script.after(1_000, Act::Sense(Some(true)));
+                    self.script.after(700, Act::Sense(None));
+                }
+            }
+            Oddity::LongIdler => {
+                self.board();
+                self.pause((150_000, 400_000));
+                self.alight();
+            }
+            Oddity::Ghost => {
+                self.script.after(1_000, Act::Sense(Some(true)));
+                self.pause((130_000, 400_000));
+                self.script.and(Act::Sense(None));
+            }
+            Oddity::Fire => self.fire(),
+            Oddity::CutOff | Oddity::SeenInPassing | Oddity::NeverCleared => {}
         }
+    }
+
+    /// Back to a floor in fire return, then firefighters: what they do between floors is no entrapment.
+    fn fire(&mut self) {
+        self.script.after(1_000, Act::Mode(Mode::FireReturn));
+        self.ride(true);
+        self.open();
+        self.pause((20_000, 60_000));
+        self.script.and(Act::Mode(Mode::Firefighter));
+        self.board();
+        self.ride(false);
+        self.pause((40_000, 120_000));
+        self.script.and(Act::Depart { up: true, speed_mm_s: CREEP_MM_S });
+        self.script.after(6_000, Act::Stop { level: true });
+        self.pause((20_000, 200_000));
+        self.alight();
+        self.script.after(5_000, Act::Mode(Mode::Normal));
     }
 
     /// No frame and no keep-alive for `silent_ms`, in a car that is empty.
@@ -136,13 +201,13 @@ impl Activity<'_> {
     }
 
     /// Somebody boards, and is trapped.
-    pub(super) fn entrapment(&mut self, kind: IncidentKind, rescue_ms: i64) {
+    pub(super) fn entrapment(&mut self, kind: IncidentKind, rescue_ms: i64, complication: Option<Complication>) {
         self.board();
-        self.entrap(kind, rescue_ms);
+        self.entrap(kind, rescue_ms, complication);
     }
 
     /// Traps whoever is inside a closed, level car, and frees them `rescue_ms` after the hold of the rule that finds it.
-    pub(super) fn entrap(&mut self, kind: IncidentKind, rescue_ms: i64) {
+    pub(super) fn entrap(&mut self, kind: IncidentKind, rescue_ms: i64, complication: Option<Complication>) {
         let between_floors = matches!(kind, IncidentKind::BetweenFloors | IncidentKind::PowerLost);
         self.ride(!between_floors);
         let has_fault_04 = self.dice.chance(50);
@@ -172,6 +237,9 @@ impl Activity<'_> {
         }
         self.script.and(Act::Began(kind));
         let freed_at = self.script.end() + (kind.hold_ms() + rescue_ms);
+        if let Some(complication) = complication {
+            self.complicate(complication, between_floors);
+        }
         match kind {
             IncidentKind::AlarmPressed => {
                 self.script.after(2_000, Act::Alarm(false));
@@ -181,6 +249,35 @@ impl Activity<'_> {
             _ => {}
         }
         self.rescue(freed_at, between_floors, kind == IncidentKind::PowerLost);
+        if complication == Some(Complication::TerminalDies) {
+            self.script.after(10_000, Act::Hear { restarted: true });
+            self.script.and(Act::NearMissEnded);
+        }
+    }
+
+    fn complicate(&mut self, complication: Complication, between_floors: bool) {
+        match complication {
+            Complication::TerminalDies => {
+                self.pause((60_000, 150_000));
+                self.script.and(Act::Hush);
+                self.script.and(Act::NearMiss(Oddity::CutOff));
+                self.script.after(90_000, Act::LastWill);
+            }
+            Complication::TerminalRestarts => {
+                self.script.after(4_000, Act::Hush);
+                self.script.after(9_000, Act::Hear { restarted: true });
+            }
+            Complication::SensorsFlicker => {
+                for _ in 0..2 {
+                    self.script.after(1_500, Act::Sense(Some(false)));
+                    self.script.after(1_200, Act::Sense(None));
+                }
+                if between_floors {
+                    self.script.after(2_000, Act::Level(true));
+                    self.script.after(1_500, Act::Level(false));
+                }
+            }
+        }
     }
 
     fn rescue(&mut self, freed_at: Wall, between_floors: bool, power_was_lost: bool) {

@@ -1,10 +1,12 @@
 //! One lift: plays its script, reports on change and keeps alive, and plans what comes next.
 
-use super::activity::{Activity, LONGEST_ODDITY_MS, LONGEST_TRIP_MS, ODDITIES};
+use super::activity::{
+    Activity, Complication, LIFELIKE_ODDITIES, LONGEST_LIFELIKE_ODDITY_MS, LONGEST_ODDITY_MS, LONGEST_TRIP_MS, ODDITIES,
+};
 use super::dice::{Dice, Stream};
 use super::script::{Act, Script};
 use super::terminal::{Habit, Terminal};
-use super::truth::{Incident, IncidentKind, NearMiss};
+use super::truth::{Incident, IncidentKind, NearMiss, NearMissKind};
 use super::{Equip, Fault, FleetOptions, Pace, Tape};
 use crate::model::frame::{Car, Direction, Door, Mode};
 use crate::model::ids::{DeviceCode, Subject};
@@ -21,6 +23,8 @@ pub(super) struct State {
     pub(super) door: Door,
     /// 0: nobody is inside.
     pub(super) load_kg: u32,
+    /// What the passenger sensor says, where that is wrong.
+    pub(super) sensed: Option<bool>,
     pub(super) floor: i32,
     pub(super) speed_mm_s: i32,
     pub(super) runs: u64,
@@ -31,6 +35,12 @@ pub(super) struct State {
     pub(super) trapped: bool,
     /// Since the last frame.
     pub(super) event: Option<u32>,
+}
+
+impl State {
+    pub(super) fn passenger(&self) -> bool {
+        self.sensed.unwrap_or(self.load_kg > 0)
+    }
 }
 
 #[derive(Debug)]
@@ -53,6 +63,7 @@ pub(super) struct Lift {
     near_miss: Option<usize>,
     /// Nothing has been planned yet.
     is_new: bool,
+    lifelike: bool,
 }
 
 /// The golden ratio's fraction: its multiples, however many, are spread evenly over the unit interval.
@@ -72,6 +83,7 @@ impl Lift {
             level: true,
             door: shut,
             load_kg: 0,
+            sensed: None,
             floor,
             speed_mm_s: 0,
             runs: u64::from(dice.below(2_000_000)),
@@ -100,6 +112,7 @@ impl Lift {
             incident: None,
             near_miss: None,
             is_new: true,
+            lifelike: equip.lifelike,
             dice,
         };
         lift.script.begin(options.began);
@@ -124,7 +137,7 @@ impl Lift {
         self.script.after(5_000, Act::Wait);
         let rescue_ms = self.dice.between(self.pace.rescue_ms);
         let near = (floor - 1, floor + 1);
-        self.activity(near).entrap(IncidentKind::BetweenFloors, rescue_ms);
+        self.activity(near).entrap(IncidentKind::BetweenFloors, rescue_ms, None);
         self.next_entrapment_at = self.next_entrapment_at + self.pace.entrapment_every_ms;
     }
 
@@ -149,7 +162,7 @@ impl Lift {
 
     /// Does all that is due at `now`.
     pub(super) fn act(&mut self, now: Wall, tape: &mut Tape) {
-        self.terminal.flush(now, tape);
+        self.terminal.flush(now, &mut self.dice, tape);
         let before = self.state;
         let mut heard = false;
         while let Some(act) = self.script.take(now) {
@@ -174,6 +187,7 @@ impl Lift {
             Act::Wait => {}
             Act::Door(door) => state.door = door,
             Act::Load(load_kg) => state.load_kg = load_kg,
+            Act::Sense(sensed) => state.sensed = sensed,
             Act::Depart { up, speed_mm_s } => {
                 state.car = Car::Running;
                 state.direction = if up { Direction::Up } else { Direction::Down };
@@ -210,12 +224,16 @@ impl Lift {
             }
             Act::Began(kind) => {
                 self.incident = Some(tape.truth.len());
-                let lateness_ms = self.terminal.lateness_ms();
+                let lateness_ms = self.terminal.lateness_ms(now);
                 tape.truth.push(Incident::new(Subject::Device(self.code), kind, now, lateness_ms));
             }
             Act::Ended => {
                 if let Some(incident) = self.incident.take() {
-                    tape.truth[incident].ended_at = Some(now);
+                    let incident = &mut tape.truth[incident];
+                    incident.ended_at = Some(now);
+                    // What came through at last came too late for the rule's hold, which begins with it.
+                    incident.unseen = !self.terminal.keeps()
+                        && incident.began_at + incident.lateness_ms > now + -incident.kind.hold_ms();
                 }
             }
             Act::NearMiss(kind) => {
@@ -250,11 +268,12 @@ impl Lift {
             self.script.after(idle_ms, Act::Wait);
             self.activity(self.floors).trip();
         } else {
-            let late_ms = self.terminal.lateness_ms();
+            let late_ms = self.terminal.usual_lateness_ms();
             let rescue_ms = self.dice.between(self.pace.rescue_ms) + late_ms;
             let kind = self.entrapment_kind();
+            let complication = if self.lifelike { self.complication(kind) } else { None };
             self.script.at(self.next_entrapment_at, Act::Wait);
-            self.activity(self.floors).entrapment(kind, rescue_ms);
+            self.activity(self.floors).entrapment(kind, rescue_ms, complication);
             self.next_entrapment_at = self.script.end().max(self.next_entrapment_at + self.pace.entrapment_every_ms);
         }
     }
@@ -265,7 +284,8 @@ impl Lift {
     }
 
     fn longest_oddity_ms(&self) -> i64 {
-        LONGEST_ODDITY_MS.max(7 * self.pace.keep_alive_ms())
+        let longest_ms = if self.lifelike { LONGEST_LIFELIKE_ODDITY_MS } else { LONGEST_ODDITY_MS };
+        longest_ms.max(7 * self.pace.keep_alive_ms())
     }
 
     fn plan_oddity(&mut self) {
@@ -277,15 +297,35 @@ impl Lift {
             }
             Habit::Restarts => self.activity(self.floors).restart(),
             _ => {
-                let oddity = ODDITIES[self.oddities as usize % ODDITIES.len()];
+                let oddities: &[NearMissKind] = if self.lifelike { &LIFELIKE_ODDITIES } else { &ODDITIES };
+                let oddity = oddities[self.oddities as usize % oddities.len()];
                 self.oddities = self.oddities.wrapping_add(1);
                 self.activity(self.floors).oddity(oddity);
             }
         }
     }
 
+    fn complication(&mut self, kind: IncidentKind) -> Option<Complication> {
+        let chance = self.dice.below(100);
+        match self.terminal.habit() {
+            Habit::Prompt if kind == IncidentKind::PowerLost && chance < 30 => Some(Complication::TerminalDies),
+            // What says so itself needs no sensor, and the quiet rule begins anew with each flicker.
+            Habit::Prompt if chance < 60 && !matches!(kind, IncidentKind::Reported | IncidentKind::Quiet) => {
+                Some(Complication::SensorsFlicker)
+            }
+            Habit::Restarts if chance < 60 => Some(Complication::TerminalRestarts),
+            _ => None,
+        }
+    }
+
+    pub(super) fn keep_alive_s(&self) -> u32 {
+        self.terminal.keep_alive_s()
+    }
+
     fn entrapment_kind(&mut self) -> IncidentKind {
         match self.dice.below(12) {
+            // A button that was pressed for a moment, and never seen to be.
+            8..10 if self.terminal.misses_moments() => IncidentKind::Quiet,
             0..3 => IncidentKind::BetweenFloors,
             3..5 => IncidentKind::PowerLost,
             5..7 => IncidentKind::DoorFault,

@@ -8,6 +8,9 @@
 //! between floors in inspection mode, a door needs two tries, a sensor flickers. None of that may raise a trapped alert.
 //! Some terminals have wrong clocks, send late, twice or out of order, fall silent, or restart. And now and then a
 //! passenger is trapped, in one of the ways of [`IncidentKind`], until somebody opens the door.
+//!
+//! A [lifelike](Equip::lifelike) fleet also has what no rule can tell from an entrapment, and terminals that are cut off for
+//! hours: its near misses say which alerts each of them may raise.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -71,12 +74,19 @@ pub struct Equip {
     /// Terminals and scanners count their restarts from here on. The next run against the same service must give a higher
     /// one, or what it sends looks like repeats.
     pub first_boot: u32,
+    /// Lifts and terminals also do what may raise a trapped alert for nobody, and what keeps an entrapment from being known
+    /// in time or at all, as over a month they do.
+    pub lifelike: bool,
 }
 
 impl Equip {
     /// Nothing goes wrong, and everything is protobuf.
     pub const PLAIN: Self =
-        Self { faults: Faults::NONE, writing: Writing::Protobuf, frames_per_report: 1, first_boot: 0 };
+        Self { faults: Faults::NONE, writing: Writing::Protobuf, frames_per_report: 1, first_boot: 0, lifelike: false };
+
+    /// All that goes wrong.
+    pub const LIFELIKE: Self =
+        Self { faults: Faults::ALL, writing: Writing::Mixed, frames_per_report: 1, first_boot: 0, lifelike: true };
 
     /// All that is allowed, and most of what goes wrong.
     pub const DEMO: Self = Self {
@@ -202,7 +212,12 @@ impl Fleet {
 
     /// All firms, lifts, filling stations and registered cylinders, in this order.
     pub fn archive(&self) -> Vec<Entry> {
-        archive::entries(&self.options).collect()
+        let mut entries: Vec<Entry> = archive::entries(&self.options).collect();
+        let kept = entries.iter_mut().filter_map(|entry| if let Entry::Lift(lift) = entry { Some(lift) } else { None });
+        for (entry, lift) in kept.zip(&self.lifts) {
+            entry.keep_alive_s = Some(lift.keep_alive_s());
+        }
+        entries
     }
 
     /// All incidents so far, in the order in which they began. An incident keeps its place; only its end is added.

@@ -216,6 +216,11 @@ impl Score {
         self.found_at.iter().map(|(n, at)| (*n, *at))
     }
 
+    /// Those that were judged since the last call and are named; each is handed out once.
+    pub fn take_false_alerts(&mut self) -> Vec<FalseAlert> {
+        std::mem::take(&mut self.false_named)
+    }
+
     /// The first `limits::SCORE_FALSE_NAMED` of them, as they were judged.
     pub fn false_alerts(&self) -> &[FalseAlert] {
         &self.false_named

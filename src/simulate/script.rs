@@ -13,6 +13,8 @@ pub(super) enum Act {
     Wait,
     Door(Door),
     Load(u32),
+    /// What the passenger sensor says instead of what is so; `None`: it is right again.
+    Sense(Option<bool>),
     Depart {
         up: bool,
         speed_mm_s: i32,

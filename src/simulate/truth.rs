@@ -1,5 +1,6 @@
 //! What really happens in a simulated fleet, to hold alerts against.
 
+use super::score::TRAPPED_RULES;
 use crate::model::ids::Subject;
 use crate::model::time::Wall;
 
@@ -85,7 +86,8 @@ impl IncidentKind {
     }
 }
 
-/// Odd, and no incident: none of it may raise an alert that somebody is trapped.
+/// Odd, and no incident: none of it may raise an alert that somebody is trapped, but for what
+/// [`NearMissKind::may_raise`] says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NearMissKind {
     /// Somebody stands in the closed car for a while: on the telephone.
@@ -101,9 +103,35 @@ pub enum NearMissKind {
     Relevel,
     /// The one that raises an alert: power-lost, while the car is empty.
     PowerDip,
+    /// The passenger sensor of an empty car flickers.
+    PassengerFlicker,
+    /// Somebody stands in the closed car for longer than the quiet rule waits.
+    LongIdler,
+    /// The passenger sensor of an empty, closed car sees somebody for minutes.
+    Ghost,
+    /// Firefighters use the lift, stop it between floors, and wait in it with the door closed.
+    Fire,
+    /// A terminal can't be heard: without power, or without a network. What it said last may have been a car with
+    /// somebody in it, in the middle of a trip.
+    CutOff,
+    /// A source that may say one thing in four minutes said it while somebody was in a closed car that stood.
+    SeenInPassing,
+    /// A source goes on naming a code that is over: it never takes one back.
+    NeverCleared,
 }
 
 impl NearMissKind {
+    /// The rules whose alert it explains: what they go by can't be told from an entrapment.
+    pub fn may_raise(self) -> &'static [&'static str] {
+        match self {
+            Self::LongIdler | Self::Ghost | Self::Fire => &["trapped-in-zone-quiet"],
+            Self::CutOff => &["trapped-out-of-zone", "trapped-in-zone", "trapped-in-zone-quiet", "trapped-alarm"],
+            Self::SeenInPassing => &["trapped-out-of-zone", "trapped-in-zone", "trapped-in-zone-quiet"],
+            Self::NeverCleared => &["trapped-in-zone", "trapped-reported", "trapped-alarm"],
+            _ => &[],
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Idler => "idler",
@@ -114,6 +142,13 @@ impl NearMissKind {
             Self::AlarmWhileRunning => "alarm-while-running",
             Self::Relevel => "relevel",
             Self::PowerDip => "power-dip",
+            Self::PassengerFlicker => "passenger-flicker",
+            Self::LongIdler => "long-idler",
+            Self::Ghost => "ghost",
+            Self::Fire => "fire",
+            Self::CutOff => "cut-off",
+            Self::SeenInPassing => "seen-in-passing",
+            Self::NeverCleared => "never-cleared",
         }
     }
 }
@@ -139,12 +174,20 @@ pub struct Incident {
     pub ended_at: Option<Wall>,
     /// How late its terminal may deliver, and be judged.
     pub lateness_ms: i64,
+    /// All that could have shown it was lost on the way, before it had lasted as long as its rule waits.
+    pub unseen: bool,
 }
 
 impl Incident {
     pub(super) fn new(subject: Subject, kind: IncidentKind, began_at: Wall, lateness_ms: i64) -> Self {
         let must_alert_by = began_at + (kind.hold_ms() + lateness_ms + TOLERANCE_MS);
-        Self { subject, kind, began_at, must_alert_by, ended_at: None, lateness_ms }
+        Self { subject, kind, began_at, must_alert_by, ended_at: None, lateness_ms, unseen: false }
+    }
+
+    /// Its terminal could not be heard for so long after it began, through no fault of its own.
+    pub fn delay(&mut self, lateness_ms: i64) {
+        self.lateness_ms = self.lateness_ms.max(lateness_ms);
+        self.must_alert_by = self.due_at() + (self.lateness_ms + TOLERANCE_MS);
     }
 
     /// The first moment at which its rule can find it.
@@ -152,7 +195,9 @@ impl Incident {
         self.began_at + self.kind.hold_ms()
     }
 
+    /// Whether an alert of that rule finds it. A stronger one keeps the quiet rule from opening, and says more.
     pub fn accepts(&self, rule: &str) -> bool {
-        self.kind.accept().contains(&rule)
+        let is_stronger = self.kind == IncidentKind::Quiet && TRAPPED_RULES.contains(&rule);
+        is_stronger || self.kind.accept().contains(&rule)
     }
 }

@@ -160,6 +160,8 @@ fn incident(run: &Run, told: &Line) -> Result<Incident, String> {
         must_alert_by: run.at(must_alert_by),
         ended_at: told.ended_ms.map(|ms| run.at(ms)),
         lateness_ms: told.late_ms,
+        // Not told: such a fleet is played without a file.
+        unseen: false,
     })
 }
 

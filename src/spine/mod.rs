@@ -19,6 +19,7 @@ use self::image::Image;
 use self::input::{Durable, Input, Token};
 use self::poison::Poison;
 use crate::core::Core;
+use crate::core::ahead::AHEAD;
 use crate::core::telemetry::heard::Way;
 use crate::journal::{Identity, Journal, JournalError, codec};
 use crate::limits;
@@ -221,25 +222,39 @@ impl Spine {
 
     fn judge(&mut self) -> Result<Released, SpineError> {
         let mut released = Released::default();
-        for (record, waiter) in self.group.drain(..) {
-            let next_seq = self.core.seq() + 1;
-            let mut effects = apply(&mut self.core, &mut *self.poison, &record)?;
-            if !effects.is_empty() {
-                self.outbox.set_mark(next_seq);
-                self.bytes.clear();
-                codec::encode_effects(record.pos, &effects, &mut self.bytes);
-                self.outbox.append(&self.bytes)?;
+        let mut group = std::mem::take(&mut self.group);
+        for chunk in group.chunks_mut(AHEAD) {
+            if chunk.len() > 1 {
+                self.core.look_ahead(chunk.iter().map(|(record, _)| record));
             }
-            released.events.append(&mut effects.events);
-            released.tally += effects.tally;
-            released.records += 1;
-            if let (Waiter::Caller(reply), Some(outcome)) = (waiter, effects.reply) {
-                // Whoever asked may have gone; what it asked for is done all the same.
-                let _gone = reply.send(outcome);
+            for (record, waiter) in chunk {
+                self.judge_one(record, std::mem::replace(waiter, Waiter::Nobody), &mut released)?;
             }
         }
+        // Its room is used again.
+        group.clear();
+        self.group = group;
         self.outbox.release()?;
         Ok(released)
+    }
+
+    fn judge_one(&mut self, record: &Record, waiter: Waiter, released: &mut Released) -> Result<(), SpineError> {
+        let next_seq = self.core.seq() + 1;
+        let mut effects = apply(&mut self.core, &mut *self.poison, record)?;
+        if !effects.is_empty() {
+            self.outbox.set_mark(next_seq);
+            self.bytes.clear();
+            codec::encode_effects(record.pos, &effects, &mut self.bytes);
+            self.outbox.append(&self.bytes)?;
+        }
+        released.events.append(&mut effects.events);
+        released.tally += effects.tally;
+        released.records += 1;
+        if let (Waiter::Caller(reply), Some(outcome)) = (waiter, effects.reply) {
+            // Whoever asked may have gone; what it asked for is done all the same.
+            let _gone = reply.send(outcome);
+        }
+        Ok(())
     }
 
     /// The state as it stands, to be made a snapshot of by another thread; `None` while something is left over from

@@ -59,6 +59,8 @@ impl Past {
             use_unit: None,
             keep_alive_s: None,
             inspection_due: None,
+            building: None,
+            feeder: None,
         });
         self.timeline.command(&format!("archive {lift}"), Action::Upsert(vec![entry.clone()]));
         entry

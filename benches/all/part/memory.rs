@@ -18,7 +18,7 @@ use crate::{Bench, support, traffic};
 pub const CORE: &str = "be-core";
 const SIZES: [u32; 3] = [25_000, 250_000, 1_000_000];
 /// All that a lift needs.
-const LIFT_BYTES: f64 = 1_024.0;
+pub const LIFT_BYTES: f64 = 1_024.0;
 
 pub fn measure(bench: &Bench, table: &mut Table) {
     let sizes = &SIZES[..bench.quicker(3, 2)];
@@ -59,7 +59,7 @@ pub fn mib(bytes: u64) -> f64 {
 }
 
 /// In a process of its own: what was freed here before would be taken for nothing.
-fn core_bytes(lifts: u32) -> u64 {
+pub fn core_bytes(lifts: u32) -> u64 {
     let mut command = support::process::command(std::env::current_exe().expect("this program has a file"));
     let output = command.args([CORE, &lifts.to_string()]).stderr(Stdio::inherit()).output().expect("it runs already");
     String::from_utf8_lossy(&output.stdout).trim().parse().expect("it says a number")

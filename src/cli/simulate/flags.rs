@@ -114,6 +114,7 @@ impl Plan {
             frames_per_report: args.frames_per_report,
             // Seconds since 1970, so that a later run counts from higher.
             first_boot: u32::try_from(began.ms() / 1_000).unwrap_or(u32::MAX / 2),
+            lifelike: false,
         };
         Ok(Self { options, equip, frames_per_s })
     }

@@ -64,6 +64,14 @@ pub fn is_of(prefix: &str, topic: &str, device: &DeviceCode) -> bool {
             Ok(Topic::Report(of) | Topic::Status(of) | Topic::Result(of)) if of == *device)
 }
 
+/// The lift whose report has that topic, if it is one.
+pub fn reporter(prefix: &str, topic: &str) -> Option<DeviceCode> {
+    match topic::parse(prefix, topic) {
+        Ok(Topic::Report(device)) => Some(device),
+        _ => None,
+    }
+}
+
 /// The frames or scans of one report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Items<T> {

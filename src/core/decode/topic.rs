@@ -28,7 +28,14 @@ pub(super) fn parse(prefix: &str, topic: &str) -> Result<Topic, Box<str>> {
         "" => Some(topic),
         _ => topic.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')),
     };
-    let mut levels = rest.ok_or_else(foreign)?.split('/');
+    let rest = rest.ok_or_else(foreign)?;
+    // Nearly all there are, and looked at twice. A code has no slash.
+    if let Some(code) = rest.strip_prefix("elevator/").and_then(|rest| rest.strip_suffix("/report"))
+        && let Ok(device) = DeviceCode::parse(code)
+    {
+        return Ok(Topic::Report(device));
+    }
+    let mut levels = rest.split('/');
     let (Some(kind), Some(code), Some(what), None) = (levels.next(), levels.next(), levels.next(), levels.next())
     else {
         return Err(foreign().into());

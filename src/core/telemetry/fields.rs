@@ -42,6 +42,12 @@ pub struct Fields {
 }
 
 impl Fields {
+    /// A part of each cache line.
+    pub(crate) fn touch(&self) -> u64 {
+        let of_writers = self.writers.iter().map(|writer| u64::from(writer.wrote));
+        self.runs ^ u64::from(self.known) ^ of_writers.fold(0, |all, wrote| all ^ wrote)
+    }
+
     /// Whether a field could ever hold that number.
     pub(crate) fn fits(slot: usize, number: i64) -> bool {
         match slot {

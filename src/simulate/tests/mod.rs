@@ -119,8 +119,8 @@ fn keys_ascend_but_where_a_terminal_is_meant_to_break_them() {
         assert_eq!(once[0].1, 1, "{code}");
         assert!(once.windows(2).all(follows), "{code}: no frame is lost");
     }
-    let meant =
-        (0..200).filter(|n| matches!(Habit::of(*n, super::Equip::DEMO.faults), Habit::Repeating | Habit::Reordering));
+    let meant = (0..200)
+        .filter(|n| matches!(Habit::of(*n, super::Equip::DEMO.faults, false), Habit::Repeating | Habit::Reordering));
     let meant: BTreeSet<_> = meant.map(|n| super::archive::lift_code(n).to_string()).collect();
     assert_eq!(broken, meant);
     let restarted = devices.values().filter(|items| items[0].1["boot"] != items[items.len() - 1].1["boot"]).count();
@@ -147,7 +147,7 @@ fn frames_say_what_the_wire_contract_wants() {
         let frames = &lifts[&lift];
         for pair in frames.windows(2) {
             let gap_ms = pair[1].at - pair[0].at;
-            let most_ms = match Habit::of(n, super::Equip::DEMO.faults) {
+            let most_ms = match Habit::of(n, super::Equip::DEMO.faults, false) {
                 // Its last will says so; and three keep-alives make it offline.
                 Habit::GoesSilent => 140_000,
                 Habit::Restarts => 36_000,
@@ -341,12 +341,14 @@ fn clocks_are_wrong_and_reports_late_where_they_are_meant_to_be() {
         let items = &devices[super::archive::lift_code(n).as_str()];
         let delays = items.iter().map(|(at, item)| at.ms() - item["observed_at_ms"].as_i64().unwrap());
         let (least, most) = (delays.clone().min().unwrap(), delays.max().unwrap());
-        let want = match Habit::of(n, super::Equip::DEMO.faults) {
+        let want = match Habit::of(n, super::Equip::DEMO.faults, false) {
             Habit::WrongClock { offset_ms } => (-offset_ms, -offset_ms..=-offset_ms),
             Habit::Buffering => (0, 20_000..=30_000),
             Habit::Repeating => (0, 10_000..=20_000),
             Habit::Reordering => (0, 1_000..=3_000),
-            Habit::Losing | Habit::Garbling => unreachable!("the demo has none of them"),
+            Habit::Losing | Habit::Garbling | Habit::CutOff { .. } | Habit::Throttled | Habit::NeverClears => {
+                unreachable!("the demo has none of them")
+            }
             Habit::Prompt | Habit::GoesSilent | Habit::Restarts => (0, 0..=0),
         };
         assert!(least == want.0 && want.1.contains(&most), "lift {n}: {least} to {most} ms late");
