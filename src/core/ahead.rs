@@ -48,7 +48,7 @@ impl Lift {
         let of_order = self.order.newest.as_ref().map_or(0, |newest| newest.seen[0] ^ newest.seen[3]);
         let claimed = [self.order.claimed, self.offset.claimed].into_iter().flatten().fold(0, |all, at| all ^ at.0);
         let heard = self.heard.map_or(0, |(heard, at)| heard.0 ^ at.0);
-        let door = self.registers.door_moves_since.map_or(0, |since| since.0);
+        let door = self.registers.door_moves.map_or(0, |moves| moves.since.0);
         let times = claimed ^ heard ^ door ^ self.offset.began.0 ^ self.judged.0 ^ self.absence_judged_to.0;
         let words = [of_entry, self.policy, self.unreadable.into()];
         words.into_iter().fold(of_order ^ times as u64 ^ self.registers.fields.touch(), |all, it| all ^ u64::from(it))
