@@ -294,8 +294,14 @@ impl Lift {
         let of_clear = matches!(transition, Transition::Clear { .. });
         let evidence = self.evidence(cx, rule, frame, of_clear);
         self.carry_out(cx, ix, transition, evidence);
+        let run = judge::entry(&mut self.runs, number);
         if rule.clear == Clear::Quiet {
-            judge::entry(&mut self.runs, number).begin_quiet();
+            run.begin_quiet();
+        }
+        if matches!(transition, Transition::Clear { reason: Reason::Superseded, .. }) {
+            // It is held anew from here on, not from when something else has it looked at.
+            let waits = run.step(rule, &policy.set.moments, &inputs);
+            debug_assert_eq!(waits, None, "the stronger one is open");
         }
         true
     }

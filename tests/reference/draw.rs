@@ -1,0 +1,181 @@
+//! Draws timelines: a walk through what happens to lifts, with gaps around the spans of the rules.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use vigil::model::frame::{Door, Mode};
+
+use crate::model::rules::RULES;
+use crate::timeline::{Item, LiftSpec};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) lifts: Vec<LiftSpec>,
+    pub(crate) beats: Vec<Beat>,
+    /// How long it goes on after the last.
+    pub(crate) rest_ms: i64,
+}
+
+/// Something that happens, some time after what happened before.
+#[derive(Debug, Clone)]
+pub(crate) struct Beat {
+    pub(crate) gap: Gap,
+    pub(crate) lift: usize,
+    pub(crate) act: Act,
+    /// A frame tells the whole state, and not only what has changed.
+    pub(crate) whole: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Gap {
+    Ms(i64),
+    /// A span of the rules after something of before, or a moment sooner or later.
+    Span {
+        span_ms: i64,
+        off_ms: i64,
+        back: usize,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    /// The lift is found in that situation.
+    Is(Situation),
+    Door(Door),
+    Passenger(bool),
+    Mode(Mode),
+    /// A code, or a condition, begins to stand, or ends.
+    Begins(List, Item),
+    Ends(Item),
+    /// The source says that it has ended, in a frame that may say nothing else.
+    SaidToEnd(Item),
+    Occurs(u32),
+    Forgets(Field),
+    Nothing,
+    /// The same event so often.
+    Burst {
+        code: u32,
+        times: usize,
+        every_ms: i64,
+    },
+    /// Whole frames, one after the other, without a change.
+    Goes {
+        times: usize,
+        every_ms: i64,
+    },
+    Clear(&'static str),
+    Acknowledge(&'static str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Situation {
+    Idle,
+    Waiting,
+    Stuck,
+    StuckEmpty,
+    Running,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum List {
+    Faults,
+    Alarms,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Field {
+    Mode,
+    Car,
+    Zone,
+    Door,
+    Passenger,
+}
+
+/// Holds, clears, lingering, keep-alives and their multiples, as far as timelines wait for them.
+const SPANS_MS: &[i64] = &[3_000, 5_000, 10_000, 20_000, 30_000, 40_000, 45_000, 60_000, 120_000, 180_000];
+const CODES: &[u32] = &[1, 2, 3, 4, 5, 6, 40, 41, 61, 62, 63, 90, 90];
+const EVENTS: &[u32] = &[2, 6];
+const CONDITIONS: &[&str] = &["trapped", "overtravel_top", "overtravel_bottom"];
+const DOORS: &[Door] = &[
+    Door::Closed,
+    Door::Closed,
+    Door::Open,
+    Door::Open,
+    Door::Opening,
+    Door::Closing,
+    Door::Locked,
+    Door::NotFullyClosed,
+];
+const MODES: &[Mode] =
+    &[Mode::Normal, Mode::Normal, Mode::Normal, Mode::Inspection, Mode::FireReturn, Mode::EmergencyPower];
+const SITUATIONS: &[Situation] = &[
+    Situation::Idle,
+    Situation::Waiting,
+    Situation::Waiting,
+    Situation::Stuck,
+    Situation::Stuck,
+    Situation::StuckEmpty,
+    Situation::Running,
+];
+
+pub(crate) fn plan() -> impl Strategy<Value = Plan> {
+    (vec(lift(), 1..=1), vec(beat(), 5..40), select(vec![1_000_i64, 60_000, 300_000]))
+        .prop_map(|(lifts, beats, rest_ms)| Plan { lifts, beats, rest_ms })
+}
+
+fn lift() -> impl Strategy<Value = LiftSpec> {
+    (select(vec![60_u32, 60, 20]), prop::bool::weighted(0.3), prop::bool::weighted(0.8))
+        .prop_map(|(keep_alive_s, is_escalator, is_registered)| LiftSpec { keep_alive_s, is_escalator, is_registered })
+        // What the archive doesn't know has the keep-alive of the rules.
+        .prop_map(|lift| if lift.is_registered { lift } else { LiftSpec { keep_alive_s: 60, ..lift } })
+}
+
+fn beat() -> impl Strategy<Value = Beat> {
+    (gap(), prop::bool::weighted(0.25), act(), prop::bool::weighted(0.7)).prop_map(|(gap, other, act, whole)| Beat {
+        gap,
+        lift: usize::from(other),
+        act,
+        whole,
+    })
+}
+
+fn gap() -> impl Strategy<Value = Gap> {
+    let span = (select(SPANS_MS), -1_i64..=1, 0_usize..3).prop_map(|(span_ms, off_ms, back)| Gap::Span {
+        span_ms,
+        off_ms,
+        back,
+    });
+    prop_oneof![
+        4 => (1_i64..10).prop_map(|s| Gap::Ms(s * 1_000)),
+        1 => (0_i64..60_000).prop_map(Gap::Ms),
+        4 => span,
+    ]
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    prop_oneof![
+        4 => select(CODES).prop_map(Item::Code),
+        1 => select(CONDITIONS).prop_map(Item::Condition),
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let rules: Vec<&'static str> = RULES.iter().map(|rule| rule.id).collect();
+    let field = select(vec![Field::Mode, Field::Car, Field::Zone, Field::Door, Field::Passenger]);
+    prop_oneof![
+        8 => select(SITUATIONS).prop_map(Act::Is),
+        3 => select(DOORS).prop_map(Act::Door),
+        3 => any::<bool>().prop_map(Act::Passenger),
+        2 => select(MODES).prop_map(Act::Mode),
+        5 => item().prop_map(|item| Act::Begins(if item == Item::Code(90) { List::Alarms } else { List::Faults }, item)),
+        3 => item().prop_map(Act::Ends),
+        1 => item().prop_map(Act::SaidToEnd),
+        3 => select(EVENTS).prop_map(Act::Occurs),
+        1 => field.prop_map(Act::Forgets),
+        2 => Just(Act::Nothing),
+        1 => (select(EVENTS), 2_usize..7, select(vec![1_000_i64, 20_000, 150_000])).prop_map(|(code, times, every_ms)| Act::Burst { code, times, every_ms }),
+        1 => (2_usize..14, select(vec![50_000_i64, 300_000])).prop_map(|(times, every_ms)| Act::Goes { times, every_ms }),
+        1 => select(rules.clone()).prop_map(Act::Clear),
+        1 => select(rules).prop_map(Act::Acknowledge),
+    ]
+}

@@ -1,0 +1,31 @@
+//! When we could hear the devices: proven by the markers that we send to ourselves, and only up to the last of them.
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hearing {
+    /// Spans in which everything that was sent is known to have come in, ascending.
+    proven: Vec<(i64, i64)>,
+    /// Connected and drained: markers come back.
+    pub(crate) is_drained: bool,
+}
+
+impl Hearing {
+    /// The first marker of a connection: heard from here on.
+    pub(crate) fn drained(&mut self, at_ms: i64) {
+        self.is_drained = true;
+        self.proven.push((at_ms, at_ms));
+    }
+
+    /// A later marker of the connection.
+    pub(crate) fn marker(&mut self, at_ms: i64) {
+        self.proven.last_mut().unwrap().1 = at_ms;
+    }
+
+    pub(crate) fn lost(&mut self) {
+        self.is_drained = false;
+    }
+
+    /// How much of the time from then on is proven.
+    pub(crate) fn heard_since(&self, from_ms: i64) -> i64 {
+        self.proven.iter().map(|(from, to)| (to - (*from).max(from_ms)).max(0)).sum()
+    }
+}

@@ -1,0 +1,298 @@
+//! One lift: what arrived from it, what was true when, and what was told of it.
+
+use std::collections::BTreeMap;
+
+use vigil::model::alert::{EventKind, Reason};
+
+use super::facts::{DOOR_MOVES_MS, Facts, Taken, lingering, listed, stands_in};
+use super::hearing::Hearing;
+use super::rules::{Clear, Kind, RULES, Rule};
+use crate::counts::Counts;
+use crate::timeline::{Frame, Item, LiftSpec};
+use crate::told::Told;
+
+const SILENT_MS: i64 = 600_000;
+/// A hold is nearly one that opens if it lacks no more than this part of its time.
+const NEARLY: i64 = 10;
+const SILENT_KEEP_ALIVES: i64 = 3;
+
+pub(crate) struct Lift {
+    pub(super) nth: usize,
+    pub(super) spec: LiftSpec,
+    pub(super) frames: Vec<Taken>,
+    /// When they came.
+    pub(super) arrivals: Vec<i64>,
+    /// What was true from when on, ascending; those behind `judged_ms` are what time alone will bring.
+    pub(super) moments: Vec<Moment>,
+    pub(super) told: Vec<Told>,
+    /// The last of each rule.
+    pub(super) last_told: BTreeMap<&'static str, Told>,
+    /// How many frames had come when each of them was told.
+    pub(super) frames_when_told: Vec<usize>,
+    /// Of the last frame that was judged, or the last event.
+    pub(super) judged_ms: i64,
+    /// Every rule has been asked what it says up to here, and has nothing to say before then.
+    pub(super) asked_ms: i64,
+    pub(super) calm_to_ms: i64,
+    missed: Counts,
+}
+
+/// From then on, until the next one.
+#[derive(Debug, Clone)]
+pub(super) struct Moment {
+    pub(super) from_ms: i64,
+    /// So many frames had come.
+    pub(super) frames: usize,
+    /// Otherwise time alone brought it.
+    pub(super) is_frame: bool,
+    pub(super) facts: Facts,
+    pub(super) occurred: Vec<Item>,
+    /// Of each rule.
+    pub(super) truths: Vec<Truth>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Truth {
+    pub(super) when: Option<bool>,
+    pub(super) suppress: Option<bool>,
+    pub(super) clear: Option<bool>,
+    pub(super) is_carried: bool,
+}
+
+impl Lift {
+    pub(super) fn new(nth: usize, spec: LiftSpec) -> Self {
+        Self {
+            nth,
+            spec,
+            frames: Vec::new(),
+            arrivals: Vec::new(),
+            moments: Vec::new(),
+            told: Vec::new(),
+            last_told: BTreeMap::new(),
+            frames_when_told: Vec::new(),
+            judged_ms: i64::MIN,
+            asked_ms: i64::MIN,
+            calm_to_ms: i64::MIN,
+            missed: Counts::default(),
+        }
+    }
+
+    /// The frames of one report, in the order of their keys.
+    pub(super) fn take(&mut self, hearing: &Hearing, frames: &[Frame], now_ms: i64) {
+        let mut frames = frames.to_vec();
+        frames.sort_by_key(|frame| (frame.boot, frame.seq));
+        for frame in frames {
+            self.take_one(hearing, frame, now_ms);
+        }
+    }
+
+    fn take_one(&mut self, hearing: &Hearing, frame: Frame, now_ms: i64) {
+        let key = (0, frame.boot, frame.seq);
+        if self.frames.iter().any(|taken| taken.key == key) {
+            return;
+        }
+        let is_late = self.frames.iter().any(|taken| taken.key > key);
+        let judged_ms = now_ms;
+        self.advance(hearing, judged_ms, now_ms);
+        self.note_silence(hearing);
+        let held: Vec<Option<i64>> = (0..RULES.len()).map(|rule| self.held_ms(rule, judged_ms)).collect();
+        self.moments.retain(|moment| moment.from_ms <= judged_ms);
+        let occurred = self.occurrences(&frame, key);
+        self.frames.push(Taken { frame, key, judged_ms, is_late });
+        self.arrivals.push(now_ms);
+        self.judged_ms = judged_ms;
+        self.push_moment(judged_ms, true, occurred);
+        self.end_silence(now_ms, judged_ms);
+        self.judge(hearing, judged_ms, now_ms);
+        for (rule, held_ms) in held.into_iter().enumerate() {
+            let ended_ms = held_ms.filter(|_| self.held_ms(rule, judged_ms).is_none());
+            self.note_ended(&RULES[rule], ended_ms);
+        }
+    }
+
+    /// How long a hold has lasted that hasn't opened anything.
+    fn held_ms(&self, rule: usize, at_ms: i64) -> Option<i64> {
+        let (nth, rule) = (rule, &RULES[rule]);
+        self.moments.last()?;
+        let since_ms = self.hold_since(nth, rule, at_ms).filter(|_| self.open(rule.id).is_none())?;
+        Some(at_ms - since_ms)
+    }
+
+    /// A hold that ended shortly before it fell due.
+    fn note_ended(&mut self, rule: &Rule, held_ms: Option<i64>) {
+        let Kind::Held { for_ms, .. } = rule.kind else { return };
+        let nearly = |held_ms: i64| held_ms < for_ms && held_ms >= for_ms - for_ms / NEARLY;
+        self.missed.of(rule.id).missed += u64::from(held_ms.is_some_and(nearly));
+    }
+
+    /// A silence that ends shortly before it is told.
+    fn note_silence(&mut self, hearing: &Hearing) {
+        let Some(last_ms) = self.arrivals.last().copied() else { return };
+        let silent_ms = hearing.heard_since(last_ms);
+        for rule in &RULES {
+            let Kind::Silent { keep_alives, of_a_case } = rule.kind else { continue };
+            let span_ms = keep_alives * i64::from(self.spec.keep_alive_s) * 1_000;
+            let nearly = silent_ms < span_ms && silent_ms >= span_ms - span_ms / NEARLY;
+            self.missed.of(rule.id).missed += u64::from(nearly && (!of_a_case || self.has_case()));
+        }
+    }
+
+    /// Counts that came to one less than it takes, and no further in time.
+    fn note_counts(&mut self) {
+        for rule in &RULES {
+            let Kind::Counted { count, within_ms, each } = rule.kind else { continue };
+            let of_rule = |moment: &&Moment| moment.occurred.iter().any(|item| rule.items.contains(item));
+            let ended = |at_ms: i64| {
+                let opens = |told: &Told| told.rule == rule.id && (at_ms..=at_ms + within_ms).contains(&told.true_ms);
+                self.has_occurred(rule, at_ms, within_ms, each) == count - 1 && !self.told.iter().any(opens)
+            };
+            let missed = self.moments.iter().filter(of_rule).filter(|moment| ended(moment.from_ms)).count();
+            self.missed.of(rule.id).missed += u64::try_from(missed).unwrap();
+        }
+    }
+
+    /// Codes among the events, and what stands in the lists and didn't in the frames before.
+    fn occurrences(&self, frame: &Frame, key: (u32, u32, u64)) -> Vec<Item> {
+        let stood = listed(self.frames.iter().filter(|taken| taken.key < key));
+        let appears = |item: &Item| !stood.contains(item) || frame.cleared.contains(item);
+        let mut items: Vec<Item> = stands_in(frame).into_iter().filter(appears).collect();
+        items.extend(frame.events.iter().copied().map(Item::Code));
+        items.sort();
+        items.dedup();
+        items
+    }
+
+    fn push_moment(&mut self, from_ms: i64, is_frame: bool, occurred: Vec<Item>) {
+        let is_silent = from_ms >= self.silent_from_ms();
+        let mut facts = Facts::look_up(&self.frames, from_ms, self.spec, is_silent);
+        facts.door_shut = match facts.door_moves() {
+            None => None,
+            Some(false) => facts.is_open().map(|is_open| !is_open),
+            Some(true) => Some(from_ms - self.door_moves_since(from_ms) >= DOOR_MOVES_MS),
+        };
+        facts.frame_runs &= is_frame;
+        let holds = |rule: &Rule| rule.items.iter().any(|item| facts.listed.contains(item));
+        let truths = RULES.iter().map(|rule| Truth {
+            when: rule.when(&facts),
+            suppress: (rule.suppress)(&facts),
+            clear: rule.clear(&facts),
+            // Between frames, the last one still says what it listed.
+            is_carried: if is_frame { rule.is_carried(&facts) } else { holds(rule) },
+        });
+        let truths = truths.collect();
+        self.moments.push(Moment { from_ms, frames: self.frames.len(), is_frame, facts, occurred, truths });
+    }
+
+    /// Since when the door has been opening or closing. That it was unknown in between doesn't matter.
+    fn door_moves_since(&self, now_ms: i64) -> i64 {
+        let known = self.moments.iter().rev().filter(|moment| moment.facts.door.is_some());
+        let moving = known.take_while(|moment| moment.facts.door_moves() == Some(true));
+        moving.last().map_or(now_ms, |moment| moment.from_ms)
+    }
+
+    /// When the values of a lift that says nothing more are not known any more.
+    fn silent_from_ms(&self) -> i64 {
+        let keep_alives_ms = SILENT_KEEP_ALIVES * i64::from(self.spec.keep_alive_s) * 1_000;
+        self.arrivals.last().map_or(i64::MAX, |at| at + SILENT_MS.max(keep_alives_ms))
+    }
+
+    /// When time alone changes what is true next.
+    fn next_change(&self) -> Option<i64> {
+        let last = self.moments.last()?;
+        let lingers = lingering(&self.frames, last.from_ms).map(|(_, ends_ms)| ends_ms);
+        let door = (last.facts.door_moves() == Some(true)).then(|| self.door_moves_since(last.from_ms) + DOOR_MOVES_MS);
+        lingers.chain(door).chain([self.silent_from_ms()]).filter(|at| *at > last.from_ms).min()
+    }
+
+    /// Time passes, and nothing else comes.
+    pub(super) fn pass_to(&mut self, hearing: &Hearing, to_ms: i64) {
+        while let Some(at_ms) = self.next_instant(to_ms) {
+            self.judge(hearing, at_ms, at_ms);
+        }
+    }
+
+    /// What was due up to the time of a frame that has come.
+    fn advance(&mut self, hearing: &Hearing, to_ms: i64, now_ms: i64) {
+        while let Some(at_ms) = self.next_instant(to_ms) {
+            self.judge(hearing, at_ms, now_ms);
+        }
+    }
+
+    /// The next moment at which a rule has to be asked.
+    fn next_instant(&mut self, to_ms: i64) -> Option<i64> {
+        if self.calm_to_ms > to_ms {
+            return None;
+        }
+        while let Some(at_ms) = self.next_change() {
+            self.push_moment(at_ms, false, Vec::new());
+        }
+        let after_ms = self.asked_ms;
+        let changes = self.moments.iter().map(|moment| moment.from_ms);
+        let due = (0..RULES.len()).filter_map(|rule| self.due(rule, after_ms));
+        self.calm_to_ms = changes.chain(due).filter(|at| *at > after_ms).min().unwrap_or(i64::MAX);
+        (self.calm_to_ms <= to_ms).then_some(self.calm_to_ms)
+    }
+
+    /// What is true then.
+    pub(super) fn moment_at(&self, at_ms: i64) -> Option<&Moment> {
+        let behind = self.moments.partition_point(|moment| moment.from_ms <= at_ms);
+        self.moments[..behind].last()
+    }
+
+    /// The last that was told of a rule.
+    pub(super) fn last(&self, rule: &Rule) -> Option<&Told> {
+        self.last_told.get(rule.id)
+    }
+
+    pub(super) fn open(&self, id: &str) -> Option<&Told> {
+        self.last_told.get(id).filter(|told| told.kind != EventKind::Cleared)
+    }
+
+    /// A marker came back: silence is proven up to now.
+    pub(super) fn heard(&mut self, hearing: &Hearing, now_ms: i64) {
+        self.judge_silence(hearing, now_ms);
+    }
+
+    /// A frame came.
+    fn end_silence(&mut self, now_ms: i64, judged_ms: i64) {
+        for rule in RULES.iter().filter(|rule| matches!(rule.clear, Clear::Frame)) {
+            if self.open(rule.id).is_some() {
+                self.clear(rule, Reason::Heard, judged_ms, now_ms);
+            }
+        }
+    }
+
+    pub(super) fn judge_silence(&mut self, hearing: &Hearing, now_ms: i64) {
+        for rule in &RULES {
+            let Kind::Silent { keep_alives, of_a_case } = rule.kind else { continue };
+            let Some(last_frame_ms) = self.arrivals.last().copied() else { continue };
+            if of_a_case && !self.has_case() {
+                if self.open(rule.id).is_some() {
+                    self.clear(rule, Reason::ConditionEnded, now_ms, now_ms);
+                }
+                continue;
+            }
+            let span_ms = keep_alives * i64::from(self.spec.keep_alive_s) * 1_000;
+            let is_silent = hearing.heard_since(last_frame_ms) >= span_ms;
+            let armed_ms = self.armed_from_silence(rule, last_frame_ms);
+            if is_silent && self.open(rule.id).is_none() && now_ms >= armed_ms {
+                self.open_as(rule, rule.certainty, Reason::Silence, now_ms, now_ms, true);
+            }
+        }
+    }
+
+    /// A case of trapped people is open.
+    fn has_case(&self) -> bool {
+        RULES.iter().any(|rule| rule.is_case() && self.open(rule.id).is_some())
+    }
+
+    pub(super) fn count(&mut self, counts: &mut Counts) {
+        self.note_counts();
+        counts.add(&self.missed);
+        for told in &self.told {
+            let count = counts.of(told.rule);
+            count.opened += u64::from(matches!(told.kind, EventKind::Opened | EventKind::Reopened));
+            count.cleared += u64::from(told.kind == EventKind::Cleared);
+        }
+    }
+}

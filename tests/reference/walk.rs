@@ -1,0 +1,176 @@
+//! Walks a plan: keeps the state of each lift and the counters of its terminal, and says who sends what when.
+
+use std::collections::BTreeSet;
+
+use vigil::model::frame::{Car, Door, Mode};
+
+use crate::draw::{Act, Beat, Field, Gap, List, Plan, Situation};
+use crate::timeline::{Frame, Item, Said, Step, Timeline, What};
+
+pub(crate) fn walk(plan: &Plan) -> Timeline {
+    let mut walk = Walk { now_ms: 0, times: vec![0], steps: Vec::new(), lifts: vec![Walker::NEW; plan.lifts.len()] };
+    for beat in &plan.beats {
+        walk.beat(beat);
+    }
+    Timeline { lifts: plan.lifts.clone(), steps: walk.steps, until_ms: walk.now_ms + plan.rest_ms }
+}
+
+struct Walk {
+    now_ms: i64,
+    /// Of all steps so far.
+    times: Vec<i64>,
+    steps: Vec<Step>,
+    lifts: Vec<Walker>,
+}
+
+/// A lift, and the terminal that tells of it.
+#[derive(Debug, Clone)]
+struct Walker {
+    boot: u32,
+    seq: u64,
+    state: State,
+    /// What was told last.
+    told: Option<State>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct State {
+    mode: Said<Mode>,
+    car: Said<Car>,
+    zone: Said<bool>,
+    door: Said<Door>,
+    passenger: Said<bool>,
+    faults: BTreeSet<u32>,
+    alarms: BTreeSet<u32>,
+    conditions: BTreeSet<&'static str>,
+}
+
+impl Walk {
+    fn beat(&mut self, beat: &Beat) {
+        let at_ms = match beat.gap {
+            Gap::Ms(ms) => self.now_ms + ms,
+            Gap::Span { span_ms, off_ms, back } => {
+                let of = self.times[self.times.len().saturating_sub(back + 1)];
+                of + span_ms + off_ms
+            }
+        };
+        self.at(at_ms);
+        let lift = beat.lift % self.lifts.len();
+        match &beat.act {
+            Act::Clear(rule) => self.push(What::Clear { lift, rule }),
+            Act::Acknowledge(rule) => self.push(What::Acknowledge { lift, rule }),
+            Act::Burst { code, times, every_ms } => self.again(*times, *every_ms, |walk| {
+                walk.send(lift, true, |frame| frame.events.push(*code));
+            }),
+            Act::Goes { times, every_ms } => self.again(*times, *every_ms, |walk| walk.send(lift, true, |_| {})),
+            Act::Occurs(code) => self.send(lift, beat.whole, |frame| frame.events.push(*code)),
+            Act::SaidToEnd(item) => {
+                self.lifts[lift].state.end(*item);
+                self.send(lift, beat.whole, |frame| frame.cleared.push(*item));
+            }
+            act => {
+                self.lifts[lift].state.change(act);
+                self.send(lift, beat.whole, |_| {});
+            }
+        }
+    }
+
+    fn again(&mut self, times: usize, every_ms: i64, what: impl Fn(&mut Self)) {
+        let from_ms = self.now_ms;
+        for nth in 0..times {
+            self.at(from_ms + every_ms * i64::try_from(nth).unwrap());
+            what(self);
+        }
+    }
+
+    fn at(&mut self, at_ms: i64) {
+        self.now_ms = self.now_ms.max(at_ms);
+        self.times.push(self.now_ms);
+    }
+
+    fn push(&mut self, what: What) {
+        self.steps.push(Step { at_ms: self.now_ms, what });
+    }
+
+    fn send(&mut self, lift: usize, whole: bool, more: impl Fn(&mut Frame)) {
+        let walker = &mut self.lifts[lift];
+        walker.seq += 1;
+        let mut frame = walker.state.frame(walker.told.as_ref().filter(|_| !whole));
+        (frame.boot, frame.seq, frame.claimed_ms) = (walker.boot, walker.seq, Some(self.now_ms));
+        more(&mut frame);
+        walker.told = Some(walker.state.clone());
+        self.push(What::Report { lift, frames: vec![frame] });
+    }
+}
+
+impl Walker {
+    const NEW: Self = Self { boot: 1, seq: 0, state: State::IDLE, told: None };
+}
+
+impl State {
+    const IDLE: Self = Self {
+        mode: Said::Is(Mode::Normal),
+        car: Said::Is(Car::Stopped),
+        zone: Said::Is(true),
+        door: Said::Is(Door::Closed),
+        passenger: Said::Is(false),
+        faults: BTreeSet::new(),
+        alarms: BTreeSet::new(),
+        conditions: BTreeSet::new(),
+    };
+
+    fn change(&mut self, act: &Act) {
+        match act {
+            Act::Is(situation) => self.find(*situation),
+            Act::Door(door) => self.door = Said::Is(*door),
+            Act::Passenger(is_in) => self.passenger = Said::Is(*is_in),
+            Act::Mode(mode) => self.mode = Said::Is(*mode),
+            Act::Begins(List::Faults, Item::Code(code)) => drop(self.faults.insert(*code)),
+            Act::Begins(List::Alarms, Item::Code(code)) => drop(self.alarms.insert(*code)),
+            Act::Begins(_, Item::Condition(name)) => drop(self.conditions.insert(name)),
+            Act::Ends(item) => self.end(*item),
+            Act::Forgets(Field::Mode) => self.mode = Said::Unknown,
+            Act::Forgets(Field::Car) => self.car = Said::Unknown,
+            Act::Forgets(Field::Zone) => self.zone = Said::Unknown,
+            Act::Forgets(Field::Door) => self.door = Said::Unknown,
+            Act::Forgets(Field::Passenger) => self.passenger = Said::Unknown,
+            _ => {}
+        }
+    }
+
+    fn find(&mut self, situation: Situation) {
+        let is_running = situation == Situation::Running;
+        self.car = Said::Is(if is_running { Car::Running } else { Car::Stopped });
+        self.zone = Said::Is(matches!(situation, Situation::Idle | Situation::Waiting));
+        self.door = Said::Is(Door::Closed);
+        self.passenger = Said::Is(matches!(situation, Situation::Waiting | Situation::Stuck | Situation::Running));
+    }
+
+    fn end(&mut self, item: Item) {
+        match item {
+            Item::Code(code) => {
+                self.faults.remove(&code);
+                self.alarms.remove(&code);
+            }
+            Item::Condition(name) => drop(self.conditions.remove(name)),
+        }
+    }
+
+    /// The whole of it, or what isn't as it was.
+    fn frame(&self, told: Option<&Self>) -> Frame {
+        fn changed<T: Copy + PartialEq>(is: Said<T>, was: Option<Said<T>>) -> Option<Said<T>> {
+            (was != Some(is)).then_some(is)
+        }
+        Frame {
+            mode: changed(self.mode, told.map(|it| it.mode)),
+            car: Some(self.car),
+            door_zone: changed(self.zone, told.map(|it| it.zone)),
+            door: changed(self.door, told.map(|it| it.door)),
+            passenger: changed(self.passenger, told.map(|it| it.passenger)),
+            faults: self.faults.iter().copied().collect(),
+            alarms: self.alarms.iter().copied().collect(),
+            conditions: self.conditions.iter().copied().collect(),
+            ..Frame::default()
+        }
+    }
+}
