@@ -22,6 +22,8 @@ pub(crate) struct Beat {
     pub(crate) gap: Gap,
     pub(crate) lift: usize,
     pub(crate) act: Act,
+    /// How much later than it is sent it comes.
+    pub(crate) delay_ms: i64,
     /// A frame tells the whole state, and not only what has changed.
     pub(crate) whole: bool,
 }
@@ -63,6 +65,20 @@ pub(crate) enum Act {
         times: usize,
         every_ms: i64,
     },
+    /// One of the last reports is delivered again.
+    Again { back: usize },
+    /// The terminal restarts.
+    Reboots,
+    /// Its clock is wrong by so much from now on.
+    Clock(i64),
+    /// What it sends from now on comes so much later, all at once.
+    Withholds(i64),
+    /// Our own clock is set.
+    Wall(i64),
+    /// The link is down for so long, and drained so long after it is up.
+    Outage { down_ms: i64, drained_ms: i64 },
+    /// The service is away for so long.
+    Restart(i64),
     Clear(&'static str),
     Acknowledge(&'static str),
 }
@@ -95,6 +111,9 @@ pub(crate) enum Field {
 const SPANS_MS: &[i64] = &[3_000, 5_000, 10_000, 20_000, 30_000, 40_000, 45_000, 60_000, 120_000, 180_000];
 const CODES: &[u32] = &[1, 2, 3, 4, 5, 6, 40, 41, 61, 62, 63, 90, 90];
 const EVENTS: &[u32] = &[2, 6];
+const DELAYS_MS: &[i64] = &[1, 3_000, 5_000, 5_001, 8_000, 20_000, 40_000, 120_000, 599_999, 600_000];
+const CLOCKS_MS: &[i64] = &[0, -10_800_000, 10_800_000, 4_000, -6_000, 34_560_000_000];
+const WALLS_MS: &[i64] = &[3_600_000, -3_600_000, 86_400_000, -5_000, 7_000];
 const CONDITIONS: &[&str] = &["trapped", "overtravel_top", "overtravel_bottom"];
 const DOORS: &[Door] = &[
     Door::Closed,
@@ -131,12 +150,11 @@ fn lift() -> impl Strategy<Value = LiftSpec> {
 }
 
 fn beat() -> impl Strategy<Value = Beat> {
-    (gap(), prop::bool::weighted(0.25), act(), prop::bool::weighted(0.7)).prop_map(|(gap, other, act, whole)| Beat {
-        gap,
-        lift: usize::from(other),
-        act,
-        whole,
-    })
+    let act = prop_oneof![8 => act(), 1 => fault()];
+    let delay = prop_oneof![20 => Just(0_i64), W6 => select(DELAYS_MS), W6 => 1_i64..60_000];
+    (gap(), prop::bool::weighted(0.25), act, delay, prop::bool::weighted(0.7)).prop_map(
+        |(gap, other, act, delay_ms, whole)| Beat { gap, lift: usize::from(other), act, delay_ms, whole },
+    )
 }
 
 fn gap() -> impl Strategy<Value = Gap> {
@@ -156,6 +174,28 @@ fn item() -> impl Strategy<Value = Item> {
     prop_oneof![
         4 => select(CODES).prop_map(Item::Code),
         1 => select(CONDITIONS).prop_map(Item::Condition),
+    ]
+}
+
+const W0: u32 = 1;
+const W1: u32 = 0;
+const W2: u32 = 0;
+const W3: u32 = 1;
+const W4: u32 = 0;
+const W5: u32 = 0;
+const W6: u32 = 0;
+
+/// What goes wrong around the lifts.
+fn fault() -> impl Strategy<Value = Act> {
+    let outage = (select(vec![2_000_i64, 14_000, 31_000, 60_000, 150_000]), select(vec![0_i64, 500, 1_000, 20_000]));
+    prop_oneof![
+        3 => (0_usize..6).prop_map(|back| Act::Again { back }),
+        W0 => Just(Act::Reboots),
+        W1 => select(CLOCKS_MS).prop_map(Act::Clock),
+        W2 => select(vec![6_000_i64, 12_000, 30_000, 60_000, 200_000]).prop_map(Act::Withholds),
+        W3 => select(WALLS_MS).prop_map(Act::Wall),
+        W4 => outage.prop_map(|(down_ms, drained_ms)| Act::Outage { down_ms, drained_ms }),
+        W5 => select(vec![0_i64, 3_000, 33_000, 120_000]).prop_map(Act::Restart),
     ]
 }
 

@@ -8,11 +8,14 @@ use crate::draw::{Act, Beat, Field, Gap, List, Plan, Situation};
 use crate::timeline::{Frame, Item, Said, Step, Timeline, What};
 
 pub(crate) fn walk(plan: &Plan) -> Timeline {
-    let mut walk = Walk { now_ms: 0, times: vec![0], steps: Vec::new(), lifts: vec![Walker::NEW; plan.lifts.len()] };
+    let mut walk = Walk { now_ms: 0, times: vec![0], steps: Vec::new(), busy_to_ms: 0, lifts: vec![Walker::NEW; plan.lifts.len()] };
     for beat in &plan.beats {
         walk.beat(beat);
     }
-    Timeline { lifts: plan.lifts.clone(), steps: walk.steps, until_ms: walk.now_ms + plan.rest_ms }
+    // What is delayed comes among what happened meanwhile.
+    walk.steps.sort_by_key(|step| step.at_ms);
+    let last_ms = walk.steps.last().map_or(0, |step| step.at_ms);
+    Timeline { lifts: plan.lifts.clone(), steps: walk.steps, until_ms: last_ms.max(walk.now_ms) + plan.rest_ms }
 }
 
 struct Walk {
@@ -20,6 +23,8 @@ struct Walk {
     /// Of all steps so far.
     times: Vec<i64>,
     steps: Vec<Step>,
+    /// The link, or the service, is away until then.
+    busy_to_ms: i64,
     lifts: Vec<Walker>,
 }
 
@@ -28,6 +33,10 @@ struct Walk {
 struct Walker {
     boot: u32,
     seq: u64,
+    /// How far its clock is off.
+    off_ms: i64,
+    /// It sends nothing until then.
+    withholds_to_ms: i64,
     state: State,
     /// What was told last.
     told: Option<State>,
@@ -57,22 +66,55 @@ impl Walk {
         self.at(at_ms);
         let lift = beat.lift % self.lifts.len();
         match &beat.act {
+            Act::Again { back } => self.repeat(*back),
+            Act::Reboots => {
+                let walker = &mut self.lifts[lift];
+                (walker.boot, walker.seq) = (walker.boot + 1, 0);
+            }
+            Act::Clock(off_ms) => self.lifts[lift].off_ms = *off_ms,
+            Act::Withholds(ms) => self.lifts[lift].withholds_to_ms = self.now_ms + ms,
+            Act::Outage { down_ms, drained_ms } => self.outage(*down_ms, *drained_ms),
+            // People can't do anything while the service is away.
+            Act::Wall(_) | Act::Restart(_) | Act::Clear(_) | Act::Acknowledge(_) if self.now_ms < self.busy_to_ms => {}
+            Act::Wall(by_ms) => self.push(What::Wall { by_ms: *by_ms }),
+            Act::Restart(down_ms) => {
+                self.busy_to_ms = self.now_ms + down_ms + 1;
+                self.push(What::Restart { down_ms: *down_ms });
+            }
             Act::Clear(rule) => self.push(What::Clear { lift, rule }),
             Act::Acknowledge(rule) => self.push(What::Acknowledge { lift, rule }),
             Act::Burst { code, times, every_ms } => self.again(*times, *every_ms, |walk| {
-                walk.send(lift, true, |frame| frame.events.push(*code));
+                walk.send(lift, beat, true, |frame| frame.events.push(*code));
             }),
-            Act::Goes { times, every_ms } => self.again(*times, *every_ms, |walk| walk.send(lift, true, |_| {})),
-            Act::Occurs(code) => self.send(lift, beat.whole, |frame| frame.events.push(*code)),
+            Act::Goes { times, every_ms } => self.again(*times, *every_ms, |walk| walk.send(lift, beat, true, |_| {})),
+            Act::Occurs(code) => self.send(lift, beat, beat.whole, |frame| frame.events.push(*code)),
             Act::SaidToEnd(item) => {
                 self.lifts[lift].state.end(*item);
-                self.send(lift, beat.whole, |frame| frame.cleared.push(*item));
+                self.send(lift, beat, beat.whole, |frame| frame.cleared.push(*item));
             }
             act => {
                 self.lifts[lift].state.change(act);
-                self.send(lift, beat.whole, |_| {});
+                self.send(lift, beat, beat.whole, |_| {});
             }
         }
+    }
+
+    fn repeat(&mut self, back: usize) {
+        let report = |step: &&Step| matches!(step.what, What::Report { .. }) && step.at_ms <= self.now_ms;
+        if let Some(what) = self.steps.iter().rev().filter(report).nth(back).map(|step| step.what.clone()) {
+            self.push(what);
+        }
+    }
+
+    fn outage(&mut self, down_ms: i64, drained_ms: i64) {
+        if self.now_ms < self.busy_to_ms {
+            return;
+        }
+        let up_ms = self.now_ms + down_ms;
+        self.busy_to_ms = up_ms + drained_ms + 1;
+        self.push(What::LinkDown);
+        self.steps.push(Step { at_ms: up_ms, what: What::LinkUp });
+        self.steps.push(Step { at_ms: up_ms + drained_ms, what: What::Drained });
     }
 
     fn again(&mut self, times: usize, every_ms: i64, what: impl Fn(&mut Self)) {
@@ -92,19 +134,20 @@ impl Walk {
         self.steps.push(Step { at_ms: self.now_ms, what });
     }
 
-    fn send(&mut self, lift: usize, whole: bool, more: impl Fn(&mut Frame)) {
+    fn send(&mut self, lift: usize, beat: &Beat, whole: bool, more: impl Fn(&mut Frame)) {
         let walker = &mut self.lifts[lift];
         walker.seq += 1;
         let mut frame = walker.state.frame(walker.told.as_ref().filter(|_| !whole));
-        (frame.boot, frame.seq, frame.claimed_ms) = (walker.boot, walker.seq, Some(self.now_ms));
+        (frame.boot, frame.seq, frame.claimed_ms) = (walker.boot, walker.seq, Some(self.now_ms + walker.off_ms));
         more(&mut frame);
         walker.told = Some(walker.state.clone());
-        self.push(What::Report { lift, frames: vec![frame] });
+        let at_ms = (self.now_ms + beat.delay_ms).max(walker.withholds_to_ms);
+        self.steps.push(Step { at_ms, what: What::Report { lift, frames: vec![frame] } });
     }
 }
 
 impl Walker {
-    const NEW: Self = Self { boot: 1, seq: 0, state: State::IDLE, told: None };
+    const NEW: Self = Self { boot: 1, seq: 0, off_ms: 0, withholds_to_ms: 0, state: State::IDLE, told: None };
 }
 
 impl State {

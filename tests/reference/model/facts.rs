@@ -40,8 +40,8 @@ pub(crate) struct Taken {
     /// Generation of the terminal, boot, seq: the higher, the newer.
     pub(crate) key: (u32, u32, u64),
     pub(crate) judged_ms: i64,
-    /// A newer one had been taken before.
-    pub(crate) is_late: bool,
+    /// Its events count: it isn't late by too much.
+    pub(crate) lingers: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -125,7 +125,7 @@ impl Facts {
 /// What counts for a while, and until when.
 pub(crate) fn lingering(frames: &[Taken], at_ms: i64) -> impl Iterator<Item = (Item, i64)> {
     let lately = frames.iter().rev().take_while(move |taken| taken.judged_ms + LINGER_MS > at_ms);
-    lately.flat_map(|Taken { frame, judged_ms, .. }| {
+    lately.filter(|taken| taken.lingers).flat_map(|Taken { frame, judged_ms, .. }| {
         let is_pressed = [&frame.faults, &frame.alarms].iter().any(|codes| codes.contains(&ALARM_BUTTON));
         let codes = frame.events.iter().copied().chain(is_pressed.then_some(ALARM_BUTTON));
         codes.map(move |code| (Item::Code(code), judged_ms + LINGER_MS))

@@ -24,6 +24,11 @@ impl Hearing {
         self.is_drained = false;
     }
 
+    /// We can't hear the devices: the link is down, or what the broker kept isn't all in.
+    pub(crate) fn is_blind(&self) -> bool {
+        !self.is_drained
+    }
+
     /// How much of the time from then on is proven.
     pub(crate) fn heard_since(&self, from_ms: i64) -> i64 {
         self.proven.iter().map(|(from, to)| (to - (*from).max(from_ms)).max(0)).sum()

@@ -3,7 +3,7 @@
 use vigil::model::alert::{Certainty, EventKind, Reason};
 
 use super::hearing::Hearing;
-use super::lift::{Lift, Moment, Truth};
+use super::lift::{Footing, Lift, Moment, Truth};
 use super::rules::{Clear, Kind, RULES, Rule};
 use crate::timeline::Item;
 use crate::told::Told;
@@ -14,24 +14,21 @@ const DELAYED_MS: i64 = 5_000;
 
 impl Lift {
     /// Asks every rule.
-    pub(super) fn judge(&mut self, hearing: &Hearing, at_ms: i64, now_ms: i64) {
+    pub(super) fn judge(&mut self, hearing: &Hearing, at_ms: i64, now_ms: i64, footing: Footing) {
         if self.moments.is_empty() {
             return;
         }
-        let before = self.told.len();
         (self.asked_ms, self.calm_to_ms) = (at_ms, i64::MIN);
+        self.judged_ms = self.judged_ms.max(at_ms);
         for (nth, rule) in RULES.iter().enumerate() {
             if matches!(rule.kind, Kind::Silent { .. }) {
                 continue;
             }
             if self.open(rule.id).is_some() {
-                self.judge_open(nth, rule, at_ms, now_ms);
+                self.judge_open(nth, rule, at_ms, now_ms, footing);
             } else {
-                self.judge_closed(nth, rule, at_ms, now_ms);
+                self.judge_closed(nth, rule, at_ms, now_ms, footing);
             }
-        }
-        if self.told.len() > before {
-            self.judged_ms = self.judged_ms.max(at_ms);
         }
         self.judge_silence(hearing, now_ms);
     }
@@ -46,13 +43,16 @@ impl Lift {
         let due = match rule.kind {
             Kind::Silent { .. } => None,
             _ if self.open(rule.id).is_some() => self.clear_due(nth, rule, at_ms),
-            Kind::Held { for_ms, .. } => self.hold_since(nth, rule, at_ms).map(|since| since + for_ms),
+            Kind::Held { for_ms, drop_ms, .. } => self.hold_since(nth, rule, at_ms).map(|since_ms| {
+                // One that isn't true now may end.
+                self.false_since(nth, at_ms).map_or(since_ms + for_ms, |false_ms| false_ms + drop_ms)
+            }),
             Kind::Counted { .. } => None,
         };
         due.into_iter().chain(rearm).filter(|due| *due > at_ms).min()
     }
 
-    fn judge_closed(&mut self, nth: usize, rule: &'static Rule, at_ms: i64, now_ms: i64) {
+    fn judge_closed(&mut self, nth: usize, rule: &'static Rule, at_ms: i64, now_ms: i64, footing: Footing) {
         let moment = self.moment_at(at_ms).expect("asked only after the first frame");
         let truth = moment.truths[nth];
         let is_held = match rule.kind {
@@ -65,13 +65,16 @@ impl Lift {
             return;
         }
         let true_ms = self.came_true(nth, rule, at_ms);
-        match truth.when {
-            Some(true) => self.open_as(rule, rule.certainty, Reason::ConditionHeld, true_ms, now_ms, rule.dispatch),
-            None if rule.is_critical() => {
-                self.open_as(rule, Certainty::Possible, Reason::ConditionUnknown, true_ms, now_ms, rule.dispatch);
-            }
-            _ => {}
-        }
+        let possible = Certainty::Possible;
+        let (certainty, reason) = match (truth.when, footing) {
+            (Some(false), _) => return,
+            (Some(true), Footing::Sound) => (rule.certainty, Reason::ConditionHeld),
+            (Some(true), Footing::CatchingUp) => (possible, Reason::CatchingUp),
+            (_, Footing::Blind) if rule.is_critical() => (possible, Reason::IngestBlind),
+            (None, _) if rule.is_critical() => (possible, Reason::ConditionUnknown),
+            _ => return,
+        };
+        self.open_as(rule, certainty, reason, true_ms, now_ms, footing != Footing::CatchingUp);
     }
 
     /// When the hold fell due. If something else kept it from opening then, it comes true when that ends; a flicker that
@@ -98,7 +101,7 @@ impl Lift {
         matches!(rule.clear, Clear::When(_)) && rule.clear_for_ms == 0 && truth.clear == Some(true) && !truth.is_carried
     }
 
-    fn judge_open(&mut self, nth: usize, rule: &'static Rule, at_ms: i64, now_ms: i64) {
+    fn judge_open(&mut self, nth: usize, rule: &'static Rule, at_ms: i64, now_ms: i64, footing: Footing) {
         if let Some(other) = rule.unless.iter().find_map(|id| self.open(id)).copied() {
             let _ = other;
             return self.clear(rule, Reason::Superseded, at_ms, now_ms);
@@ -109,11 +112,14 @@ impl Lift {
         let last = *self.open(rule.id).expect("it is open");
         let moment = self.moment_at(at_ms).expect("there is a frame");
         let severity = (rule.escalate)(&moment.facts).unwrap_or(rule.severity).max(last.severity);
-        let is_sure = moment.truths[nth].when == Some(true);
+        let is_sure = moment.truths[nth].when == Some(true) && footing == Footing::Sound;
         let certainty = if is_sure { rule.certainty.max(last.certainty) } else { last.certainty };
-        if (severity, certainty) != (last.severity, last.certainty) {
+        let dispatch = if is_sure { rule.dispatch } else { last.dispatch };
+        // What a backlog raised is confirmed even where that changes nothing that is shown.
+        let is_confirmed = is_sure && self.unproven.remove(rule.id);
+        if (severity, certainty) != (last.severity, last.certainty) || is_confirmed {
             let reason = if severity > last.severity { Reason::Escalated } else { Reason::Confirmed };
-            self.tell(EventKind::Raised, reason, at_ms, now_ms, Told { severity, certainty, ..last });
+            self.tell(EventKind::Raised, reason, at_ms, now_ms, Told { severity, certainty, dispatch, ..last });
         }
     }
 
@@ -133,6 +139,11 @@ impl Lift {
             false_to = is_false.then(|| false_to.unwrap_or(to_ms));
         }
         since
+    }
+
+    fn false_since(&self, nth: usize, at_ms: i64) -> Option<i64> {
+        let spans = self.spans_back(i64::MIN, at_ms);
+        spans.take_while(|(_, _, moment)| moment.truths[nth].when == Some(false)).last().map(|(from_ms, ..)| from_ms)
     }
 
     /// What was true from when to when, the last first.
@@ -225,6 +236,23 @@ impl Lift {
         }
     }
 
+    /// Rules that need no hold tell what a late frame lists though it is over, and that it is.
+    pub(super) fn raise_what_is_over(&mut self, hearing: &Hearing, over: &[Item], at_ms: i64, now_ms: i64) {
+        for rule in RULES.iter().filter(|rule| matches!(rule.kind, Kind::Held { for_ms: 0, .. })) {
+            let facts = &self.moments.last().expect("a frame came").facts;
+            let is_suppressed = (rule.suppress)(facts) == Some(true);
+            let waits_for_it = over.iter().any(|item| rule.items.contains(item));
+            if !waits_for_it || is_suppressed || self.open(rule.id).is_some() {
+                continue;
+            }
+            self.open_as(rule, rule.certainty, Reason::AlreadyOver, at_ms, now_ms, false);
+            if !matches!(rule.clear, Clear::Manual) {
+                self.clear(rule, Reason::AlreadyOver, at_ms, now_ms);
+            }
+        }
+        self.judge_silence(hearing, now_ms);
+    }
+
     /// Opens a new alert, or the last one again.
     pub(super) fn open_as(
         &mut self,
@@ -263,6 +291,11 @@ impl Lift {
             dispatch: dispatch && rule.dispatch,
             unregistered: !self.spec.is_registered,
         };
+        if matches!(reason, Reason::CatchingUp | Reason::AlreadyOver) {
+            self.unproven.insert(rule.id);
+        } else {
+            self.unproven.remove(rule.id);
+        }
         self.tell(kind, reason, at_ms, now_ms, told);
     }
 
@@ -285,7 +318,11 @@ impl Lift {
         }
         let rule = RULES.iter().find(|rule| rule.id == id).expect("timelines name rules that exist");
         self.clear(rule, Reason::Operator, now_ms, now_ms);
-        self.judge(hearing, now_ms, now_ms);
+        let footing = if hearing.is_blind() { Footing::Blind } else { Footing::Sound };
+        // The lift isn't brought to the present by it: a frame that comes late is judged at its own time.
+        let judged_ms = self.judged_ms;
+        self.judge(hearing, now_ms, now_ms, footing);
+        self.judged_ms = judged_ms;
     }
 
     pub(super) fn acknowledge(&mut self, id: &str, now_ms: i64) {

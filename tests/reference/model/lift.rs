@@ -1,16 +1,21 @@
 //! One lift: what arrived from it, what was true when, and what was told of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vigil::model::alert::{EventKind, Reason};
 
 use super::facts::{DOOR_MOVES_MS, Facts, Taken, lingering, listed, stands_in};
 use super::hearing::Hearing;
+use super::lateness::Lateness;
 use super::rules::{Clear, Kind, RULES, Rule};
 use crate::counts::Counts;
 use crate::timeline::{Frame, Item, LiftSpec};
 use crate::told::Told;
 
+/// More is late.
+const LATE_MS: i64 = 5_000;
+/// Codes of late frames count while these are younger.
+const LATE_CODES_MS: i64 = 600_000;
 const SILENT_MS: i64 = 600_000;
 /// A hold is nearly one that opens if it lacks no more than this part of its time.
 const NEARLY: i64 = 10;
@@ -34,7 +39,41 @@ pub(crate) struct Lift {
     /// Every rule has been asked what it says up to here, and has nothing to say before then.
     pub(super) asked_ms: i64,
     pub(super) calm_to_ms: i64,
+    /// Time has passed so far.
+    pub(super) passed_ms: i64,
+    lateness: Lateness,
+    pub(super) catches_up: Option<CatchesUp>,
+    /// Open alerts that were told by what may be over.
+    pub(super) unproven: BTreeSet<&'static str>,
     missed: Counts,
+}
+
+/// Its frames come late: what they say may be over, and more of them may come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CatchesUp {
+    since_ms: i64,
+    last_ms: i64,
+}
+
+impl CatchesUp {
+    /// It is waited for until 2 s after the last of them, and 15 s in all.
+    fn ends_ms(self) -> i64 {
+        (self.last_ms + 2_000).min(self.since_ms + 15_000)
+    }
+}
+
+/// How far what is known can be taken for the present.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Footing {
+    Sound,
+    CatchingUp,
+    Blind,
+}
+
+impl Footing {
+    fn by_clock(hearing: &Hearing) -> Self {
+        if hearing.is_blind() { Self::Blind } else { Self::Sound }
+    }
 }
 
 /// From then on, until the next one.
@@ -73,40 +112,81 @@ impl Lift {
             judged_ms: i64::MIN,
             asked_ms: i64::MIN,
             calm_to_ms: i64::MIN,
+            passed_ms: 0,
+            lateness: Lateness::default(),
+            catches_up: None,
+            unproven: BTreeSet::new(),
             missed: Counts::default(),
         }
     }
 
     /// The frames of one report, in the order of their keys.
-    pub(super) fn take(&mut self, hearing: &Hearing, frames: &[Frame], now_ms: i64) {
+    pub(super) fn take(&mut self, hearing: &Hearing, frames: &[Frame], now_ms: i64, wall_ms: i64) {
         let mut frames = frames.to_vec();
         frames.sort_by_key(|frame| (frame.boot, frame.seq));
         for frame in frames {
-            self.take_one(hearing, frame, now_ms);
+            self.take_one(hearing, frame, now_ms, wall_ms);
         }
     }
 
-    fn take_one(&mut self, hearing: &Hearing, frame: Frame, now_ms: i64) {
+    fn take_one(&mut self, hearing: &Hearing, frame: Frame, now_ms: i64, wall_ms: i64) {
         let key = (0, frame.boot, frame.seq);
         if self.frames.iter().any(|taken| taken.key == key) {
-            return;
+            return self.note_repeat(&frame);
         }
         let is_late = self.frames.iter().any(|taken| taken.key > key);
-        let judged_ms = now_ms;
-        self.advance(hearing, judged_ms, now_ms);
+        let (claimed_ms, is_live) = (frame.claimed_ms, hearing.is_drained);
+        let late_ms = match is_late {
+            false => self.lateness.of_newer(claimed_ms, now_ms, wall_ms, is_live),
+            true => self.lateness.of_late(claimed_ms, now_ms, wall_ms),
+        };
+        let mut judged_ms = self.judged_ms;
+        if !is_late {
+            judged_ms = judged_ms.max(now_ms - late_ms).min(now_ms);
+            self.catches_up = (late_ms > LATE_MS).then(|| CatchesUp {
+                since_ms: self.catches_up.filter(|it| it.ends_ms() > now_ms).map_or(now_ms, |it| it.since_ms),
+                last_ms: now_ms,
+            });
+        }
+        let before = if self.catches_up.is_some() { Footing::CatchingUp } else { Footing::by_clock(hearing) };
+        while let Some(at_ms) = self.next_instant(judged_ms) {
+            self.judge(hearing, at_ms, now_ms, before);
+        }
         self.note_silence(hearing);
         let held: Vec<Option<i64>> = (0..RULES.len()).map(|rule| self.held_ms(rule, judged_ms)).collect();
         self.moments.retain(|moment| moment.from_ms <= judged_ms);
-        let occurred = self.occurrences(&frame, key);
-        self.frames.push(Taken { frame, key, judged_ms, is_late });
+        let counts = !is_late || late_ms < LATE_CODES_MS;
+        let occurred = if counts { self.occurrences(&frame, key) } else { Vec::new() };
+        let over = if is_late && counts { self.over(&frame, key) } else { Vec::new() };
+        self.frames.push(Taken { frame, key, judged_ms, lingers: counts });
         self.arrivals.push(now_ms);
         self.judged_ms = judged_ms;
         self.push_moment(judged_ms, true, occurred);
-        self.end_silence(now_ms, judged_ms);
-        self.judge(hearing, judged_ms, now_ms);
+        self.end_silence(now_ms);
+        let footing = if self.catches_up.is_some() { Footing::CatchingUp } else { Footing::Sound };
+        self.judge(hearing, judged_ms, now_ms, footing);
+        self.raise_what_is_over(hearing, &over, now_ms - late_ms, now_ms);
         for (rule, held_ms) in held.into_iter().enumerate() {
             let ended_ms = held_ms.filter(|_| self.held_ms(rule, judged_ms).is_none());
             self.note_ended(&RULES[rule], ended_ms);
+        }
+    }
+
+    /// What a late frame lists and a newer one says is over.
+    fn over(&self, frame: &Frame, key: (u32, u32, u64)) -> Vec<Item> {
+        let mut with: Vec<Taken> = self.frames.clone();
+        with.push(Taken { frame: frame.clone(), key, judged_ms: 0, lingers: false });
+        let stands = listed(with.iter());
+        let is_over = |taken: &Taken| taken.key > key && taken.frame.has_status();
+        let newer = self.frames.iter().any(is_over);
+        stands_in(frame).into_iter().filter(|item| newer && !stands.contains(item)).collect()
+    }
+
+    fn note_repeat(&mut self, frame: &Frame) {
+        let items = frame.items();
+        for rule in RULES.iter().filter(|rule| matches!(rule.kind, Kind::Held { for_ms: 0, .. })) {
+            let nearly = self.open(rule.id).is_none() && rule.items.iter().any(|item| items.contains(item));
+            self.missed.of(rule.id).missed += u64::from(nearly);
         }
     }
 
@@ -206,16 +286,32 @@ impl Lift {
 
     /// Time passes, and nothing else comes.
     pub(super) fn pass_to(&mut self, hearing: &Hearing, to_ms: i64) {
-        while let Some(at_ms) = self.next_instant(to_ms) {
-            self.judge(hearing, at_ms, at_ms);
+        let waits_to_ms = self.catches_up.map(|it| it.ends_ms());
+        match waits_to_ms {
+            Some(ends_ms) if ends_ms > to_ms => return,
+            Some(ends_ms) if hearing.is_drained => self.settle(hearing, ends_ms),
+            _ => {}
         }
+        while let Some(at_ms) = self.next_instant(to_ms) {
+            let told_ms = at_ms.max(self.passed_ms).max(waits_to_ms.unwrap_or(at_ms));
+            self.judge(hearing, at_ms, told_ms, Footing::by_clock(hearing));
+        }
+        self.passed_ms = to_ms;
     }
 
-    /// What was due up to the time of a frame that has come.
-    fn advance(&mut self, hearing: &Hearing, to_ms: i64, now_ms: i64) {
-        while let Some(at_ms) = self.next_instant(to_ms) {
-            self.judge(hearing, at_ms, now_ms);
+    /// What its frames say is the present again: everything that waited is looked at.
+    fn settle(&mut self, hearing: &Hearing, now_ms: i64) {
+        self.catches_up = None;
+        while let Some(at_ms) = self.next_instant(now_ms) {
+            self.judge(hearing, at_ms, now_ms, Footing::Sound);
         }
+        self.judge(hearing, self.judged_ms, now_ms, Footing::Sound);
+    }
+
+    /// The backlog is in.
+    pub(super) fn drained(&mut self, hearing: &Hearing, now_ms: i64) {
+        self.settle(hearing, now_ms);
+        self.heard(hearing, now_ms);
     }
 
     /// The next moment at which a rule has to be asked.
@@ -254,10 +350,10 @@ impl Lift {
     }
 
     /// A frame came.
-    fn end_silence(&mut self, now_ms: i64, judged_ms: i64) {
+    fn end_silence(&mut self, now_ms: i64) {
         for rule in RULES.iter().filter(|rule| matches!(rule.clear, Clear::Frame)) {
             if self.open(rule.id).is_some() {
-                self.clear(rule, Reason::Heard, judged_ms, now_ms);
+                self.clear(rule, Reason::Heard, now_ms, now_ms);
             }
         }
     }

@@ -6,6 +6,7 @@
 mod facts;
 mod hearing;
 mod judge;
+mod lateness;
 mod lift;
 pub(crate) mod rules;
 
@@ -22,6 +23,8 @@ pub(crate) fn foretell(timeline: &Timeline, counts: &mut Counts) -> Vec<Told> {
     let mut model = Model {
         now_ms: 0,
         hearing: Hearing::default(),
+        wall_step_ms: 0,
+        starts_at_ms: None,
         is_up: true,
         next_marker_ms: None,
         kept: Vec::new(),
@@ -40,6 +43,9 @@ pub(crate) fn foretell(timeline: &Timeline, counts: &mut Counts) -> Vec<Told> {
 struct Model {
     now_ms: i64,
     hearing: Hearing,
+    wall_step_ms: i64,
+    /// The service is away until then.
+    starts_at_ms: Option<i64>,
     is_up: bool,
     next_marker_ms: Option<i64>,
     /// What the broker keeps while we are not connected.
@@ -49,6 +55,16 @@ struct Model {
 
 impl Model {
     fn pass_to(&mut self, to_ms: i64) {
+        if let Some(starts_at_ms) = self.starts_at_ms {
+            if starts_at_ms > to_ms {
+                self.now_ms = to_ms;
+                return;
+            }
+            self.starts_at_ms = None;
+            self.let_pass(starts_at_ms);
+            self.connected();
+            self.drained();
+        }
         while let Some(marker_ms) = self.next_marker_ms.filter(|at| *at <= to_ms) {
             self.let_pass(marker_ms);
             self.hearing.marker(marker_ms);
@@ -66,18 +82,39 @@ impl Model {
     fn step(&mut self, what: &What) {
         match what {
             What::Report { lift, frames } if self.is_up => {
-                self.lifts[*lift].take(&self.hearing, frames, self.now_ms);
+                let wall_ms = self.now_ms + self.wall_step_ms;
+                self.lifts[*lift].take(&self.hearing, frames, self.now_ms, wall_ms);
             }
             What::Report { lift, frames } => self.kept.push((*lift, frames.clone())),
             What::Clear { lift, rule } => self.lifts[*lift].clear_by_hand(&self.hearing, rule, self.now_ms),
             What::Acknowledge { lift, rule } => self.lifts[*lift].acknowledge(rule, self.now_ms),
-            _ => unimplemented!(),
+            What::LinkDown => self.lost(),
+            What::LinkUp => self.connected(),
+            What::Drained => self.drained(),
+            What::Restart { down_ms } => {
+                self.lost();
+                self.starts_at_ms = Some(self.now_ms + down_ms);
+            }
+            What::Wall { by_ms } => self.wall_step_ms += by_ms,
+        }
+    }
+
+    fn lost(&mut self) {
+        (self.is_up, self.next_marker_ms) = (false, None);
+        self.hearing.lost();
+    }
+
+    /// What the broker kept comes at once.
+    fn connected(&mut self) {
+        self.is_up = true;
+        for (lift, frames) in std::mem::take(&mut self.kept) {
+            self.step(&What::Report { lift, frames });
         }
     }
 
     fn drained(&mut self) {
         self.hearing.drained(self.now_ms);
         self.next_marker_ms = Some(self.now_ms + MARKER_MS);
-        self.lifts.iter_mut().for_each(|lift| lift.heard(&self.hearing, self.now_ms));
+        self.lifts.iter_mut().for_each(|lift| lift.drained(&self.hearing, self.now_ms));
     }
 }
