@@ -8,7 +8,7 @@ mod told;
 
 use self::facts::{LiftFacts, ObligationFacts};
 use crate::core::books::{ByHand, Who};
-use crate::core::judge::run::{Closed, Footing, Phase, Runs, Transition, Wait};
+use crate::core::judge::run::{Closed, Footing, Phase, Run, Runs, Transition, Wait};
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
@@ -168,7 +168,7 @@ impl Lift {
         self.stand_still(cx, arrival.elapsed, passed_ms, true);
         let was_silent = self.is_silent(cx);
         self.hear(cx, arrival.elapsed);
-        self.forget_closed(&cx.policy.set.moments);
+        self.forget(cx.policy);
         let stamp = Stamp::new(self.order.generation(), frame.key);
         let moments = &cx.policy.set.moments;
         // However old, what is in order is how things went; what comes behind newer frames counts only while it is fresh.
@@ -227,14 +227,31 @@ impl Lift {
         }
     }
 
-    /// Lets go of alerts that can't come back any more, not even by a late frame's codes: in time nearly every lift has
-    /// had one.
-    fn forget_closed(&mut self, moments: &Moments) {
-        for run in &mut self.runs {
+    /// Lets go of alerts that can't come back any more, not even by a late frame's codes, and of what is too old to count:
+    /// in time nearly every lift has had one. No timer does: it would bring the lift forward for nothing, while its frames
+    /// may wait somewhere.
+    fn forget(&mut self, policy: &Policy) {
+        let moments = &policy.set.moments;
+        let mut has_forgotten = false;
+        for at in 0..self.runs.len() {
+            let run = &self.runs[at];
             let may_reopen_ms = moments.reopen_within_ms + moments.late_codes_ms;
-            if run.closed.as_ref().is_some_and(|closed| !closed.by_hand && self.judged - closed.at > may_reopen_ms) {
+            let is_past = run.closed.as_ref().is_some_and(|it| !it.by_hand && self.judged - it.at > may_reopen_ms);
+            let count = match run.tally {
+                Some(_) => self.rule_of(policy, run.rule).and_then(|(_, rule)| rule.count.clone()),
+                None => None,
+            };
+            let (run, judged) = (&mut self.runs[at], self.judged);
+            if is_past {
                 run.closed = None;
             }
+            if let Some(count) = count {
+                run.has_counted(&count, judged);
+                has_forgotten |= run.tally.is_none();
+            }
+        }
+        if has_forgotten {
+            judge::drop_blank(&mut self.runs);
         }
     }
 
@@ -371,9 +388,19 @@ impl Lift {
     pub fn fall_silent(&mut self, cx: &mut Context<'_>) {
         self.absence_judged_to = cx.hearing.now();
         self.judge_absence(cx);
+        // What was suppressed isn't known to be any more.
+        if self.waits_for_condition() && self.is_silent(cx) {
+            self.look_again(cx);
+        }
     }
 
-    /// The heard time at which an absence rule next falls due.
+    /// Whether a hold that fell due is kept from opening by what the lift said.
+    fn waits_for_condition(&self) -> bool {
+        let waits = |run: &Run| matches!(&run.phase, Phase::Holding(hold) if hold.waits == Wait::Condition);
+        self.runs.iter().any(waits)
+    }
+
+    /// The heard time at which an absence rule next falls due, or nothing is known any more of what a hold waits for.
     pub fn next_silence(&self, policy: &Policy) -> Option<Heard> {
         let (heard, _) = self.heard?;
         let keep_alive_ms = self.keep_alive_ms(&policy.set.moments);
@@ -381,7 +408,9 @@ impl Lift {
             let keep_alives = self.rule(policy, *ix)?.absent.unwrap_or(1);
             Some(Heard(heard.0 + i64::from(keep_alives) * keep_alive_ms))
         };
-        policy.absence_rules().iter().filter_map(due).filter(|due| *due > self.absence_judged_to).min()
+        let moments = &policy.set.moments;
+        let unknown = self.waits_for_condition().then(|| Heard(heard.0 + self.unknown_after_ms(moments)));
+        policy.absence_rules().iter().filter_map(due).chain(unknown).filter(|due| *due > self.absence_judged_to).min()
     }
 
     /// The judged time at which the next rule may change by time alone.

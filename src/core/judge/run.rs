@@ -236,15 +236,13 @@ impl Run {
     /// The next moment at which time alone may change something.
     pub fn deadline(&self, rule: &Rule, moments: &Moments) -> Option<Elapsed> {
         let rearms = || self.closed.as_ref().filter(|c| c.by_hand).map(|c| c.at + moments.rearm_ms);
-        let forgets = || Some(self.tally.as_ref()?.outdated_at(rule.count.as_ref()?));
-        let of_phase = match &self.phase {
+        match &self.phase {
             Phase::Idle => rearms(),
             Phase::Holding(Hold { false_since: Some(since), .. }) => Some(*since + rule.drop_ms),
             Phase::Holding(Hold { waits: Wait::No, since, .. }) => Some(*since + rule.for_ms),
             Phase::Holding(_) => None,
             Phase::Open(open) => open.clear_since.map(|since| since + (rule.clear_for_ms - open.clear_done_ms).max(0)),
-        };
-        of_phase.into_iter().chain(forgets()).min()
+        }
     }
 }
 
@@ -261,6 +259,8 @@ fn opening(rule: &Rule, hold: &Hold, inputs: &Inputs) -> Result<(Certainty, Reas
         (Tri::True, Footing::Sound) => Ok((inputs.certainty, Reason::ConditionHeld)),
         // Late frames open what they say at once, but only as possible: a queued one may end it.
         (Tri::True, Footing::CatchingUp) => Ok((possible, Reason::CatchingUp)),
+        // Nor does what they leave unknown send anybody before they are in.
+        (_, Footing::CatchingUp) if rule.is_critical() => Ok((possible, Reason::CatchingUp)),
         // Silence is not safety: what is grave opens as possible, the rest waits until it is known.
         (_, Footing::Blind) if rule.is_critical() => Ok((possible, Reason::IngestBlind)),
         (_, Footing::Blind) => Err(Wait::Footing),
