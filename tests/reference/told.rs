@@ -65,10 +65,17 @@ pub(crate) fn difference(foretold: &[Told], told: &[Told]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// Without what nobody promises: to which moment of the device's own time a confirmation belongs. It is known to be so
+/// now, by all that came in meanwhile.
+fn promised(event: Told) -> Told {
+    let is_confirmed = event.kind == EventKind::Raised && event.reason == Reason::Confirmed;
+    if is_confirmed { Told { true_ms: event.told_ms, delayed: false, ..event } } else { event }
+}
+
 fn by_rule(events: &[Told]) -> BTreeMap<(usize, &'static str), Vec<Told>> {
     let mut by_rule: BTreeMap<_, Vec<Told>> = BTreeMap::new();
     for event in events {
-        by_rule.entry((event.lift, event.rule)).or_default().push(*event);
+        by_rule.entry((event.lift, event.rule)).or_default().push(promised(*event));
     }
     by_rule
 }

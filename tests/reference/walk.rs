@@ -7,9 +7,25 @@ use vigil::model::frame::{Car, Door, Mode};
 use crate::draw::{Act, Beat, Field, Gap, List, Plan, Situation};
 use crate::timeline::{Frame, Item, Said, Step, Timeline, What};
 
+/// How much of a quiet span counts that we didn't hear is promised to no more than a keep-alive: where we are cut off,
+/// a timeline ends before one could be over.
+const BEFORE_QUIET_MS: i64 = 600_000;
+
 pub(crate) fn walk(plan: &Plan) -> Timeline {
-    let mut walk = Walk { now_ms: 0, times: vec![0], steps: Vec::new(), busy_to_ms: 0, lifts: vec![Walker::NEW; plan.lifts.len()] };
+    let mut walk = Walk {
+        now_ms: 0,
+        times: vec![0],
+        steps: Vec::new(),
+        busy_to_ms: 0,
+        most_ms: i64::MAX,
+        lifts: vec![Walker::NEW; plan.lifts.len()],
+    };
+    let is_cut_off = |beat: &Beat| matches!(beat.act, Act::Outage { .. } | Act::Restart(_));
+    walk.most_ms = if plan.beats.iter().any(is_cut_off) { BEFORE_QUIET_MS } else { i64::MAX };
     for beat in &plan.beats {
+        if walk.now_ms > walk.most_ms {
+            break;
+        }
         walk.beat(beat);
     }
     // What is delayed comes among what happened meanwhile.
@@ -25,6 +41,8 @@ struct Walk {
     steps: Vec<Step>,
     /// The link, or the service, is away until then.
     busy_to_ms: i64,
+    /// It doesn't go on for longer.
+    most_ms: i64,
     lifts: Vec<Walker>,
 }
 
@@ -86,7 +104,9 @@ impl Walk {
             Act::Burst { code, times, every_ms } => self.again(*times, *every_ms, |walk| {
                 walk.send(lift, beat, true, |frame| frame.events.push(*code));
             }),
-            Act::Goes { times, every_ms } => self.again(*times, *every_ms, |walk| walk.send(lift, beat, true, |_| {})),
+            Act::Goes { times, every_ms } => {
+                self.again(*times, (*every_ms).min(self.most_ms / 10), |walk| walk.send(lift, beat, true, |_| {}))
+            }
             Act::Occurs(code) => self.send(lift, beat, beat.whole, |frame| frame.events.push(*code)),
             Act::SaidToEnd(item) => {
                 self.lifts[lift].state.end(*item);

@@ -29,8 +29,14 @@ impl Hearing {
         !self.is_drained
     }
 
-    /// How much of the time from then on is proven.
-    pub(crate) fn heard_since(&self, from_ms: i64) -> i64 {
-        self.proven.iter().map(|(from, to)| (to - (*from).max(from_ms)).max(0)).sum()
+    /// All the time in which we are known to have heard.
+    pub(crate) fn heard_ms(&self) -> i64 {
+        self.proven.iter().map(|(from_ms, to_ms)| to_ms - from_ms).sum()
+    }
+
+    /// The same, for something that comes now: on a connection that is drained, the next marker is taken to come back.
+    pub(crate) fn heard_by(&self, now_ms: i64) -> i64 {
+        let since_marker_ms = self.proven.last().filter(|_| self.is_drained).map_or(0, |(_, to_ms)| now_ms - to_ms);
+        self.heard_ms() + since_marker_ms
     }
 }

@@ -70,6 +70,7 @@ impl Lift {
             (Some(false), _) => return,
             (Some(true), Footing::Sound) => (rule.certainty, Reason::ConditionHeld),
             (Some(true), Footing::CatchingUp) => (possible, Reason::CatchingUp),
+            (None, Footing::CatchingUp) if rule.is_critical() => (possible, Reason::CatchingUp),
             (_, Footing::Blind) if rule.is_critical() => (possible, Reason::IngestBlind),
             (None, _) if rule.is_critical() => (possible, Reason::ConditionUnknown),
             _ => return,
@@ -219,8 +220,12 @@ impl Lift {
         if now.facts.is_silent || rule.items.iter().any(|item| now.facts.listed.contains(item)) {
             return None;
         }
-        let spans = self.spans_back(last_ms, at_ms).filter(|(_, _, moment)| !moment.facts.is_silent);
-        let quiet_ms: i64 = spans.map(|(from, to, _)| to - from).sum();
+        // After so long a silence nothing is known of it.
+        let known = |(from_ms, to_ms, moment): (i64, i64, &Moment)| {
+            let known_to_ms = self.arrivals[moment.frames - 1] + self.unknown_after_ms();
+            (to_ms.min(known_to_ms) - from_ms).max(0)
+        };
+        let quiet_ms: i64 = self.spans_back(last_ms, at_ms).map(known).sum();
         Some((at_ms + rule.clear_for_ms - quiet_ms).max(at_ms))
     }
 
@@ -318,11 +323,7 @@ impl Lift {
         }
         let rule = RULES.iter().find(|rule| rule.id == id).expect("timelines name rules that exist");
         self.clear(rule, Reason::Operator, now_ms, now_ms);
-        let footing = if hearing.is_blind() { Footing::Blind } else { Footing::Sound };
-        // The lift isn't brought to the present by it: a frame that comes late is judged at its own time.
-        let judged_ms = self.judged_ms;
-        self.judge(hearing, now_ms, now_ms, footing);
-        self.judged_ms = judged_ms;
+        self.look_again(hearing, now_ms);
     }
 
     pub(super) fn acknowledge(&mut self, id: &str, now_ms: i64) {

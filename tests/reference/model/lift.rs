@@ -41,6 +41,10 @@ pub(crate) struct Lift {
     pub(super) calm_to_ms: i64,
     /// Time has passed so far.
     pub(super) passed_ms: i64,
+    /// When its last frame came, in heard time.
+    last_heard_ms: i64,
+    /// Nothing that it said is known any more, since then.
+    silent_since_ms: Option<i64>,
     lateness: Lateness,
     pub(super) catches_up: Option<CatchesUp>,
     /// Open alerts that were told by what may be over.
@@ -113,6 +117,8 @@ impl Lift {
             asked_ms: i64::MIN,
             calm_to_ms: i64::MIN,
             passed_ms: 0,
+            last_heard_ms: 0,
+            silent_since_ms: None,
             lateness: Lateness::default(),
             catches_up: None,
             unproven: BTreeSet::new(),
@@ -127,6 +133,7 @@ impl Lift {
         for frame in frames {
             self.take_one(hearing, frame, now_ms, wall_ms);
         }
+        self.pass_to(hearing, now_ms);
     }
 
     fn take_one(&mut self, hearing: &Hearing, frame: Frame, now_ms: i64, wall_ms: i64) {
@@ -160,6 +167,8 @@ impl Lift {
         let over = if is_late && counts { self.over(&frame, key) } else { Vec::new() };
         self.frames.push(Taken { frame, key, judged_ms, lingers: counts });
         self.arrivals.push(now_ms);
+        self.last_heard_ms = hearing.heard_by(now_ms);
+        self.silent_since_ms = None;
         self.judged_ms = judged_ms;
         self.push_moment(judged_ms, true, occurred);
         self.end_silence(now_ms);
@@ -207,8 +216,7 @@ impl Lift {
 
     /// A silence that ends shortly before it is told.
     fn note_silence(&mut self, hearing: &Hearing) {
-        let Some(last_ms) = self.arrivals.last().copied() else { return };
-        let silent_ms = hearing.heard_since(last_ms);
+        let silent_ms = hearing.heard_ms() - self.last_heard_ms;
         for rule in &RULES {
             let Kind::Silent { keep_alives, of_a_case } = rule.kind else { continue };
             let span_ms = keep_alives * i64::from(self.spec.keep_alive_s) * 1_000;
@@ -243,7 +251,7 @@ impl Lift {
     }
 
     fn push_moment(&mut self, from_ms: i64, is_frame: bool, occurred: Vec<Item>) {
-        let is_silent = from_ms >= self.silent_from_ms();
+        let is_silent = self.silent_since_ms.is_some_and(|since_ms| from_ms >= since_ms);
         let mut facts = Facts::look_up(&self.frames, from_ms, self.spec, is_silent);
         facts.door_shut = match facts.door_moves() {
             None => None,
@@ -270,18 +278,14 @@ impl Lift {
         moving.last().map_or(now_ms, |moment| moment.from_ms)
     }
 
-    /// When the values of a lift that says nothing more are not known any more.
-    fn silent_from_ms(&self) -> i64 {
-        let keep_alives_ms = SILENT_KEEP_ALIVES * i64::from(self.spec.keep_alive_s) * 1_000;
-        self.arrivals.last().map_or(i64::MAX, |at| at + SILENT_MS.max(keep_alives_ms))
-    }
-
     /// When time alone changes what is true next.
     fn next_change(&self) -> Option<i64> {
         let last = self.moments.last()?;
-        let lingers = lingering(&self.frames, last.from_ms).map(|(_, ends_ms)| ends_ms);
+        let mut lingers = BTreeMap::new();
+        lingering(&self.frames, last.from_ms).for_each(|(item, ends_ms)| drop(lingers.entry(item).or_insert(ends_ms)));
+        let lingers = lingers.into_values();
         let door = (last.facts.door_moves() == Some(true)).then(|| self.door_moves_since(last.from_ms) + DOOR_MOVES_MS);
-        lingers.chain(door).chain([self.silent_from_ms()]).filter(|at| *at > last.from_ms).min()
+        lingers.chain(door).filter(|at| *at > last.from_ms).min()
     }
 
     /// Time passes, and nothing else comes.
@@ -347,6 +351,25 @@ impl Lift {
     /// A marker came back: silence is proven up to now.
     pub(super) fn heard(&mut self, hearing: &Hearing, now_ms: i64) {
         self.judge_silence(hearing, now_ms);
+        let is_silent = hearing.heard_ms() - self.last_heard_ms >= self.unknown_after_ms();
+        if is_silent && self.silent_since_ms.is_none() && !self.frames.is_empty() {
+            // What it said isn't known any more.
+            self.silent_since_ms = Some(now_ms);
+            self.moments.retain(|moment| moment.from_ms <= now_ms);
+            self.push_moment(now_ms, false, Vec::new());
+            self.look_again(hearing, now_ms);
+        }
+    }
+
+    pub(super) fn unknown_after_ms(&self) -> i64 {
+        SILENT_MS.max(SILENT_KEEP_ALIVES * i64::from(self.spec.keep_alive_s) * 1_000)
+    }
+
+    /// Asks every rule without bringing the lift to the present: a frame that comes late is judged at its own time.
+    pub(super) fn look_again(&mut self, hearing: &Hearing, now_ms: i64) {
+        let judged_ms = self.judged_ms;
+        self.judge(hearing, now_ms, now_ms, Footing::by_clock(hearing));
+        self.judged_ms = judged_ms;
     }
 
     /// A frame came.
@@ -369,7 +392,7 @@ impl Lift {
                 continue;
             }
             let span_ms = keep_alives * i64::from(self.spec.keep_alive_s) * 1_000;
-            let is_silent = hearing.heard_since(last_frame_ms) >= span_ms;
+            let is_silent = hearing.heard_ms() - self.last_heard_ms >= span_ms;
             let armed_ms = self.armed_from_silence(rule, last_frame_ms);
             if is_silent && self.open(rule.id).is_none() && now_ms >= armed_ms {
                 self.open_as(rule, rule.certainty, Reason::Silence, now_ms, now_ms, true);

@@ -61,6 +61,8 @@ impl Model {
                 return;
             }
             self.starts_at_ms = None;
+            // Nothing was judged while it was away.
+            self.lifts.iter_mut().for_each(|lift| lift.passed_ms = starts_at_ms);
             self.let_pass(starts_at_ms);
             self.connected();
             self.drained();
