@@ -289,17 +289,17 @@ impl Lift {
             let run = self.runs.iter_mut().find(|run| run.rule == number);
             Tri::from(run.is_some_and(|run| run.has_counted(count, self.judged)))
         });
-        let facts = LiftFacts { lift: self, policy, is_silent, now, frame, rule: Some(rule), over: &[] };
+        // A late frame shows nothing of the present: what a newer one lists it can't clear.
+        let shown = frame.filter(|frame| self.order.newest() == Some(frame.key));
+        let facts = LiftFacts { lift: self, policy, is_silent, now, frame: shown, rule: Some(rule), over: &[] };
         let when = counted.unwrap_or_else(|| rule.when.eval(&facts));
         // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
         if !when.is_true() && judge::find(&self.runs, number).is_none() {
             return false;
         }
         // Between frames, the last one still says what it said.
-        let carried = match frame {
-            Some(frame) => registers::carries(frame, &rule.raising),
-            None => self.registers.lists(&rule.raising),
-        };
+        let carried = frame.is_some_and(|frame| registers::carries(frame, &rule.raising))
+            || shown.is_none() && self.registers.lists(&rule.raising);
         let inputs = judge::inputs(rule, when, &facts, self.judged, carried, footing);
         let run = judge::entry(&mut self.runs, number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {

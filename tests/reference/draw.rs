@@ -28,6 +28,12 @@ pub(crate) struct Beat {
     pub(crate) whole: bool,
 }
 
+impl Beat {
+    fn plain(act: Act) -> Self {
+        Self { gap: Gap::Ms(1_000), lift: 0, act, delay_ms: 0, whole: true }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Gap {
     Ms(i64),
@@ -46,6 +52,8 @@ pub(crate) enum Act {
     Door(Door),
     Passenger(bool),
     Mode(Mode),
+    /// Nothing is wrong any more.
+    Recovers(Situation),
     /// A code, or a condition, begins to stand, or ends.
     Begins(List, Item),
     Ends(Item),
@@ -143,8 +151,16 @@ const SITUATIONS: &[Situation] = &[
 ];
 
 pub(crate) fn plan() -> impl Strategy<Value = Plan> {
-    (vec(lift(), 1..=2), vec(beat(), 5..40), select(vec![1_000_i64, 60_000, 700_000]))
-        .prop_map(|(lifts, beats, rest_ms)| Plan { lifts, beats, rest_ms })
+    let rest = select(vec![1_000_i64, 60_000, 700_000]);
+    // Now and then it goes on for so long that even what has to be quiet for an hour ends.
+    (vec(lift(), 1..=2), vec(beat(), 5..40), rest, prop::bool::weighted(0.06)).prop_map(
+        |(lifts, mut beats, rest_ms, is_long)| {
+            let goes = Act::Goes { times: 14, every_ms: 300_000 };
+            let long = [Act::Recovers(Situation::Idle), goes];
+            beats.extend(long.into_iter().filter(|_| is_long).map(Beat::plain));
+            Plan { lifts, beats, rest_ms }
+        },
+    )
 }
 
 fn lift() -> impl Strategy<Value = LiftSpec> {
@@ -183,17 +199,17 @@ fn item() -> impl Strategy<Value = Item> {
 
 const W0: u32 = 1;
 const W1: u32 = 1;
-const W2: u32 = 0;
+const W2: u32 = 1;
 const W3: u32 = 1;
 const W4: u32 = 1;
 const W5: u32 = 1;
-const W6: u32 = 0;
+const W6: u32 = 1;
 
 /// What goes wrong around the lifts.
 fn fault() -> impl Strategy<Value = Act> {
     let outage = (select(vec![2_000_i64, 14_000, 31_000, 60_000, 150_000]), select(vec![0_i64, 500, 1_000, 20_000]));
     prop_oneof![
-        3 => (0_usize..6).prop_map(|back| Act::Again { back }),
+        6 => (0_usize..12).prop_map(|back| Act::Again { back }),
         W0 => Just(Act::Reboots),
         W1 => select(CLOCKS_MS).prop_map(Act::Clock),
         W2 => select(vec![6_000_i64, 12_000, 30_000, 60_000, 200_000]).prop_map(Act::Withholds),
@@ -205,6 +221,8 @@ fn fault() -> impl Strategy<Value = Act> {
 
 fn act() -> impl Strategy<Value = Act> {
     let rules: Vec<&'static str> = RULES.iter().map(|rule| rule.id).collect();
+    // These end in no other way.
+    let by_hand = vec!["trapped-alarm", "unintended-movement"];
     let field = select(vec![Field::Mode, Field::Car, Field::Zone, Field::Door, Field::Passenger]);
     prop_oneof![
         8 => select(SITUATIONS).prop_map(Act::Is),
@@ -213,6 +231,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => select(MODES).prop_map(Act::Mode),
         5 => item().prop_map(|item| Act::Begins(if item == Item::Code(90) { List::Alarms } else { List::Faults }, item)),
         3 => item().prop_map(Act::Ends),
+        2 => select(vec![Situation::Idle, Situation::Running]).prop_map(Act::Recovers),
         1 => item().prop_map(Act::SaidToEnd),
         3 => select(EVENTS).prop_map(Act::Occurs),
         1 => field.prop_map(Act::Forgets),
@@ -220,6 +239,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (select(EVENTS), 2_usize..7, select(vec![1_000_i64, 20_000, 150_000])).prop_map(|(code, times, every_ms)| Act::Burst { code, times, every_ms }),
         1 => (2_usize..14, select(vec![50_000_i64, 300_000])).prop_map(|(times, every_ms)| Act::Goes { times, every_ms }),
         1 => select(rules.clone()).prop_map(Act::Clear),
+        1 => select(by_hand).prop_map(Act::Clear),
         1 => select(rules).prop_map(Act::Acknowledge),
     ]
 }

@@ -77,6 +77,12 @@ pub struct Closed {
     pub open: Open,
 }
 
+impl Closed {
+    fn may_reopen(&self, moments: &Moments, at: Elapsed) -> bool {
+        !self.by_hand && at - self.at <= moments.reopen_within_ms
+    }
+}
+
 /// How far what is known can be trusted to be the present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Footing {
@@ -190,7 +196,8 @@ impl Run {
         let (certainty, reason) = opening.ok()?;
         let due = hold.since + rule.for_ms;
         Some(Transition::Open {
-            reopens: self.closed.as_ref().is_some_and(|closed| !closed.by_hand) && !rule.is_critical(),
+            reopens: self.closed.as_ref().is_some_and(|closed| closed.may_reopen(moments, inputs.at))
+                && !rule.is_critical(),
             severity: inputs.severity,
             certainty,
             reason,
@@ -208,7 +215,7 @@ impl Run {
                 return true;
             }
             self.closed = None;
-        } else if since_ms > moments.reopen_within_ms {
+        } else if since_ms > moments.reopen_within_ms + moments.late_codes_ms {
             self.closed = None;
         }
         false

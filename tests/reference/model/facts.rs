@@ -82,8 +82,8 @@ impl Facts {
             passenger: value(frames, |frame| frame.passenger, is_silent),
             active,
             listed,
-            carried: frames.last().map(|taken| taken.frame.items().into_iter().collect()).unwrap_or_default(),
-            frame_runs: frames.last().is_some_and(|taken| taken.frame.car == Some(Said::Is(Car::Running))),
+            carried: carried(frames),
+            frame_runs: newest_runs(frames),
             is_silent,
             equipment_is_lift: spec.is_registered.then_some(!spec.is_escalator),
         }
@@ -163,6 +163,19 @@ fn zone(frames: &[Taken]) -> Tri {
         }
     }
     zone
+}
+
+/// What the newest frame carries in any list, and the one at hand where that is another one: a late frame can't clear
+/// what a newer one shows.
+fn carried(frames: &[Taken]) -> BTreeSet<Item> {
+    let newest = frames.iter().max_by_key(|taken| taken.key);
+    newest.into_iter().chain(frames.last()).flat_map(|taken| taken.frame.items()).collect()
+}
+
+/// The frame at hand is the newest, and shows the car running.
+fn newest_runs(frames: &[Taken]) -> bool {
+    let is_newest = |last: &&Taken| frames.iter().all(|taken| taken.key <= last.key);
+    frames.last().filter(is_newest).is_some_and(|last| last.frame.car == Some(Said::Is(Car::Running)))
 }
 
 /// What stands in the active set: the newest frame that has a say of an item decides.

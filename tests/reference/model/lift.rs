@@ -160,7 +160,6 @@ impl Lift {
             self.judge(hearing, at_ms, now_ms, before);
         }
         self.note_silence(hearing);
-        let held: Vec<Option<i64>> = (0..RULES.len()).map(|rule| self.held_ms(rule, judged_ms)).collect();
         self.moments.retain(|moment| moment.from_ms <= judged_ms);
         let counts = !is_late || late_ms < LATE_CODES_MS;
         let occurred = if counts { self.occurrences(&frame, key) } else { Vec::new() };
@@ -175,10 +174,6 @@ impl Lift {
         let footing = if self.catches_up.is_some() { Footing::CatchingUp } else { Footing::Sound };
         self.judge(hearing, judged_ms, now_ms, footing);
         self.raise_what_is_over(hearing, &over, now_ms - late_ms, now_ms);
-        for (rule, held_ms) in held.into_iter().enumerate() {
-            let ended_ms = held_ms.filter(|_| self.held_ms(rule, judged_ms).is_none());
-            self.note_ended(&RULES[rule], ended_ms);
-        }
     }
 
     /// What a late frame lists and a newer one says is over.
@@ -199,19 +194,24 @@ impl Lift {
         }
     }
 
-    /// How long a hold has lasted that hasn't opened anything.
-    fn held_ms(&self, rule: usize, at_ms: i64) -> Option<i64> {
-        let (nth, rule) = (rule, &RULES[rule]);
-        self.moments.last()?;
-        let since_ms = self.hold_since(nth, rule, at_ms).filter(|_| self.open(rule.id).is_none())?;
-        Some(at_ms - since_ms)
-    }
-
-    /// A hold that ended shortly before it fell due.
-    fn note_ended(&mut self, rule: &Rule, held_ms: Option<i64>) {
-        let Kind::Held { for_ms, .. } = rule.kind else { return };
-        let nearly = |held_ms: i64| held_ms < for_ms && held_ms >= for_ms - for_ms / NEARLY;
-        self.missed.of(rule.id).missed += u64::from(held_ms.is_some_and(nearly));
+    /// Holds that ended shortly before they fell due; where none is needed, what was suppressed.
+    fn note_holds(&mut self) {
+        for (nth, rule) in RULES.iter().enumerate() {
+            let Kind::Held { for_ms, drop_ms, .. } = rule.kind else { continue };
+            let ends = self.moments.iter().skip(1).map(|moment| moment.from_ms).chain([i64::MAX]);
+            let (mut since_ms, mut missed) = (None, 0);
+            for (moment, end_ms) in self.moments.iter().zip(ends) {
+                let truth = &moment.truths[nth];
+                if truth.when == Some(true) {
+                    since_ms.get_or_insert(moment.from_ms);
+                    missed += u64::from(for_ms == 0 && moment.is_frame && truth.suppress == Some(true));
+                } else if truth.when == Some(false) && end_ms.saturating_sub(moment.from_ms) >= drop_ms {
+                    let held_ms = since_ms.take().map_or(0, |since_ms| moment.from_ms - since_ms);
+                    missed += u64::from(held_ms < for_ms && held_ms >= for_ms - for_ms / NEARLY);
+                }
+            }
+            self.missed.of(rule.id).missed += missed;
+        }
     }
 
     /// A silence that ends shortly before it is told.
@@ -242,7 +242,10 @@ impl Lift {
     /// Codes among the events, and what stands in the lists and didn't in the frames before.
     fn occurrences(&self, frame: &Frame, key: (u32, u32, u64)) -> Vec<Item> {
         let stood = listed(self.frames.iter().filter(|taken| taken.key < key));
-        let appears = |item: &Item| !stood.contains(item) || frame.cleared.contains(item);
+        // What stands in the frame that follows a late one has been counted with that.
+        let next = self.frames.iter().filter(|taken| taken.key > key).min_by_key(|taken| taken.key);
+        let stands_on = next.map(|taken| stands_in(&taken.frame)).unwrap_or_default();
+        let appears = |item: &Item| !stood.contains(item) && !stands_on.contains(item) || frame.cleared.contains(item);
         let mut items: Vec<Item> = stands_in(frame).into_iter().filter(appears).collect();
         items.extend(frame.events.iter().copied().map(Item::Code));
         items.sort();
@@ -407,6 +410,7 @@ impl Lift {
 
     pub(super) fn count(&mut self, counts: &mut Counts) {
         self.note_counts();
+        self.note_holds();
         counts.add(&self.missed);
         for told in &self.told {
             let count = counts.of(told.rule);
