@@ -287,7 +287,8 @@ impl Lift {
         let now = cx.books.now.elapsed;
         let counted = rule.count.as_ref().map(|count| {
             let run = self.runs.iter_mut().find(|run| run.rule == number);
-            Tri::from(run.is_some_and(|run| run.has_counted(count, self.judged)))
+            // What has opened it stays counted: it is confirmed even where the first of them is too old by then.
+            Tri::from(run.is_some_and(|run| run.has_counted(count, self.judged) || run.open().is_some()))
         });
         // A late frame shows nothing of the present: what a newer one lists it can't clear.
         let shown = frame.filter(|frame| self.order.newest() == Some(frame.key));
@@ -298,8 +299,10 @@ impl Lift {
             return false;
         }
         // Between frames, the last one still says what it said.
-        let carried = frame.is_some_and(|frame| registers::carries(frame, &rule.raising))
-            || shown.is_none() && self.registers.lists(&rule.raising);
+        let carried = match shown {
+            Some(frame) => registers::carries(frame, &rule.raising),
+            None => self.registers.lists(&rule.raising),
+        };
         let inputs = judge::inputs(rule, when, &facts, self.judged, carried, footing);
         let run = judge::entry(&mut self.runs, number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {

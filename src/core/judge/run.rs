@@ -256,7 +256,7 @@ impl Run {
 /// Whether a hold opens now, how sure it is and why; or what it waits for.
 fn opening(rule: &Rule, hold: &Hold, inputs: &Inputs) -> Result<(Certainty, Reason), Wait> {
     if hold.false_since.is_some() || inputs.at - hold.since < rule.for_ms {
-        return Err(Wait::No);
+        return Err(hold.waits);
     }
     if inputs.suppressed || inputs.superseded {
         return Err(Wait::Condition);

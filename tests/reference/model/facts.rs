@@ -165,11 +165,10 @@ fn zone(frames: &[Taken]) -> Tri {
     zone
 }
 
-/// What the newest frame carries in any list, and the one at hand where that is another one: a late frame can't clear
-/// what a newer one shows.
+/// What the newest frame carries in any list: a late one shows nothing of the present.
 fn carried(frames: &[Taken]) -> BTreeSet<Item> {
     let newest = frames.iter().max_by_key(|taken| taken.key);
-    newest.into_iter().chain(frames.last()).flat_map(|taken| taken.frame.items()).collect()
+    newest.into_iter().flat_map(|taken| taken.frame.items()).collect()
 }
 
 /// The frame at hand is the newest, and shows the car running.

@@ -152,6 +152,8 @@ impl Lift {
         let behind = self.moments.partition_point(|moment| moment.from_ms <= to_ms);
         let ends = self.moments[..behind].iter().skip(1).map(|moment| moment.from_ms).chain([i64::MAX]).rev();
         let all = self.moments[..behind].iter().rev().zip(ends);
+        // What ended just when it begins is no part of it.
+        let all = all.take_while(move |(moment, end_ms)| moment.from_ms >= from_ms || *end_ms > from_ms);
         let clipped = all.map(move |(moment, end_ms)| (moment.from_ms.max(from_ms), end_ms.min(to_ms), moment));
         clipped.take_while(|(from, to, _)| from <= to)
     }
@@ -277,7 +279,9 @@ impl Lift {
             Some(last) => (EventKind::Opened, last.opening + 1),
             None => (EventKind::Opened, 1),
         };
-        let moment = self.moment_at(at_ms).expect("there is a frame");
+        // What is over is as grave as what is known now makes it.
+        let moment = if reason == Reason::AlreadyOver { self.moments.last() } else { self.moment_at(at_ms) };
+        let moment = moment.expect("there is a frame");
         let severity = (rule.escalate)(&moment.facts).unwrap_or(rule.severity);
         // A reopened alert is the one that it was.
         let severity =
