@@ -38,7 +38,7 @@ use vigil::core::Core;
 
 use self::counts::Counts;
 
-const TIMELINES: u64 = 2_000;
+const TIMELINES: u64 = 10_000;
 /// A run ends when it has found so many.
 const FAILURES: usize = 4;
 
@@ -102,7 +102,7 @@ fn the_engine_tells_what_the_model_foretells() {
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     eprintln!("seeds {first} to {}\n{counts}", first + timelines - 1);
-    if timelines >= 10_000 {
+    if timelines >= TIMELINES {
         assert_eq!(counts.wanting(), Vec::<&str>::new(), "too little was seen of these rules\n{counts}");
     }
 }

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use vigil::model::frame::{Car, Door, Mode};
 
-use crate::draw::{Act, Beat, Field, Gap, List, Plan, Situation};
+use crate::draw::{Act, Almost, Beat, Field, Gap, Plan, Situation};
 use crate::timeline::{Frame, Item, Said, Step, Timeline, What};
 
 /// How much of a quiet span counts that we didn't hear is promised to no more than a keep-alive: where we are cut off,
 /// a timeline ends before one could be over.
 const BEFORE_QUIET_MS: i64 = 600_000;
 
+/// The alarm button is told among the alarms, all else among the faults.
+const BUTTON: u32 = 90;
 /// What `fault-repeats` counts.
 const COUNTED: &[u32] = &[1, 2, 3, 4, 5, 6, 61, 62, 63];
 
@@ -87,6 +89,27 @@ impl Walk {
         self.at(at_ms);
         let lift = beat.lift % self.lifts.len();
         match &beat.act {
+            Act::Almost(Almost::Held(situation, item, span_ms)) => {
+                let state = &mut self.lifts[lift].state;
+                *state = State::IDLE;
+                state.find(*situation);
+                if let Some(item) = item {
+                    state.begin(*item);
+                }
+                self.send(lift, 0, true, |_| {});
+                self.at(self.now_ms + span_ms - 1);
+                self.recover(lift);
+            }
+            Act::Almost(Almost::Repeated(item)) => {
+                self.lifts[lift].state.begin(*item);
+                self.send(lift, 0, true, |_| {});
+                self.at(self.now_ms + 1_000);
+                self.recover(lift);
+                if *item == Item::Code(5) && self.now_ms >= self.busy_to_ms {
+                    self.push(What::Clear { lift, rule: "unintended-movement" });
+                }
+                self.repeat(1);
+            }
             Act::Again { back } => self.repeat(*back),
             Act::Reboots => {
                 let walker = &mut self.lifts[lift];
@@ -120,6 +143,13 @@ impl Walk {
                 self.send(lift, beat.delay_ms, beat.whole, |_| {});
             }
         }
+    }
+
+    /// The door opens, everybody gets out, and the lift runs on.
+    fn recover(&mut self, lift: usize) {
+        self.lifts[lift].state = State { door: Said::Is(Door::Open), ..State::IDLE };
+        self.lifts[lift].state.car = Said::Is(Car::Running);
+        self.send(lift, 0, true, |_| {});
     }
 
     fn repeat(&mut self, back: usize) {
@@ -195,9 +225,7 @@ impl State {
             Act::Door(door) => self.door = Said::Is(*door),
             Act::Passenger(is_in) => self.passenger = Said::Is(*is_in),
             Act::Mode(mode) => self.mode = Said::Is(*mode),
-            Act::Begins(List::Faults, Item::Code(code)) => drop(self.faults.insert(*code)),
-            Act::Begins(List::Alarms, Item::Code(code)) => drop(self.alarms.insert(*code)),
-            Act::Begins(_, Item::Condition(name)) => drop(self.conditions.insert(name)),
+            Act::Begins(item) => self.begin(*item),
             Act::Ends(item) => self.end(*item),
             Act::Recovers(situation) => {
                 *self = Self::IDLE;
@@ -218,6 +246,14 @@ impl State {
         self.zone = Said::Is(matches!(situation, Situation::Idle | Situation::Waiting));
         self.door = Said::Is(Door::Closed);
         self.passenger = Said::Is(matches!(situation, Situation::Waiting | Situation::Stuck | Situation::Running));
+    }
+
+    fn begin(&mut self, item: Item) {
+        match item {
+            Item::Code(BUTTON) => drop(self.alarms.insert(BUTTON)),
+            Item::Code(code) => drop(self.faults.insert(code)),
+            Item::Condition(name) => drop(self.conditions.insert(name)),
+        }
     }
 
     fn end(&mut self, item: Item) {

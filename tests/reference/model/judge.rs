@@ -39,7 +39,8 @@ impl Lift {
         if self.moments.is_empty() {
             return None;
         }
-        let rearm = self.cleared_by_hand(rule).map(|at| at + REARM_MS);
+        let is_armed = self.armed_from(nth, rule, at_ms).is_some();
+        let rearm = self.cleared_by_hand(rule).filter(|_| !is_armed).map(|at| at + REARM_MS);
         let due = match rule.kind {
             Kind::Silent { .. } => None,
             _ if self.open(rule.id).is_some() => self.clear_due(nth, rule, at_ms),
@@ -233,12 +234,12 @@ impl Lift {
 
     fn opened_ms(&self, rule: &Rule) -> Option<i64> {
         let opens = |told: &&Told| told.rule == rule.id && matches!(told.kind, EventKind::Opened | EventKind::Reopened);
-        self.told.iter().rev().find(opens).map(|told| told.true_ms)
+        self.told.iter().rposition(|told| opens(&told)).map(|at| self.judged_when_told[at])
     }
 
     pub(super) fn armed_from_silence(&self, rule: &Rule, last_frame_ms: i64) -> i64 {
         match self.cleared_by_hand(rule) {
-            Some(cleared_ms) if last_frame_ms <= cleared_ms => cleared_ms + REARM_MS,
+            Some(cleared_ms) if last_frame_ms < cleared_ms => cleared_ms + REARM_MS,
             _ => i64::MIN,
         }
     }
@@ -316,6 +317,7 @@ impl Lift {
     fn tell(&mut self, kind: EventKind, reason: Reason, at_ms: i64, now_ms: i64, told: Told) {
         let delayed = now_ms - at_ms > DELAYED_MS;
         self.frames_when_told.push(self.frames.len());
+        self.judged_when_told.push(self.judged_ms);
         let told = Told { kind, reason, told_ms: now_ms, true_ms: at_ms, delayed, ..told };
         self.last_told.insert(told.rule, told);
         self.told.push(told);

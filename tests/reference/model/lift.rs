@@ -34,6 +34,8 @@ pub(crate) struct Lift {
     pub(super) last_told: BTreeMap<&'static str, Told>,
     /// How many frames had come when each of them was told.
     pub(super) frames_when_told: Vec<usize>,
+    /// How far it had been judged then.
+    pub(super) judged_when_told: Vec<i64>,
     /// Of the last frame that was judged, or the last event.
     pub(super) judged_ms: i64,
     /// Every rule has been asked what it says up to here, and has nothing to say before then.
@@ -113,6 +115,7 @@ impl Lift {
             told: Vec::new(),
             last_told: BTreeMap::new(),
             frames_when_told: Vec::new(),
+            judged_when_told: Vec::new(),
             judged_ms: i64::MIN,
             asked_ms: i64::MIN,
             calm_to_ms: i64::MIN,
