@@ -11,8 +11,10 @@ pub(crate) fn file(timeline: &Timeline, foretold: &[Told]) -> String {
     text += &format!("until = \"{}\"\n", span(timeline.until_ms));
     text +=
         "ignore = [\"ingest-blind\", \"clock-wrong\", \"order-broken\", \"rule-blind\", \"unreadable\"]\n\nstep = [\n";
+    // Where our clock is set, every frame says what its own shows.
+    let is_set = timeline.steps.iter().any(|step| matches!(step.what, What::Wall { .. }));
     for Step { at_ms, what } in &timeline.steps {
-        text += &format!("  {{ at = \"{}\", {} }},\n", span(*at_ms), step(what, *at_ms, foretold));
+        text += &format!("  {{ at = \"{}\", {} }},\n", span(*at_ms), step(what, *at_ms, is_set, foretold));
     }
     text += "\n";
     let mut foretold = foretold.to_vec();
@@ -38,12 +40,13 @@ fn by_hand(at_ms: i64, lift: usize, key: &str, rule: &str, foretold: &[Told]) ->
     format!("lift = \"{}\", {key} = \"{rule}\"{refused}", lift_name(lift))
 }
 
-fn step(what: &What, at_ms: i64, foretold: &[Told]) -> String {
+fn step(what: &What, at_ms: i64, is_set: bool, foretold: &[Told]) -> String {
+    let own_ms = Some(at_ms).filter(|_| !is_set);
     match what {
         What::Report { lift, frames } => {
             let invalid: Vec<&str> = frames.iter().flat_map(Frame::unreadable).collect();
             let invalid = if invalid.is_empty() { String::new() } else { format!(", invalid = {invalid:?}") };
-            let frames: Vec<String> = frames.iter().map(|one| frame(one, at_ms)).collect();
+            let frames: Vec<String> = frames.iter().map(|one| frame(one, own_ms)).collect();
             format!("lift = \"{}\", frames = [{}]{invalid}", lift_name(*lift), frames.join(", "))
         }
         What::LinkDown => "link = \"down\"".into(),
@@ -56,13 +59,14 @@ fn step(what: &What, at_ms: i64, foretold: &[Told]) -> String {
     }
 }
 
-fn frame(frame: &Frame, at_ms: i64) -> String {
+/// `own_ms`: what a frame claims that doesn't say otherwise.
+fn frame(frame: &Frame, own_ms: Option<i64>) -> String {
     let mut fields: Map<String, Value> = frame.fields();
     fields.insert("boot".into(), frame.boot.into());
     fields.insert("seq".into(), frame.seq.into());
     let claimed = match frame.claimed_ms {
         None => Some("none".to_owned()),
-        Some(claimed_ms) => (claimed_ms != at_ms).then(|| span(claimed_ms)),
+        Some(claimed_ms) => (Some(claimed_ms) != own_ms).then(|| span(claimed_ms)),
     };
     fields.extend(claimed.map(|claimed| ("claimed".to_owned(), Value::from(claimed))));
     // JSON's strings, numbers, flags and lists are TOML's.
@@ -82,13 +86,10 @@ fn expectation(told: &Told) -> String {
         told.certainty.name(),
         told.reason.name(),
     );
-    text += &format!(
-        ", came_true = \"{}\", delayed = {}, dispatch = \"{dispatch}\", opening = {}, unregistered = {}",
-        span(told.true_ms),
-        told.delayed,
-        told.opening,
-        told.unregistered,
-    );
+    text += &format!(", dispatch = \"{dispatch}\", opening = {}, unregistered = {}", told.opening, told.unregistered);
+    if told.reason != Reason::Confirmed {
+        text += &format!(", came_true = \"{}\", delayed = {}", span(told.true_ms), told.delayed);
+    }
     text
 }
 

@@ -193,12 +193,12 @@ impl Walk {
         let mut frame = walker.state.frame(walker.told.as_ref().filter(|_| !whole));
         (frame.boot, frame.seq, frame.claimed_ms) = (walker.boot, walker.seq, Some(self.now_ms + walker.off_ms));
         more(&mut frame);
-        if delay_ms > 0 {
+        let at_ms = (self.now_ms + delay_ms).max(walker.withholds_to_ms);
+        if at_ms > self.now_ms {
             // Whether a fault that newer frames have both shown and ended occurs anew in a late one isn't promised.
             frame.faults.retain(|code| !COUNTED.contains(code));
         }
         walker.told = Some(walker.state.clone());
-        let at_ms = (self.now_ms + delay_ms).max(walker.withholds_to_ms);
         self.steps.push(Step { at_ms, what: What::Report { lift, frames: vec![frame] } });
     }
 }

@@ -168,7 +168,10 @@ impl Lift {
     fn armed_from(&self, nth: usize, rule: &Rule, at_ms: i64) -> Option<i64> {
         if let Some(cleared_ms) = self.cleared_by_hand(rule) {
             let spans = self.spans_back(cleared_ms, at_ms);
-            let over = spans.filter(|(_, _, moment)| moment.truths[nth].when == Some(false)).last();
+            // Frames of the same ms may have come before it.
+            let clear = self.told.iter().rposition(|told| told.rule == rule.id).map(|at| self.frames_when_told[at]);
+            let since = |moment: &Moment| clear.is_none_or(|frames| moment.frames >= frames);
+            let over = spans.filter(|(_, _, moment)| since(moment) && moment.truths[nth].when == Some(false)).last();
             let rearm_ms = cleared_ms + REARM_MS;
             let armed_ms = over.map_or(rearm_ms, |(from_ms, _, _)| rearm_ms.min(from_ms));
             return (armed_ms <= at_ms).then_some(armed_ms);

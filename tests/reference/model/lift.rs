@@ -288,7 +288,9 @@ impl Lift {
     fn next_change(&self) -> Option<i64> {
         let last = self.moments.last()?;
         let mut lingers = BTreeMap::new();
-        lingering(&self.frames, last.from_ms).for_each(|(item, ends_ms)| drop(lingers.entry(item).or_insert(ends_ms)));
+        for (item, ends_ms) in lingering(&self.frames, last.from_ms) {
+            lingers.entry(item).or_insert(ends_ms);
+        }
         let lingers = lingers.into_values();
         let door = (last.facts.door_moves() == Some(true)).then(|| self.door_moves_since(last.from_ms) + DOOR_MOVES_MS);
         lingers.chain(door).filter(|at| *at > last.from_ms).min()
