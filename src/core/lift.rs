@@ -4,21 +4,23 @@ mod counted;
 mod explain;
 mod facts;
 mod overridden;
+mod past;
+mod silence;
 mod told;
 mod who;
 
 use self::facts::{LiftFacts, ObligationFacts};
 use self::who::who;
 use crate::core::books::ByHand;
-use crate::core::judge::run::{Closed, Footing, Hold, Phase, RuleNo, Run, Runs, Transition, Wait};
+use crate::core::judge::run::{Closed, Footing, Phase, RuleNo, Runs, Transition, Wait};
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
-use crate::core::rules::{Clear, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, RuleSet, Term, Tri, Value};
+use crate::core::rules::{Clear, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::{self, Offset};
 use crate::core::telemetry::order::{Order, Verdict};
-use crate::core::telemetry::registers::{self, Came, Item, Registers, Stamp, Wanted};
+use crate::core::telemetry::registers::{self, Came, Registers, Stamp, Wanted};
 use crate::model::alert::{Evidence, Reason};
 use crate::model::frame::Frame;
 use crate::model::ids::DeviceCode;
@@ -170,7 +172,7 @@ impl Lift {
         self.stand_still(cx, arrival.elapsed, passed_ms, true);
         let was_silent = self.is_silent(cx);
         self.hear(cx, arrival.elapsed);
-        self.forget_past(&cx.policy.set);
+        self.forget(cx.policy);
         let stamp = Stamp::new(self.order.generation(), frame.key);
         let moments = &cx.policy.set.moments;
         // However old, what is in order is how things went; what comes behind newer frames counts only while it is fresh.
@@ -229,19 +231,6 @@ impl Lift {
         }
     }
 
-    /// Lets go of openings that count no more, and of alerts that can't come back any more, not even by a late frame's codes: in time nearly every lift has
-    /// had one.
-    fn forget_past(&mut self, set: &RuleSet) {
-        let moments = &set.moments;
-        for run in &mut self.runs {
-            run.forget_openings(&set.flapping, self.judged);
-            let may_reopen_ms = moments.reopen_within_ms + moments.late_codes_ms;
-            if run.closed.as_ref().is_some_and(|closed| !closed.by_hand && self.judged - closed.at > may_reopen_ms) {
-                run.closed = None;
-            }
-        }
-    }
-
     /// Judges every rule that reads something that changed, in the order in which they depend on each other.
     pub fn judge(&mut self, cx: &mut Context<'_>, changed: Reads, frame: Option<&Frame>, footing: Footing) {
         let mut changed = changed;
@@ -274,17 +263,21 @@ impl Lift {
         let now = cx.books.now.elapsed;
         let counted = rule.count.as_ref().map(|count| {
             let run = self.runs.iter_mut().find(|run| run.rule == number);
-            Tri::from(run.is_some_and(|run| run.has_counted(count, self.judged)))
+            // What has opened it stays counted: it is confirmed even where the first of them is too old by then.
+            Tri::from(run.is_some_and(|run| run.has_counted(count, self.judged) || run.open().is_some()))
         });
-        let events_from = self.events_from(number, false);
-        let facts = LiftFacts { lift: self, policy, is_silent, now, frame, rule: Some(rule), over: &[], events_from };
+        // A late frame shows nothing of the present: what a newer one lists it can't clear.
+        let shown = frame.filter(|frame| self.order.newest() == Some(frame.key));
+        let events_from = self.events_from(number, rule, frame, false);
+        let facts =
+            LiftFacts { lift: self, policy, is_silent, now, frame: shown, rule: Some(rule), over: &[], events_from };
         let when = counted.unwrap_or_else(|| rule.when.eval(&facts));
         // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
         if !when.is_true() && judge::find(&self.runs, number).is_none() {
             return false;
         }
-        let of_clear = LiftFacts { events_from: self.events_from(number, true), ..facts };
-        let carried = self.carries(frame, rule);
+        let of_clear = LiftFacts { events_from: self.events_from(number, rule, frame, true), ..facts };
+        let carried = self.carries(shown, rule);
         let inputs = judge::inputs(rule, when, &facts, &of_clear, self.judged, carried, footing);
         let run = judge::entry(&mut self.runs, number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {
@@ -296,18 +289,27 @@ impl Lift {
         let of_clear = matches!(transition, Transition::Clear { .. });
         let evidence = self.evidence(cx, ix, rule, frame, of_clear);
         self.carry_out(cx, ix, transition, evidence);
+        let run = judge::entry(&mut self.runs, number);
         if rule.clear == Clear::Quiet {
-            judge::entry(&mut self.runs, number).begin_quiet();
+            run.begin_quiet();
+        }
+        if matches!(transition, Transition::Clear { reason: Reason::Superseded, .. }) {
+            // It is held anew from here on, not from when something else has it looked at.
+            let waits = run.step(rule, &policy.set.moments, &inputs);
+            debug_assert_eq!(waits, None, "the stronger one is open");
         }
         true
     }
 
-    /// From when on events count for a rule.
-    fn events_from(&self, rule: RuleNo, of_clear: bool) -> Elapsed {
+    /// From when on events count for a rule. What the frame at hand brings is new, even if the rule cleared at the same
+    /// moment, or the frame is late.
+    fn events_from(&self, number: RuleNo, rule: &Rule, frame: Option<&Frame>, of_clear: bool) -> Elapsed {
         if !self.registers.has_lingering() {
             return ALL_EVENTS;
         }
-        judge::find(&self.runs, rule).and_then(|run| run.events_from(of_clear)).unwrap_or(ALL_EVENTS)
+        let from = judge::find(&self.runs, number).and_then(|run| run.events_from(of_clear)).unwrap_or(ALL_EVENTS);
+        let is_new = frame.is_some_and(|frame| registers::brings_event(frame, &rule.raising));
+        if is_new { from.min(self.judged) } else { from }
     }
 
     /// Whether a code that the rule waits for is there: in the frame at hand, or listed before and not over since, as it is
@@ -327,7 +329,7 @@ impl Lift {
         of_clear: bool,
     ) -> Vec<Evidence> {
         let number = cx.policy.number(ix);
-        let events_from = self.events_from(number, of_clear);
+        let events_from = self.events_from(number, rule, frame, of_clear);
         let facts = LiftFacts { events_from, ..self.facts(cx, frame, Some(rule)) };
         let run = judge::find(&self.runs, number).filter(|_| rule.count.is_some() && !of_clear);
         let mut evidence = match run.and_then(|run| run.tally.as_ref()) {
@@ -359,69 +361,6 @@ impl Lift {
             evidence,
             &ByHand::default(),
         );
-    }
-
-    /// Absence rules for what has been heard so far.
-    pub fn judge_absence(&mut self, cx: &mut Context<'_>) {
-        let Some((heard, _)) = self.heard else { return };
-        let now = cx.books.now.elapsed;
-        let silent_ms = cx.hearing.now().0 - heard.0;
-        let keep_alive_ms = self.keep_alive_ms(&cx.policy.set.moments);
-        for ix in cx.policy.absence_rules() {
-            let Some(rule) = self.rule(cx.policy, *ix) else { continue };
-            let run = judge::find(&self.runs, cx.policy.number(*ix));
-            let is_open = run.is_some_and(|run| run.open().is_some());
-            let closed = run.and_then(|run| run.closed.as_deref());
-            let closed_at = closed.filter(|closed| closed.by_hand).map(|c| c.at);
-            let within_ms = cx.policy.set.moments.reopen_within_ms;
-            let reopens = !rule.is_critical() && closed.is_some_and(|c| !c.by_hand && now - c.at <= within_ms);
-            let when = rule.when.eval(&self.facts(cx, None, None));
-            if closed_at.is_some_and(|at| !when.is_false() && now - at < cx.policy.set.moments.rearm_ms) {
-                continue;
-            }
-            if closed_at.is_some() {
-                judge::entry(&mut self.runs, cx.policy.number(*ix)).closed = None;
-            }
-            let transition = match (is_open, when) {
-                (true, Tri::False) => Transition::Clear { reason: Reason::ConditionEnded, at: now },
-                (false, Tri::True) if silent_ms >= i64::from(rule.absent.unwrap_or(1)) * keep_alive_ms => {
-                    let (severity, certainty) = (rule.severity, rule.certainty);
-                    Transition::Open { reopens, severity, certainty, reason: Reason::Silence, at: now }
-                }
-                _ => continue,
-            };
-            let evidence = self.evidence(cx, *ix, rule, None, false);
-            self.carry_out(cx, *ix, transition, evidence);
-        }
-    }
-
-    /// Judges absence because heard time has come so far.
-    pub fn fall_silent(&mut self, cx: &mut Context<'_>) {
-        self.absence_judged_to = cx.hearing.now();
-        self.judge_absence(cx);
-        if self.is_silent(cx) && self.is_held_up() {
-            // What held it up isn't known any more.
-            self.look_again(cx);
-        }
-    }
-
-    /// Whether something is due that is suppressed, or gives way.
-    fn is_held_up(&self) -> bool {
-        let is_held_up = |run: &Run| matches!(run.phase, Phase::Holding(Hold { waits: Wait::Condition, .. }));
-        self.runs.iter().any(is_held_up)
-    }
-
-    /// The heard time at which an absence rule next falls due, or nothing is known any more of what something waits for.
-    pub fn next_silence(&self, policy: &Policy) -> Option<Heard> {
-        let (heard, _) = self.heard?;
-        let keep_alive_ms = self.keep_alive_ms(&policy.set.moments);
-        let due = |ix: &RuleIx| {
-            let keep_alives = self.rule(policy, *ix)?.absent.unwrap_or(1);
-            Some(Heard(heard.0 + i64::from(keep_alives) * keep_alive_ms))
-        };
-        let unknown = self.is_held_up().then(|| Heard(heard.0 + self.unknown_after_ms(&policy.set.moments)));
-        let of_rules = policy.absence_rules().iter().filter_map(due);
-        of_rules.chain(unknown).filter(|due| *due > self.absence_judged_to).min()
     }
 
     /// The judged time at which the next rule may change by time alone.
@@ -523,35 +462,6 @@ impl Lift {
         })
     }
 
-    /// A late frame's codes that a newer frame excludes: raised and cleared at once, for rules that open at once.
-    fn raise_what_is_over(&mut self, cx: &mut Context<'_>, over: &[Item], at: Elapsed) {
-        for ix in cx.policy.lift_rules() {
-            let Some(rule) = self.rule(cx.policy, *ix) else { continue };
-            if rule.for_ms > 0
-                || rule.count.is_some()
-                || !registers::waited_for(over, &rule.raising)
-                || judge::is_open(cx.policy, &self.runs, *ix)
-            {
-                continue;
-            }
-            let facts = LiftFacts { over, ..self.facts(cx, None, None) };
-            let is_suppressed = rule.suppress.as_ref().is_some_and(|suppress| suppress.eval(&facts).is_true());
-            if !rule.when.eval(&facts).is_true() || is_suppressed {
-                continue;
-            }
-            let (severity, certainty) = judge::level(rule, &facts);
-            let evidence = judge::evidence(rule, &facts, false);
-            let closed = judge::find(&self.runs, cx.policy.number(*ix)).and_then(|run| run.closed.as_ref());
-            let within_ms = cx.policy.set.moments.reopen_within_ms;
-            let reopens = !rule.is_critical() && closed.is_some_and(|c| !c.by_hand && at - c.at <= within_ms);
-            let reason = Reason::AlreadyOver;
-            self.carry_out(cx, *ix, Transition::Open { reopens, severity, certainty, reason, at }, evidence);
-            if rule.clear != Clear::Manual {
-                self.carry_out(cx, *ix, Transition::Clear { reason, at }, Vec::new());
-            }
-        }
-    }
-
     /// Follows a new policy: what its changed rules knew is forgotten, and every rule is looked at.
     pub fn follow(&mut self, cx: &mut Context<'_>, today: CivilDay) {
         if self.policy == cx.policy.version {
@@ -586,17 +496,6 @@ impl Lift {
             }
         }
         judge::drop_blank(&mut self.runs);
-    }
-
-    /// Whether nothing it reported is known any more.
-    fn is_silent(&self, cx: &Context<'_>) -> bool {
-        let silent_ms = self.heard.map_or(0, |(heard, _)| cx.hearing.now().0 - heard.0);
-        silent_ms >= self.unknown_after_ms(&cx.policy.set.moments)
-    }
-
-    /// After so long a silence nothing that it reported is known any more.
-    fn unknown_after_ms(&self, moments: &Moments) -> i64 {
-        moments.unknown_after_ms.max(i64::from(moments.unknown_keep_alives) * self.keep_alive_ms(moments))
     }
 
     fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {

@@ -86,6 +86,12 @@ pub struct Closed {
     pub open: Open,
 }
 
+impl Closed {
+    fn may_reopen(&self, moments: &Moments, at: Elapsed) -> bool {
+        !self.by_hand && at - self.at <= moments.reopen_within_ms
+    }
+}
+
 /// How far what is known can be trusted to be the present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Footing {
@@ -232,7 +238,8 @@ impl Run {
         let (certainty, reason) = opening.ok()?;
         let due = hold.since + rule.for_ms;
         Some(Transition::Open {
-            reopens: self.closed.as_ref().is_some_and(|closed| !closed.by_hand) && !rule.is_critical(),
+            reopens: self.closed.as_ref().is_some_and(|closed| closed.may_reopen(moments, inputs.at))
+                && !rule.is_critical(),
             severity: inputs.severity,
             certainty,
             reason,
@@ -250,7 +257,7 @@ impl Run {
                 return true;
             }
             self.closed = None;
-        } else if since_ms > moments.reopen_within_ms {
+        } else if since_ms > moments.reopen_within_ms + moments.late_codes_ms {
             self.closed = None;
         }
         false
@@ -278,22 +285,20 @@ impl Run {
     /// The next moment at which time alone may change something.
     pub fn deadline(&self, rule: &Rule, moments: &Moments) -> Option<Elapsed> {
         let rearms = || self.closed.as_ref().filter(|c| c.by_hand).map(|c| c.at + moments.rearm_ms);
-        let forgets = || Some(self.tally.as_ref()?.outdated_at(rule.count.as_ref()?));
-        let of_phase = match &self.phase {
+        match &self.phase {
             Phase::Idle => rearms(),
             Phase::Holding(Hold { false_since: Some(since), .. }) => Some(*since + rule.drop_ms),
             Phase::Holding(Hold { waits: Wait::No, since, .. }) => Some(*since + rule.for_ms),
             Phase::Holding(_) => None,
             Phase::Open(open) => open.clear_since.map(|since| since + (rule.clear_for_ms - open.clear_done_ms).max(0)),
-        };
-        of_phase.into_iter().chain(forgets()).min()
+        }
     }
 }
 
 /// Whether a hold opens now, how sure it is and why; or what it waits for.
 fn opening(rule: &Rule, hold: &Hold, inputs: &Inputs) -> Result<(Certainty, Reason), Wait> {
     if hold.false_since.is_some() || inputs.at - hold.since < rule.for_ms {
-        return Err(Wait::No);
+        return Err(hold.waits);
     }
     if inputs.suppressed || inputs.superseded {
         return Err(Wait::Condition);
@@ -307,6 +312,8 @@ fn opening(rule: &Rule, hold: &Hold, inputs: &Inputs) -> Result<(Certainty, Reas
         (_, Footing::Blind) if rule.is_critical() => Ok((possible, Reason::IngestBlind)),
         (_, Footing::Blind) => Err(Wait::Footing),
         (_, _) if inputs.will_be_known => Err(Wait::Condition),
+        // Nor does what they leave unknown send anybody before they are in.
+        (_, Footing::CatchingUp) if rule.is_critical() => Ok((possible, Reason::CatchingUp)),
         (_, _) if rule.is_critical() => Ok((possible, Reason::ConditionUnknown)),
         (_, _) => Err(Wait::Condition),
     }

@@ -49,11 +49,6 @@ impl Tally {
         self.0.iter().any(|one| self.0.iter().filter(|it| it.term == one.term).count() >= times)
     }
 
-    /// From when on all of it is too old to count.
-    pub(super) fn outdated_at(&self, count: &Count) -> Elapsed {
-        self.0.last().map_or(Elapsed::MAX, |last| last.at + count.within_ms + 1)
-    }
-
     /// How often each term has occurred, and how long ago the last time: `count(code(2))`, `3`.
     pub fn evidence(&self, raising: &[CodeTerm], now: Elapsed) -> Vec<Evidence> {
         let of = |(n, term): (usize, &CodeTerm)| {

@@ -41,7 +41,7 @@ impl Lift {
     }
 
     fn explain_rule(&self, cx: &Context<'_>, ix: RuleIx, rule: &Rule, texts: &Texts) -> Explained {
-        let events_from = |of_clear| self.events_from(cx.policy.number(ix), of_clear);
+        let events_from = |of_clear| self.events_from(cx.policy.number(ix), rule, None, of_clear);
         let facts = LiftFacts { events_from: events_from(false), ..self.facts(cx, None, Some(rule)) };
         let of_clear = LiftFacts { events_from: events_from(true), ..facts };
         let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, of_clear: &of_clear, texts };

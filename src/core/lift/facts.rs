@@ -80,11 +80,7 @@ impl Facts for LiftFacts<'_> {
         if self.is_silent {
             return Tri::Unknown;
         }
-        let judged = self.lift.judged;
-        // What the frame at hand says is new, even if the rule cleared at the same moment.
-        let is_new = self.frame.is_some_and(|frame| frame.events.items.binary_search(&code).is_ok());
-        let events_from = if is_new { self.events_from.min(judged) } else { self.events_from };
-        self.lift.registers.code(list, code, judged, events_from)
+        self.lift.registers.code(list, code, self.lift.judged, self.events_from)
     }
 
     fn condition(&self, name: &str) -> Tri {

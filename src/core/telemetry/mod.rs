@@ -2,6 +2,7 @@
 
 pub mod fields;
 pub mod heard;
+mod items;
 pub mod offset;
 pub mod order;
 pub mod registers;
