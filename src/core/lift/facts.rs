@@ -130,8 +130,8 @@ impl Reading for LiftFacts<'_> {
     }
 
     fn will_be_known(&self) -> bool {
-        let moves = self.lift.registers.door_moves;
-        !self.is_silent && moves.is_some_and(|moves| !self.has_moved_for_long(moves))
+        let moves = self.lift.registers.door().is_some_and(|door| matches!(door, Door::Opening | Door::Closing));
+        !self.is_silent && moves && self.door_shut() != Some(true)
     }
 }
 

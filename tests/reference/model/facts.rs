@@ -51,6 +51,8 @@ pub(crate) struct Facts {
     pub(crate) zone: Tri,
     pub(crate) door: Option<Door>,
     pub(crate) door_shut: Tri,
+    /// It is on its way, and hasn't been for long: what becomes of it shows soon.
+    pub(crate) door_settles: bool,
     pub(crate) passenger: Tri,
     /// Codes and conditions that count as active.
     pub(crate) active: BTreeSet<Item>,
@@ -79,6 +81,7 @@ impl Facts {
             zone: if is_silent { None } else { zone(frames) },
             door: value(frames, |frame| frame.door, is_silent),
             door_shut: None,
+            door_settles: false,
             passenger: value(frames, |frame| frame.passenger, is_silent),
             active,
             listed,

@@ -71,6 +71,8 @@ impl Lift {
             (Some(false), _) => return,
             (Some(true), Footing::Sound) => (rule.certainty, Reason::ConditionHeld),
             (Some(true), Footing::CatchingUp) => (possible, Reason::CatchingUp),
+            // A door on its way is known soon.
+            (None, Footing::Sound | Footing::CatchingUp) if moment.facts.door_settles => return,
             (None, Footing::CatchingUp) if rule.is_critical() => (possible, Reason::CatchingUp),
             (_, Footing::Blind) if rule.is_critical() => (possible, Reason::IngestBlind),
             (None, _) if rule.is_critical() => (possible, Reason::ConditionUnknown),
@@ -85,9 +87,12 @@ impl Lift {
         let Kind::Held { for_ms, .. } = rule.kind else { return at_ms };
         let Some(since_ms) = self.hold_since(nth, rule, at_ms) else { return at_ms };
         let due_ms = since_ms + for_ms;
-        let is_kept = |truth: &Truth| truth.suppress == Some(true) || truth.when.is_none() && !rule.is_critical();
+        let is_kept = |moment: &Moment| {
+            let Truth { when, suppress, .. } = moment.truths[nth];
+            suppress == Some(true) || when.is_none() && (!rule.is_critical() || moment.facts.door_settles)
+        };
         let mut spans = self.spans_back(due_ms, at_ms).filter(|(from, to, _)| from < to);
-        let waited = spans.any(|(_, _, moment)| is_kept(&moment.truths[nth]));
+        let waited = spans.any(|(_, _, moment)| is_kept(moment));
         let gave_way = rule.unless.iter().any(|id| self.was_open(id, due_ms));
         if waited || gave_way { at_ms } else { due_ms }
     }

@@ -262,8 +262,11 @@ impl Lift {
         facts.door_shut = match facts.door_moves() {
             None => None,
             Some(false) => facts.is_open().map(|is_open| !is_open),
-            Some(true) => Some(from_ms - self.door_moves_since(from_ms) >= DOOR_MOVES_MS),
+            Some(true) if from_ms - self.door_moves_since(from_ms) >= DOOR_MOVES_MS => Some(true),
+            // Until then nobody knows what becomes of it, unless it was open: then it isn't shut yet.
+            Some(true) => self.door_was_open().then_some(false),
         };
+        facts.door_settles = facts.door_moves() == Some(true) && facts.door_shut != Some(true);
         facts.frame_runs &= is_frame;
         let holds = |rule: &Rule| rule.items.iter().any(|item| facts.listed.contains(item));
         let truths = RULES.iter().map(|rule| Truth {
@@ -282,6 +285,15 @@ impl Lift {
         let known = self.moments.iter().rev().filter(|moment| moment.facts.door.is_some());
         let moving = known.take_while(|moment| moment.facts.door_moves() == Some(true));
         moving.last().map_or(now_ms, |moment| moment.from_ms)
+    }
+
+    /// Whether the door was open just before it began to open or close.
+    fn door_was_open(&self) -> bool {
+        let moves = |moment: &Moment| moment.facts.door_moves() == Some(true);
+        let known = self.moments.iter().enumerate().rev().filter(|(_, moment)| moment.facts.door.is_some());
+        let began = known.take_while(|(_, moment)| moves(moment)).last().map_or(self.moments.len(), |(nth, _)| nth);
+        let before = self.moments[..began].iter().rev().find(|moment| !moment.facts.is_silent);
+        before.is_some_and(|moment| moment.facts.is_open() == Some(true))
     }
 
     /// When time alone changes what is true next.
