@@ -146,6 +146,8 @@ pub const RULE_SPAN_MS: i64 = 31 * 24 * 3_600_000;
 pub const RULE_KEEP_ALIVES: u32 = 1_000;
 /// Most faults of rule files named at once; the rest is counted.
 pub const RULE_FAULTS: usize = 256;
+/// Faults of one rule file, or of one condition, that come with a rule that may have been meant: finding it takes a while.
+pub const RULE_HINTS: usize = 64;
 /// Longest title, hint, tag or name in a rule, in characters.
 pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
@@ -153,8 +155,10 @@ pub const RULE_LIST: usize = 16;
 
 /// Largest timeline file of `vigil rules test`.
 pub const SCENARIO_FILE_BYTES: usize = 256 * 1024;
-/// Most timeline files of one run.
+/// Most timeline files of one run, and folders that they lie in.
 pub const SCENARIO_FILES: usize = 10_000;
+/// Rule folders of timelines that are kept in memory at a time.
+pub const SCENARIO_RULE_FOLDERS: usize = 16;
 /// Most steps of one timeline, each repetition counted.
 pub const SCENARIO_STEPS: usize = 10_000;
 /// Longest time that a timeline goes through.
