@@ -140,7 +140,7 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,
             Command::Explain(args) => or_stop(&stop, explain::run(args, terminal)).await,
-            Command::Rules(args) => or_stop(&stop, rules::run(args, terminal)).await,
+            Command::Rules(args) => rules::run(args, terminal, stop.clone()).await,
             Command::Recover(args) => recover::run(args, terminal).await,
             Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,
         }

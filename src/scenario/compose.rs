@@ -1,6 +1,7 @@
 //! The rules that a timeline is played under: those of a folder, and its own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Action, Scenario};
 use crate::core::judge::built_in;
@@ -25,7 +26,7 @@ type Known = BTreeMap<RuleId, Vec<Family>>;
 /// The policy at the beginning, and that of each `reload` in the order of the steps.
 pub(super) struct Policies {
     pub(super) first: PolicyText,
-    pub(super) reloads: Vec<PolicyText>,
+    pub(super) reloads: Vec<Arc<PolicyText>>,
 }
 
 pub(super) fn policies(scenario: &Scenario, folder: &Files) -> Result<Policies, Vec<RuleFault>> {
@@ -39,10 +40,16 @@ pub(super) fn policies(scenario: &Scenario, folder: &Files) -> Result<Policies, 
     };
     let first = compile(scenario.extra_rules.as_ref())?;
     let mut reloads = Vec::new();
+    // A step that is repeated brings the same rules each time.
+    let mut compiled: BTreeMap<&str, Arc<PolicyText>> = BTreeMap::new();
     for step in &scenario.steps {
-        if let Action::Reload(extra) = &step.action {
-            reloads.push(compile(Some(extra))?);
-        }
+        let Action::Reload(extra) = &step.action else { continue };
+        let policy = match compiled.get(&*extra.text) {
+            Some(policy) => Arc::clone(policy),
+            None => Arc::new(compile(Some(extra))?),
+        };
+        compiled.insert(&extra.text, Arc::clone(&policy));
+        reloads.push(policy);
     }
     let misnamed = misnamed_rules(scenario, &known);
     if misnamed.is_empty() { Ok(Policies { first, reloads }) } else { Err(misnamed) }
@@ -63,8 +70,16 @@ fn composed(scenario: &Scenario, folder: &Files, extra: Option<&Extra>) -> Resul
     match rules::parse(&files) {
         Ok(set) => Ok((files, set)),
         Err(mut faults) => {
-            for fault in faults.iter_mut().filter(|fault| fault.file == scenario.file) {
-                fault.line += extra.line - 1;
+            for fault in &mut faults {
+                if fault.file == scenario.file {
+                    fault.line += extra.line - 1;
+                    continue;
+                }
+                // It is these rules that are at fault there, and lines of a file that they take rules from are not its own.
+                let is_whole = folder.iter().any(|file| files.contains(file) && file.0 == fault.file);
+                let place = if is_whole { format!("{}:{}", fault.file, fault.line) } else { fault.file.to_string() };
+                let message = format!("with these rules, {place} of the folder is wrong: {}", fault.message).into();
+                *fault = RuleFault { file: scenario.file.clone(), line: extra.line, column: 1, message };
             }
             Err(faults)
         }

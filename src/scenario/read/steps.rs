@@ -263,7 +263,13 @@ impl<'a> Reader<'a> {
             let text = match value.get_ref() {
                 DeValue::String(text) => text.to_string(),
                 DeValue::Boolean(flag) => flag.to_string(),
-                DeValue::Integer(number) => number.as_str().to_owned(),
+                DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                    Ok(number) => number.to_string(),
+                    Err(_) => {
+                        self.faults.add::<()>(value.span().start, "this number is too large");
+                        continue;
+                    }
+                },
                 DeValue::Float(number) => number.as_str().to_owned(),
                 other => {
                     let got = article(other);
