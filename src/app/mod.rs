@@ -150,7 +150,7 @@ async fn run_once(
     reloader: &Arc<Mutex<Reloader>>,
     ready: impl FnOnce(),
 ) -> Result<(), AppError> {
-    let policy = reloader.lock().await.policy().clone();
+    let policy = reloader.lock().await.policy();
     let clock = Clock::default();
     let opened = {
         let (config, clock) = (config.clone(), clock.clone());
@@ -165,7 +165,7 @@ async fn run_once(
     let (reloads, asked) = {
         let mut reloader = reloader.lock().await;
         reloader.begin(core.policy_version());
-        Reloads::new(reloader.refused())
+        Reloads::new(reloader.refused(), reloader.in_force())
     };
     let board = Arc::new(Board::restore(core.open_alerts(), Cursor { epoch: core.epoch(), seq: core.seq() }));
     let feed = Arc::new(Feed::new(Arc::clone(&board), Arc::new(Events::new(to_feed, Arc::clone(&store)))));

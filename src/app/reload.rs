@@ -20,7 +20,7 @@ use crate::limits;
 use crate::model::ids::RuleId;
 use crate::model::record::{Outcome, PolicyText};
 use crate::observe::{ReloadedBy, RulesRefused, RulesReloaded, emit};
-use crate::serve::reloads::{Answer, Ask, Refused, Reloaded};
+use crate::serve::reloads::{Answer, Ask, InForce, Refused, Reloaded};
 use crate::spine::input::{Input, Inputs, NotTaken};
 
 const LOOK_EVERY: Duration = Duration::from_millis(limits::RULES_LOOK_MS);
@@ -31,9 +31,8 @@ const KNOCK_FOR: Duration = Duration::from_millis(limits::COMMAND_WAIT_MS / 2);
 /// What is in force, and what has become of the files since.
 pub(super) struct Reloader {
     config: Config,
-    text: PolicyText,
+    in_force: watch::Sender<InForce>,
     set: RuleSet,
-    version: u32,
     /// The files as they were read last, whatever came of it.
     read: Option<Look>,
     /// The files as they were at the last look.
@@ -81,9 +80,8 @@ impl Reloader {
         let (text, set) = policy::load(config)?;
         Ok(Self {
             config: config.clone(),
-            text,
+            in_force: watch::Sender::new(InForce { version: 0, text }),
             set,
-            version: 0,
             read: Some(look),
             looked: None,
             answered: VecDeque::new(),
@@ -91,13 +89,18 @@ impl Reloader {
         })
     }
 
-    pub(super) fn policy(&self) -> &PolicyText {
-        &self.text
+    pub(super) fn policy(&self) -> PolicyText {
+        self.in_force.borrow().text.clone()
     }
 
     /// The core has taken the policy, under this version.
     pub(super) fn begin(&mut self, version: u32) {
-        self.version = version;
+        self.in_force.send_modify(|in_force| in_force.version = version);
+    }
+
+    /// The policy that judges now.
+    pub(super) fn in_force(&self) -> watch::Receiver<InForce> {
+        self.in_force.subscribe()
     }
 
     /// Why the files as they are were refused, if they were.
@@ -159,8 +162,9 @@ impl Reloader {
             unreadable => Refused::Unreadable(unreadable.to_string()),
         })?;
         let difference = Difference::between(&self.set, &set);
-        if text == self.text {
-            return Ok(Reloaded { version: self.version, position: None, difference });
+        let before = self.in_force.borrow().version;
+        if text == self.policy() {
+            return Ok(Reloaded { version: before, position: None, difference });
         }
         // A file that is saved half done, or emptied, is nobody's wish.
         if by == ReloadedBy::File
@@ -169,9 +173,10 @@ impl Reloader {
             return Err(Refused::Unasked(loss));
         }
         let position = self.enter(inputs, text.clone()).await?;
-        (self.text, self.set) = (text, set);
-        self.version += 1;
-        Ok(Reloaded { version: self.version, position: Some(position), difference })
+        let version = before + 1;
+        self.in_force.send_replace(InForce { version, text });
+        self.set = set;
+        Ok(Reloaded { version, position: Some(position), difference })
     }
 
     /// Through the inbox into the core. Returns the position of the record.
@@ -236,7 +241,7 @@ mod tests {
     use super::*;
     use crate::model::actor::Actor;
 
-    const REMARK: &str = "[elevator]\n";
+    const SETTINGS: &str = "[elevator]\n";
 
     fn rule(id: &str, severity: &str) -> String {
         format!(
@@ -270,7 +275,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_must_stand_still_and_is_read_once() {
-        let (dir, mut reloader) = begin(REMARK);
+        let (dir, mut reloader) = begin(SETTINGS);
         let write = |text: &str| std::fs::write(dir.path().join("a.toml"), text).unwrap();
         let (sender, receiver) = sync_channel(1);
         let inputs = Inputs::new(sender);
@@ -284,7 +289,7 @@ mod tests {
         assert!(matches!(&refused, Err(Refused::Faults(faults)) if &*faults[0].file == "a.toml"), "{refused:?}");
         assert!(!reloader.has_changed().await && !reloader.has_changed().await, "it is refused only once");
         // What was in force all along is nothing for the core.
-        write(REMARK);
+        write(SETTINGS);
         assert!(!reloader.has_changed().await && reloader.has_changed().await);
         let same = reloader.reload(&inputs, ReloadedBy::File, "").await.unwrap();
         assert_eq!((same.position, receiver.try_recv().is_err()), (None, true));
@@ -319,20 +324,20 @@ mod tests {
         let (critical, minor) = (rule("jam", "critical"), rule("doors", "minor"));
         let both = format!("{critical}{minor}");
         check_unasked(&both, &minor, Some("critical rules are gone from the files (jam)")).await;
-        check_unasked(&both, REMARK, Some("no rule on elevators is left (doors, jam)")).await;
-        check_unasked(&minor, REMARK, Some("no rule on elevators is left (doors)")).await;
+        check_unasked(&both, SETTINGS, Some("no rule on elevators is left (doors, jam)")).await;
+        check_unasked(&minor, SETTINGS, Some("no rule on elevators is left (doors)")).await;
         check_unasked(&both, &critical, None).await;
         check_unasked(&both, &both.replace("passenger", "!passenger"), None).await;
-        check_unasked(REMARK, &both, None).await;
+        check_unasked(SETTINGS, &both, None).await;
         let rising = minor.clone() + "escalate = [{ when = \"door_zone\", severity = \"critical\" }]\n";
         check_unasked(&format!("{}{rising}", rule("other", "minor")), &rule("other", "minor"), Some("(doors)")).await;
     }
 
     #[tokio::test]
     async fn what_a_core_that_ends_was_given_is_not_in_force() {
-        let (dir, mut reloader) = begin(REMARK);
-        let before = reloader.policy().clone();
-        std::fs::write(dir.path().join("a.toml"), format!("{REMARK}# another")).unwrap();
+        let (dir, mut reloader) = begin(SETTINGS);
+        let before = reloader.policy();
+        std::fs::write(dir.path().join("a.toml"), format!("{SETTINGS}# another")).unwrap();
         let (sender, receiver) = sync_channel(1);
         let dropped = std::thread::spawn(move || drop(receiver.recv().unwrap()));
         let (reply, answer) = oneshot::channel();
@@ -341,6 +346,6 @@ mod tests {
         dropped.join().unwrap();
         let answer = answer.await.unwrap();
         assert!(matches!(answer, Err(Refused::NotTaken(_))), "{answer:?}");
-        assert!(*reloader.policy() == before && reloader.refused().borrow().is_some());
+        assert!(reloader.policy() == before && reloader.refused().borrow().is_some());
     }
 }

@@ -23,6 +23,7 @@ mod commands;
 pub mod correction;
 mod places;
 pub mod rejects;
+pub mod replay;
 mod reports;
 pub mod requests;
 pub mod sweep;
@@ -230,6 +231,15 @@ impl Core {
         let day = self.day_turns_at();
         let silence = self.timers.first_silence().filter(|due| *due <= self.hearing.now()).map(|_| now.elapsed);
         [at_once, service, day, silence, self.timers.first()].into_iter().flatten().min()
+    }
+
+    /// When time alone next changes something, if the link stays proven all along: as the above, but for blindness, and
+    /// with silence when it will have been heard.
+    pub fn next_due_if_heard(&self) -> Option<Elapsed> {
+        let now = self.books.now.elapsed;
+        let at_once = (self.sweep.is_some() || self.timers.has_woken()).then_some(now);
+        let silence = self.timers.first_silence().map(|due| self.hearing.elapsed_at(due).max(now));
+        [at_once, self.day_turns_at(), silence, self.timers.first()].into_iter().flatten().min()
     }
 
     fn take_link(&mut self, link: Link) {

@@ -32,6 +32,9 @@ pub trait HistoryStore: Send + Sync {
 
     /// One entry of the archive.
     fn entry(&self, kind: EntryKind, code: Box<str>) -> StoreFuture<'_, Option<Entry>>;
+
+    /// Entries of the archive behind that code, by code.
+    fn entries(&self, kind: EntryKind, after: Option<Box<str>>, limit: usize) -> StoreFuture<'_, Vec<Entry>>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,5 +143,15 @@ impl HistoryStore for MemoryHistory {
 
     fn entry(&self, kind: EntryKind, code: Box<str>) -> StoreFuture<'_, Option<Entry>> {
         self.answer(|| self.entries.iter().find(|e| e.kind() == kind && e.code() == &*code).cloned())
+    }
+
+    fn entries(&self, kind: EntryKind, after: Option<Box<str>>, limit: usize) -> StoreFuture<'_, Vec<Entry>> {
+        self.answer(|| {
+            let wanted = |e: &&Entry| e.kind() == kind && after.as_deref().is_none_or(|after| e.code() > after);
+            let mut found: Vec<_> = self.entries.iter().filter(wanted).cloned().collect();
+            found.sort_by(|a, b| a.code().cmp(b.code()));
+            found.truncate(limit);
+            found
+        })
     }
 }

@@ -26,7 +26,10 @@ use self::reloads::Reloads;
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::limits;
+use crate::model::ids::DeviceCode;
+use crate::model::row::FrameRow;
 use crate::pages::Board;
+use crate::proto::v1::StoredFrame;
 use crate::spine::input::{Inputs, SHUT};
 use crate::spine::retrace::Past;
 
@@ -149,6 +152,16 @@ pub enum ServeError {
 /// An entry of the archive as `UpsertDevices` takes it.
 pub fn upsert_entry(entry: &crate::model::archive::Entry) -> crate::proto::v1::upsert_devices_request::Entry {
     grpc::entry_to_upsert(entry)
+}
+
+/// A frame as `QueryFrames` told it, or what is wrong with it.
+pub fn frame_row(device: DeviceCode, stored: &StoredFrame) -> Result<FrameRow, String> {
+    grpc::frame_row(device, stored)
+}
+
+/// A lift as the archive's calls told it, or what is wrong with it.
+pub fn lift(told: &crate::proto::v1::Lift) -> Result<crate::model::archive::Lift, String> {
+    grpc::lift(told)
 }
 
 impl Backend {

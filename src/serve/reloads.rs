@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::core::rules::{Difference, RuleFault};
 use crate::limits;
 use crate::model::actor::Actor;
+use crate::model::record::PolicyText;
 
 /// What a reload came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,14 @@ pub struct Reloaded {
     /// Of its record; `None`: it was in force already.
     pub position: Option<u64>,
     pub difference: Difference,
+}
+
+/// The policy that judges now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InForce {
+    /// Counts the policies, from 1.
+    pub version: u32,
+    pub text: PolicyText,
 }
 
 /// Why the rules in force stay.
@@ -45,12 +54,16 @@ pub struct Reloads {
     asks: mpsc::Sender<Ask>,
     /// Why the files as they are were refused; `None`: they weren't.
     refused: watch::Receiver<Option<String>>,
+    in_force: watch::Receiver<InForce>,
 }
 
 impl Reloads {
-    pub fn new(refused: watch::Receiver<Option<String>>) -> (Self, mpsc::Receiver<Ask>) {
+    pub fn new(
+        refused: watch::Receiver<Option<String>>,
+        in_force: watch::Receiver<InForce>,
+    ) -> (Self, mpsc::Receiver<Ask>) {
         let (asks, asked) = mpsc::channel(limits::RELOADS_WAITING);
-        (Self { asks, refused }, asked)
+        (Self { asks, refused, in_force }, asked)
     }
 
     pub(super) fn ask(&self, ask: Ask) -> Result<(), mpsc::error::TrySendError<Ask>> {
@@ -59,5 +72,9 @@ impl Reloads {
 
     pub(super) fn refused(&self) -> Option<String> {
         self.refused.borrow().clone()
+    }
+
+    pub(super) fn in_force(&self) -> InForce {
+        self.in_force.borrow().clone()
     }
 }

@@ -27,6 +27,10 @@ impl HistoryStore for Stored {
     fn entry(&self, kind: EntryKind, code: Box<str>) -> StoreFuture<'_, Option<Entry>> {
         Box::pin(async move { self.0.entry(kind, code.into()).await.map_err(away) })
     }
+
+    fn entries(&self, kind: EntryKind, after: Option<Box<str>>, limit: usize) -> StoreFuture<'_, Vec<Entry>> {
+        Box::pin(async move { self.0.entries(kind, after.map(Into::into), limit).await.map_err(away) })
+    }
 }
 
 impl Stored {

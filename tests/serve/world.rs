@@ -30,7 +30,7 @@ use vigil::proto::v1::history_service_client::HistoryServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::serve::auth::Authenticate;
 use vigil::serve::history::{FramePage, Happened, HistoryStore, MemoryHistory, StoreFuture, TimelinePage};
-use vigil::serve::reloads::Reloads;
+use vigil::serve::reloads::{InForce, Reloads};
 use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
 use vigil::spine::retrace::Past;
@@ -144,7 +144,7 @@ fn backend(store: &Arc<Store>, past: Past) -> (Backend, Arc<Mutex<Teller>>) {
     let store: Arc<dyn HistoryStore> = Arc::clone(store) as _;
     let past = Arc::new(past);
     // Nobody reloads rules here.
-    let (reloads, _) = Reloads::new(watch::channel(None).1);
+    let (reloads, _) = Reloads::new(watch::channel(None).1, watch::channel(InForce::default()).1);
     (Backend { feed, board, inputs: Inputs::new(sender), store, clock, past, reloads }, teller)
 }
 
@@ -344,6 +344,12 @@ impl HistoryStore for Store {
         let mut memory = self.memory.lock().unwrap().clone();
         memory.entries = self.archive.lock().unwrap().values().cloned().collect();
         Box::pin(async move { memory.entry(kind, code).await })
+    }
+
+    fn entries(&self, kind: EntryKind, after: Option<Box<str>>, limit: usize) -> StoreFuture<'_, Vec<Entry>> {
+        let mut memory = self.memory.lock().unwrap().clone();
+        memory.entries = self.archive.lock().unwrap().values().cloned().collect();
+        Box::pin(async move { memory.entries(kind, after, limit).await })
     }
 }
 

@@ -105,6 +105,11 @@ impl Hearing {
         }
     }
 
+    /// When heard time will have come so far, if we are not blind until then.
+    pub fn elapsed_at(&self, heard: Heard) -> Elapsed {
+        Elapsed(heard.0.saturating_add(self.blind_ms))
+    }
+
     /// From when on we count as blind, if no marker comes back before. Always blind from the moment the link is down.
     pub fn is_blind(&self, now: Elapsed) -> bool {
         self.way != Way::Open || now - self.proven_at >= MARKER_OVERDUE_MS

@@ -2,19 +2,20 @@
 
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Violations;
 use super::convert::{self, ArchiveEntry};
 use super::history::store_status;
 use super::violations::Violation;
+use super::{Violations, page_size};
 use crate::limits;
 use crate::model::actor::{Actor, Role};
-use crate::model::archive::{Entry, EntryKind};
+use crate::model::archive::{self, Entry, EntryKind};
 use crate::model::ids::{CylinderCode, DeviceCode, FirmId, SiteCode};
 use crate::model::record::{Action, Command};
 use crate::proto::v1;
 use crate::proto::v1::registry_service_server::RegistryService;
 use crate::serve::auth::{actor, require, sees_entry};
 use crate::serve::command::{Patience, not_found};
+use crate::serve::token::Question;
 use crate::serve::{Shared, overload};
 
 pub(super) struct Registry(pub(super) Shared);
@@ -67,6 +68,35 @@ impl RegistryService for Registry {
             }
             _ => Err(not_found(&format!("{} {}", kind.name(), asked.code))),
         }
+    }
+
+    async fn list_lifts(
+        &self,
+        request: Request<v1::ListLiftsRequest>,
+    ) -> Result<Response<v1::ListLiftsResponse>, Status> {
+        let actor = actor(&request)?;
+        let asked = request.into_inner();
+        let mut violations = Violations::default();
+        let districts = convert::districts(&asked.districts, &mut violations);
+        let size = page_size(asked.page_size, &mut violations);
+        let question = Question::of(&districts);
+        let after = (!asked.page_token.is_empty())
+            .then(|| violations.take("page_token", question.parts(&asked.page_token)))
+            .flatten();
+        violations.check()?;
+        let after = after.map(|[code]: [String; 1]| code.into());
+        let found = self.0.backend.store.entries(EntryKind::Lift, after, size).await.map_err(store_status)?;
+        let last = found.last().filter(|_| found.len() >= size).map(|last| last.code().to_owned());
+        let is_within = |lift: &archive::Lift| {
+            districts.is_empty() || lift.district.is_some_and(|own| districts.iter().any(|d| own.is_within(d)))
+        };
+        let seen = found.iter().filter(|entry| sees_entry(&actor, entry));
+        let lifts = seen.filter_map(|entry| match entry {
+            Entry::Lift(lift) if is_within(lift) => Some(convert::lift_to(lift)),
+            _ => None,
+        });
+        let next_page_token = last.map(|last| question.token(&[&last])).unwrap_or_default();
+        Ok(Response::new(v1::ListLiftsResponse { lifts: lifts.collect(), next_page_token }))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::proto::v1::rules_service_server::RulesService;
 use crate::serve::Shared;
 use crate::serve::auth::{actor, require};
 use crate::serve::command::{ended, overloaded};
-use crate::serve::reloads::{Ask, Refused, Reloaded};
+use crate::serve::reloads::{Ask, InForce, Refused, Reloaded};
 
 pub(super) struct Rules(pub(super) Shared);
 
@@ -44,6 +44,14 @@ impl RulesService for Rules {
                 "the outcome is not known yet: repeat the call with the same request id to learn it",
             )),
         }
+    }
+
+    async fn get_rules(&self, request: Request<v1::GetRulesRequest>) -> Result<Response<v1::GetRulesResponse>, Status> {
+        actor(&request)?;
+        let InForce { version, text } = self.0.backend.reloads.in_force();
+        let file = |(name, text)| v1::RuleFile { name: String::from(name), text: String::from(text) };
+        let files = text.rules.into_iter().map(file).collect();
+        Ok(Response::new(v1::GetRulesResponse { policy_version: version, files, zone: text.zone.into() }))
     }
 }
 

@@ -85,6 +85,10 @@ pub(in super::super) fn filter(asked: v1::AlertFilter, actor: Actor, violations:
     }
 }
 
+pub(in super::super) fn districts(asked: &[String], violations: &mut Violations) -> Vec<District> {
+    list("districts", asked, limits::FILTER_ITEMS, |t| District::parse(t), violations)
+}
+
 pub(in super::super) fn kinds(asked: &[i32], violations: &mut Violations) -> Vec<EventKind> {
     let parse = |n: &i32| EventKind::from_number(*n).ok_or_else(|| format!("{n} is no kind of event"));
     list("kinds", asked, EventKind::ALL.len(), parse, violations)

@@ -134,7 +134,7 @@ pub(in super::super) fn entry_to(entry: &Entry) -> Shown {
     }
 }
 
-fn lift_to(e: &Lift) -> v1::Lift {
+pub(in super::super) fn lift_to(e: &Lift) -> v1::Lift {
     let equipment = match e.equipment {
         Equipment::Lift => v1::Equipment::Lift,
         Equipment::Escalator => v1::Equipment::Escalator,

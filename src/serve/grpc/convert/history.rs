@@ -44,10 +44,21 @@ fn frame(f: &Frame) -> v1::HistoryFrame {
         has_status: f.has_status,
         unknown: unknown(f),
         invalid: strings(&f.invalid),
+        partial: partial(f),
     }
 }
 
-fn ended(ended: &Ended) -> String {
+fn partial(f: &Frame) -> Vec<String> {
+    let lists = [
+        ("faults", f.faults.partial),
+        ("events", f.events.partial),
+        ("alarms", f.alarms.partial),
+        ("conditions", f.conditions.partial),
+    ];
+    lists.into_iter().filter(|(_, partial)| *partial).map(|(name, _)| name.to_owned()).collect()
+}
+
+pub(super) fn ended(ended: &Ended) -> String {
     match ended {
         Ended::Code(code) => format!("{code:02}"),
         Ended::Condition(name) => name.to_string(),
