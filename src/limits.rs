@@ -208,6 +208,9 @@ pub const QUERIES: usize = 64;
 pub const UPLOADS: usize = 16;
 /// Explanations made at a time, and how long one may take: it judges up to some hours of the inbox again.
 pub const EXPLANATIONS: usize = 1;
+/// Explanations that wait for those to be made, and for how long.
+pub const EXPLANATIONS_WAITING: usize = 16;
+pub const EXPLAIN_WAIT_MS: u64 = 10_000;
 pub const EXPLAIN_MS: u64 = 60_000;
 /// Beyond the inbox an explanation is made from the frames of so long before its moment, the last so many of them.
 pub const EXPLAIN_BACK_MS: i64 = 6 * 3_600_000;
@@ -328,5 +331,6 @@ const _: () = assert!(COMMAND_ITEMS * (3 * 4 * ARCHIVE_TEXT_CHARS + 512) < JOURN
 const _: () = assert!(STREAM_AHEAD_BYTES / 25 * 256 < CONNECTION_AHEAD_BYTES / 2);
 // An alert that is corrected brings its evidence and its texts, some kilobytes at most.
 const _: () = assert!(CORRECTIONS * 32 * 1024 < JOURNAL_RECORD_BYTES);
+const _: () = assert!(EXPLAIN_WAIT_MS < EXPLAIN_MS);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);
 const _: () = assert!(IN_FLIGHT_BYTES > 16 * (PAYLOAD_BYTES + TOPIC_BYTES));
