@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::super::show::clean;
 use super::Terminal;
 use crate::app::policy::{self, PolicyError, RuleFiles, read_folder};
 use crate::app::text_file::shown;
@@ -85,7 +86,7 @@ fn read_and_check(dir: &Path) -> Result<Checked, PolicyError> {
 /// With the folder before the file, so that editors find it.
 pub(super) fn placed(dir: &Path, fault: &RuleFault) -> String {
     let RuleFault { file, line, column, message } = fault;
-    format!("{}:{line}:{column}: {message}", shown(&dir.join(&**file)))
+    clean(&format!("{}:{line}:{column}: {message}", shown(&dir.join(&**file))))
 }
 
 /// A fault of no place in a text.

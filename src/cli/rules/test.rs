@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::super::show::clean;
 use super::Terminal;
 use super::check::placed;
 use crate::app::policy::{PolicyError, read_folder};
@@ -83,7 +84,7 @@ fn tell(name: &str, played: Played, verbose: bool, terminal: &mut Terminal) -> a
         Err(faults) => {
             terminal.line(&format!("WRONG {name}"))?;
             for fault in faults {
-                terminal.line(&fault)?;
+                terminal.line(&clean(&fault))?;
             }
             return Ok(false);
         }
