@@ -261,6 +261,14 @@ async fn what_cannot_be_done_is_said_in_words() {
         let error = print(&world, words).await.result.unwrap_err();
         assert!(error.contains(want), "{words:?}: {error}");
     }
+    // Nobody reloads rules in this world.
+    let printed = print(&world, &["rules", "reload"]).await;
+    let error = printed.result.unwrap_err();
+    assert!(
+        error.contains("Unavailable twice") && error.contains("run it again") && !error.contains("request id"),
+        "{error}"
+    );
+    assert_eq!(printed.err.text(), "# the service has not answered yet: asking it once more\n");
     let silent = TcpAddress::unused().await;
     let words = ["vigil", "trace", "x", "--server", &silent.0];
     let command = Typed::try_parse_from(words).unwrap().command;
