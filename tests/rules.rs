@@ -235,6 +235,7 @@ fn a_fingerprint_changes_with_what_a_rule_judges_by_and_with_nothing_else() {
         PLAIN.replace("Plain", "Still plain"),
         format!("{other}{PLAIN}"),
         format!("{PLAIN}tags = ['x']\n"),
+        format!("{PLAIN}causes = [{{ when = 'passenger', cause = 'x' }}]\n"),
     ] {
         assert_eq!(fingerprint(same.clone()), plain, "{same}");
     }
@@ -247,7 +248,6 @@ fn a_fingerprint_changes_with_what_a_rule_judges_by_and_with_nothing_else() {
         format!("{PLAIN}clear = 'manual'\n"),
         format!("{PLAIN}dispatch = 'rescue'\n"),
         format!("{PLAIN}certainty = 'possible'\n"),
-        format!("{PLAIN}causes = [{{ when = 'passenger', cause = 'x' }}]\n"),
         PLAIN.replace("extras['vibration_mg'] > 4", "max_over(extras['vibration_mg'], '5m') > 4"),
         PLAIN.replace("extras['vibration_mg'] > 4", "avg_over(extras['vibration_mg'], '5m') > 4"),
         PLAIN.replace("extras['vibration_mg'] > 4", "in_district('64')"),

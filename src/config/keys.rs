@@ -39,7 +39,7 @@ pub(super) const KEYS: &[Key] = &[
     key("journal", "outbox_max", "16GiB"),
     key("journal", "inbox_retention", "24h"),
     key("journal", "event_retention", "48h"),
-    key("journal", "snapshot_every", "5m"),
+    key("journal", "snapshot_every", "2m"),
     key("rules", "dir", "rules"),
     key("rules", "watch", "on"),
     key("log", "level", "info"),

@@ -68,7 +68,7 @@ impl Cylinder {
             if !when.is_true() && judge::find(&self.runs, number).is_none() {
                 continue;
             }
-            let inputs = judge::inputs(rule, when, &facts, at, false, Footing::Sound);
+            let inputs = judge::inputs(rule, when, &facts, &facts, at, false, Footing::Sound);
             let evidence_of = |of_clear| judge::evidence(rule, &facts, of_clear);
             let evidence = (evidence_of(false), evidence_of(true));
             let who = self.who(site);

@@ -8,7 +8,7 @@ mod told;
 
 use self::facts::{LiftFacts, ObligationFacts};
 use crate::core::books::{ByHand, Who};
-use crate::core::judge::run::{Closed, Footing, Phase, Runs, Transition, Wait};
+use crate::core::judge::run::{Closed, Footing, Hold, Phase, RuleNo, Run, Runs, Transition, Wait};
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
@@ -272,18 +272,16 @@ impl Lift {
             let run = self.runs.iter_mut().find(|run| run.rule == number);
             Tri::from(run.is_some_and(|run| run.has_counted(count, self.judged)))
         });
-        let facts = LiftFacts { lift: self, policy, is_silent, now, frame, rule: Some(rule), over: &[] };
+        let events_from = self.events_from(number, false);
+        let facts = LiftFacts { lift: self, policy, is_silent, now, frame, rule: Some(rule), over: &[], events_from };
         let when = counted.unwrap_or_else(|| rule.when.eval(&facts));
         // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
         if !when.is_true() && judge::find(&self.runs, number).is_none() {
             return false;
         }
-        // Between frames, the last one still says what it said.
-        let carried = match frame {
-            Some(frame) => registers::carries(frame, &rule.raising),
-            None => self.registers.lists(&rule.raising),
-        };
-        let inputs = judge::inputs(rule, when, &facts, self.judged, carried, footing);
+        let of_clear = LiftFacts { events_from: self.events_from(number, true), ..facts };
+        let carried = self.carries(frame, rule);
+        let inputs = judge::inputs(rule, when, &facts, &of_clear, self.judged, carried, footing);
         let run = judge::entry(&mut self.runs, number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {
             if run.is_blank() {
@@ -292,7 +290,7 @@ impl Lift {
             return false;
         };
         let of_clear = matches!(transition, Transition::Clear { .. });
-        let evidence = self.evidence(cx, rule, frame, of_clear);
+        let evidence = self.evidence(cx, ix, rule, frame, of_clear);
         self.carry_out(cx, ix, transition, evidence);
         if rule.clear == Clear::Quiet {
             judge::entry(&mut self.runs, number).begin_quiet();
@@ -300,10 +298,34 @@ impl Lift {
         true
     }
 
-    fn evidence(&self, cx: &Context<'_>, rule: &Rule, frame: Option<&Frame>, of_clear: bool) -> Vec<Evidence> {
-        let facts = self.facts(cx, frame, Some(rule));
-        let number = cx.policy.set.find(&rule.id).filter(|_| rule.count.is_some() && !of_clear);
-        let run = number.and_then(|ix| judge::find(&self.runs, cx.policy.number(ix)));
+    /// From when on events count for a rule.
+    fn events_from(&self, rule: RuleNo, of_clear: bool) -> Elapsed {
+        if !self.registers.has_lingering() {
+            return ALL_EVENTS;
+        }
+        judge::find(&self.runs, rule).and_then(|run| run.events_from(of_clear)).unwrap_or(ALL_EVENTS)
+    }
+
+    /// Whether a code that the rule waits for is there: in the frame at hand, or listed before and not over since, as it is
+    /// between frames and in a frame that doesn't list everything. Unless the frame says by a code of its own that it is over.
+    fn carries(&self, frame: Option<&Frame>, rule: &Rule) -> bool {
+        let brings = |terms| frame.is_some_and(|frame| registers::carries(frame, terms));
+        let ends = || matches!(&rule.clear, Clear::When(clear) if brings(clear.raising()));
+        brings(&rule.raising) || self.registers.lists(&rule.raising) && !ends()
+    }
+
+    fn evidence(
+        &self,
+        cx: &Context<'_>,
+        ix: RuleIx,
+        rule: &Rule,
+        frame: Option<&Frame>,
+        of_clear: bool,
+    ) -> Vec<Evidence> {
+        let number = cx.policy.number(ix);
+        let events_from = self.events_from(number, of_clear);
+        let facts = LiftFacts { events_from, ..self.facts(cx, frame, Some(rule)) };
+        let run = judge::find(&self.runs, number).filter(|_| rule.count.is_some() && !of_clear);
         let mut evidence = match run.and_then(|run| run.tally.as_ref()) {
             Some(tally) => {
                 let mut evidence = tally.evidence(&rule.raising, cx.books.now.elapsed);
@@ -356,7 +378,7 @@ impl Lift {
                 }
                 _ => continue,
             };
-            let evidence = self.evidence(cx, rule, None, false);
+            let evidence = self.evidence(cx, *ix, rule, None, false);
             self.carry_out(cx, *ix, transition, evidence);
         }
     }
@@ -365,9 +387,19 @@ impl Lift {
     pub fn fall_silent(&mut self, cx: &mut Context<'_>) {
         self.absence_judged_to = cx.hearing.now();
         self.judge_absence(cx);
+        if self.is_silent(cx) && self.is_held_up() {
+            // What held it up isn't known any more.
+            self.look_again(cx);
+        }
     }
 
-    /// The heard time at which an absence rule next falls due.
+    /// Whether something is due that is suppressed, or gives way.
+    fn is_held_up(&self) -> bool {
+        let is_held_up = |run: &Run| matches!(run.phase, Phase::Holding(Hold { waits: Wait::Condition, .. }));
+        self.runs.iter().any(is_held_up)
+    }
+
+    /// The heard time at which an absence rule next falls due, or nothing is known any more of what something waits for.
     pub fn next_silence(&self, policy: &Policy) -> Option<Heard> {
         let (heard, _) = self.heard?;
         let keep_alive_ms = self.keep_alive_ms(&policy.set.moments);
@@ -375,7 +407,9 @@ impl Lift {
             let keep_alives = self.rule(policy, *ix)?.absent.unwrap_or(1);
             Some(Heard(heard.0 + i64::from(keep_alives) * keep_alive_ms))
         };
-        policy.absence_rules().iter().filter_map(due).filter(|due| *due > self.absence_judged_to).min()
+        let unknown = self.is_held_up().then(|| Heard(heard.0 + self.unknown_after_ms(&policy.set.moments)));
+        let of_rules = policy.absence_rules().iter().filter_map(due);
+        of_rules.chain(unknown).filter(|due| *due > self.absence_judged_to).min()
     }
 
     /// The judged time at which the next rule may change by time alone.
@@ -532,7 +566,7 @@ impl Lift {
             if !when.is_true() && judge::find(&self.runs, policy.number(*ix)).is_none() {
                 continue;
             }
-            let inputs = judge::inputs(rule, when, &facts, cx.books.now.elapsed, false, Footing::Sound);
+            let inputs = judge::inputs(rule, when, &facts, &facts, cx.books.now.elapsed, false, Footing::Sound);
             let evidence = judge::evidence(rule, &facts, false);
             let run = judge::entry(&mut self.runs, policy.number(*ix));
             if let Some(transition) = run.step(rule, &policy.set.moments, &inputs) {
@@ -568,7 +602,8 @@ impl Lift {
 
     fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {
         let is_silent = self.is_silent(cx);
-        LiftFacts { lift: self, policy: cx.policy, is_silent, now: cx.books.now.elapsed, frame, rule, over: &[] }
+        let now = cx.books.now.elapsed;
+        LiftFacts { lift: self, policy: cx.policy, is_silent, now, frame, rule, over: &[], events_from: ALL_EVENTS }
     }
 }
 
@@ -593,6 +628,9 @@ pub fn row_order(took: Took) -> row::Order {
         Took::VeryLate => row::Order::VeryLate,
     }
 }
+
+/// However long ago.
+const ALL_EVENTS: Elapsed = Elapsed(i64::MIN);
 
 /// Everything that rules of lifts read.
 pub const ALL: Reads = Reads::ALL;

@@ -19,8 +19,9 @@ const MAGIC: &[u8; 8] = b"vigilsnp";
 const VERSION: u32 = 1;
 const HEAD_BYTES: usize = 28;
 const TAIL_BYTES: usize = 12;
-/// Read from a file at a time.
+/// Read from a file at a time, and written: the pieces of a state are about as large.
 const READ_BYTES: usize = 64 * 1024;
+const WRITE_BYTES: usize = 64 * 1024;
 
 /// Always kept.
 const NEWEST: usize = 2;
@@ -172,7 +173,7 @@ fn write_file(
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     let file = File::create(path)?;
-    let mut out = Summed { inner: BufWriter::with_capacity(1024 * 1024, file), crc: 0, bytes: 0 };
+    let mut out = Summed { inner: BufWriter::with_capacity(WRITE_BYTES, file), crc: 0, bytes: 0 };
     out.write_all(&head(pos, taken_at))?;
     content(&mut out)?;
     let length = out.bytes - HEAD_BYTES as u64;

@@ -27,6 +27,10 @@ pub trait Reading: Facts {
     fn age_ms(&self, term: &Term) -> Option<i64>;
     /// Whether nothing that the subject reported is known any more.
     fn is_silent(&self) -> bool;
+    /// Whether something that isn't known now will be in some seconds, whatever comes.
+    fn will_be_known(&self) -> bool {
+        false
+    }
 }
 
 pub fn find(runs: &[Run], rule: RuleNo) -> Option<&Run> {
@@ -57,9 +61,17 @@ pub fn is_open(policy: &Policy, runs: &[Run], rule: RuleIx) -> bool {
     find(runs, policy.number(rule)).is_some_and(|run| run.open().is_some())
 }
 
-/// What a rule's conditions say, of which `when` was asked already. `carried`: the frame at hand carries a code that the
-/// rule waits for.
-pub fn inputs<F: Reading>(rule: &Rule, when: Tri, facts: &F, at: Elapsed, carried: bool, footing: Footing) -> Inputs {
+/// What a rule's conditions say, of which `when` was asked already. `of_clear`: what counts for its clear condition.
+/// `carried`: a code that the rule waits for is there.
+pub fn inputs<F: Reading>(
+    rule: &Rule,
+    when: Tri,
+    facts: &F,
+    of_clear: &F,
+    at: Elapsed,
+    carried: bool,
+    footing: Footing,
+) -> Inputs {
     let clear = match &rule.clear {
         // Whether it is quiet so long as we hear nothing, nobody knows.
         Clear::Quiet => {
@@ -71,13 +83,14 @@ pub fn inputs<F: Reading>(rule: &Rule, when: Tri, facts: &F, at: Elapsed, carrie
         }
         _ if carried => Tri::False,
         Clear::WhenFalse => !when,
-        Clear::When(clear) => clear.eval(facts),
+        Clear::When(clear) => clear.eval(of_clear),
         Clear::Manual | Clear::Heard => Tri::False,
     };
     let (severity, certainty) = level(rule, facts);
     Inputs {
         at,
         when,
+        will_be_known: when.is_unknown() && facts.will_be_known(),
         clear,
         carried,
         suppressed: rule.suppress.as_ref().is_some_and(|suppress| suppress.eval(facts).is_true()),

@@ -57,6 +57,8 @@ pub struct Open {
     pub severity: Severity,
     pub certainty: Certainty,
     pub opened_at: Wall,
+    /// When it last opened or reopened, in judged time.
+    pub since: Elapsed,
     pub acknowledged: Option<Acknowledged>,
     /// What it was opened by may be over: it sends nobody until it is confirmed.
     pub unproven: bool,
@@ -92,6 +94,8 @@ pub enum Footing {
 pub struct Inputs {
     pub at: Elapsed,
     pub when: Tri,
+    /// It is unknown for some seconds only.
+    pub will_be_known: bool,
     /// Of the clear condition, with a frame that carries the rule's code already counted as false.
     pub clear: Tri,
     /// Something that the rule waits for is there.
@@ -121,6 +125,16 @@ impl Run {
         match &self.phase {
             Phase::Open(open) => Some(open),
             Phase::Idle | Phase::Holding(_) => None,
+        }
+    }
+
+    /// From when on a code among the events counts for it, although one counts for a while: what has led to an alert
+    /// that is over opens no other, and what came before an alert doesn't end it.
+    pub fn events_from(&self, of_clear: bool) -> Option<Elapsed> {
+        match (self.open(), &self.closed) {
+            (Some(open), _) => of_clear.then_some(open.since),
+            (None, Some(closed)) => Some(closed.at + 1),
+            (None, None) => None,
         }
     }
 
@@ -264,6 +278,7 @@ fn opening(rule: &Rule, hold: &Hold, inputs: &Inputs) -> Result<(Certainty, Reas
         // Silence is not safety: what is grave opens as possible, the rest waits until it is known.
         (_, Footing::Blind) if rule.is_critical() => Ok((possible, Reason::IngestBlind)),
         (_, Footing::Blind) => Err(Wait::Footing),
+        (_, _) if inputs.will_be_known => Err(Wait::Condition),
         (_, _) if rule.is_critical() => Ok((possible, Reason::ConditionUnknown)),
         (_, _) => Err(Wait::Condition),
     }

@@ -1,6 +1,6 @@
 //! A lift's rules, each with what it reads and why it is where it is.
 
-use super::facts::ObligationFacts;
+use super::facts::{LiftFacts, ObligationFacts};
 use super::{Lift, who};
 use crate::core::explain::{
     BuiltInAlert, Clause, Clears, Explained, Explanation, NotJudged, OpenAlert, Reading as Read, Standing, Unknown,
@@ -41,9 +41,11 @@ impl Lift {
     }
 
     fn explain_rule(&self, cx: &Context<'_>, ix: RuleIx, rule: &Rule, texts: &Texts) -> Explained {
-        let facts = self.facts(cx, None, Some(rule));
-        let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, texts };
-        let inputs = about.inputs(self.registers.lists(&rule.raising));
+        let events_from = |of_clear| self.events_from(cx.policy.number(ix), of_clear);
+        let facts = LiftFacts { events_from: events_from(false), ..self.facts(cx, None, Some(rule)) };
+        let of_clear = LiftFacts { events_from: events_from(true), ..facts };
+        let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, of_clear: &of_clear, texts };
+        let inputs = about.inputs(self.carries(None, rule));
         let why_not = match about.run.map(|run| &run.phase) {
             Some(Phase::Open(_)) => Vec::new(),
             Some(Phase::Holding(hold)) => about.why_it_waits(hold, &inputs),
@@ -62,7 +64,7 @@ impl Lift {
     ) -> Explained {
         let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
         let facts = ObligationFacts { policy: cx.policy, runs: &self.runs, due, today };
-        let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, texts };
+        let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, of_clear: &facts, texts };
         let inputs = Inputs { footing: Footing::Sound, ..about.inputs(false) };
         let is_open = about.run.is_some_and(|run| run.open().is_some());
         let why_not = if is_open { Vec::new() } else { about.why_it_rests(&inputs) };
@@ -81,7 +83,7 @@ impl Lift {
 
     fn explain_absence(&self, cx: &Context<'_>, ix: RuleIx, rule: &Rule, texts: &Texts) -> Explained {
         let facts = self.facts(cx, None, None);
-        let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, texts };
+        let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, of_clear: &facts, texts };
         let inputs = about.inputs(false);
         let absent_ms = i64::from(rule.absent.unwrap_or(1)) * self.keep_alive_ms(&cx.policy.set.moments);
         let hears = cx.hearing.way() == Way::Open && !cx.hearing.is_blind(cx.books.now.elapsed);
@@ -137,6 +139,8 @@ struct About<'a, F> {
     rule: &'a Rule,
     run: Option<&'a Run>,
     facts: &'a F,
+    /// What counts for its clear condition.
+    of_clear: &'a F,
     texts: &'a Texts,
 }
 
@@ -147,7 +151,7 @@ impl<F: Reading> About<'_, F> {
             None => self.rule.when.eval(self.facts),
         };
         let footing = self.lift.footing_by_clock(self.cx);
-        judge::inputs(self.rule, when, self.facts, self.cx.books.now.elapsed, carried, footing)
+        judge::inputs(self.rule, when, self.facts, self.of_clear, self.cx.books.now.elapsed, carried, footing)
     }
 
     fn explained(&self, inputs: &Inputs, why_not: Vec<WhyNot>) -> Explained {
@@ -159,7 +163,7 @@ impl<F: Reading> About<'_, F> {
             family: rule.family,
             title: rule.title.clone(),
             when: self.when(inputs, &text),
-            suppress: rule.suppress.as_ref().map(|suppress| self.clause(suppress, &text.suppress)),
+            suppress: rule.suppress.as_ref().map(|suppress| self.clause(self.facts, suppress, &text.suppress)),
             unless: rule.unless.iter().map(|other| (self.id(*other), self.facts.is_open(*other))).collect(),
             severity: open.map_or(inputs.severity, |open| open.severity),
             certainty: open.map_or(inputs.certainty, |open| open.certainty),
@@ -203,10 +207,10 @@ impl<F: Reading> About<'_, F> {
             Clear::Manual => Clears::ByHand,
             Clear::Heard => Clears::Heard,
             Clear::Quiet => Clears::Quiet { done_ms, for_ms: self.rule.clear_for_ms },
-            Clear::When(clear) => when(self.clause(clear, &text.clear)),
+            Clear::When(clear) => when(self.clause(self.of_clear, clear, &text.clear)),
             Clear::WhenFalse => {
                 let not_when = format!("!({})", text.when);
-                when(self.clause(&self.rule.when, &not_when))
+                when(self.clause(self.facts, &self.rule.when, &not_when))
             }
         }
     }
@@ -297,7 +301,7 @@ impl<F: Reading> About<'_, F> {
     }
 
     fn when(&self, inputs: &Inputs, text: &RuleText) -> Clause {
-        let clause = self.clause(&self.rule.when, &text.when);
+        let clause = self.clause(self.facts, &self.rule.when, &text.when);
         if self.rule.count.is_none() {
             return clause;
         }
@@ -317,7 +321,7 @@ impl<F: Reading> About<'_, F> {
     }
 
     fn unknown_because(&self) -> WhyNot {
-        let read = self.rule.when.terms().iter().map(|term| self.read(term));
+        let read = self.rule.when.terms().iter().map(|term| self.read(self.facts, term));
         WhyNot::ConditionUnknown(read.filter_map(|read| Some((read.name, read.unknown?))).collect())
     }
 
@@ -338,13 +342,13 @@ impl<F: Reading> About<'_, F> {
         (due > self.cx.books.now.elapsed).then(|| self.cx.books.now.wall_at(due))
     }
 
-    fn clause(&self, expr: &Expr, text: &str) -> Clause {
-        let values = expr.terms().iter().map(|term| self.read(term)).collect();
-        Clause { text: text.into(), is: expr.eval(self.facts), values }
+    fn clause(&self, facts: &F, expr: &Expr, text: &str) -> Clause {
+        let values = expr.terms().iter().map(|term| self.read(facts, term)).collect();
+        Clause { text: text.into(), is: expr.eval(facts), values }
     }
 
-    fn read(&self, term: &Term) -> Read {
-        let (value, age_ms) = (term.value(self.facts), self.facts.age_ms(term));
+    fn read(&self, facts: &F, term: &Term) -> Read {
+        let (value, age_ms) = (term.value(facts), facts.age_ms(term));
         let unknown = (&*value == "unknown").then(|| match term {
             Term::Field(Field::DeviceEquipment | Field::ObligationDaysOverdue) => Unknown::NotInArchive,
             _ if self.lift.is_silent(self.cx) => Unknown::Silent,

@@ -6,7 +6,7 @@ use crate::core::lift::Lift;
 use crate::core::policy::Policy;
 use crate::core::rules::schema::{self, KIND_INSPECTION};
 use crate::core::rules::{CodeList, CodeTerm, Facts, Field, Fold, Rule, RuleIx, Term, Tri, Value};
-use crate::core::telemetry::registers::{self, Held, Item};
+use crate::core::telemetry::registers::{self, DoorMoves, Held, Item};
 use crate::model::frame::{Car, Door, Frame, Mode};
 use crate::model::ids::District;
 use crate::model::time::{CivilDay, Elapsed};
@@ -22,6 +22,8 @@ pub(super) struct LiftFacts<'a> {
     pub(super) rule: Option<&'a Rule>,
     /// Codes that count although a newer frame excludes them.
     pub(super) over: &'a [Item],
+    /// Events from before are told already, or are no answer to what has been told since.
+    pub(super) events_from: Elapsed,
 }
 
 impl LiftFacts<'_> {
@@ -32,20 +34,25 @@ impl LiftFacts<'_> {
         }
     }
 
-    /// Shut is every reported state but open; a door that moves counts once it has moved for too long.
+    /// Shut is every reported state but open; a door that moves counts once it has moved for too long. Until then nobody
+    /// knows what becomes of it, unless it was open: one that tries to open again and again frees nobody.
     fn door_shut(&self) -> Option<bool> {
-        let shut_after_ms = self.policy.set.moments.door_shut_after_ms;
-        Some(match self.lift.registers.door()? {
-            Door::Open => false,
-            Door::Closed | Door::Locked | Door::NotFullyClosed => true,
-            Door::Opening | Door::Closing => {
-                self.lift.registers.door_moves_since.is_some_and(|since| self.lift.judged - since >= shut_after_ms)
-            }
-        })
+        match self.lift.registers.door()? {
+            Door::Open => Some(false),
+            Door::Closed | Door::Locked | Door::NotFullyClosed => Some(true),
+            Door::Opening | Door::Closing => match self.lift.registers.door_moves? {
+                moves if self.has_moved_for_long(moves) => Some(true),
+                DoorMoves { from_open, .. } => from_open.then_some(false),
+            },
+        }
+    }
+
+    fn has_moved_for_long(&self, door: DoorMoves) -> bool {
+        self.lift.judged - door.since >= self.policy.set.moments.door_shut_after_ms
     }
 
     fn normal_run(&self) -> bool {
-        let carried = matches!((self.frame, self.rule), (Some(f), Some(r)) if registers::carries(f, &r.raising));
+        let carried = self.rule.is_some_and(|rule| self.lift.carries(self.frame, rule));
         self.frame.is_some_and(|frame| frame.car.known() == Some(&Car::Running))
             && self.held(Field::Mode) == Some(Mode::Normal.number().into())
             && !carried
@@ -70,7 +77,14 @@ impl Facts for LiftFacts<'_> {
         if !self.over.is_empty() && registers::waited_for(self.over, &wanted) {
             return Tri::True;
         }
-        if self.is_silent { Tri::Unknown } else { self.lift.registers.code(list, code, self.lift.judged) }
+        if self.is_silent {
+            return Tri::Unknown;
+        }
+        let judged = self.lift.judged;
+        // What the frame at hand says is new, even if the rule cleared at the same moment.
+        let is_new = self.frame.is_some_and(|frame| frame.events.items.binary_search(&code).is_ok());
+        let events_from = if is_new { self.events_from.min(judged) } else { self.events_from };
+        self.lift.registers.code(list, code, judged, events_from)
     }
 
     fn condition(&self, name: &str) -> Tri {
@@ -117,6 +131,11 @@ impl Reading for LiftFacts<'_> {
 
     fn is_silent(&self) -> bool {
         self.is_silent
+    }
+
+    fn will_be_known(&self) -> bool {
+        let moves = self.lift.registers.door_moves;
+        !self.is_silent && moves.is_some_and(|moves| !self.has_moved_for_long(moves))
     }
 }
 

@@ -27,7 +27,7 @@ use crate::core::telemetry::heard::{Heard, Hearing, Way};
 use crate::core::telemetry::offset::Offset;
 use crate::core::telemetry::order::{self, Boot, Newest, Order};
 use crate::core::telemetry::registers::{
-    Active, FIELDS, Held, Item, Left, Lingering, Rare, Register, Registers, Stamp,
+    Active, DoorMoves, FIELDS, Held, Item, Left, Lingering, Rare, Register, Registers, Stamp,
 };
 use crate::core::telemetry::windows::{Bucket, Kept};
 use crate::model::alert::{Acknowledged, Certainty, Evidence, Severity};
@@ -118,10 +118,11 @@ fn registers() -> BoxedStrategy<Registers> {
     let rare = (vec(extra, 0..3), vec(left, 0..3), vec(window, 0..3)).prop_map(|(extras, left, windows)| {
         Rare { left: left.into(), extras: extras.into(), windows: windows.into() }.boxed()
     });
-    (fields, of(elapsed()), vec(active, 0..3), vec(lingering, 0..3), rare)
-        .prop_map(|(fields, door_moves_since, active, lingering, rare)| Registers {
+    let door_moves = (elapsed(), any::<bool>()).prop_map(|(since, from_open)| DoorMoves { since, from_open });
+    (fields, of(door_moves), vec(active, 0..3), vec(lingering, 0..3), rare)
+        .prop_map(|(fields, door_moves, active, lingering, rare)| Registers {
             fields,
-            door_moves_since,
+            door_moves,
             active: active.into(),
             lingering: lingering.into(),
             rare,
@@ -136,14 +137,15 @@ fn open() -> BoxedStrategy<Open> {
         value,
         age_ms,
     });
-    let what = (select(Severity::ALL), select(Certainty::ALL), model::wall());
+    let what = (select(Severity::ALL), select(Certainty::ALL), model::wall(), elapsed());
     (what, of(acknowledged), vec(evidence, 0..3), of(elapsed()), span_ms(), span_ms(), any::<bool>())
         .prop_map(|(what, acknowledged, evidence, clear_since, clear_done_ms, stood_still_ms, unproven)| {
-            let (severity, certainty, opened_at) = what;
+            let (severity, certainty, opened_at, since) = what;
             Open {
                 severity,
                 certainty,
                 opened_at,
+                since,
                 acknowledged,
                 unproven,
                 evidence,

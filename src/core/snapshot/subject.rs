@@ -14,7 +14,9 @@ use crate::core::telemetry::fields::Fields;
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::Offset;
 use crate::core::telemetry::order::{self, Boot, Newest, Order};
-use crate::core::telemetry::registers::{Active, Held, Item, Left, Lingering, Rare, Register, Registers, Stamp};
+use crate::core::telemetry::registers::{
+    Active, DoorMoves, Held, Item, Left, Lingering, Rare, Register, Registers, Stamp,
+};
 use crate::core::telemetry::windows::{Bucket, Kept};
 use crate::limits;
 use crate::model::alert::{Certainty, Severity};
@@ -152,7 +154,9 @@ fn registers(it: wire::Registers) -> Result<Registers> {
     }
     Ok(Registers {
         fields,
-        door_moves_since: it.door_moves_since_ms.map(Elapsed),
+        door_moves: it
+            .door_moves_since_ms
+            .map(|since| DoorMoves { since: Elapsed(since), from_open: it.door_was_open }),
         active: each(it.active, active)?.into(),
         lingering: each(it.lingering, lingering)?.into(),
         rare: Rare {
@@ -292,5 +296,6 @@ fn open(it: wire::OpenState) -> Result<Open> {
         clear_done_ms: span(it.clear_done_ms)?,
         unproven: it.unproven,
         stood_still_ms: span(it.stood_still_ms)?,
+        since: Elapsed(it.since_ms),
     })
 }

@@ -222,7 +222,7 @@ fn registers(w: &mut Writer<'_>, it: &Registers) {
     for (slot, field) in REGISTER_FIELDS.into_iter().enumerate() {
         register(w, field, &it.fields.get(slot));
     }
-    some_elapsed(w, 16, it.door_moves_since);
+    some_elapsed(w, 16, it.door_moves.map(|moves| moves.since));
     for it in &it.active {
         w.message(17, |w| {
             stamp(w, it.stamp);
@@ -269,6 +269,7 @@ fn registers(w: &mut Writer<'_>, it: &Registers) {
     for it in rare.into_iter().flat_map(|rare| &rare.windows) {
         w.message(24, |w| window(w, it));
     }
+    w.uint(25, it.door_moves.is_some_and(|moves| moves.from_open));
 }
 
 fn window(w: &mut Writer<'_>, it: &Kept) {
@@ -363,6 +364,7 @@ fn open(w: &mut Writer<'_>, it: &Open) {
     w.int(7, it.clear_done_ms);
     w.uint(8, it.unproven);
     w.int(9, it.stood_still_ms);
+    w.int(20, it.since.0);
 }
 
 fn some_elapsed(w: &mut Writer<'_>, field: u32, at: Option<Elapsed>) {

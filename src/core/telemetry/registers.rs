@@ -144,14 +144,22 @@ pub struct Lingering {
 pub struct Registers {
     /// With the newest frames that carried the whole of faults, alarms and conditions.
     pub(crate) fields: Fields,
-    /// Since when the door has been opening or closing without having been known to be anything else.
-    pub(crate) door_moves_since: Option<Elapsed>,
+    /// While the door is opening or closing without having been known to be anything else.
+    pub(crate) door_moves: Option<DoorMoves>,
     /// Ascending by item, at most `limits::ACTIVE_ITEMS`.
     pub(crate) active: ThinVec<Active>,
     /// At most `limits::LINGERING_CODES`.
     pub(crate) lingering: ThinVec<Lingering>,
     /// Only while there is any of it.
     pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// A door on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DoorMoves {
+    pub(crate) since: Elapsed,
+    /// It was open before, so whoever was inside could leave.
+    pub(crate) from_open: bool,
 }
 
 /// What most lifts have nothing of.
@@ -271,6 +279,7 @@ impl Registers {
             held(frame.runs, |v| i64::try_from(v).unwrap_or(i64::MAX)),
             held(frame.run_hours, i64::from),
         ];
+        let was_open = self.door() == Some(Door::Open);
         let slots = self.fields.take(&reported, stamp, judged);
         for (slot, field) in FIELDS.into_iter().enumerate() {
             if slots >> slot & 1 == 1 {
@@ -282,9 +291,9 @@ impl Registers {
             *changed |= Reads::field(Field::DoorShut);
             match self.door() {
                 Some(Door::Opening | Door::Closing) => {
-                    self.door_moves_since.get_or_insert(judged);
+                    self.door_moves.get_or_insert(DoorMoves { since: judged, from_open: was_open });
                 }
-                Some(_) => self.door_moves_since = None,
+                Some(_) => self.door_moves = None,
                 // A sensor that fails now and then doesn't make a jammed door move.
                 None => {}
             }
@@ -402,6 +411,7 @@ impl Registers {
         if left.len() >= limits::LEFT_ITEMS {
             left.remove(0);
         }
+        left.reserve_exact(1);
         left.push(Left { item, stamp, at: judged });
     }
 
@@ -493,6 +503,10 @@ impl Registers {
         self.active.iter().any(|active| active.on && raising.iter().any(|term| active.item.is_waited_for_by(term)))
     }
 
+    pub fn has_lingering(&self) -> bool {
+        !self.lingering.is_empty()
+    }
+
     pub fn door(&self) -> Option<Door> {
         match self.held(Field::Door)? {
             Held::Known(number) => Door::from_number(number),
@@ -509,10 +523,12 @@ impl Registers {
         slot(field).map(|slot| self.fields.held(slot))
     }
 
-    /// Whether a code or condition counts as active at `at`.
-    pub fn code(&self, list: CodeList, code: u32, at: Elapsed) -> Tri {
-        let lingers =
-            |list| self.lingering.iter().any(|l| l.list == list && l.code == code && l.at <= at && at < l.until);
+    /// Whether a code or condition counts as active at `at`, of events those that came at `events_from` or later.
+    pub fn code(&self, list: CodeList, code: u32, at: Elapsed, events_from: Elapsed) -> Tri {
+        let lingers = |list| {
+            let mut all = self.lingering.iter().filter(|l| l.list == list && l.code == code);
+            all.any(|l| l.at <= at && at < l.until && (list != CodeList::Event || l.at >= events_from))
+        };
         let fault = || self.item(&Item::Fault(code));
         let alarm = || if lingers(CodeList::Alarm) { Tri::True } else { self.item(&Item::Alarm(code)) };
         let event = || Tri::from(lingers(CodeList::Event));
@@ -571,7 +587,7 @@ impl Registers {
     /// The next moment after `at` at which time alone changes what counts: a code has lingered, a door has jammed, a
     /// value has left its window.
     pub fn next_change(&self, at: Elapsed, moments: &Moments) -> Option<Elapsed> {
-        let door = self.door_moves_since.map(|since| since + moments.door_shut_after_ms);
+        let door = self.door_moves.map(|moves| moves.since + moments.door_shut_after_ms);
         let windows = self.rare.iter().flat_map(|rare| &rare.windows).filter_map(|kept| kept.next_change(at));
         self.lingering.iter().map(|l| l.until).chain(door).filter(|change| *change > at).chain(windows).min()
     }

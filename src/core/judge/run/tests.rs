@@ -54,7 +54,18 @@ fn check(keys: &str, steps: &[(f64, &str, &str)]) {
             run.step(
                 &rule,
                 &moments,
-                &Inputs { at, when, clear, carried: false, suppressed, superseded, severity, certainty, footing },
+                &Inputs {
+                    at,
+                    when,
+                    will_be_known: false,
+                    clear,
+                    carried: false,
+                    suppressed,
+                    superseded,
+                    severity,
+                    certainty,
+                    footing,
+                },
             )
         };
         let mut out = Effects::default();
@@ -285,6 +296,7 @@ fn deadlines_name_every_moment_that_time_alone_brings() {
             severity: Severity::Critical,
             certainty: Certainty::Likely,
             opened_at: Wall(0),
+            since: Elapsed(0),
             acknowledged: None,
             unproven: false,
             evidence: Vec::new(),

@@ -57,8 +57,5 @@ fn write(hash: &mut Fnv, rule: &Rule, extras: &[Box<str>], rules: &[&str]) -> fm
             writeln!(hash, "escalate certainty {} when {when}", certainty.name())?;
         }
     }
-    for (when, cause) in &rule.causes {
-        writeln!(hash, "cause {cause} when {}", when.canonical(extras, rules))?;
-    }
     writeln!(hash, "dispatch {}", rule.dispatch.as_deref().unwrap_or_default())
 }

@@ -27,7 +27,7 @@ fn listing(faults: &[u32], has_status: bool) -> Frame {
 }
 
 fn fault(registers: &Registers, code: u32) -> Tri {
-    registers.code(CodeList::Fault, code, Elapsed(1_000_000))
+    registers.code(CodeList::Fault, code, Elapsed(1_000_000), Elapsed(0))
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_pressed_alarm_counts_for_a_minute() {
     let pressed = Frame { alarms: Listed { items: vec![90], partial: false }, has_status: true, ..Frame::default() };
     take(&mut registers, 10, pressed);
     take(&mut registers, 11, listing(&[], true));
-    let alarm = |at_s: i64| registers.code(CodeList::Alarm, 90, Elapsed(at_s * 1_000));
+    let alarm = |at_s: i64| registers.code(CodeList::Alarm, 90, Elapsed(at_s * 1_000), Elapsed(0));
     assert_eq!((alarm(69), alarm(70)), (Tri::True, Tri::False));
     assert_eq!(registers.next_change(Elapsed(11_000), &Moments::default()), Some(Elapsed(70_000)));
 }
