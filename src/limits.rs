@@ -146,6 +146,8 @@ pub const RULE_SPAN_MS: i64 = 31 * 24 * 3_600_000;
 pub const RULE_KEEP_ALIVES: u32 = 1_000;
 /// Most faults of rule files named at once; the rest is counted.
 pub const RULE_FAULTS: usize = 256;
+/// Faults of one rule file, or of one condition, that come with a rule that may have been meant: finding it takes a while.
+pub const RULE_HINTS: usize = 64;
 /// Longest title, hint, tag or name in a rule, in characters.
 pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
@@ -168,8 +170,10 @@ pub const FLAPPING_OPENINGS: u32 = 16;
 
 /// Largest timeline file of `vigil rules test`.
 pub const SCENARIO_FILE_BYTES: usize = 256 * 1024;
-/// Most timeline files of one run.
+/// Most timeline files of one run, and folders that they lie in.
 pub const SCENARIO_FILES: usize = 10_000;
+/// Rule folders of timelines that are kept in memory at a time.
+pub const SCENARIO_RULE_FOLDERS: usize = 16;
 /// Most steps of one timeline, each repetition counted.
 pub const SCENARIO_STEPS: usize = 10_000;
 /// Longest time that a timeline goes through.
@@ -238,6 +242,9 @@ pub const QUERIES: usize = 64;
 pub const UPLOADS: usize = 16;
 /// Explanations made at a time, and how long one may take: it judges up to some hours of the inbox again.
 pub const EXPLANATIONS: usize = 1;
+/// Explanations that wait for those to be made, and for how long.
+pub const EXPLANATIONS_WAITING: usize = 16;
+pub const EXPLAIN_WAIT_MS: u64 = 10_000;
 pub const EXPLAIN_MS: u64 = 60_000;
 /// Beyond the inbox an explanation is made from the frames of so long before its moment, the last so many of them.
 pub const EXPLAIN_BACK_MS: i64 = 6 * 3_600_000;
@@ -359,5 +366,6 @@ const _: () = assert!(STREAM_AHEAD_BYTES / 25 * 256 < CONNECTION_AHEAD_BYTES / 2
 // An alert that is corrected brings its evidence and its texts, some kilobytes at most.
 const _: () = assert!(CORRECTIONS * 32 * 1024 < JOURNAL_RECORD_BYTES);
 const _: () = assert!(GROUPED_PER_RECORD <= CORRECTIONS);
+const _: () = assert!(EXPLAIN_WAIT_MS < EXPLAIN_MS);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);
 const _: () = assert!(IN_FLIGHT_BYTES > 16 * (PAYLOAD_BYTES + TOPIC_BYTES));

@@ -312,6 +312,28 @@ fn files_are_bounded() {
     assert!(faults[limits::RULE_FAULTS - 1].message.ends_with("(and 744 more faults)"), "{}", lines(&faults));
 }
 
+/// What may have been meant is sought among the rules that may be in force, and only while there are few faults: each
+/// search takes a while, and both numbers are somebody else's choice.
+#[test]
+fn hints_are_bounded() {
+    let hinted =
+        |faults: &[rules::RuleFault]| faults.iter().filter(|fault| fault.message.contains("did you mean")).count();
+    let opens = vec!["open('plane')"; 105].join(" || ");
+    let faulty = |id: &str| PLAIN.replace("plain", id).replace("passenger", &opens);
+    let faults = rules::parse(&one(format!("{PLAIN}{}{}", faulty("one"), faulty("two")))).unwrap_err();
+    assert_eq!((faults.len(), hinted(&faults)), (210, limits::RULE_HINTS));
+    // Of too many rules the last ones are not looked for.
+    let many: String = (0..limits::RULES).map(|n| PLAIN.replace("plain", &format!("r{n}"))).collect();
+    let last = PLAIN.replace("plain", "one-too-many");
+    let asks = PLAIN.replace("passenger", "open('one-too-manny')");
+    let faults = rules::parse(&one(format!("{asks}{many}{last}"))).unwrap_err();
+    assert_eq!(hinted(&faults), 0, "{}", lines(&faults));
+    let unless = format!("{PLAIN}unless = [{}]\n", "'plane',".repeat(16));
+    let many: String = (0..limits::RULE_HINTS).map(|n| unless.replace("plain", &format!("r{n}"))).collect();
+    let faults = rules::parse(&one(format!("{PLAIN}{many}"))).unwrap_err();
+    assert_eq!(hinted(&faults), limits::RULE_HINTS);
+}
+
 #[test]
 fn no_rule_files_are_an_empty_rule_set() {
     let rules = rules::parse(&[]).unwrap();

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use vigil::cli::{Command, Terminal, run};
+use vigil::limits;
 use vigil::scenario::{Options, Scenario};
 
 #[derive(Parser)]
@@ -36,13 +37,17 @@ impl Write for Paper {
 
 /// Whether it succeeded, and what it wrote to both outputs.
 fn typed(words: &[&str]) -> (bool, String, String) {
+    typed_until(words, CancellationToken::new())
+}
+
+fn typed_until(words: &[&str], stop: CancellationToken) -> (bool, String, String) {
     let (out, err) = (Paper::default(), Paper::default());
     let mut terminal =
         Terminal { out: Box::new(out.clone()), err: Box::new(err.clone()), colour: false, progress: false };
     let command =
         Typed::try_parse_from(["vigil", "rules"].iter().chain(words)).unwrap_or_else(|e| panic!("{e}")).command;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let result = runtime.block_on(run(command, &mut terminal, CancellationToken::new()));
+    let result = runtime.block_on(run(command, &mut terminal, stop));
     let text = |paper: &Paper| String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
     match result {
         Ok(code) => (code == std::process::ExitCode::SUCCESS, text(&out), text(&err)),
@@ -91,6 +96,7 @@ fn what_a_timeline_bounds_is_bounded() {
         (format!("shows = 'x'\nstep = [{}]", "{at='0s',wall='1s'},".repeat(10_001)), "more than 10000 of `step`"),
         (format!("shows = 'x'\nstep = [{}]", "{at='0s',every='1s',until='1h',wall='1s'},".repeat(3)), "10000 steps"),
         ("shows = 'x'\nstep = [{at='32d',wall='1s'}]".into(), "longer than 31 days"),
+        (format!("shows = 'x'\nstep = [{}]", "{at='0s'},".repeat(100)), "(and 37 more faults)"),
     ] {
         let faults = Scenario::read("x.toml", &text).unwrap_err();
         assert!(faults.iter().any(|fault| fault.message.contains(why)), "{why}: {faults:?}");
@@ -179,4 +185,93 @@ fn check_tells_every_fault_of_every_file_with_its_place() {
     write("a.toml", &rule("ingest-blind", "passenger"));
     let (good, _, err) = typed(&["check", &dir]);
     assert!(!good && err.contains("a.toml:2:1: rule `ingest-blind` has the id of an alert of this service"), "{err}");
+}
+
+/// One that can't be read or played is wrong, and the others are played all the same.
+#[test]
+fn a_bad_file_does_not_end_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let good = "shows = 'x'\nstep = [{ at = '0s', frame = 'idle' }]\n";
+    std::fs::write(at("a-large.toml"), "#".repeat(limits::SCENARIO_FILE_BYTES + 1)).unwrap();
+    std::fs::write(at("b-bytes.toml"), [0xff]).unwrap();
+    std::fs::write(at("c-nowhere.toml"), format!("rules = 'nowhere'\n{good}")).unwrap();
+    std::os::unix::fs::symlink("nowhere", at("d-dangling.toml")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(at("e-pipe.toml")).status().unwrap().success());
+    std::fs::write(at("f-good.toml"), good).unwrap();
+    std::fs::create_dir(at("folder.toml")).unwrap();
+    std::fs::write(at("folder.toml/good.toml"), good).unwrap();
+    // Nothing of these is a timeline: a link that leads back, and what an editor leaves.
+    std::os::unix::fs::symlink("..", at("folder.toml/back")).unwrap();
+    std::os::unix::fs::symlink("..", at("folder.toml/back.toml")).unwrap();
+    std::os::unix::fs::symlink("nobody@nowhere.1", at(".#f-good.toml")).unwrap();
+    let folder = dir.path().display().to_string();
+    let (is_good, out, err) = typed(&["test", &folder, "/dev/zero", "--rules", &path("config/rules")]);
+    assert!(!is_good && out.ends_with("8 timelines, 6 failed\n"), "{out}{err}");
+    for why in [
+        "a-large.toml is larger than 256 KiB",
+        "b-bytes.toml is not UTF-8 text",
+        "nowhere can't be read",
+        "d-dangling.toml can't be read",
+        "e-pipe.toml is no file",
+        "/dev/zero is no file",
+        "ok    ",
+    ] {
+        assert!(out.contains(why), "{why}: {out}");
+    }
+    assert_eq!((out.matches("WRONG ").count(), out.matches("ok    ").count()), (6, 2), "{out}");
+}
+
+/// Whoever asks for an end is heard at once, and told nothing good.
+#[test]
+fn a_run_can_be_broken_off() {
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let (good, out, _) = typed_until(&["test", &path("tests/scenarios"), "--rules", &path("config/rules")], stop);
+    assert!(!good && !out.contains("as expected"), "{out}");
+}
+
+#[test]
+fn what_is_wrong_in_a_folder_of_rules_is_told_with_the_folder() {
+    let (dir, rules) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let rule = |id: &str, when: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\non = \"elevator\"\nwhen = \"{when}\"\nseverity = \"minor\"\n\
+             title = {{ en = \"x\", zh = \"x\" }}\n"
+        )
+    };
+    let file = dir.path().join("x.toml");
+    let played = |timeline: &str, in_folder: &str| {
+        std::fs::write(&file, timeline).unwrap();
+        std::fs::write(rules.path().join("lift.toml"), in_folder).unwrap();
+        typed(&["test", &file.display().to_string(), "--rules", &rules.path().display().to_string()]).1
+    };
+    let steps = "step = [{ at = '0s', frame = 'idle' }]\n";
+    let out = played(&format!("shows = 'x'\n{steps}"), &rule("one", "pasenger"));
+    assert!(out.contains(&format!("{}/lift.toml:4:9: unknown field", rules.path().display())), "{out}");
+    // Right by itself, wrong beside what the timeline brings: of what is left of a file the lines are not its own.
+    let both = format!("# a remark\n\n{}{}", rule("one", "passenger"), rule("two", "open('one')"));
+    let own = rule("one", "passenger").replace("elevator", "obligation").replace("passenger", "overdue_days > 0");
+    let out =
+        played(&format!("shows = 'x'\nextra_rules = \"\"\"\n{own}\"\"\"\n{steps}").replace("\"one\"", "'one'"), &both);
+    assert!(
+        out.contains("x.toml:3:1: with these rules, lift.toml of the folder is wrong: `one` is a rule on"),
+        "{out}"
+    );
+}
+
+#[test]
+fn check_tells_of_files_that_cannot_be_read_in_the_form_that_was_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a\u{1b}[2J.toml"), [0xff]).unwrap();
+    let folder = dir.path().display().to_string();
+    let (good, out, err) = typed(&["check", &folder, "--json"]);
+    let fault: serde_json::Value = serde_json::from_str(out.trim_end()).unwrap();
+    assert!(!good && err.is_empty() && fault["fault"].as_str().unwrap().contains("is not UTF-8 text"), "{out}{err}");
+    assert!(fault["file"].as_str().unwrap().starts_with(&folder) && fault["line"].is_null(), "{out}");
+    let (good, _, err) = typed(&["check", &folder]);
+    assert!(!good && err.contains("is not UTF-8 text") && !err.contains('\u{1b}'), "{err:?}");
+    std::fs::write(dir.path().join("a\u{1b}[2J.toml"), "# nothing").unwrap();
+    let (good, _, err) = typed(&["check", &folder]);
+    assert!(!good && err.contains(":1:1: the file is empty") && !err.contains('\u{1b}'), "{err:?}");
 }

@@ -21,6 +21,7 @@ use vigil::proto::v1::history_service_client::HistoryServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::serve::auth::Authenticate;
 use vigil::serve::history::MemoryHistory;
+use vigil::serve::reloads::{InForce, Reloads};
 use vigil::serve::token::Question;
 use vigil::serve::{Backend, Settings, services};
 use vigil::spine::input::Inputs;
@@ -69,10 +70,8 @@ impl Services {
         let (sender, _) = std::sync::mpsc::sync_channel(1);
         let store = Arc::new(MemoryHistory::default());
         let past = Arc::new(Past::of_nothing());
-        let (reloads, _) = vigil::serve::reloads::Reloads::new(
-            tokio::sync::watch::channel(None).1,
-            tokio::sync::watch::channel(Default::default()).1,
-        );
+        let in_force = tokio::sync::watch::channel(InForce::default()).1;
+        let (reloads, _) = Reloads::new(tokio::sync::watch::channel(None).1, in_force);
         let backend =
             Backend { feed, board, inputs: Inputs::new(sender), store, clock: Clock::default(), past, reloads };
         let moment = Duration::from_millis(1);

@@ -10,6 +10,7 @@ mod outlet;
 pub mod policy;
 pub mod recover;
 mod reload;
+pub mod text_file;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

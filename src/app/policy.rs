@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::text_file::{self, TextFileError, shown};
 use crate::config::Config;
 use crate::core::policy;
 use crate::core::rules::{RuleFault, RuleSet, one_a_line};
@@ -14,18 +15,14 @@ use crate::model::record::PolicyText;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    #[error("the rules in {} can't be read: {source}; set rules.dir to the folder of the rule files", .dir.display())]
-    Read { dir: PathBuf, source: io::Error },
-    #[error("there is no *.toml in {}: set rules.dir to the folder of the rule files", .dir.display())]
+    #[error("the rules in {} can't be read: {source}{}", shown(.dir), advice(.source))]
+    Folder { dir: PathBuf, source: io::Error },
+    #[error("there is no *.toml in {}: set rules.dir to the folder of the rule files", shown(.dir))]
     NoFiles { dir: PathBuf },
-    #[error("{} holds more than {} rule files", .dir.display(), limits::RULE_FILES)]
+    #[error("{} holds more than {} rule files", shown(.dir), limits::RULE_FILES)]
     TooMany { dir: PathBuf },
-    #[error("{} is no file", .file.display())]
-    NoFile { file: PathBuf },
-    #[error("{} is larger than {} bytes", .file.display(), limits::RULE_FILE_BYTES)]
-    TooLarge { file: PathBuf },
-    #[error("{} is not UTF-8 text", .file.display())]
-    NotText { file: PathBuf },
+    #[error("rule file {0}")]
+    File(#[from] TextFileError),
     #[error("the rules are wrong:\n{}", one_a_line(.0))]
     Wrong(Vec<RuleFault>),
 }
@@ -38,8 +35,37 @@ pub fn load(config: &Config) -> Result<(PolicyText, RuleSet), PolicyError> {
         tzdb: tzdb_version().into(),
         topic_prefix: config.mqtt.topic_prefix.as_str().into(),
     };
-    let (set, _) = policy::check(&policy).map_err(PolicyError::Wrong)?;
-    Ok((policy, set))
+    let mut faults = empty_files(&policy.rules);
+    match policy::check(&policy) {
+        Ok((set, _)) if faults.is_empty() => return Ok((policy, set)),
+        Ok(_) => {}
+        Err(found) => faults.extend(found),
+    }
+    Err(PolicyError::Wrong(faults))
+}
+
+/// Checks files that are to be given to a service: every fault comes back.
+pub fn check_files(files: &RuleFiles) -> Result<RuleSet, Vec<RuleFault>> {
+    let mut faults = empty_files(files);
+    match policy::check_rules(files) {
+        Ok(set) if faults.is_empty() => return Ok(set),
+        Ok(_) => {}
+        Err(found) => faults.extend(found),
+    }
+    Err(faults)
+}
+
+/// Files that say nothing: most likely they were emptied by mistake, or are not written yet. Only what people keep as
+/// files is held to this: in a policy that was taken once, such a file is no fault.
+fn empty_files(files: &RuleFiles) -> Vec<RuleFault> {
+    let is_empty = |text: &str| text.parse::<toml::Table>().is_ok_and(|table| table.is_empty());
+    let fault = |file: &str| RuleFault {
+        file: file.into(),
+        line: 1,
+        column: 1,
+        message: "the file is empty: remove it, or bring its rules back".into(),
+    };
+    files.iter().filter(|(_, text)| is_empty(text)).map(|(file, _)| fault(file)).collect()
 }
 
 /// (name, text), by name.
@@ -47,20 +73,21 @@ pub type RuleFiles = Vec<(Box<str>, Box<str>)>;
 
 /// Every `*.toml` of a folder.
 pub fn read_folder(dir: &Path) -> Result<RuleFiles, PolicyError> {
-    let files = rule_files(dir).map_err(|source| PolicyError::Read { dir: dir.to_owned(), source })?;
+    let files = rule_files(dir).map_err(|source| PolicyError::Folder { dir: dir.to_owned(), source })?;
     match files.len() {
         0 => Err(PolicyError::NoFiles { dir: dir.to_owned() }),
         n if n > limits::RULE_FILES => Err(PolicyError::TooMany { dir: dir.to_owned() }),
-        _ => files.iter().map(|file| read_file(dir, file)).collect(),
+        _ => files.iter().map(|file| Ok(read_file(file)?)).collect(),
     }
 }
 
-/// By name; of too many, one more than may be.
+/// By name, without hidden ones; of too many, one more than may be.
 fn rule_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
         let file = entry?.path();
-        if file.extension().is_some_and(|extension| extension == "toml") && files.len() <= limits::RULE_FILES {
+        let is_rules = file.extension().is_some_and(|extension| extension == "toml") && !text_file::is_hidden(&file);
+        if is_rules && files.len() <= limits::RULE_FILES {
             files.push(file);
         }
     }
@@ -68,21 +95,18 @@ fn rule_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read_file(dir: &Path, file: &Path) -> Result<(Box<str>, Box<str>), PolicyError> {
-    let read = |source| PolicyError::Read { dir: dir.to_owned(), source };
-    // Opening a pipe would wait for whoever writes into it.
-    if !fs::metadata(file).map_err(read)?.is_file() {
-        return Err(PolicyError::NoFile { file: file.to_owned() });
-    }
-    let mut bytes = Vec::new();
-    let opened = fs::File::open(file).map_err(read)?;
-    opened.take(limits::RULE_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(read)?;
-    if bytes.len() > limits::RULE_FILE_BYTES {
-        return Err(PolicyError::TooLarge { file: file.to_owned() });
-    }
-    let text = String::from_utf8(bytes).map_err(|_| PolicyError::NotText { file: file.to_owned() })?;
+fn read_file(file: &Path) -> Result<(Box<str>, Box<str>), TextFileError> {
+    let text = text_file::read(file, limits::RULE_FILE_BYTES)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     Ok((name.into(), text.into()))
+}
+
+/// What to do about a folder that can't be read.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "; let the user that vigil runs as read the folder",
+        _ => "; set rules.dir to the folder of the rule files",
+    }
 }
 
 /// What the rule files look like from outside: equal as long as nobody changes them. A folder that can't be looked at
@@ -104,4 +128,39 @@ impl Look {
 /// The tz database is linked in, so its version is this program's.
 fn tzdb_version() -> String {
     format!("bundled with vigil {}", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_editors_leave_in_the_folder_is_passed_over_and_what_cannot_be_read_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = |name: &str| std::os::unix::fs::symlink("somebody@machine.4711", dir.path().join(name)).unwrap();
+        std::fs::write(dir.path().join("lift.toml"), "[elevator]\n").unwrap();
+        let before = Look::at(dir.path());
+        link(".#lift.toml");
+        assert_eq!(read_folder(dir.path()).unwrap().len(), 1);
+        assert!(Look::at(dir.path()) == before && before.0.is_ok(), "nor is it a change");
+        link("gone.toml");
+        let why = read_folder(dir.path()).unwrap_err().to_string();
+        assert!(why.contains("/gone.toml can't be read") && why.contains("remove the link"), "{why}");
+        let why = read_folder(&dir.path().join("nowhere")).unwrap_err().to_string();
+        assert!(why.ends_with("set rules.dir to the folder of the rule files"), "{why}");
+    }
+
+    #[test]
+    fn a_file_that_says_nothing_is_a_fault() {
+        let check = |text: &str, faults: &[&str]| {
+            let found = check_files(&vec![("a.toml".into(), text.into())]).map(|_| Vec::new());
+            let found: Vec<String> = found.unwrap_or_else(|found| found).iter().map(ToString::to_string).collect();
+            assert_eq!(found, faults, "{text:?}");
+        };
+        let empty = &["a.toml:1:1: the file is empty: remove it, or bring its rules back"];
+        check("", empty);
+        check("# only a remark\n\n", empty);
+        check("[elevator]\n", &[]);
+        check("rule = []", &[]);
+    }
 }

@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::AppError;
 use super::policy::{self, Look, PolicyError};
 use crate::config::Config;
-use crate::core::rules::{Difference, RuleSet, one_a_line};
+use crate::core::rules::{Difference, Family, RuleSet, one_a_line};
 use crate::limits;
+use crate::model::ids::RuleId;
 use crate::model::record::{Outcome, PolicyText};
 use crate::observe::{ReloadedBy, RulesRefused, RulesReloaded, emit};
 use crate::serve::reloads::{Answer, Ask, InForce, Refused, Reloaded};
@@ -135,7 +136,7 @@ impl Reloader {
     }
 
     async fn reload(&mut self, inputs: &Inputs, by: ReloadedBy, actor: &str) -> Answer {
-        let answer = self.read_and_take(inputs).await;
+        let answer = self.read_and_take(inputs, by).await;
         match &answer {
             Ok(reloaded) => {
                 self.refused.send_replace(None);
@@ -150,7 +151,7 @@ impl Reloader {
         answer
     }
 
-    async fn read_and_take(&mut self, inputs: &Inputs) -> Answer {
+    async fn read_and_take(&mut self, inputs: &Inputs, by: ReloadedBy) -> Answer {
         let config = self.config.clone();
         let reading = tokio::task::spawn_blocking(move || (Look::at(&config.rules.dir), policy::load(&config)));
         let (look, read) = reading.await.map_err(|error| Refused::NotTaken(error.to_string()))?;
@@ -164,6 +165,12 @@ impl Reloader {
         let before = self.in_force.borrow().version;
         if text == self.policy() {
             return Ok(Reloaded { version: before, position: None, difference });
+        }
+        // A file that is saved half done, or emptied, is nobody's wish.
+        if by == ReloadedBy::File
+            && let Some(loss) = loss(&self.set, &set, &difference)
+        {
+            return Err(Refused::Unasked(loss));
         }
         let position = self.enter(inputs, text.clone()).await?;
         let version = before + 1;
@@ -198,6 +205,23 @@ impl Reloader {
     }
 }
 
+/// What would no longer be told of after a change that nobody asked for: critical things, or lifts at all.
+fn loss(before: &RuleSet, after: &RuleSet, difference: &Difference) -> Option<String> {
+    let judges_lifts = |set: &RuleSet| set.rules.iter().any(|rule| rule.family == Family::Elevator);
+    let (what, gone) = if judges_lifts(before) && !judges_lifts(after) {
+        ("no rule on elevators is left", &difference.removed)
+    } else if !difference.removed_critical.is_empty() {
+        ("critical rules are gone from the files", &difference.removed_critical)
+    } else {
+        return None;
+    };
+    let gone: Vec<&str> = gone.iter().map(RuleId::as_str).collect();
+    Some(format!(
+        "{what} ({}); bring them back, or if that is meant, take it with `vigil rules reload`",
+        gone.join(", ")
+    ))
+}
+
 fn ended() -> Refused {
     Refused::NotTaken("the core ended before it had taken them; reload them once it runs again".into())
 }
@@ -205,7 +229,7 @@ fn ended() -> Refused {
 fn words(refused: &Refused) -> String {
     match refused {
         Refused::Faults(faults) => one_a_line(faults),
-        Refused::Unreadable(what) | Refused::NotTaken(what) => what.clone(),
+        Refused::Unreadable(what) | Refused::NotTaken(what) | Refused::Unasked(what) => what.clone(),
         Refused::Busy => "the service has more to do than it can take".into(),
     }
 }
@@ -216,6 +240,28 @@ mod tests {
 
     use super::*;
     use crate::model::actor::Actor;
+
+    const SETTINGS: &str = "[elevator]\n";
+
+    fn rule(id: &str, severity: &str) -> String {
+        format!(
+            "[[rule]]\nid = \"{id}\"\non = \"elevator\"\nwhen = \"passenger\"\nseverity = \"{severity}\"\n\
+             title = {{ en = \"x\", zh = \"x\" }}\n"
+        )
+    }
+
+    /// Inputs of a core that takes everything.
+    fn willing() -> Inputs {
+        let (sender, receiver) = sync_channel(1);
+        std::thread::spawn(move || {
+            while let Ok(input) = receiver.recv() {
+                if let Input::Policy { reply, .. } = input {
+                    let _gone = reply.send(Outcome::Done { position: 7, changed: 0 });
+                }
+            }
+        });
+        Inputs::new(sender)
+    }
 
     /// A folder with a file of this text, and what has read it.
     fn begin(text: &str) -> (tempfile::TempDir, Reloader) {
@@ -229,7 +275,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_must_stand_still_and_is_read_once() {
-        let (dir, mut reloader) = begin("");
+        let (dir, mut reloader) = begin(SETTINGS);
         let write = |text: &str| std::fs::write(dir.path().join("a.toml"), text).unwrap();
         let (sender, receiver) = sync_channel(1);
         let inputs = Inputs::new(sender);
@@ -243,7 +289,7 @@ mod tests {
         assert!(matches!(&refused, Err(Refused::Faults(faults)) if &*faults[0].file == "a.toml"), "{refused:?}");
         assert!(!reloader.has_changed().await && !reloader.has_changed().await, "it is refused only once");
         // What was in force all along is nothing for the core.
-        write("");
+        write(SETTINGS);
         assert!(!reloader.has_changed().await && reloader.has_changed().await);
         let same = reloader.reload(&inputs, ReloadedBy::File, "").await.unwrap();
         assert_eq!((same.position, receiver.try_recv().is_err()), (None, true));
@@ -254,11 +300,44 @@ mod tests {
         assert!(matches!(gone, Err(Refused::Unreadable(_))), "{gone:?}");
     }
 
+    /// Whether a change of the files from `before` to `after` is refused that nobody asked for, and what it says.
+    async fn check_unasked(before: &str, after: &str, refused: Option<&str>) {
+        let (dir, mut reloader) = begin(before);
+        let inputs = willing();
+        std::fs::write(dir.path().join("a.toml"), after).unwrap();
+        let by_itself = reloader.reload(&inputs, ReloadedBy::File, "").await;
+        let Some(words) = refused else {
+            assert!(by_itself.is_ok(), "{by_itself:?}");
+            return;
+        };
+        assert!(matches!(&by_itself, Err(Refused::Unasked(why)) if why.contains(words)), "{by_itself:?}");
+        assert!(reloader.refused().borrow().as_ref().is_some_and(|why| why.contains("vigil rules reload")));
+        assert!(!reloader.has_changed().await, "it is refused only once");
+        for by in [ReloadedBy::Call, ReloadedBy::Signal] {
+            reloader.reload(&inputs, by, "").await.expect("somebody asked for it");
+            assert!(reloader.refused().borrow().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn no_change_of_files_alone_ends_what_people_rely_on() {
+        let (critical, minor) = (rule("jam", "critical"), rule("doors", "minor"));
+        let both = format!("{critical}{minor}");
+        check_unasked(&both, &minor, Some("critical rules are gone from the files (jam)")).await;
+        check_unasked(&both, SETTINGS, Some("no rule on elevators is left (doors, jam)")).await;
+        check_unasked(&minor, SETTINGS, Some("no rule on elevators is left (doors)")).await;
+        check_unasked(&both, &critical, None).await;
+        check_unasked(&both, &both.replace("passenger", "!passenger"), None).await;
+        check_unasked(SETTINGS, &both, None).await;
+        let rising = minor.clone() + "escalate = [{ when = \"door_zone\", severity = \"critical\" }]\n";
+        check_unasked(&format!("{}{rising}", rule("other", "minor")), &rule("other", "minor"), Some("(doors)")).await;
+    }
+
     #[tokio::test]
     async fn what_a_core_that_ends_was_given_is_not_in_force() {
-        let (dir, mut reloader) = begin("");
+        let (dir, mut reloader) = begin(SETTINGS);
         let before = reloader.policy();
-        std::fs::write(dir.path().join("a.toml"), "# another").unwrap();
+        std::fs::write(dir.path().join("a.toml"), format!("{SETTINGS}# another")).unwrap();
         let (sender, receiver) = sync_channel(1);
         let dropped = std::thread::spawn(move || drop(receiver.recv().unwrap()));
         let (reply, answer) = oneshot::channel();

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::show::{Language, clean};
-use super::time::{FORMS, Moment, Zone, civil, rfc3339, span, to_proto};
+use super::time::{FORMS, Moment, Zone, civil, in_zone, rfc3339, span, to_proto};
 use super::{Server, Terminal, count, history, refused};
 use crate::model::alert::{Certainty, Severity};
 use crate::proto::v1::explained_rule::Phase;
@@ -45,7 +45,8 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
     let at = args.at.map(|at| at.resolve(history::now(), &zone)).transpose().map_err(anyhow::Error::msg)?;
     let request = ExplainRequest { device: args.device, at: at.map(to_proto), rule: args.rule.unwrap_or_default() };
     let mut client = HistoryServiceClient::new(args.server.connect().await?);
-    let answer = client.explain(request).await.map_err(|status| refused(&status))?.into_inner();
+    let told = |status: tonic::Status| refused(&tonic::Status::new(status.code(), in_zone(status.message(), &zone)));
+    let answer = client.explain(request).await.map_err(told)?.into_inner();
     if args.json {
         terminal.line(&answer_json(&answer).to_string())?;
         return Ok(ExitCode::SUCCESS);
@@ -118,7 +119,7 @@ impl Page {
                 if answer.registered { "" } else { " | not in the archive" },
             ),
         ];
-        lines.extend(answer.caveats.iter().map(|caveat| format!("note: {}", clean(caveat))));
+        lines.extend(answer.caveats.iter().map(|caveat| format!("note: {}", in_zone(&clean(caveat), &self.zone))));
         lines
     }
 
@@ -149,7 +150,7 @@ impl Page {
             lines.push(format!("  unless    {}", unless.join(", ")));
         }
         for why in &rule.why_not {
-            lines.push(format!("  why not   {}", clean(&why.text)));
+            lines.push(format!("  why not   {}", in_zone(&clean(&why.text), &self.zone)));
         }
         if let Some(alert) = &rule.alert {
             lines.push(format!("  alert     {}", self.alert(alert)));

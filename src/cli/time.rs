@@ -36,6 +36,9 @@ impl Moment {
         if let Ok(at) = text.parse() {
             return Ok(Self::At(at));
         }
+        if is_last_year(text) {
+            return Err(out_of_range(text));
+        }
         // A zone that jiff would ignore must not be ignored.
         if text.contains(['Z', 'z', '+', '[']) {
             return Err(wrong());
@@ -46,10 +49,41 @@ impl Moment {
     pub(super) fn resolve(self, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
         match self {
             Self::At(at) => Ok(at),
-            Self::Civil(civil) => zone.to_timestamp(civil).map_err(|_| format!("{civil} is out of range")),
-            Self::Ago(span) => now.checked_sub(span).map_err(|_| "that long ago is out of range".to_owned()),
+            Self::Civil(civil) => zone.to_timestamp(civil).map_err(|_| out_of_range(&civil.to_string())),
+            Self::Ago(span) => now.checked_sub(span).map_err(|_| out_of_range("that long ago")),
         }
     }
+}
+
+/// Written as a time is, in the year whose end no timestamp reaches in every zone.
+fn is_last_year(text: &str) -> bool {
+    let civil = text.get(..19).and_then(|head| head.parse::<jiff::civil::DateTime>().ok());
+    civil.is_some_and(|civil| civil.year() == 9_999)
+}
+
+fn out_of_range(what: &str) -> String {
+    format!("{what} is out of range: times go from the year -9999 to 9999-12-30T22:00:00Z")
+}
+
+/// The service writes times in its texts in UTC: beside others of the same page they stand in its zone.
+pub(super) fn in_zone(text: &str, zone: &TimeZone) -> String {
+    const LENGTH: usize = "2026-11-22T06:00:00.000Z".len();
+    let (mut told, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(first) = rest.chars().next() {
+        let at = rest.get(..LENGTH).filter(|head| head.ends_with('Z')).and_then(|head| head.parse::<Timestamp>().ok());
+        let length = match at {
+            Some(at) => {
+                told += &format!("{:.3}", zone.to_datetime(at)).replace('T', " ");
+                LENGTH
+            }
+            None => {
+                told.push(first);
+                first.len_utf8()
+            }
+        };
+        rest = &rest[length..];
+    }
+    told
 }
 
 fn ago(text: &str) -> Option<jiff::SignedDuration> {
@@ -122,6 +156,23 @@ mod tests {
             assert!(Moment::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Moment::parse("9223372036854775807s").unwrap().resolve(now, &shanghai).is_err());
+        let range = "times go from the year -9999 to 9999-12-30T22:00:00Z";
+        assert!(Moment::parse("9999-12-31T23:59:59Z").unwrap_err().contains(range));
+        let last = Moment::parse("9999-12-31T23:59:59").and_then(|last| last.resolve(now, &TimeZone::UTC));
+        assert!(last.unwrap_err().contains(range));
+    }
+
+    #[test]
+    fn times_in_a_text_stand_in_the_zone_of_the_page() {
+        let shanghai = TimeZone::get("Asia/Shanghai").unwrap();
+        for (text, want) in [
+            ("nothing since 2026-11-22T06:00:00.000Z: away", "nothing since 2026-11-22 14:00:00.000: away"),
+            ("2026-11-22T18:30:00.125Z", "2026-11-23 02:30:00.125"),
+            ("门 2026-11-22T06:00:00Z, 2026-13-22T06:00:00.000Z", "门 2026-11-22T06:00:00Z, 2026-13-22T06:00:00.000Z"),
+            ("", ""),
+        ] {
+            assert_eq!(in_zone(text, &shanghai), want);
+        }
     }
 
     #[test]

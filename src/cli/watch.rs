@@ -10,10 +10,15 @@ use super::show::{Language, Look, alert_json, event_json};
 use super::time::{Zone, from_proto, span};
 use super::{Server, Terminal, refused};
 use crate::clock::Clock;
+use crate::core::judge::built_in;
+use crate::core::rules;
 use crate::model::alert::{Cursor, Severity};
 use crate::proto::v1::alert_service_client::AlertServiceClient;
+use crate::proto::v1::rules_service_client::RulesServiceClient;
 use crate::proto::v1::watch_alerts_response::Message;
-use crate::proto::v1::{self, AlertFilter, Heartbeat, LinkState, ListAlertsRequest, WatchAlertsRequest};
+use crate::proto::v1::{
+    self, AlertFilter, GetRulesRequest, Heartbeat, LinkState, ListAlertsRequest, WatchAlertsRequest,
+};
 
 /// The service sends a heartbeat every 5 s.
 const DEAD_AFTER: Duration = Duration::from_secs(15);
@@ -71,12 +76,35 @@ fn severity(text: &str) -> Result<Severity, String> {
 
 pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
     let channel = args.server.connect().await?;
+    for warning in unknown_rules(&args.rule, channel.clone()).await {
+        terminal.notice(&warning)?;
+    }
     let look = Look { zone: args.zone.zone.clone(), language: args.lang, colour: terminal.colour };
     let mut follower = Follower { cursor: args.from, concern: None, backoff: BACKOFF_SHORTEST, look, args };
     loop {
         let ended = follower.follow(channel.clone(), terminal).await?;
         follower.recover(channel.clone(), &ended, terminal).await?;
     }
+}
+
+/// Of the rules that are watched, those that are not in force: they may come with a reload, or be misspelt.
+async fn unknown_rules(watched: &[String], channel: Channel) -> Vec<String> {
+    if watched.is_empty() {
+        return Vec::new();
+    }
+    let mut client = RulesServiceClient::new(channel);
+    // Without an answer nothing can be said of them, and the stream says what is the matter.
+    let asked = tokio::time::timeout(DEAD_AFTER, client.get_rules(GetRulesRequest {})).await;
+    let Ok(Ok(answer)) = asked else { return Vec::new() };
+    let files = answer.into_inner().files.into_iter().map(|file| (file.name.into(), file.text.into()));
+    let Ok(set) = rules::parse(&files.collect::<Vec<_>>()) else { return Vec::new() };
+    let known: Vec<&str> =
+        set.rules.iter().map(|rule| rule.id.as_str()).chain(built_in::ALL.iter().map(|it| it.id)).collect();
+    let warning = |id: &String| {
+        let hint = rules::did_you_mean(id, known.iter().copied());
+        format!("# no rule {id:?} is in force, and its alerts are waited for all the same{hint}")
+    };
+    watched.iter().filter(|id| !known.contains(&id.as_str())).map(warning).collect()
 }
 
 /// Why a stream ended.

@@ -1,7 +1,7 @@
 //! What is told about rules that are read again.
 
 use metrics::{counter, gauge};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::Event;
 use crate::model::ids::RuleId;
@@ -54,6 +54,10 @@ impl Event for RulesReloaded<'_> {
             settings = difference.settings,
             "the rules were reloaded"
         );
+        if !difference.removed_critical.is_empty() {
+            let removed = ids(&difference.removed_critical);
+            warn!(target: "vigil::rules", by, actor, version, removed, "critical rules judge no more");
+        }
     }
 
     fn measure(&self) {

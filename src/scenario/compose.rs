@@ -1,11 +1,12 @@
 //! The rules that a timeline is played under: those of a folder, and its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Action, Scenario};
 use crate::core::judge::built_in;
-use crate::core::rules::{self, RuleFault, RuleSet};
-use crate::model::ids::RuleId;
+use crate::core::rules::{self, Family, RuleFault, RuleSet};
+use crate::model::ids::{RuleId, Subject};
 use crate::model::record::PolicyText;
 
 /// Rule files as (name, text).
@@ -19,28 +20,39 @@ pub struct Extra {
     pub line: u32,
 }
 
+/// Every rule that is in force at some time, with what it is about.
+type Known = BTreeMap<RuleId, Vec<Family>>;
+
 /// The policy at the beginning, and that of each `reload` in the order of the steps.
 pub(super) struct Policies {
     pub(super) first: PolicyText,
-    pub(super) reloads: Vec<PolicyText>,
+    pub(super) reloads: Vec<Arc<PolicyText>>,
 }
 
 pub(super) fn policies(scenario: &Scenario, folder: &Files) -> Result<Policies, Vec<RuleFault>> {
-    let mut known = BTreeSet::new();
+    let mut known = Known::new();
     let mut compile = |extra: Option<&Extra>| {
         let (files, set) = composed(scenario, folder, extra)?;
-        known.extend(set.rules.into_iter().map(|rule| rule.id));
+        for rule in set.rules {
+            known.entry(rule.id).or_default().push(rule.family);
+        }
         Ok::<_, Vec<RuleFault>>(policy(scenario, files))
     };
     let first = compile(scenario.extra_rules.as_ref())?;
     let mut reloads = Vec::new();
+    // A step that is repeated brings the same rules each time.
+    let mut compiled: BTreeMap<&str, Arc<PolicyText>> = BTreeMap::new();
     for step in &scenario.steps {
-        if let Action::Reload(extra) = &step.action {
-            reloads.push(compile(Some(extra))?);
-        }
+        let Action::Reload(extra) = &step.action else { continue };
+        let policy = match compiled.get(&*extra.text) {
+            Some(policy) => Arc::clone(policy),
+            None => Arc::new(compile(Some(extra))?),
+        };
+        compiled.insert(&extra.text, Arc::clone(&policy));
+        reloads.push(policy);
     }
-    let unknown = unknown_rules(scenario, &known);
-    if unknown.is_empty() { Ok(Policies { first, reloads }) } else { Err(unknown) }
+    let misnamed = misnamed_rules(scenario, &known);
+    if misnamed.is_empty() { Ok(Policies { first, reloads }) } else { Err(misnamed) }
 }
 
 fn policy(scenario: &Scenario, rules: Files) -> PolicyText {
@@ -58,8 +70,16 @@ fn composed(scenario: &Scenario, folder: &Files, extra: Option<&Extra>) -> Resul
     match rules::parse(&files) {
         Ok(set) => Ok((files, set)),
         Err(mut faults) => {
-            for fault in faults.iter_mut().filter(|fault| fault.file == scenario.file) {
-                fault.line += extra.line - 1;
+            for fault in &mut faults {
+                if fault.file == scenario.file {
+                    fault.line += extra.line - 1;
+                    continue;
+                }
+                // It is these rules that are at fault there, and lines of a file that they take rules from are not its own.
+                let is_whole = folder.iter().any(|file| files.contains(file) && file.0 == fault.file);
+                let place = if is_whole { format!("{}:{}", fault.file, fault.line) } else { fault.file.to_string() };
+                let message = format!("with these rules, {place} of the folder is wrong: {}", fault.message).into();
+                *fault = RuleFault { file: scenario.file.clone(), line: extra.line, column: 1, message };
             }
             Err(faults)
         }
@@ -92,24 +112,46 @@ fn without(text: &str, own: &toml::Table) -> Box<str> {
     toml::to_string(&table).map_or_else(|_| text.into(), Into::into)
 }
 
-/// Rules that the timeline names and nobody has: a misspelt one would never open, and so always be found closed.
-fn unknown_rules(scenario: &Scenario, known: &BTreeSet<RuleId>) -> Vec<RuleFault> {
-    let mut named: Vec<&(RuleId, usize)> = scenario.ignore.iter().collect();
-    named.extend(scenario.expected.iter().map(|expected| &expected.rule));
+/// Rules that the timeline names and nobody has, or that are about something else: such a one would never open, and so
+/// always be found closed.
+fn misnamed_rules(scenario: &Scenario, known: &Known) -> Vec<RuleFault> {
+    let mut named: Vec<(&(RuleId, usize), Option<Subject>)> = scenario.ignore.iter().map(|rule| (rule, None)).collect();
+    named.extend(scenario.expected.iter().map(|expected| (&expected.rule, Some(expected.subject))));
     for step in &scenario.steps {
         match &step.action {
-            Action::Look { rules, .. } => named.extend(rules),
-            Action::Command(command) => named.push(&command.rule),
+            Action::Look { rules, subject, .. } => named.extend(rules.iter().map(|rule| (rule, Some(*subject)))),
+            Action::Command(command) => named.push((&command.rule, Some(command.subject))),
             _ => {}
         }
     }
-    named.sort_by_key(|(_, at)| *at);
+    named.sort_by_key(|((_, at), _)| *at);
     named.dedup();
-    let built_in = || built_in::ALL.iter().map(|it| it.id);
-    let is_unknown = |id: &RuleId| !known.contains(id) && built_in().all(|other| other != id.as_str());
-    let fault = |(id, at): &(RuleId, usize)| {
-        let hint = rules::did_you_mean(id.as_str(), known.iter().map(RuleId::as_str).chain(built_in()));
-        scenario.fault(*at, format!("there is no rule `{id}`{hint}"))
+    let fault = |((id, at), subject): (&(RuleId, usize), Option<Subject>)| {
+        Some(scenario.fault(*at, misnamed(id, subject, known)?))
     };
-    named.into_iter().filter(|(id, _)| is_unknown(id)).map(fault).collect()
+    named.into_iter().filter_map(fault).collect()
+}
+
+/// What is wrong with the name of a rule for that subject.
+fn misnamed(id: &RuleId, subject: Option<Subject>, known: &Known) -> Option<String> {
+    let built_in = || built_in::ALL.iter().map(|it| it.id);
+    let Some(families) = known.get(id) else {
+        if built_in().all(|other| other != id.as_str()) {
+            let hint = rules::did_you_mean(id.as_str(), known.keys().map(RuleId::as_str).chain(built_in()));
+            return Some(format!("there is no rule `{id}`{hint}"));
+        }
+        // Those of the service were found by their names.
+        let is_cylinder = matches!(subject, Some(Subject::Cylinder(_)));
+        return is_cylinder.then(|| format!("`{id}` is about lifts, not cylinders"));
+    };
+    let is_of_cylinders = |family: &Family| *family == Family::Cylinder;
+    match subject? {
+        Subject::Cylinder(_) if !families.iter().any(is_of_cylinders) => {
+            Some(format!("`{id}` is about lifts, not cylinders"))
+        }
+        Subject::Device(_) if families.iter().all(is_of_cylinders) => {
+            Some(format!("`{id}` is about cylinders: say which one with `cylinder`"))
+        }
+        _ => None,
+    }
 }

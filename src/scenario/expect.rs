@@ -107,8 +107,14 @@ fn wrong(want: &Want, heard: &Heard) -> Vec<String> {
     let occupied = alert.occupied.map_or("unknown".into(), |it| it.to_string());
     check("occupied", want.occupied.as_ref().map(ToString::to_string), occupied);
     for (name, value) in &want.evidence {
-        let got = alert.evidence.iter().find(|it| it.name == *name).map(|it| &*it.value);
-        check(&format!("evidence of {name}"), Some(value.to_string()), or_none(got));
+        let got = or_none(alert.evidence.iter().find(|it| it.name == *name).map(|it| &*it.value));
+        let want = Some(value.to_string()).filter(|want| !is_same_number(want, &got));
+        check(&format!("evidence of {name}"), want, got);
     }
     wrong
+}
+
+/// However they are written: `47.0` is 47.
+fn is_same_number(one: &str, other: &str) -> bool {
+    one.parse::<f64>().is_ok_and(|one| other.parse() == Ok(one))
 }

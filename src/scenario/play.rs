@@ -1,6 +1,7 @@
 //! Plays a timeline: each step becomes what a broker, a dispatcher or the service itself would do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -47,6 +48,8 @@ struct Play<'s> {
     terminals: BTreeMap<Box<str>, Terminal>,
     /// What was sent, by lift and time, for repeats.
     sent: BTreeMap<(DeviceCode, i64), Message>,
+    /// What could not be read of the reports of a step, by its place.
+    invalid: BTreeMap<usize, BTreeSet<Box<str>>>,
     heard: Vec<Heard>,
     told: Vec<Told>,
     failures: Vec<Failure>,
@@ -72,6 +75,7 @@ impl<'s> Play<'s> {
             drive: Drive::new(scenario.begins),
             terminals: BTreeMap::new(),
             sent: BTreeMap::new(),
+            invalid: BTreeMap::new(),
             heard: Vec::new(),
             told: Vec::new(),
             failures: Vec::new(),
@@ -91,7 +95,7 @@ impl<'s> Play<'s> {
         self.take_events();
     }
 
-    fn step(&mut self, step: &Step, reloads: &mut std::slice::Iter<'_, record::PolicyText>) {
+    fn step(&mut self, step: &Step, reloads: &mut std::slice::Iter<'_, Arc<record::PolicyText>>) {
         let place = step.place;
         if self.drive.is_away() && needs_service(&step.action) {
             return self.fail(place, "the service is away at this time, by the `restart` before");
@@ -239,30 +243,48 @@ impl<'s> Play<'s> {
 
     /// What a report was refused, or not understood in: only on purpose.
     fn check_rows(&mut self) {
-        for (place, row) in std::mem::take(&mut self.drive.rows) {
+        let rows = std::mem::take(&mut self.drive.rows);
+        for (place, row) in rows {
             let (got, why): (Vec<Box<str>>, _) = match row {
                 Row::Frame(row) => (row.frame.invalid, String::new()),
                 Row::Scan(row) => (row.scan.invalid, String::new()),
                 Row::Reject(row) => (vec![row.pointer], format!(": {} ({})", row.reason.name(), row.detail)),
                 _ => continue,
             };
-            let mut wanted =
-                self.scenario.steps.iter().filter(|step| step.place == place).filter_map(|step| match &step.action {
-                    Action::Report { invalid, .. } | Action::Scan { invalid, .. } => Some(invalid.as_slice()),
-                    _ => None,
-                });
-            let wanted = wanted.next().unwrap_or_default();
-            if let Some(unknown) = got.iter().find(|pointer| !wanted.contains(pointer)) {
-                let message =
-                    format!("{unknown:?} can't be read{why}; if that is meant, say `invalid = [{unknown:?}]`");
-                self.fail(place, message);
+            let of_place = self.scenario.steps.iter().find(|step| step.place == place);
+            let wanted = of_place.map(|step| on_purpose(&step.action)).unwrap_or_default();
+            let unknown: Vec<&str> = got.iter().filter(|it| !wanted.contains(it)).map(|it| &**it).collect();
+            if !unknown.is_empty() {
+                let (unknown, all) = (format!("{unknown:?}"), format!("{got:?}"));
+                let unknown = unknown.trim_start_matches('[').trim_end_matches(']');
+                self.fail(place, format!("{unknown} can't be read{why}; if that is meant, say `invalid = {all}`"));
+            }
+            self.invalid.entry(place).or_default().extend(got);
+        }
+    }
+
+    /// What was to be bad on purpose and isn't: a check of bad reports that checks nothing.
+    fn check_invalid(&mut self) {
+        let mut looked_at = BTreeSet::new();
+        for step in self.scenario.steps.iter().filter(|step| looked_at.insert(step.place)) {
+            let got = self.invalid.remove(&step.place).unwrap_or_default();
+            let missing: Vec<_> = on_purpose(&step.action).iter().filter(|it| !got.contains(*it)).collect();
+            if !missing.is_empty() {
+                let missing = format!("{missing:?}");
+                let missing = missing.trim_start_matches('[').trim_end_matches(']');
+                let message = format!("`invalid` names {missing}, which could be read or was not there");
+                self.fail_at(step.at_ms, step.place, message);
             }
         }
     }
 
     fn fail(&mut self, place: usize, message: impl Into<String>) {
+        self.fail_at(self.drive.now_ms, place, message);
+    }
+
+    fn fail_at(&mut self, at_ms: i64, place: usize, message: impl Into<String>) {
         let (line, column) = line_and_column(&self.scenario.text, place);
-        self.failures.push(Failure { line, column, message: message.into(), at_ms: self.drive.now_ms });
+        self.failures.push(Failure { line, column, message: message.into(), at_ms });
     }
 
     fn tell_step(&mut self, step: &Step) {
@@ -283,6 +305,7 @@ impl<'s> Play<'s> {
 
     fn finish(mut self) -> Run {
         self.check_rows();
+        self.check_invalid();
         self.failures.extend(expect::compare(self.scenario, &self.heard));
         if let Some(broken) = self.drive.broken.take() {
             self.fail(0, format!("vigil itself is at fault: {broken}"));
@@ -298,6 +321,14 @@ fn refusal(outcome: Option<&Outcome>) -> String {
         Some(Outcome::Precondition { why } | Outcome::Denied { why }) => why.to_string(),
         Some(Outcome::RequestReused) => "the request was made before".into(),
         Some(Outcome::Done { .. }) | None => "without a reason".into(),
+    }
+}
+
+/// Pointers of what is bad in it on purpose.
+fn on_purpose(action: &Action) -> &[Box<str>] {
+    match action {
+        Action::Report { invalid, .. } | Action::Scan { invalid, .. } => invalid,
+        _ => &[],
     }
 }
 

@@ -73,7 +73,12 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, Vec<RuleFault
 fn told(file: &str, text: &str, mut faults: Faults) -> Vec<RuleFault> {
     faults.0.sort();
     faults.0.dedup();
-    let all = faults.0.into_iter().take(limits::SCENARIO_FAULTS);
+    let more = faults.0.len().saturating_sub(limits::SCENARIO_FAULTS);
+    faults.0.truncate(limits::SCENARIO_FAULTS);
+    if let (1.., Some((_, last))) = (more, faults.0.last_mut()) {
+        *last += &format!(" (and {more} more faults)");
+    }
+    let all = faults.0.into_iter();
     all.map(|(at, message)| {
         let (line, column) = line_and_column(text, at);
         RuleFault { file: file.into(), line, column, message: message.into() }

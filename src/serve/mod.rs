@@ -90,6 +90,8 @@ struct Shared {
     queries: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     explanations: Arc<Semaphore>,
+    /// Who waits for one of them.
+    explanations_awaited: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -101,6 +103,7 @@ pub fn services(backend: Backend, settings: Settings, shutdown: CancellationToke
         queries: Arc::new(Semaphore::new(limits::QUERIES)),
         uploads: Arc::new(Semaphore::new(limits::UPLOADS)),
         explanations: Arc::new(Semaphore::new(limits::EXPLANATIONS)),
+        explanations_awaited: Arc::new(Semaphore::new(limits::EXPLANATIONS_WAITING)),
         stop: shutdown,
         settings,
     };

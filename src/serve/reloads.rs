@@ -31,6 +31,8 @@ pub enum Refused {
     /// The folder or a file can't be read.
     Unreadable(String),
     Faults(Vec<RuleFault>),
+    /// Nobody asked for them, and they would end what people rely on.
+    Unasked(String),
     /// The core has more to do than it can take.
     Busy,
     /// The core ended, or had no use for them.

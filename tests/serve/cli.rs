@@ -135,6 +135,25 @@ async fn a_line_says_what_a_dispatcher_needs() {
     world.end().await;
 }
 
+#[tokio::test]
+async fn watching_a_rule_that_is_not_in_force_is_told_of() {
+    let world = World::start().await;
+    let (_, err, mut terminal) = papers();
+    let stop = CancellationToken::new();
+    let command = typed(&world, &["watch", "--rule", "ingest-blnd", "--rule", "store-behind"]);
+    let watching = tokio::spawn({
+        let stop = stop.clone();
+        async move { run(command, &mut terminal, stop).await }
+    });
+    let told = "# no rule \"ingest-blnd\" is in force, and its alerts are waited for all the same; did you mean \
+                `ingest-blind`?\n";
+    eventually("a word about it", async || (!err.text().is_empty()).then_some(())).await;
+    stop.cancel();
+    watching.await.unwrap().unwrap();
+    assert!(err.text().starts_with(told) && !err.text().contains("store-behind"), "{}", err.text());
+    world.end().await;
+}
+
 /// Flow: the service comes to another epoch while `vigil watch` follows.
 /// Asserts: it says that something may be missing, shows what is open, and goes on.
 #[tokio::test]
@@ -247,6 +266,14 @@ async fn what_cannot_be_done_is_said_in_words() {
         let error = print(&world, words).await.result.unwrap_err();
         assert!(error.contains(want), "{words:?}: {error}");
     }
+    // Nobody reloads rules in this world.
+    let printed = print(&world, &["rules", "reload"]).await;
+    let error = printed.result.unwrap_err();
+    assert!(
+        error.contains("Unavailable twice") && error.contains("run it again") && !error.contains("request id"),
+        "{error}"
+    );
+    assert_eq!(printed.err.text(), "# the service has not answered yet: asking it once more\n");
     let silent = TcpAddress::unused().await;
     let words = ["vigil", "trace", "x", "--server", &silent.0];
     let command = Typed::try_parse_from(words).unwrap().command;

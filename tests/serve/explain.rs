@@ -11,6 +11,7 @@ use vigil::core::decode::{Decoded, decode};
 use vigil::journal::memory::MemoryDisk;
 use vigil::journal::snapshots::SnapshotDir;
 use vigil::journal::{Identity, Journal, JournalReader, codec};
+use vigil::limits;
 use vigil::model::record::{Kind, Link, PolicyText, Record};
 use vigil::model::row::{FrameRow, Order, TimeSource};
 use vigil::model::time::{Elapsed, Wall};
@@ -19,7 +20,7 @@ use vigil::proto::v1::{ExplainBasis, ExplainRequest, ExplainResponse, ExplainedR
 use vigil::spine::retrace::Past;
 
 use crate::cli::print;
-use crate::world::{World, eventually, within};
+use crate::world::{World, within};
 
 const LIFT: &str = "31305001122014017242";
 const STUCK: &str = r#""mode":"normal","car":"stopped","door_zone":false,"door":"closed","passenger":true"#;
@@ -278,29 +279,30 @@ async fn what_can_not_be_explained_is_refused_in_words() {
     world.end().await;
 }
 
-/// Asserts: one explanation is made at a time; another caller is told to try again, not left waiting.
+/// Flow: many ask at once while the inbox can't be read; then it can.
+/// Asserts: one explanation is made at a time, so many wait for their turn and get it, and whoever comes on top of them is
+/// told at once to try again.
 #[tokio::test]
 #[expect(clippy::await_holding_lock, reason = "only other threads want it")]
-async fn one_is_made_at_a_time() {
+async fn one_is_made_at_a_time_and_some_wait_for_it() {
     let (past, _folder) = entrapment(None).past();
     let world = World::after(past, |_| {}).await;
     let past = Arc::clone(&world.backend.past);
     let held = past.inbox.lock().unwrap();
-    let request = ExplainRequest { device: LIFT.into(), ..ExplainRequest::default() };
-    let mut client = world.history().await;
-    let mut other = world.history().await;
-    // Both stand before an inbox that can't be read: the second one must not wait for the first.
-    let (first, second) = (request.clone(), request.clone());
-    let first = tokio::spawn(async move { client.explain(first).await });
-    let second = tokio::spawn(async move { other.explain(second).await });
-    let refused = tokio::select! {
-        ended = first => ended,
-        ended = second => ended,
-    };
-    assert_eq!(refused.unwrap().unwrap_err().code(), Code::ResourceExhausted);
+    let client = world.history().await;
+    let most = limits::EXPLANATIONS + limits::EXPLANATIONS_WAITING;
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..=most {
+        let mut client = client.clone();
+        let request = ExplainRequest { device: LIFT.into(), ..ExplainRequest::default() };
+        asking.spawn(async move { client.explain(request).await });
+    }
+    let refused = asking.join_next().await.unwrap().unwrap();
+    assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
     drop(held);
-    let mut client = world.history().await;
-    eventually("room for another one", async || client.explain(request.clone()).await.ok()).await;
+    let answered = asking.join_all().await;
+    assert_eq!(answered.len(), most);
+    assert!(answered.iter().all(Result::is_ok), "{answered:?}");
     world.end().await;
 }
 
@@ -332,6 +334,10 @@ async fn a_person_reads_what_stood_in_the_way() {
     assert_eq!((&json["basis"], &json["rules"][0]["rule"]), (&"inbox".into(), &"offline".into()));
     assert_eq!(json["rules"][0]["why_not"][0]["reason"], "not-silent");
 
+    // One zone on a page, also in what the service says in words.
+    let early = ["explain", LIFT, "--at", "2020-01-01T00:00:00Z", "--zone", "Asia/Shanghai"];
+    let error = print(&world, &early).await.result.unwrap_err();
+    assert!(error.contains("at 2020-01-01 08:00:00.000, nor") && !error.contains("Z;"), "{error}");
     let printed = print(&world, &["explain", "31305001122014000000"]).await;
     assert!(printed.result.unwrap_err().contains("NotFound"));
     world.end().await;

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::super::show::clean;
 use super::Terminal;
-use crate::app::policy::read_folder;
-use crate::core::policy::check_rules;
-use crate::core::rules::{Clear, Rule, RuleFault};
+use crate::app::policy::{self, PolicyError, RuleFiles, read_folder};
+use crate::app::text_file::shown;
+use crate::core::rules::{Clear, Rule, RuleFault, RuleSet};
 use crate::model::alert::{Certainty, Severity};
 use crate::scenario::show_ms;
 
@@ -28,7 +29,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
     let dir = match args.dir {
         Some(dir) => dir,
         None => match super::configured_folder(&args.config, terminal)? {
@@ -36,8 +37,16 @@ pub(super) fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCod
             None => return Ok(ExitCode::FAILURE),
         },
     };
-    let files = read_folder(&dir)?;
-    match check_rules(&files) {
+    let dir_read = dir.clone();
+    let (files, checked) = match tokio::task::spawn_blocking(move || read_and_check(&dir_read)).await? {
+        Ok(read) => read,
+        Err(unreadable) if args.json => {
+            terminal.line(&unreadable_json(&dir, &unreadable).to_string())?;
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(unreadable) => return Err(unreadable.into()),
+    };
+    match checked {
         Ok(set) => {
             let names = |rule: &Rule| rule.unless.iter().map(|ix| set.rule(*ix).id.to_string()).collect::<Vec<_>>();
             for rule in &set.rules {
@@ -66,10 +75,24 @@ pub(super) fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCod
     }
 }
 
+type Checked = (RuleFiles, Result<RuleSet, Vec<RuleFault>>);
+
+fn read_and_check(dir: &Path) -> Result<Checked, PolicyError> {
+    let files = read_folder(dir)?;
+    let checked = policy::check_files(&files);
+    Ok((files, checked))
+}
+
 /// With the folder before the file, so that editors find it.
 pub(super) fn placed(dir: &Path, fault: &RuleFault) -> String {
     let RuleFault { file, line, column, message } = fault;
-    format!("{}:{line}:{column}: {message}", dir.join(&**file).display())
+    clean(&format!("{}:{line}:{column}: {message}", shown(&dir.join(&**file))))
+}
+
+/// A fault of no place in a text.
+fn unreadable_json(dir: &Path, error: &PolicyError) -> Value {
+    let file = if let PolicyError::File(error) = error { error.file() } else { dir };
+    json!({ "fault": error.to_string(), "file": file.display().to_string(), "line": null, "column": null })
 }
 
 fn fault_json(dir: &Path, fault: &RuleFault) -> Value {

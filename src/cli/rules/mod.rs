@@ -30,10 +30,21 @@ enum Command {
 
 pub(super) async fn run(args: Args, terminal: &mut Terminal, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     match args.command {
-        Command::Check(args) => check::run(args, terminal),
-        Command::Test(args) => test::run(args, terminal),
+        Command::Check(args) => or_broken_off(&stop, check::run(args, terminal)).await,
+        Command::Test(args) => or_broken_off(&stop, test::run(args, terminal)).await,
         Command::Backtest(args) => backtest::run(*args, terminal, stop).await,
         Command::Reload(args) => super::or_stop(&stop, reload::run(args, terminal)).await,
+    }
+}
+
+/// Who breaks off a check has not learnt that all is well.
+async fn or_broken_off(
+    stop: &CancellationToken,
+    work: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    tokio::select! {
+        result = work => result,
+        () = stop.cancelled() => Ok(ExitCode::from(130)),
     }
 }
 

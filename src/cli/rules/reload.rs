@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -11,6 +12,9 @@ use super::super::{Server, count, refused};
 use super::Terminal;
 use crate::proto::v1::rules_service_client::RulesServiceClient;
 use crate::proto::v1::{ReloadRulesRequest, ReloadRulesResponse};
+
+/// Before it is asked once more.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Let a running service read its rule files again
 ///
@@ -26,7 +30,15 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
     let mut client = RulesServiceClient::new(args.server.connect().await?);
     // Every RandomState is keyed from the system's random numbers.
     let request_id = format!("reload-{:016x}", RandomState::new().build_hasher().finish());
-    match client.reload_rules(ReloadRulesRequest { request_id }).await {
+    let ask = ReloadRulesRequest { request_id };
+    let mut answer = client.reload_rules(ask.clone()).await;
+    // What was taken meanwhile is answered, not read again.
+    if answer.as_ref().is_err_and(|status| may_pass(status.code())) {
+        terminal.notice("# the service has not answered yet: asking it once more")?;
+        tokio::time::sleep(PAUSE).await;
+        answer = client.reload_rules(ask).await;
+    }
+    match answer {
         Ok(answer) => {
             for line in lines(&answer.into_inner()) {
                 terminal.line(&line)?;
@@ -40,8 +52,17 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
             terminal.notice(&clean(status.message()))?;
             Ok(ExitCode::FAILURE)
         }
+        Err(status) if may_pass(status.code()) => {
+            // What it says of the request id is for programs: the next run has another one.
+            let advice = "whether the rules were taken is not known: run it again, which takes none of them twice";
+            Err(anyhow::anyhow!("the service answered {:?} twice: {advice}", status.code()))
+        }
         Err(status) => Err(refused(&status)),
     }
+}
+
+fn may_pass(code: Code) -> bool {
+    matches!(code, Code::DeadlineExceeded | Code::ResourceExhausted | Code::Unavailable | Code::Aborted)
 }
 
 fn lines(answer: &ReloadRulesResponse) -> Vec<String> {

@@ -12,6 +12,8 @@ pub struct Difference {
     /// Only titles, hints or tags differ: what was known goes on.
     pub reworded: Vec<RuleId>,
     pub removed: Vec<RuleId>,
+    /// Those of them that were critical, or could rise to it.
+    pub removed_critical: Vec<RuleId>,
     pub unchanged: Vec<RuleId>,
     /// What holds for all rules of lifts differs, when their alerts are grouped or tagged, or what stands for single lifts or districts.
     pub settings: bool,
@@ -29,8 +31,12 @@ impl Difference {
             };
             list.push(rule.id.clone());
         }
-        let gone = before.rules.iter().filter(|rule| after.find(&rule.id).is_none());
-        difference.removed = gone.map(|rule| rule.id.clone()).collect();
+        for rule in before.rules.iter().filter(|rule| after.find(&rule.id).is_none()) {
+            difference.removed.push(rule.id.clone());
+            if rule.may_be_critical() {
+                difference.removed_critical.push(rule.id.clone());
+            }
+        }
         difference
     }
 }

@@ -265,6 +265,11 @@ impl Rule {
     pub fn is_critical(&self) -> bool {
         self.severity == Severity::Critical
     }
+
+    /// Or rises to it.
+    pub fn may_be_critical(&self) -> bool {
+        self.is_critical() || self.escalate.iter().any(|step| step.severity == Some(Severity::Critical))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

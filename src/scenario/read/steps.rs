@@ -8,7 +8,7 @@ use crate::core::rules::did_you_mean;
 use crate::core::rules::section::{Section, Text, article, table};
 use crate::limits;
 use crate::model::alert::{Certainty, EventKind, Reason, Severity};
-use crate::model::ids::{CylinderCode, DeviceCode, SiteCode, Subject};
+use crate::model::ids::{CylinderCode, DeviceCode, RuleId, SiteCode, Subject};
 use crate::scenario::spec::LinkStep;
 use crate::scenario::{Action, Command, Expected, Step, Want};
 
@@ -70,6 +70,10 @@ const OF_SERVICE: &[&built_in::BuiltIn] = &[
     &built_in::RECORD_SKIPPED,
     &built_in::BROKER_DROPS,
 ];
+
+fn is_of_service(rule: &str) -> bool {
+    OF_SERVICE.iter().any(|it| it.id == rule)
+}
 
 impl<'a> Reader<'a> {
     pub(super) fn steps(&mut self, top: &Section<'a>) -> (Vec<Step>, Vec<Expected>) {
@@ -195,11 +199,31 @@ impl<'a> Reader<'a> {
                 Action::Reload(self.extra(&text))
             }
             "open" | "not_open" => {
-                let subject = self.subject(section, "")?;
-                Action::Look { subject, rules: self.rules(section, verb), exactly: verb == "open" }
+                let rules = self.looked_for(section, verb)?;
+                // Without any it is about a lift or a cylinder.
+                let subject = self.subject(section, rules.first().map_or("", |(rule, _)| rule.as_str()))?;
+                Action::Look { subject, rules, exactly: verb == "open" }
             }
             _ => return None,
         })
+    }
+
+    /// The rules of a look: all of them of what it looks at.
+    fn looked_for(&mut self, section: &Section<'_>, verb: &str) -> Option<Vec<(RuleId, usize)>> {
+        let (at, value) = section.key(verb)?;
+        let rules = self.rules(section, verb);
+        if verb == "not_open" && value.get_ref().as_array().is_some_and(|rules| rules.is_empty()) {
+            let message = "`not_open` names no rule, so it asks for nothing; that none is open at all is `open = []`";
+            return self.faults.add(at, message);
+        }
+        let of_service = |(rule, _): &&(RuleId, usize)| is_of_service(rule.as_str());
+        match (rules.iter().find(of_service), rules.iter().find(|rule| !of_service(rule))) {
+            (Some((service, place)), Some((other, _))) => {
+                let message = format!("`{service}` is of the service, `{other}` is not: write two steps");
+                self.faults.add(*place, message)
+            }
+            _ => Some(rules),
+        }
     }
 
     fn command(&mut self, section: &Section<'_>, verb: &str) -> Option<Command> {
@@ -248,7 +272,13 @@ impl<'a> Reader<'a> {
             let text = match value.get_ref() {
                 DeValue::String(text) => text.to_string(),
                 DeValue::Boolean(flag) => flag.to_string(),
-                DeValue::Integer(number) => number.as_str().to_owned(),
+                DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                    Ok(number) => number.to_string(),
+                    Err(_) => {
+                        self.faults.add::<()>(value.span().start, "this number is too large");
+                        continue;
+                    }
+                },
                 DeValue::Float(number) => number.as_str().to_owned(),
                 other => {
                     let got = article(other);
@@ -281,10 +311,17 @@ impl<'a> Reader<'a> {
 
     /// What an alert of that rule is about.
     fn subject(&mut self, section: &Section<'_>, rule: &str) -> Option<Subject> {
-        if OF_SERVICE.iter().any(|it| it.id == rule) {
-            return Some(Subject::Service);
+        let (lift, cylinder) = (section.key("lift"), section.key("cylinder"));
+        if is_of_service(rule) {
+            return match lift.or(cylinder) {
+                Some((at, _)) => self.faults.add(at, format!("`{rule}` is of the service itself, not of this")),
+                None => Some(Subject::Service),
+            };
         }
-        if section.has("cylinder") {
+        if let (Some((at, _)), Some(_)) = (lift, cylinder) {
+            return self.faults.add(at, "a step is about a lift or a cylinder, not both");
+        }
+        if cylinder.is_some() {
             return self.code(section, "cylinder", CylinderCode::parse).map(Subject::Cylinder);
         }
         self.lift(section).map(Subject::Device)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -89,6 +90,15 @@ impl Shared {
         self.explain_frames(question, reaches_back).await
     }
 
+    /// One is made at a time, and those who ask while it is have their turn one after the other.
+    async fn slot_to_explain(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let _place =
+            Arc::clone(&self.explanations_awaited).try_acquire_owned().map_err(|_| overload("explanations"))?;
+        let wait = Duration::from_millis(limits::EXPLAIN_WAIT_MS);
+        let slot = tokio::time::timeout(wait, Arc::clone(&self.explanations).acquire_owned()).await;
+        slot.ok().and_then(Result::ok).ok_or_else(|| overload("explanations"))
+    }
+
     /// The core of a lift at that moment, or the oldest one that the inbox leads back to.
     async fn retrace(
         &self,
@@ -96,7 +106,7 @@ impl Shared {
         at: Option<Wall>,
         now: Wall,
     ) -> Result<Result<Retraced, Option<Wall>>, Status> {
-        let slot = Arc::clone(&self.explanations).try_acquire_owned().map_err(|_| overload("explanations"))?;
+        let slot = self.slot_to_explain().await?;
         let (past, cancelled) = (Arc::clone(&self.backend.past), Arc::new(AtomicBool::new(false)));
         let _cancel = CancelOnDrop(Arc::clone(&cancelled));
         let work = tokio::task::spawn_blocking(move || {

@@ -75,7 +75,7 @@ fn refused(why: &Refused) -> Status {
         Refused::Busy => overloaded(),
         Refused::Faults(faults) => faulty(faults),
         Refused::Unreadable(what) => precondition("RULE_FILES", what),
-        Refused::NotTaken(what) => precondition("RULES_NOT_TAKEN", what),
+        Refused::NotTaken(what) | Refused::Unasked(what) => precondition("RULES_NOT_TAKEN", what),
     }
 }
 

@@ -30,6 +30,8 @@ pub(in crate::core::rules) struct Scope<'a> {
     pub(in crate::core::rules) windows: &'a mut Vec<Window>,
     /// What it waits for is counted: it may be nothing but codes and conditions.
     pub(in crate::core::rules) is_counted: bool,
+    /// Whether it is told which rule may have been meant.
+    pub(in crate::core::rules) has_hints: bool,
 }
 
 pub(in crate::core::rules) fn compile(text: &str, scope: &mut Scope<'_>) -> Result<Expr, Vec<Fault>> {

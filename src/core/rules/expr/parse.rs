@@ -34,22 +34,46 @@ fn check_bounds(text: &str) -> Result<(), Fault> {
         );
         return Err(Fault { at: 0, message });
     }
-    let mut depth = 0_usize;
-    let mut quote = None;
-    for (at, byte) in text.bytes().enumerate() {
-        match (quote, byte) {
-            (Some(open), _) if byte == open => quote = None,
-            (Some(_), _) => {}
-            (None, b'\'' | b'"') => quote = Some(byte),
-            (None, b'(' | b'[' | b'{') => depth += 1,
-            (None, b')' | b']' | b'}') => depth = depth.saturating_sub(1),
-            (None, _) => {}
+    let (mut depth, mut at) = (0_usize, 0);
+    let bytes = text.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        let mut next = at + 1;
+        match byte {
+            b'/' if bytes.get(next) == Some(&b'/') => {
+                next = text[at..].find('\n').map_or(bytes.len(), |length| at + length);
+            }
+            b'\'' | b'"' => match end_of_text(bytes, at) {
+                Some(end) => next = end,
+                None => return Err(Fault { at, message: UNCLOSED.to_owned() }),
+            },
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
         }
         if depth > limits::CONDITION_NESTING {
             return Err(Fault { at, message: too_deep() });
         }
+        at = next;
     }
     Ok(())
+}
+
+const UNCLOSED: &str = "a text that is not closed, or that holds an unknown escape";
+
+/// Behind a text that begins at `start`, as the parser sees it: in one or three quotes, with escapes unless it is raw.
+fn end_of_text(bytes: &[u8], start: usize) -> Option<usize> {
+    let quote = bytes[start];
+    let is_raw = start.checked_sub(1).is_some_and(|before| matches!(bytes[before], b'r' | b'R'));
+    let quotes = if bytes[start..].starts_with(&[quote; 3]) { 3 } else { 1 };
+    let mut at = start + quotes;
+    loop {
+        match bytes.get(at)? {
+            b'\\' if !is_raw => at += 2,
+            b'\n' | b'\r' if quotes == 1 => return None,
+            _ if bytes[at..].starts_with(&[quote; 3][..quotes]) => return Some(at + quotes),
+            _ => at += 1,
+        }
+    }
 }
 
 pub(super) fn too_deep() -> String {
@@ -71,8 +95,8 @@ fn explain(text: &str, error: &ParseError) -> Fault {
 }
 
 fn in_plain_words(message: &str) -> String {
-    if message == "UNKNOWN" {
-        // What it says when its own bound on nesting is met, which only chains of `? :` do.
+    // What it says when its own bound on nesting is met, which only chains without brackets do.
+    if message == "UNKNOWN" || message.contains("ecursion limit") {
         return too_deep();
     }
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
@@ -82,7 +106,7 @@ fn in_plain_words(message: &str) -> String {
             Some('=') => "a single `=`; to compare, write `==`".to_owned(),
             Some('&') => "a single `&`; for and, write `&&`".to_owned(),
             Some('|') => "a single `|`; for or, write `||`".to_owned(),
-            Some('\'' | '"') => "a text that is not closed, or that holds an unknown escape".to_owned(),
+            Some('\'' | '"') => UNCLOSED.to_owned(),
             _ => format!("`{}` means nothing in a condition", token.trim_end()),
         };
     }
@@ -98,7 +122,19 @@ fn in_plain_words(message: &str) -> String {
         let token = rest.split(" at ").next().unwrap_or(rest).trim_matches('\'');
         return format!("missing `{token}`");
     }
-    message.to_owned()
+    if let Some(word) = message.strip_prefix("reserved identifier: ") {
+        return format!("`{word}` is a word that conditions keep for themselves");
+    }
+    // What else it says is meant for whoever writes parsers.
+    let starts = |start: &str| message.starts_with(start);
+    if starts("invalid int") || starts("invalid uint") || starts("invalid double") {
+        "this number is too large, or is no number"
+    } else if starts("invalid string") || starts("invalid bytes") {
+        "this text holds an unknown escape"
+    } else {
+        "this can't be read: something is missing here, or doesn't belong here"
+    }
+    .to_owned()
 }
 
 impl Syntax<'_> {

@@ -63,6 +63,7 @@ fn compiled(text: &str) -> Result<Expr, Vec<Fault>> {
             extras: &mut extras,
             windows: &mut Vec::new(),
             is_counted: false,
+            has_hints: true,
         },
     )
 }
@@ -178,7 +179,7 @@ fn faults_point_at_the_culprit() {
         ("condition('trapped", 10, "not closed"),
         ("(passenger", 10, "missing `)`"),
         ("passenger &&", 12, "ends too early"),
-        ("floor == 99999999999999999999", 9, "invalid int literal"),
+        ("floor == 99999999999999999999", 9, "this number is too large"),
         ("  ", 0, "empty"),
         ("passenger.door.car && true", 0, "unknown field `passenger.door.car`"),
     ] {
@@ -186,6 +187,47 @@ fn faults_point_at_the_culprit() {
         assert_eq!(faults.len(), 1, "{text}: {faults:?}");
         assert_eq!(faults[0].at, at, "{text}: {faults:?}");
         assert!(faults[0].message.contains(part), "{text}: {faults:?}");
+    }
+}
+
+#[test]
+fn faults_are_told_in_our_own_words() {
+    for text in [
+        "extras[",
+        "extras[]",
+        "extras['a'",
+        "passenger.",
+        "device..district",
+        "floor == 0x",
+        "floor == 1e999999",
+        "floor == 1u",
+        "floor == 0xffffffffffffffffff",
+        "floor in",
+        "in [1]",
+        "x{",
+        "{",
+        "if",
+        "for && passenger",
+        "'\\q' == ''",
+        "b'\\q' == b''",
+        "passenger ? true",
+        "passenger ? : true",
+        "code(",
+        "code(,)",
+        "a.?b",
+        "?",
+        "`a`",
+        "\u{1f600}",
+        "1 2",
+        ")",
+        "-",
+        "!",
+    ] {
+        for Fault { message, .. } in compiled(text).unwrap_err() {
+            let words =
+                ["Context", "literal", "Error", "Syntax", "Incomplete", "No `", "limit", "expecting", "unsupported"];
+            assert!(!words.iter().any(|word| message.contains(word)), "{text}: {message}");
+        }
     }
 }
 
@@ -209,6 +251,13 @@ fn long_and_deep_texts_are_refused_before_they_cost_anything() {
     }
     assert!(compiled(&(many("(", 32) + "passenger" + &many(")", 32))).is_ok());
     assert!(compiled(&(many("passenger && ", 150) + "passenger")).is_ok());
+    // What only looks like the beginning of a text hides no brackets.
+    for before in ["// it's\n", "'\\'' == '' || ", "r'\\' == '' || ", "'''it's''' == '' || ", "b'\"' == b'' || "] {
+        let text = before.to_owned() + &many("(", 33) + "passenger" + &many(")", 33);
+        let faults = compiled(&text).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.message.starts_with("nested deeper")), "{text}: {faults:?}");
+    }
+    assert!(compiled(&format!("passenger // it's {}\n && door_zone", many("(", 100))).is_ok());
     // Brackets in a text are not nesting.
     assert!(
         compiled(&format!("condition('{}')", many("(", 100))).unwrap_err()[0].message.starts_with("unknown condition")

@@ -125,6 +125,10 @@ fn list_rules(docs: &mut [Doc<'_>]) -> Directory {
                 again.push((id.span().start, format!("rule `{parsed}` stands already at {place}")));
                 continue;
             }
+            // There are too many in any case, which is told where they are read.
+            if directory.len() == limits::RULES {
+                continue;
+            }
             let (line, _) = place::line_and_column(doc.text, id.span().start);
             first.insert(parsed.clone(), format!("{}:{line}", doc.name));
             directory.insert(parsed, (0, on.and_then(Family::from_name)));
@@ -220,19 +224,19 @@ impl Reader<'_> {
 }
 
 fn report(docs: Vec<Doc<'_>>) -> Vec<RuleFault> {
-    let mut all = Vec::new();
+    let (mut all, mut more) = (Vec::new(), 0);
     for Doc { name, text, mut faults, .. } in docs {
         faults.0.sort();
         faults.0.dedup();
-        all.extend(faults.0.into_iter().map(|(at, message)| {
+        let told = faults.0.len().min(limits::RULE_FAULTS - all.len());
+        more += faults.0.len() - told;
+        all.extend(faults.0.into_iter().take(told).map(|(at, message)| {
             let (line, column) = place::line_and_column(text, at);
             RuleFault { file: name.into(), line, column, message: message.into() }
         }));
     }
-    let more = all.len().saturating_sub(limits::RULE_FAULTS);
-    if let (1.., Some(last)) = (more, all.get_mut(limits::RULE_FAULTS - 1)) {
+    if let (1.., Some(last)) = (more, all.last_mut()) {
         last.message = format!("{} (and {more} more faults)", last.message).into();
-        all.truncate(limits::RULE_FAULTS);
     }
     all
 }

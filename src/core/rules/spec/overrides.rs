@@ -8,7 +8,6 @@ use toml::de::DeValue;
 use super::Directory;
 use super::rule::{CRITICAL_DROP_MS, absent, not_one_of};
 use super::section::{Faults, Section, Text, table};
-use crate::core::rules::expr::did_you_mean;
 use crate::core::rules::overrides::Whom;
 use crate::core::rules::{Clear, Family, Rule, RuleIx};
 use crate::limits;
@@ -81,7 +80,7 @@ fn rule(section: &Section<'_>, file: &str, directory: &Directory, faults: &mut F
     let known = RuleId::parse(text.value).ok().and_then(|id| directory.get(&id).copied());
     match known {
         None => {
-            let hint = did_you_mean(text.value, directory.keys().map(RuleId::as_str));
+            let hint = faults.hint(text.value, directory);
             faults.add(text.start(file), format!("unknown rule `{}`{hint}", text.value))
         }
         Some((_, Some(Family::Cylinder))) => {

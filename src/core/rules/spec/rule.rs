@@ -69,7 +69,8 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
     let dispatch = context.dispatch(&section, family);
     let tags = context.tags(&section);
     let absent = absent(&section, context.faults);
-    let count = context.count(&section);
+    let is_counting = section.has("count") && matches!(family, Some(Family::Elevator) | None);
+    let count = if is_counting { context.count(&section) } else { None };
     let for_ms = section.span_ms("for", context.faults).unwrap_or(0);
     let drop_ms = section.span_ms("drop", context.faults);
     let clear_for_ms = section.span_ms("clear_for", context.faults);
@@ -77,7 +78,7 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
     // What a condition may name depends on the family: without it the conditions can't be checked.
     let (family, id) = (family?, id.as_ref());
     let unless = context.unless(&section, family, id);
-    let when = when.and_then(|text| context.compile(&text, family, id, section.has("count")));
+    let when = when.and_then(|text| context.compile(&text, family, id, is_counting));
     let suppress = section.text("suppress", context.faults).and_then(|text| context.condition(&text, family, id));
     let clear = context.clear(&section, family, id);
     if clear == Some(Clear::Quiet) && section.has("count") && (clear_for_ms == Some(0) || !section.has("clear_for")) {
@@ -249,7 +250,7 @@ impl Context<'_> {
             let at = text.start(self.file);
             let known = RuleId::parse(text.value).ok().and_then(|id| Some((*self.directory.get(&id)?, id)));
             let Some(((rule, other), id)) = known else {
-                let hint = did_you_mean(text.value, self.directory.keys().map(RuleId::as_str));
+                let hint = self.faults.hint(text.value, self.directory);
                 self.faults.add::<()>(at, format!("unknown rule `{}` in `unless`{hint}", text.value));
                 continue;
             };
@@ -282,6 +283,7 @@ impl Context<'_> {
             extras: &mut *self.extras,
             windows: &mut *self.windows,
             is_counted,
+            has_hints: self.faults.0.len() < limits::RULE_HINTS,
         };
         match expr::compile(text.value, &mut scope) {
             Ok(expr) => Some(expr),
@@ -298,7 +300,7 @@ impl Context<'_> {
         if section.has("absent") {
             return Some(Clear::Heard);
         }
-        if !section.has("clear") && section.has("count") {
+        if !section.has("clear") && section.has("count") && family == Family::Elevator {
             let at = section.key("count").map_or(section.start, |(at, _)| at);
             let wanted = "`clear`: \"quiet\" with `clear_for`, \"manual\", or a condition";
             return self.faults.add(at, format!("a rule with `count` needs {wanted}"));

@@ -5,9 +5,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::place;
+use super::{Directory, place};
 use crate::core::rules::expr::did_you_mean;
 use crate::limits;
+use crate::model::ids::RuleId;
 
 /// Faults of one file, by byte offset.
 #[derive(Debug, Default)]
@@ -17,6 +18,14 @@ impl Faults {
     pub(crate) fn add<T>(&mut self, at: usize, message: impl Into<String>) -> Option<T> {
         self.0.push((at, message.into()));
         None
+    }
+
+    /// The rule that may have been meant, while there are few faults.
+    pub(super) fn hint(&self, word: &str, directory: &Directory) -> String {
+        if self.0.len() >= limits::RULE_HINTS {
+            return String::new();
+        }
+        did_you_mean(word, directory.keys().map(RuleId::as_str))
     }
 }
 

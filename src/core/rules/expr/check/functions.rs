@@ -174,7 +174,9 @@ impl Checker<'_, '_> {
         let name = self.text(arg, "the id of a rule, as in `open('trapped-in-zone')`")?;
         let known = RuleId::parse(&name).ok().and_then(|id| Some((self.scope.rules.get(&id).copied()?, id)));
         let Some(((rule, family), id)) = known else {
-            let hint = did_you_mean(&name, self.scope.rules.keys().map(RuleId::as_str));
+            let is_told = self.scope.has_hints && self.faults.len() < limits::RULE_HINTS;
+            let ids = self.scope.rules.keys().map(RuleId::as_str);
+            let hint = if is_told { did_you_mean(&name, ids) } else { String::new() };
             return self.reject(arg, format!("unknown rule `{name}`{hint}"));
         };
         if self.scope.own == Some(&id) {
