@@ -1,5 +1,7 @@
 //! A lift's sensor frame, decoded. Fields, units and ranges: `docs/devices.md`.
 
+use std::borrow::Cow;
+
 use super::time::Wall;
 
 /// What a frame says of one field.
@@ -103,6 +105,45 @@ impl<T> Default for Listed<T> {
 pub enum Ended {
     Code(u32),
     Condition(Box<str>),
+}
+
+impl Ended {
+    /// As devices write it: a code in at least two digits, or the name of a condition.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Code(code) => Cow::Owned(format!("{code:02}")),
+            Self::Condition(name) => Cow::Borrowed(name),
+        }
+    }
+
+    pub fn from_text(text: &str) -> Self {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse() {
+            Ok(code) if digits => Self::Code(code),
+            _ => Self::Condition(text.into()),
+        }
+    }
+}
+
+/// Names of fields or lists, where a frame is kept field by field: of those that were unknown, or read in part.
+pub struct Names<'a>(pub &'a [String]);
+
+impl Names<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|own| own == name)
+    }
+
+    pub fn reported<T>(&self, name: &str, value: Option<T>) -> Reported<T> {
+        match value {
+            Some(value) => Reported::Known(value),
+            None if self.has(name) => Reported::Unknown,
+            None => Reported::Absent,
+        }
+    }
+
+    pub fn listed<T>(&self, name: &str, items: Vec<T>) -> Listed<T> {
+        Listed { items, partial: self.has(name) }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Columns, Unfit, Value, big, json, order, order_number, time_source, time_source_number};
-use crate::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
+use crate::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Mode, Names, Reported};
 use crate::model::ids::DeviceCode;
 use crate::model::row::FrameRow;
 use crate::store::StoreError;
@@ -72,7 +72,7 @@ pub(crate) fn push<'a>(row: &'a FrameRow, out: &mut Vec<Value<'a>>) -> Result<()
         Value::codes(&frame.events.items),
         Value::codes(&frame.alarms.items),
         Value::texts(&frame.conditions.items),
-        Value::list(frame.cleared.iter().map(ended_text).collect()),
+        Value::list(frame.cleared.iter().map(Ended::text).collect()),
         json::extras_text(&frame.extras).map_or(Value::Null, Value::Json),
         Value::Bool(frame.has_status),
         Value::list(unknown_fields(frame)),
@@ -120,7 +120,7 @@ pub(crate) fn read(columns: &mut dyn Columns) -> Result<FrameRow, StoreError> {
         alarms: partial.listed("alarms", alarms),
         conditions: partial.listed("conditions", conditions),
         extras: json::extras_from(extras.as_deref())?,
-        cleared: cleared.into_iter().map(ended_from).collect(),
+        cleared: cleared.iter().map(|text| Ended::from_text(text)).collect(),
         has_status: c.present(has_status)?,
         invalid,
     };
@@ -169,42 +169,6 @@ fn partial_lists(frame: &Frame) -> Vec<Cow<'static, str>> {
         ("conditions", frame.conditions.partial),
     ];
     lists.into_iter().filter(|(_, partial)| *partial).map(|(name, _)| Cow::Borrowed(name)).collect()
-}
-
-/// As devices write it: a code in at least two digits, or the name of a condition.
-fn ended_text(ended: &Ended) -> Cow<'_, str> {
-    match ended {
-        Ended::Code(code) => Cow::Owned(format!("{code:02}")),
-        Ended::Condition(name) => Cow::Borrowed(name),
-    }
-}
-
-fn ended_from(text: String) -> Ended {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    match text.parse() {
-        Ok(code) if digits => Ended::Code(code),
-        _ => Ended::Condition(text.into()),
-    }
-}
-
-struct Names<'a>(&'a [String]);
-
-impl Names<'_> {
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|own| own == name)
-    }
-
-    fn reported<T>(&self, name: &str, value: Option<T>) -> Reported<T> {
-        match value {
-            Some(value) => Reported::Known(value),
-            None if self.has(name) => Reported::Unknown,
-            None => Reported::Absent,
-        }
-    }
-
-    fn listed<T>(&self, name: &str, items: Vec<T>) -> Listed<T> {
-        Listed { items, partial: self.has(name) }
-    }
 }
 
 fn constant<T>(

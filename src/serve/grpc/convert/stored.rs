@@ -5,7 +5,7 @@ use prost_types::Timestamp;
 use super::archive::{ArchiveEntry, entry_from};
 use super::wall;
 use crate::model::archive::{Entry, Lift};
-use crate::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
+use crate::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Mode, Names};
 use crate::model::ids::DeviceCode;
 use crate::model::row::{FrameRow, Order, TimeSource};
 use crate::model::time::Wall;
@@ -75,30 +75,10 @@ fn frame(f: &v1::HistoryFrame) -> Result<Frame, String> {
         alarms: partial.listed("alarms", f.alarms.clone()),
         conditions: partial.listed("conditions", boxed(&f.conditions)),
         extras: f.extras.iter().map(|(name, value)| (name.as_str().into(), *value)).collect(),
-        cleared: f.cleared.iter().map(|text| ended(text)).collect(),
+        cleared: f.cleared.iter().map(|text| Ended::from_text(text)).collect(),
         has_status: f.has_status,
         invalid: boxed(&f.invalid),
     })
-}
-
-struct Names<'a>(&'a [String]);
-
-impl Names<'_> {
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|own| own == name)
-    }
-
-    fn reported<T>(&self, name: &str, value: Option<T>) -> Reported<T> {
-        match value {
-            Some(value) => Reported::Known(value),
-            None if self.has(name) => Reported::Unknown,
-            None => Reported::Absent,
-        }
-    }
-
-    fn listed<T>(&self, name: &str, items: Vec<T>) -> Listed<T> {
-        Listed { items, partial: self.has(name) }
-    }
 }
 
 /// 0 is none.
@@ -106,14 +86,6 @@ fn constant<T>(field: &str, number: i32, from_number: fn(i64) -> Option<T>) -> R
     match number {
         0 => Ok(None),
         n => from_number(n.into()).map(Some).ok_or_else(|| format!("{field}: {n} is not known to this version")),
-    }
-}
-
-fn ended(text: &str) -> Ended {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    match text.parse() {
-        Ok(code) if digits => Ended::Code(code),
-        _ => Ended::Condition(text.into()),
     }
 }
 
