@@ -1,7 +1,7 @@
 //! Stored frames, scans and what else happened.
 
 use super::{alert_event, text, timestamp};
-use crate::model::frame::{Ended, Frame, Reported};
+use crate::model::frame::{Frame, Reported};
 use crate::model::row::{FrameRow, Order, ScanRow, StatusRow, TimeSource};
 use crate::proto::v1;
 use crate::proto::v1::timeline_item::Item;
@@ -40,7 +40,7 @@ fn frame(f: &Frame) -> v1::HistoryFrame {
         alarms: f.alarms.items.clone(),
         conditions: strings(&f.conditions.items),
         extras: f.extras.iter().map(|(name, value)| (name.to_string(), *value)).collect(),
-        cleared: f.cleared.iter().map(ended).collect(),
+        cleared: f.cleared.iter().map(|ended| ended.text().into_owned()).collect(),
         has_status: f.has_status,
         unknown: unknown(f),
         invalid: strings(&f.invalid),
@@ -56,13 +56,6 @@ fn partial(f: &Frame) -> Vec<String> {
         ("conditions", f.conditions.partial),
     ];
     lists.into_iter().filter(|(_, partial)| *partial).map(|(name, _)| name.to_owned()).collect()
-}
-
-pub(super) fn ended(ended: &Ended) -> String {
-    match ended {
-        Ended::Code(code) => format!("{code:02}"),
-        Ended::Condition(name) => name.to_string(),
-    }
 }
 
 fn unknown(f: &Frame) -> Vec<String> {

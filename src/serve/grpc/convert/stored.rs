@@ -111,7 +111,7 @@ mod tests {
             // Decoding refuses what this leaves out: times before 1970, and a code as a condition's name.
             let times = [&mut row.received_at, &mut row.effective_at];
             times.into_iter().chain(&mut row.frame.claimed_at).for_each(|at| at.0 = at.0.rem_euclid(Wall::LAST.0));
-            row.frame.cleared.retain(|it| *it == Ended::from_text(&super::super::history::ended(it)));
+            row.frame.cleared.retain(|it| *it == Ended::from_text(&it.text()));
             let told = stored_frame(&row);
             prop_assert_eq!(frame_row(row.device, &told).unwrap(), row);
         }
