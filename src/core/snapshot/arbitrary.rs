@@ -97,7 +97,7 @@ fn registers() -> BoxedStrategy<Registers> {
     ];
     let active =
         (item, stamp(), elapsed(), any::<bool>()).prop_map(|(item, stamp, at, on)| Active { item, stamp, at, on });
-    let list = select(vec![CodeList::Alarm, CodeList::Event]);
+    let list = select(vec![CodeList::Alarm, CodeList::Event, CodeList::Fault]);
     let lingering =
         (list, number(), elapsed(), elapsed()).prop_map(|(list, code, at, until)| Lingering { list, code, at, until });
     let finite = any::<f64>().prop_filter("sensors report finite values", |value| value.is_finite());

@@ -210,7 +210,9 @@ fn left(it: wire::LeftItem) -> Result<Left> {
 fn lingering(it: wire::Lingering) -> Result<Lingering> {
     Ok(Lingering {
         list: known("list of a code", it.list, |got| {
-            [CodeList::Alarm, CodeList::Event].into_iter().find(|list| write::lingering_list(*list) == got)
+            [CodeList::Alarm, CodeList::Event, CodeList::Fault]
+                .into_iter()
+                .find(|list| write::lingering_list(*list) == got)
         })?,
         code: it.code,
         at: Elapsed(it.judged_ms),

@@ -311,8 +311,9 @@ pub(super) fn lingering_list(it: CodeList) -> u32 {
     match it {
         CodeList::Alarm => 1,
         CodeList::Event => 2,
-        // A fault is a state: it is listed or it isn't.
-        CodeList::Any | CodeList::Fault => 0,
+        CodeList::Fault => 3,
+        // A frame has it in one of the others.
+        CodeList::Any => 0,
     }
 }
 

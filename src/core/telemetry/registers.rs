@@ -425,9 +425,12 @@ impl Registers {
             *changed |= Reads::CODES;
         }
         for (code, linger_ms) in &moments.alarm_linger {
-            if frame.alarms.items.binary_search(code).is_ok() {
-                self.linger(CodeList::Alarm, *code, judged, *linger_ms);
-                *changed |= Reads::CODES;
+            // Whether a button is an alarm or a fault, sources don't agree.
+            for (list, codes) in [(CodeList::Alarm, &frame.alarms), (CodeList::Fault, &frame.faults)] {
+                if codes.items.binary_search(code).is_ok() {
+                    self.linger(list, *code, judged, *linger_ms);
+                    *changed |= Reads::CODES;
+                }
             }
         }
     }
@@ -487,7 +490,7 @@ impl Registers {
             let mut all = self.lingering.iter().filter(|l| l.list == list && l.code == code);
             all.any(|l| l.at <= at && at < l.until && (list != CodeList::Event || l.at >= events_from))
         };
-        let fault = || self.item(&Item::Fault(code));
+        let fault = || if lingers(CodeList::Fault) { Tri::True } else { self.item(&Item::Fault(code)) };
         let alarm = || if lingers(CodeList::Alarm) { Tri::True } else { self.item(&Item::Alarm(code)) };
         let event = || Tri::from(lingers(CodeList::Event));
         match list {
