@@ -198,7 +198,8 @@ fn folder() -> PathBuf {
 const WATCH: &str = r#"
 folder=$1; shift
 "$@" </dev/null & server=$!
-( while kill -0 $server 2>/dev/null; do sleep 1; done; kill $$ 2>/dev/null ) </dev/null & guard=$!
+# One that has ended has no program any more, but stays known until it is waited for.
+( while readlink /proc/$server/exe >/dev/null; do sleep 1; done; kill $$ 2>/dev/null ) </dev/null & guard=$!
 if read -r signal; then keep=yes; else signal=QUIT; keep=no; fi
 kill $guard 2>/dev/null
 children=
