@@ -126,6 +126,8 @@ pub(crate) enum Field {
 
 /// Holds, clears, lingering, keep-alives and their multiples, as far as timelines wait for them.
 const SPANS_MS: &[i64] = &[3_000, 5_000, 10_000, 20_000, 30_000, 40_000, 45_000, 60_000, 120_000, 180_000];
+/// Between occurrences: three of them then span just what a rule counts within, or a moment more.
+const BURSTS_MS: &[i64] = &[1_000, 20_000, 150_000, 300_000, 300_001];
 const CODES: &[u32] = &[1, 2, 3, 4, 5, 6, 40, 41, 61, 62, 63, 90, 90];
 const EVENTS: &[u32] = &[2, 6];
 const DELAYS_MS: &[i64] = &[1, 3_000, 5_000, 5_001, 8_000, 20_000, 40_000, 120_000, 599_999, 600_000];
@@ -248,7 +250,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => select(EVENTS).prop_map(Act::Occurs),
         1 => field.prop_map(Act::Forgets),
         2 => Just(Act::Nothing),
-        1 => (select(EVENTS), 2_usize..7, select(vec![1_000_i64, 20_000, 150_000])).prop_map(|(code, times, every_ms)| Act::Burst { code, times, every_ms }),
+        1 => (select(EVENTS), 2_usize..7, select(BURSTS_MS)).prop_map(|(code, times, every_ms)| Act::Burst { code, times, every_ms }),
         1 => (2_usize..14, select(vec![50_000_i64, 300_000])).prop_map(|(times, every_ms)| Act::Goes { times, every_ms }),
         1 => select(rules.clone()).prop_map(Act::Clear),
         1 => select(by_hand).prop_map(Act::Clear),

@@ -127,7 +127,7 @@ impl Walk {
             }
             Act::Clear(rule) => self.push(What::Clear { lift, rule }),
             Act::Acknowledge(rule) => self.push(What::Acknowledge { lift, rule }),
-            Act::Burst { code, times, every_ms } => self.again(*times, *every_ms, |walk| {
+            Act::Burst { code, times, every_ms } => self.again(*times, (*every_ms).min(self.most_ms / 4), |walk| {
                 walk.send(lift, 0, true, |frame| frame.events.push(*code));
             }),
             Act::Goes { times, every_ms } => {
