@@ -256,12 +256,14 @@ impl World {
     /// For how long we could have heard the lift since it was last heard: only what a marker that came back proves.
     fn heard_since_last(&self, cause: usize, lift: &Lift) -> i64 {
         let records = &self.model.inbox[..=cause];
-        // A repeat is nothing heard, nor is what was passed over.
+        // A repeat is nothing heard, nor is what was passed over, or what is too old to be judged, such as the first frames
+        // of another terminal.
         let mut known = BTreeSet::new();
         let is_news = |(pos, taken): &(usize, &Taken)| match taken.what {
             What::Report(Some(uid)) => {
                 self.model.published[uid as usize].lift == Some(lift.ix)
                     && !self.house.poisoned.contains(*pos as u64)
+                    && !self.model.is_very_late(uid)
                     && known.insert(uid)
             }
             _ => false,

@@ -91,6 +91,12 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// Whether all that a report held is too old to be known: it is kept, and tells nothing of the lift.
+    pub(crate) fn is_very_late(&self, uid: u64) -> bool {
+        let marks = &self.published[uid as usize].marks;
+        !marks.is_empty() && marks.iter().all(|mark| self.told[*mark as usize] == ToldAs::VeryLate)
+    }
+
     /// Whether a frame of this lift was told.
     pub(crate) fn spoke(&self, lift: usize) -> bool {
         let of_it = |published: &&Published| published.lift == Some(lift);
