@@ -114,7 +114,7 @@ impl Driver {
                 Released::default()
             };
             let idle = released.records == 0;
-            let due = elapsed - rounds.housekept_at >= HOUSEKEEPING_MS;
+            let due = elapsed - rounds.housekept_at >= HOUSEKEEPING_MS || self.fills_fast(&rounds);
             if !idle || due {
                 self.release(released, wall);
             }
@@ -152,7 +152,12 @@ impl Driver {
         self.outlet.released(released, standing);
     }
 
-    /// Once a second: health, snapshots, trimming.
+    /// Journals can fill within a second, and the warnings are to come before reports are withheld.
+    fn fills_fast(&self, rounds: &Rounds) -> bool {
+        self.spine.fill_percent() / FILL_STEP_PERCENT > rounds.health.journal_fill_percent / FILL_STEP_PERCENT
+    }
+
+    /// Once a second, or sooner: health, snapshots, trimming.
     fn keep_house(&mut self, rounds: &mut Rounds, elapsed: Elapsed, wall: Wall) -> Result<(), SpineError> {
         rounds.housekept_at = elapsed;
         self.vitals.alive_at_ms.store(elapsed.0, Ordering::Relaxed);
@@ -322,11 +327,13 @@ impl Input {
     }
 }
 
-/// Whether people, or rules, would want to know. Not every percent.
+/// Not every percent is told.
+const FILL_STEP_PERCENT: u8 = 5;
+
+/// Whether people, or rules, would want to know.
 pub fn differs(now: &Health, before: &Health) -> bool {
-    const STEP_PERCENT: u8 = 5;
     const STEP_MS: i64 = 30_000;
-    now.journal_fill_percent / STEP_PERCENT != before.journal_fill_percent / STEP_PERCENT
+    now.journal_fill_percent / FILL_STEP_PERCENT != before.journal_fill_percent / FILL_STEP_PERCENT
         || now.store_stalled_ms / STEP_MS != before.store_stalled_ms / STEP_MS
         || (now.store_stalled_ms == 0) != (before.store_stalled_ms == 0)
         || now.dropped != before.dropped
