@@ -57,6 +57,8 @@ fn killed_in_turn_they_lose_nothing_that_the_service_acknowledged() {
 
     let (mut connected_ms, mut peak_mib) = (Vec::new(), 0);
     let mut draw = Vec::new();
+    // Journals that have never met their store say so, as an error, while it is away.
+    assert!(wait::is_soon(STORED_WITHIN, || Books::open(&url).stored() > 0), "nothing is stored:\n{}", service.log());
     for _ in 0..ROUNDS * crate::longer() {
         wait::until(Instant::now() + Duration::from_millis(800 + random.next_u64() % 1_500));
         if draw.is_empty() {
