@@ -329,6 +329,11 @@ async fn what_keeps_it_from_running_is_told() {
     assert!(said.contains("elevator.toml:") && said.contains("unknown field `pasenger`"), "{said}");
     assert!(said.trim_end().ends_with(" faults") && printed.out.text().is_empty(), "{said}");
 
+    // Emptied by mistake, as a service would refuse them, and not every alert lost.
+    let printed = backtest(&world, span, &rules(|_| String::new()), &[]).await;
+    assert_eq!(printed.result, Ok(false));
+    assert!(printed.err.text().contains("elevator.toml:1:1: the file is empty"), "{}", printed.err.text());
+
     world.store.memory.lock().unwrap().away = true;
     check(span, &[], "the database is away").await;
     world.shutdown();

@@ -17,7 +17,7 @@ use super::super::time::{FORMS, Moment, Zone};
 use super::super::{Server, count};
 use super::Terminal;
 use super::check::placed;
-use crate::app::policy::{RuleFiles, read_folder};
+use crate::app::policy::{RuleFiles, check_files, read_folder};
 use crate::backtest::{Rules, Span};
 use crate::core::policy;
 use crate::core::replay::Replay;
@@ -125,7 +125,7 @@ async fn backtest(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCod
 /// `None`: they are wrong, and that was told.
 fn read_rules(dir: &Path, terminal: &mut Terminal) -> anyhow::Result<Option<(RuleFiles, RuleSet)>> {
     let files = read_folder(dir)?;
-    match policy::check_rules(&files) {
+    match check_files(&files) {
         Ok(set) => Ok(Some((files, set))),
         Err(faults) => {
             for fault in &faults {
