@@ -23,6 +23,8 @@ const HELD: Duration = Duration::from_secs(30);
 const CLEARED: Duration = Duration::from_secs(5);
 /// One report's distance, and a busy machine.
 const LATE_MAX: Duration = Duration::from_secs(4);
+/// The service counts whole ms: both the moment at which a hold began and its end may be rounded.
+const TOLD_EARLY: Duration = Duration::from_millis(1);
 const DRAINS_WITHIN: Duration = Duration::from_secs(10);
 
 const TRAPPED: u32 = 0;
@@ -126,10 +128,10 @@ pub(crate) fn a_clock_that_leaps_fires_no_timer_and_freezes_none() {
         ("trapped-out-of-zone", AlertEventKind::Opened, false)
     );
     assert_eq!((alert.subject.as_str(), alert.certainty()), (code(TRAPPED).as_str(), Certainty::Likely));
-    assert!((HELD..HELD + LATE_MAX).contains(opened_at), "it came after {opened_at:?}");
+    assert!((HELD - TOLD_EARLY..HELD + LATE_MAX).contains(opened_at), "it came after {opened_at:?}");
     let (cleared_at, cleared, alert) = others.next().expect("it clears");
     assert_eq!((alert.rule.as_str(), cleared.kind()), ("trapped-out-of-zone", AlertEventKind::Cleared));
     let due = FREED_AT + CLEARED;
-    assert!((due..due + LATE_MAX).contains(cleared_at), "it cleared after {cleared_at:?}");
+    assert!((due - TOLD_EARLY..due + LATE_MAX).contains(cleared_at), "it cleared after {cleared_at:?}");
     assert_eq!(others.count(), 0);
 }
