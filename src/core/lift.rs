@@ -480,7 +480,7 @@ impl Lift {
     /// Rules of what is due on a civil day.
     pub fn judge_due_dates(&mut self, cx: &mut Context<'_>, today: CivilDay) {
         let policy = cx.policy;
-        let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
+        let due = self.entry.as_ref().and_then(KeptLift::inspection_due);
         for ix in policy.obligation_rules() {
             let Some(rule) = self.rule(policy, *ix) else { continue };
             let facts = ObligationFacts { policy, runs: &self.runs, due, today };
