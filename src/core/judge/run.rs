@@ -82,9 +82,15 @@ pub struct Closed {
     pub at: Elapsed,
     /// A person cleared it: it opens again only once its condition was known false, or after a while.
     pub by_hand: bool,
-    /// What it was, should it reopen.
-    pub open: Open,
+    // What it goes on with should it reopen. In a large fleet many have cleared a while ago: no more is kept.
+    pub severity: Severity,
+    pub flapping: bool,
+    pub opened_at: Wall,
+    pub acknowledged: Option<Box<Acknowledged>>,
+    pub group: Option<Cursor>,
 }
+
+const _: () = assert!(size_of::<Closed>() <= 56);
 
 impl Closed {
     fn may_reopen(&self, moments: &Moments, at: Elapsed) -> bool {

@@ -207,8 +207,11 @@ fn runs(rules: u16) -> BoxedStrategy<Runs> {
         hold.prop_map(Phase::Holding),
         open().prop_map(|open| Phase::Open(Box::new(open))),
     ];
-    let closed =
-        (elapsed(), any::<bool>(), open()).prop_map(|(at, by_hand, open)| Box::new(Closed { at, by_hand, open }));
+    let closed = (elapsed(), any::<bool>(), open()).prop_map(|(at, by_hand, open)| {
+        let Open { severity, flapping, opened_at, acknowledged, group, .. } = open;
+        let acknowledged = acknowledged.map(Box::new);
+        Box::new(Closed { at, by_hand, severity, flapping, opened_at, acknowledged, group })
+    });
     let occurrence = (number(), elapsed()).prop_map(|(term, at)| Occurrence { term, at });
     let tally = vec(occurrence, 1..4).prop_map(|all| Box::new(Tally(all.into())));
     let lately = vec(span_ms().prop_map(Elapsed), 0..4);

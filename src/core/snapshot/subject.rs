@@ -298,7 +298,16 @@ fn hold(it: &wire::Hold) -> Result<Hold> {
 }
 
 fn closed(it: wire::Closed) -> Result<Closed> {
-    Ok(Closed { at: Elapsed(it.closed_ms), by_hand: it.by_hand, open: open(there("what was closed", it.open)?)? })
+    let open = there("what was closed", it.open)?;
+    Ok(Closed {
+        at: Elapsed(it.closed_ms),
+        by_hand: it.by_hand,
+        severity: numbered("severity", open.severity, Severity::from_number)?,
+        flapping: open.flapping,
+        opened_at: Wall(open.opened_at_ms),
+        acknowledged: open.acknowledged.map(acknowledged).map(Box::new),
+        group: open.group.as_ref().map(event_ref),
+    })
 }
 
 fn open(it: wire::OpenState) -> Result<Open> {

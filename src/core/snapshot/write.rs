@@ -338,7 +338,13 @@ fn run(w: &mut Writer<'_>, it: &Run) {
     w.some_message(5, it.closed.as_deref(), |w, it| {
         w.int(1, it.at.0);
         w.uint(2, it.by_hand);
-        w.message(3, |w| open(w, &it.open));
+        w.message(3, |w| {
+            w.uint(1, number(it.severity.number()));
+            w.int(3, it.opened_at.0);
+            w.some_message(4, it.acknowledged.as_deref(), acknowledged);
+            w.some_message(11, it.group, event_ref);
+            w.uint(12, it.flapping);
+        });
     });
     for it in it.tally.iter().flat_map(|tally| &tally.0) {
         w.message(6, |w| {
