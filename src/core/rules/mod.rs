@@ -19,7 +19,7 @@ pub use difference::Difference;
 pub use expr::{CodeTerm, Expr, Facts, Reads, Term, Tri, Value};
 pub use overrides::{Overrides, Reach, Whom};
 pub use schema::{CodeList, Family, Field};
-pub use spec::{RuleText, Texts};
+pub use spec::{RuleText, TABLES_FOLDER, Texts};
 
 // Other files that people write are read the same way.
 pub(crate) use expr::did_you_mean;
