@@ -49,6 +49,8 @@ contract! {
     events_are_resumed_by_seq
     rejects_are_filtered
     an_entry_is_replaced_whole
+    changes_of_an_entry_stay_in_their_order
+    lifts_are_found_by_what_people_know_of_them
     retention_drops_what_is_old
     evidence_outlives_the_frames_and_alerts_their_evidence
 }

@@ -12,14 +12,18 @@ use super::alert::{
     Severity, StormScope, Title,
 };
 use super::archive::{
-    Contract, ContractKind, Cylinder, Entrustment, Entry, Equipment, Firm, Lift, Position, Site, SiteKind, Worker,
+    Contract, ContractKind, Cylinder, Entrustment, Entry, EntryKind, Equipment, FieldChange, Firm, Lift, Position,
+    Site, SiteKind, Worker,
 };
 use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
 use super::ids::{
     AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId,
 };
 use super::record::{Action, Command, Corrected, Correction, Health, Kind, Link, PolicyText, Record};
-use super::row::{Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
+use super::row::{
+    ChangeKind, ChangeRow, Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow,
+    TimeSource,
+};
 use super::scan::{Scan, ScanEvent};
 use super::time::{CivilDay, Elapsed, Wall};
 
@@ -236,7 +240,14 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
     );
     let status = (device_code(), any::<bool>(), wall())
         .prop_map(|(device, online, received_at)| Row::Status(StatusRow { device, online, received_at }));
-    prop_oneof![3 => frame, 2 => scan, 1 => reject, 1 => status, 1 => entry().prop_map(Row::Entry)]
+    prop_oneof![3 => frame, 2 => scan, 1 => reject, 1 => status, 1 => entry().prop_map(Row::Entry), 1 => change().prop_map(Row::Change)]
+}
+
+fn change() -> impl Strategy<Value = ChangeRow> {
+    let field = (text(), text(), text()).prop_map(|(field, before, after)| FieldChange { field, before, after });
+    (select(EntryKind::ALL), text(), select(ChangeKind::ALL), wall(), text(), vec(field, 0..3)).prop_map(
+        |(kind, code, what, changed_at, actor, fields)| ChangeRow { kind, code, what, changed_at, actor, fields },
+    )
 }
 
 fn contract() -> impl Strategy<Value = Contract> {
@@ -429,6 +440,9 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Acknowledge { alert, note }),
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Clear { alert, note }),
         vec(entry(), 0..4).prop_map(Action::Upsert),
+        (device_code(), of(text())).prop_map(|(device, terminal)| Action::ReplaceTerminal { device, terminal }),
+        (vec(cylinder_code(), 0..4), site_code(), civil_day())
+            .prop_map(|(cylinders, to, on)| Action::TransferCylinders { cylinders, to, on }),
     ];
     (text(), actor(), action).prop_map(|(request, actor, action)| Command { request, actor, action })
 }

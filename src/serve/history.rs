@@ -6,8 +6,9 @@ use crate::model::alert::AlertEvent;
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::frame::FrameKey;
 use crate::model::ids::{DeviceCode, Subject};
-use crate::model::row::{FrameRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
+use crate::store::{ChangeQuery, LiftQuery, Numbered};
 
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -35,6 +36,12 @@ pub trait HistoryStore: Send + Sync {
 
     /// Entries of the archive behind that code, by code.
     fn entries(&self, kind: EntryKind, after: Option<Box<str>>, limit: usize) -> StoreFuture<'_, Vec<Entry>>;
+
+    /// Lifts by what people know of them, by code.
+    fn lifts(&self, query: LiftQuery) -> StoreFuture<'_, Vec<Entry>>;
+
+    /// What was changed in one entry, in the order in which it was.
+    fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +113,7 @@ pub struct MemoryHistory {
     pub frames: Vec<FrameRow>,
     pub happened: Vec<Happened>,
     pub entries: Vec<Entry>,
+    pub changes: Vec<ChangeRow>,
     pub away: bool,
 }
 
@@ -152,6 +160,29 @@ impl HistoryStore for MemoryHistory {
             found.sort_by(|a, b| a.code().cmp(b.code()));
             found.truncate(limit);
             found
+        })
+    }
+
+    fn lifts(&self, query: LiftQuery) -> StoreFuture<'_, Vec<Entry>> {
+        self.answer(|| {
+            let is_behind = |code: &str| query.after.as_deref().is_none_or(|after| code > after);
+            let wanted =
+                |e: &&Entry| is_behind(e.code()) && if let Entry::Lift(lift) = e { query.fits(lift) } else { false };
+            let mut found: Vec<_> = self.entries.iter().filter(wanted).cloned().collect();
+            found.sort_by(|a, b| a.code().cmp(b.code()));
+            found.truncate(query.limit);
+            found
+        })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>> {
+        self.answer(|| {
+            let numbered = (1..).zip(&self.changes).map(|(n, row)| Numbered { n, row: row.clone() });
+            let wanted = |it: &Numbered<ChangeRow>| {
+                (it.row.kind, &*it.row.code) == (query.kind, query.code.as_str())
+                    && query.after.is_none_or(|n| it.n > n)
+            };
+            numbered.filter(wanted).take(query.limit).collect()
         })
     }
 }

@@ -181,6 +181,7 @@ fn key(cause: u64, row: &Row) -> u64 {
         Row::Reject(it) => (3, cause, &it.topic, it.reason, &it.pointer).hash(&mut hash),
         Row::Status(it) => (4, cause, it.device).hash(&mut hash),
         Row::Entry(it) => (5, cause, it.kind().name(), it.code()).hash(&mut hash),
+        Row::Change(it) => (10, cause, it.kind.name(), &it.code, it.what).hash(&mut hash),
     }
     hash.finish()
 }

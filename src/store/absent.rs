@@ -9,13 +9,13 @@ use tokio_postgres::Config;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
-    StatusQuery, Store, StoreError,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, FrameQuery, Fut, LiftQuery, Maintained, Numbered, Options,
+    RejectQuery, ScanQuery, StatusQuery, Store, StoreError,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
 pub struct OpenedLater {
@@ -77,6 +77,8 @@ pass_on! {
     alert(id: AlertId) -> Option<Alert>;
     entry(kind: EntryKind, code: String) -> Option<Entry>;
     entries(kind: EntryKind, after: Option<String>, limit: usize) -> Vec<Entry>;
+    lifts(query: LiftQuery) -> Vec<Entry>;
+    changes(query: ChangeQuery) -> Vec<Numbered<ChangeRow>>;
     maintain(now: Wall) -> Maintained;
     ping() -> ();
 }

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::query::page_rows;
 use super::{
-    AlertCursor, AlertQuery, Batch, Checkpoint, Committed, FrameCursor, FrameQuery, Fut, Maintained, Numbered, Options,
-    RejectQuery, ScanCursor, ScanQuery, SetAside, StatusQuery, Store, StoreError, retention,
+    AlertCursor, AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, FrameCursor, FrameQuery, Fut, LiftQuery,
+    Maintained, Numbered, Options, RejectQuery, ScanCursor, ScanQuery, SetAside, StatusQuery, Store, StoreError,
+    retention,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, SiteCode, Subject};
-use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
 pub struct MemoryStore {
@@ -33,7 +34,8 @@ struct Kept {
     late_scans: BTreeSet<LateScan>,
     statuses: Vec<Numbered<StatusRow>>,
     rejects: Vec<Numbered<RejectRow>>,
-    /// The last number given to a status or reject.
+    changes: Vec<Numbered<ChangeRow>>,
+    /// The last number given to a status, reject or change.
     last_n: u64,
     events: BTreeMap<(u32, u64), AlertEvent>,
     by_subject: BTreeMap<(Subject, AlertCursor), (u32, u64)>,
@@ -115,6 +117,10 @@ impl Kept {
             Row::Status(row) => {
                 self.last_n += 1;
                 self.statuses.push(Numbered { n: self.last_n, row: row.clone() });
+            }
+            Row::Change(row) => {
+                self.last_n += 1;
+                self.changes.push(Numbered { n: self.last_n, row: row.clone() });
             }
             Row::Entry(entry) => {
                 self.entries.insert((entry.kind(), entry.code().to_owned()), entry.clone());
@@ -268,6 +274,29 @@ impl Store for MemoryStore {
                 .iter()
                 .filter(|((own, code), _)| *own == kind && after.as_ref().is_none_or(|after| code > after));
             Ok(wanted.take(page_rows(limit)).map(|(_, entry)| entry.clone()).collect())
+        })
+    }
+
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        self.with(|kept| {
+            let fits = |entry: &Entry| match entry {
+                Entry::Lift(lift) => {
+                    query.fits(lift) && query.after.as_deref().is_none_or(|after| lift.code.as_str() > after)
+                }
+                _ => false,
+            };
+            let found = kept.entries.values().filter(|entry| fits(entry));
+            Ok(found.take(page_rows(query.limit)).cloned().collect())
+        })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        self.with(|kept| {
+            let wanted = kept.changes.iter().filter(|change| {
+                (change.row.kind, &*change.row.code) == (query.kind, query.code.as_str())
+                    && query.after.is_none_or(|after| change.n > after)
+            });
+            Ok(wanted.take(page_rows(query.limit)).cloned().collect())
         })
     }
 

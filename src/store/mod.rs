@@ -22,14 +22,15 @@ use std::sync::Arc;
 
 pub use error::StoreError;
 pub use query::{
-    AlertCursor, AlertQuery, FrameCursor, FrameQuery, Numbered, RejectQuery, ScanCursor, ScanQuery, StatusQuery,
+    AlertCursor, AlertQuery, ChangeQuery, FrameCursor, FrameQuery, LiftQuery, Numbered, RejectQuery, ScanCursor,
+    ScanQuery, StatusQuery,
 };
 
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
-use crate::model::row::{Effects, FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, Effects, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
 /// What every call returns. Boxed by hand, so that a store can be a trait object.
@@ -149,6 +150,11 @@ pub trait Store: Send + Sync {
     fn entry(&self, kind: EntryKind, code: String) -> Fut<'_, Option<Entry>>;
     /// Ascending by code, which is compared byte by byte.
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>>;
+
+    /// Ascending by code.
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>>;
+    /// In the order in which they were made.
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>>;
 
     /// Creates what the coming days need and drops what is older than its retention, in bounded steps.
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained>;

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use vigil::model::alert::{Alert, AlertEvent};
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::AlertId;
-use vigil::model::row::{FrameRow, RejectRow, Row, ScanRow, StatusRow};
+use vigil::model::row::{ChangeRow, FrameRow, RejectRow, Row, ScanRow, StatusRow};
 use vigil::model::time::Wall;
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
-    StatusQuery, Store, StoreError,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, FrameQuery, Fut, LiftQuery, Maintained, Numbered, Options,
+    RejectQuery, ScanQuery, StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -131,6 +131,14 @@ impl Store for Database {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         self.unless_away(|store| store.entries(kind, after, limit))
+    }
+
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        self.unless_away(|store| store.lifts(query))
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        self.unless_away(|store| store.changes(query))
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {

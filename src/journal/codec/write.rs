@@ -5,7 +5,7 @@ use crate::model::alert::{Alert, AlertEvent};
 use crate::model::frame::{Ended, Frame, Listed, Reported};
 use crate::model::ids::AlertId;
 use crate::model::record::{Action, Command, Correction, Kind, Link, Record};
-use crate::model::row::{Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
+use crate::model::row::{ChangeRow, Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::Scan;
 use crate::model::time::Wall;
 use crate::proto::write::{acknowledged, entry, evidence, health, number, policy};
@@ -67,6 +67,17 @@ fn command(w: &mut Writer<'_>, it: &Command) {
                 w.message(1, |w| entry(w, it));
             }
         }),
+        Action::ReplaceTerminal { device, terminal } => w.message(6, |w| {
+            w.text(1, device.as_str());
+            w.some_text(2, terminal.as_deref());
+        }),
+        Action::TransferCylinders { cylinders, to, on } => w.message(7, |w| {
+            for code in cylinders {
+                w.present_text(1, code.as_str());
+            }
+            w.text(2, to.as_str());
+            w.sint(3, on.0);
+        }),
     }
 }
 
@@ -109,6 +120,22 @@ fn row(w: &mut Writer<'_>, row: &Row) {
         Row::Reject(it) => w.message(3, |w| reject_row(w, it)),
         Row::Status(it) => w.message(4, |w| status_row(w, it)),
         Row::Entry(it) => w.message(5, |w| entry(w, it)),
+        Row::Change(it) => w.message(10, |w| change_row(w, it)),
+    }
+}
+
+fn change_row(w: &mut Writer<'_>, it: &ChangeRow) {
+    w.text(1, it.kind.name());
+    w.text(2, &it.code);
+    w.uint(3, number(it.what.number()));
+    w.int(4, it.changed_at.0);
+    w.text(5, &it.actor);
+    for it in &it.fields {
+        w.message(6, |w| {
+            w.text(1, &it.field);
+            w.text(2, &it.before);
+            w.text(3, &it.after);
+        });
     }
 }
 

@@ -9,7 +9,7 @@ use super::{connect, copy, partitions::Days};
 use crate::clock::Clock;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
 use crate::store::columns::{Value, alert, archive, frame, misc, names, scan};
 use crate::store::{Batch, Checkpoint, Committed, SetAside, StoreError};
 
@@ -23,6 +23,7 @@ pub(super) struct Sorted<'b> {
     late_scans: Vec<&'b ScanRow>,
     rejects: Vec<&'b RejectRow>,
     statuses: Vec<&'b StatusRow>,
+    changes: Vec<&'b ChangeRow>,
     /// The last one of each code.
     entries: BTreeMap<EntryKind, BTreeMap<&'b str, &'b Entry>>,
     events: Vec<&'b AlertEvent>,
@@ -46,6 +47,7 @@ impl<'b> Sorted<'b> {
             Row::Scan(row) => self.scans.push(row),
             Row::Reject(row) => self.rejects.push(row),
             Row::Status(row) => self.statuses.push(row),
+            Row::Change(row) => self.changes.push(row),
             Row::Entry(entry) => {
                 self.entries.entry(entry.kind()).or_default().insert(entry.code(), entry);
             }
@@ -72,6 +74,7 @@ pub(super) async fn commit(client: &Object, batch: &Batch, sorted: &Sorted<'_>) 
     writing.staged("scan", scan::COLUMNS, &sorted.late_scans).await?;
     writing.apart("reject", &sorted.rejects).await?;
     copy::all(client, "status", &sorted.statuses).await?;
+    copy::all(client, "archive_change", &sorted.changes).await?;
     for (kind, entries) in &sorted.entries {
         let entries: Vec<_> = entries.values().copied().collect();
         writing.entries(*kind, &entries).await?;

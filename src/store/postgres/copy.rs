@@ -11,7 +11,7 @@ use tokio_postgres::types::{IsNull, ToSql as _, Type};
 use super::connect;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::Entry;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::store::columns::{Unfit, Value, alert, archive, frame, misc, names, scan};
 use crate::store::{SetAside, StoreError};
 
@@ -69,6 +69,19 @@ impl Stored for StatusRow {
 
     fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
         misc::push_status(self, out);
+        Ok(())
+    }
+}
+
+impl Stored for ChangeRow {
+    const WHAT: &'static str = "change of the archive";
+
+    fn columns(&self) -> Vec<&'static str> {
+        misc::CHANGE_COLUMNS.to_vec()
+    }
+
+    fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
+        misc::push_change(self, out);
         Ok(())
     }
 }

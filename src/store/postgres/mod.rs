@@ -19,19 +19,23 @@ use self::partitions::Days;
 use self::value::RowColumns;
 use super::select::{self, Dialect, Select};
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
-    StatusQuery, Store, StoreError, retention,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, FrameQuery, Fut, LiftQuery, Maintained, Numbered, Options,
+    RejectQuery, ScanQuery, StatusQuery, Store, StoreError, retention,
 };
 use crate::clock::Clock;
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
-const DIALECT: Dialect =
-    Dialect { never: "'-infinity'", frame_tables: &["frame", "frame_out_of_range", "late_frame", "evidence_frame"] };
+const DIALECT: Dialect = Dialect {
+    never: "'-infinity'",
+    // Of other collations small letters aren't Latin ones only.
+    position_in_address: r#"strpos(lower(address COLLATE "C"),"#,
+    frame_tables: &["frame", "frame_out_of_range", "late_frame", "evidence_frame"],
+};
 
 pub struct PostgresStore {
     pool: Pool,
@@ -155,6 +159,14 @@ impl Store for PostgresStore {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         Box::pin(async move { self.page(select::entries(kind, after.as_deref(), limit)).await })
+    }
+
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        Box::pin(async move { self.page(select::lifts(&query, &DIALECT)).await })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        Box::pin(async move { self.page(select::changes(&query)).await })
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {

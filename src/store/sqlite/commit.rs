@@ -91,6 +91,10 @@ impl Writing<'_> {
                 self.run(&insert("status", misc::STATUS_COLUMNS), &values)
             }
             Row::Entry(entry) => self.entry(entry),
+            Row::Change(row) => {
+                misc::push_change(row, &mut values);
+                self.run(&insert("archive_change", misc::CHANGE_COLUMNS), &values)
+            }
         }
     }
 

@@ -18,14 +18,14 @@ use tokio::sync::Semaphore;
 use read::{DIALECT, page};
 
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
-    StatusQuery, Store, StoreError, select,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, FrameQuery, Fut, LiftQuery, Maintained, Numbered, Options,
+    RejectQuery, ScanQuery, StatusQuery, Store, StoreError, select,
 };
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
 mod embedded {
@@ -169,6 +169,14 @@ impl Store for SqliteStore {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         self.read(move |reader| page(reader, &select::entries(kind, after.as_deref(), limit)))
+    }
+
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        self.read(move |reader| page(reader, &select::lifts(&query, &DIALECT)))
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        self.read(move |reader| page(reader, &select::changes(&query)))
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {
