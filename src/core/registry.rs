@@ -149,7 +149,7 @@ impl Core {
         if cylinders.len() > limits::COMMAND_ITEMS {
             return refused(format!("{} cylinders; send at most {} at a time", cylinders.len(), limits::COMMAND_ITEMS));
         }
-        if !self.sites.get(to).is_some_and(|site| site.kind == SiteKind::FillingStation) {
+        if self.sites.get(to).is_none_or(|site| site.kind != SiteKind::FillingStation) {
             return refused(format!("{to} is no filling station that the archive knows: enter it first"));
         }
         let today = self.day();
