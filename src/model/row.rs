@@ -156,6 +156,7 @@ macro_rules! bounded_set {
         }
     };
 }
+pub(crate) use bounded_set;
 
 bounded_set!(
     /// Why something was set aside. It is counted by it.
