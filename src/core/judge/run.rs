@@ -11,9 +11,6 @@ use crate::model::time::{Elapsed, Wall};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleNo(pub u16);
 
-/// The runs of one subject, by rule number, ascending. Most have none, or one or two.
-pub type Runs = ThinVec<Run>;
-
 /// Kept only while there is something to remember.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
@@ -165,9 +162,9 @@ impl Run {
         self.lately = ThinVec::new();
     }
 
-    /// Whether there is nothing to remember.
+    /// Whether there is nothing to remember but how often it opened.
     pub fn is_blank(&self) -> bool {
-        self.openings == 0 && self.phase == Phase::Idle && self.tally.is_none()
+        self.phase == Phase::Idle && self.closed.is_none() && self.tally.is_none() && self.lately.is_empty()
     }
 
     /// Counts an opening; whether the rule flaps by it.

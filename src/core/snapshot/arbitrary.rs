@@ -12,7 +12,8 @@ use super::journey::small_policy;
 use crate::core::Core;
 use crate::core::books::Now;
 use crate::core::cylinder::Cylinder;
-use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
+use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
+use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
 use crate::core::policy::Policy;
@@ -256,7 +257,7 @@ prop_compose! {
             heard: heard.map(|(heard, at)| (Heard(heard), at)),
             absence_judged_to: Heard(silent),
             first_heard,
-            catching_up: catching_up.map(|(since, last_arrival)| CatchingUp { since, last_arrival }),
+            catching_up: catching_up.map(|(since, last_arrival)| CatchingUp { since, last_arrival }.into()),
             runs,
             policy,
             unreadable,
