@@ -231,9 +231,8 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
     let status = (device_code(), any::<bool>(), wall())
         .prop_map(|(device, online, received_at)| Row::Status(StatusRow { device, online, received_at }));
     let due = due_row().prop_map(Row::Due);
-    let report = (report(), text(), wall()).prop_map(|(report, recorded_by, recorded_at)| {
-        Row::Report(ReportRow { report, recorded_by, recorded_at })
-    });
+    let report = (report(), text(), wall())
+        .prop_map(|(report, recorded_by, recorded_at)| Row::Report(ReportRow { report, recorded_by, recorded_at }));
     prop_oneof![3 => frame, 2 => scan, 1 => reject, 1 => status, 1 => entry().prop_map(Row::Entry), 1 => due, 1 => report]
 }
 

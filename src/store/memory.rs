@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::query::page_rows;
 use super::{
-    AlertCursor, AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameCursor, FrameQuery, Fut, Maintained, Numbered,
-    Options, RejectQuery, ReportQuery, ScanCursor, ScanQuery, SetAside, StandingCursor, StandingQuery, StatusQuery, Store,
-    StoreError, retention,
+    AlertCursor, AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameCursor, FrameQuery, Fut, Maintained,
+    Numbered, Options, RejectQuery, ReportQuery, ScanCursor, ScanQuery, SetAside, StandingCursor, StandingQuery,
+    StatusQuery, Store, StoreError, retention,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
@@ -315,9 +315,8 @@ impl Store for MemoryStore {
 
     fn due_standing(&self, query: StandingQuery) -> Fut<'_, Vec<DueRow>> {
         self.with(|kept| {
-            let stood = |due: &&Due| {
-                due.row.recorded_on <= query.as_of && due.until_on.is_none_or(|until| until > query.as_of)
-            };
+            let stood =
+                |due: &&Due| due.row.recorded_on <= query.as_of && due.until_on.is_none_or(|until| until > query.as_of);
             let is_wanted = |row: &&DueRow| {
                 let lies = |wanted| row.district.is_some_and(|own| own.is_within(wanted));
                 row.due_on.is_some_and(|due| due < query.due_before)

@@ -71,7 +71,8 @@ pub(super) const DELETE_ALERTS: &str = "DELETE FROM alert WHERE (subject, rule, 
      FROM alert WHERE cleared_at < $1 ORDER BY cleared_at LIMIT $2)";
 
 /// One step: at most `$2` due dates instead of which another stands since before `$1`, a civil day.
-pub(super) const DELETE_DUE: &str = "DELETE FROM due WHERE id IN (SELECT id FROM due WHERE until_on < $1 ORDER BY until_on LIMIT $2)";
+pub(super) const DELETE_DUE: &str =
+    "DELETE FROM due WHERE id IN (SELECT id FROM due WHERE until_on < $1 ORDER BY until_on LIMIT $2)";
 
 /// Whether a frame at `frame` is evidence of what happened to an alert at `event`.
 pub(super) fn is_around(frame: Wall, event: Wall) -> bool {

@@ -143,7 +143,8 @@ impl Writing<'_> {
         let mut values = Vec::new();
         obligation::push_due(row, &mut values);
         // A day of which something else was known stays so: where our clock was set back, what was told last counts.
-        let sql = "UPDATE due SET until_on = ?1 WHERE subject = ?2 AND kind = ?3 AND (until_on IS NULL OR until_on > ?1)";
+        let sql =
+            "UPDATE due SET until_on = ?1 WHERE subject = ?2 AND kind = ?3 AND (until_on IS NULL OR until_on > ?1)";
         self.run(sql, &[Value::Day(row.recorded_on), values[0].clone(), values[1].clone()])?;
         self.run(&insert("due", obligation::DUE_COLUMNS), &values)
     }
