@@ -326,7 +326,7 @@ impl<F: Reading> About<'_, F> {
     }
 
     fn catching_up(&self) -> WhyNot {
-        let ends = self.lift.catching_up.filter(|_| self.cx.hearing.is_drained()).map(|it| it.ends());
+        let ends = self.lift.catching_up.as_ref().filter(|_| self.cx.hearing.is_drained()).map(|it| it.ends());
         WhyNot::CatchingUp { wait_ms: ends.map(|at| (at - self.cx.books.now.elapsed).max(0)) }
     }
 
@@ -337,7 +337,7 @@ impl<F: Reading> About<'_, F> {
     /// A deadline that has passed waits for something else than time.
     fn next(&self) -> Option<Wall> {
         let due = self.run?.deadline(self.rule, &self.cx.policy.set.moments)?;
-        let waits = self.lift.catching_up.map(|it| it.ends());
+        let waits = self.lift.catching_up.as_ref().map(|it| it.ends());
         let due = waits.map_or(due, |waits| due.max(waits));
         (due > self.cx.books.now.elapsed).then(|| self.cx.books.now.wall_at(due))
     }

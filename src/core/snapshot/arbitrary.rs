@@ -12,7 +12,8 @@ use super::journey::small_policy;
 use crate::core::Core;
 use crate::core::books::Now;
 use crate::core::cylinder::Cylinder;
-use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
+use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
+use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
 use crate::core::policy::Policy;
@@ -207,8 +208,11 @@ fn runs(rules: u16) -> BoxedStrategy<Runs> {
         hold.prop_map(Phase::Holding),
         open().prop_map(|open| Phase::Open(Box::new(open))),
     ];
-    let closed =
-        (elapsed(), any::<bool>(), open()).prop_map(|(at, by_hand, open)| Box::new(Closed { at, by_hand, open }));
+    let closed = (elapsed(), any::<bool>(), open()).prop_map(|(at, by_hand, open)| {
+        let Open { severity, flapping, opened_at, acknowledged, group, .. } = open;
+        let acknowledged = acknowledged.map(Box::new);
+        Box::new(Closed { at, by_hand, severity, flapping, opened_at, acknowledged, group })
+    });
     let occurrence = (number(), elapsed()).prop_map(|(term, at)| Occurrence { term, at });
     let tally = vec(occurrence, 1..4).prop_map(|all| Box::new(Tally(all.into())));
     let lately = vec(span_ms().prop_map(Elapsed), 0..4);
@@ -253,7 +257,7 @@ prop_compose! {
             heard: heard.map(|(heard, at)| (Heard(heard), at)),
             absence_judged_to: Heard(silent),
             first_heard,
-            catching_up: catching_up.map(|(since, last_arrival)| CatchingUp { since, last_arrival }),
+            catching_up: catching_up.map(|(since, last_arrival)| CatchingUp { since, last_arrival }.into()),
             runs,
             policy,
             unreadable,

@@ -4,6 +4,7 @@ use super::{FORMAT, Frozen};
 use crate::core::books::Books;
 use crate::core::cylinder::Cylinder;
 use crate::core::judge::run::{Open, Phase, Run, Wait};
+use crate::core::judge::runs::Runs;
 use crate::core::lift::Lift;
 use crate::core::policy::Policy;
 use crate::core::requests::Remembered;
@@ -152,7 +153,7 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     });
     w.int(8, it.absence_judged_to.0);
     some_elapsed(w, 9, it.first_heard);
-    w.some_message(10, it.catching_up, |w, it| {
+    w.some_message(10, it.catching_up.as_deref(), |w, it| {
         w.int(1, it.since.0);
         w.int(2, it.last_arrival.0);
     });
@@ -317,9 +318,15 @@ pub(super) fn lingering_list(it: CodeList) -> u32 {
     }
 }
 
-fn runs(w: &mut Writer<'_>, field: u32, runs: &[Run]) {
-    for it in runs {
-        w.message(field, |w| run(w, it));
+fn runs(w: &mut Writer<'_>, field: u32, runs: &Runs) {
+    for (rule, openings, it) in runs.all() {
+        w.message(field, |w| match it {
+            Some(it) => run(w, it),
+            None => {
+                w.uint(1, rule.0);
+                w.uint(2, openings);
+            }
+        });
     }
 }
 
@@ -338,7 +345,13 @@ fn run(w: &mut Writer<'_>, it: &Run) {
     w.some_message(5, it.closed.as_deref(), |w, it| {
         w.int(1, it.at.0);
         w.uint(2, it.by_hand);
-        w.message(3, |w| open(w, &it.open));
+        w.message(3, |w| {
+            w.uint(1, number(it.severity.number()));
+            w.int(3, it.opened_at.0);
+            w.some_message(4, it.acknowledged.as_deref(), acknowledged);
+            w.some_message(11, it.group, event_ref);
+            w.uint(12, it.flapping);
+        });
     });
     for it in it.tally.iter().flat_map(|tally| &tally.0) {
         w.message(6, |w| {
