@@ -163,6 +163,9 @@ pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
 
+/// Most days before something is due at which a rule may tell of it again.
+pub const RULE_CROSSING_DAYS: i64 = 3_660;
+
 /// Most lifts that a rule file may ask for before alerts are grouped: so many are remembered by name for each place.
 pub const STORM_LIFTS: usize = 100;
 /// Longest span within which they must raise the rule.

@@ -9,6 +9,7 @@ pub mod frame;
 pub mod ids;
 pub mod obligation;
 pub mod record;
+pub mod report;
 pub mod row;
 pub mod scan;
 pub mod time;
