@@ -15,7 +15,9 @@ use super::archive::{
     Contract, ContractKind, Cylinder, Entrustment, Entry, Equipment, Firm, Lift, Position, Site, SiteKind, Worker,
 };
 use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
-use super::ids::{AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId};
+use super::ids::{
+    AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId,
+};
 use super::obligation::{DueKind, DueRow, Party};
 use super::record::{Action, Command, Corrected, Correction, Health, Kind, Link, PolicyText, Record};
 use super::report::{Report, ReportKind, ReportRow};
