@@ -144,6 +144,16 @@ pub const COUNTED_TERMS: usize = 32;
 pub const LEFT_ITEMS: usize = 16;
 /// Most rules that stand otherwise for a lift or a district.
 pub const OVERRIDES: usize = 4_096;
+/// Longest interval that a table of intervals may name, in each unit.
+pub const TABLE_YEARS: u32 = 100;
+pub const TABLE_MONTHS: u32 = 12 * TABLE_YEARS;
+pub const TABLE_DAYS: u32 = 366 * TABLE_YEARS;
+/// Entries of one sort in a table of intervals, and classes of media, each of which is a bit.
+pub const TABLE_ENTRIES: usize = 64;
+pub const TABLE_CLASSES: usize = 32;
+/// Longest name in a table of intervals, and longest text that says where an interval comes from.
+pub const TABLE_NAME_BYTES: usize = 32;
+pub const TABLE_TEXT_CHARS: usize = 120;
 /// Longest span a rule may name.
 pub const RULE_SPAN_MS: i64 = 31 * 24 * 3_600_000;
 /// Most keep-alives an absence rule may wait for.
@@ -156,6 +166,9 @@ pub const RULE_HINTS: usize = 64;
 pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
+
+/// Most days before something is due at which a rule may tell of it again.
+pub const RULE_CROSSING_DAYS: i64 = 3_660;
 
 /// Most lifts that a rule file may ask for before alerts are grouped: so many are remembered by name for each place.
 pub const STORM_LIFTS: usize = 100;

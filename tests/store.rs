@@ -6,6 +6,8 @@
 mod contract;
 #[path = "store/databases.rs"]
 mod databases;
+#[path = "store/dues.rs"]
+mod dues;
 #[path = "store/outages.rs"]
 mod outages;
 #[path = "store/partitions.rs"]
@@ -51,6 +53,7 @@ contract! {
     an_entry_is_replaced_whole
     changes_of_an_entry_stay_in_their_order
     lifts_are_found_by_what_people_know_of_them
+    due_dates_stand_until_another_is_recorded
     retention_drops_what_is_old
     evidence_outlives_the_frames_and_alerts_their_evidence
 }

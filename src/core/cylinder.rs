@@ -91,6 +91,7 @@ impl Cylinder {
                 evidence,
                 &ByHand::default(),
             );
+            run.note_crossed(&inputs);
         }
         self.runs.drop_blank();
     }

@@ -6,6 +6,7 @@
 pub mod decode;
 pub mod judge;
 pub mod rules;
+pub mod tables;
 pub mod telemetry;
 
 pub mod books;
@@ -13,6 +14,7 @@ pub mod cylinder;
 pub mod explain;
 pub mod kept;
 pub mod lift;
+pub mod obligation;
 pub mod paged;
 pub mod policy;
 pub mod scanner;

@@ -19,7 +19,9 @@ use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, R
 use super::ids::{
     AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId,
 };
+use super::obligation::{DueKind, DueRow, Party};
 use super::record::{Action, Command, Corrected, Correction, Health, Kind, Link, PolicyText, Record};
+use super::report::{Report, ReportKind, ReportRow};
 use super::row::{
     ChangeKind, ChangeRow, Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow,
     TimeSource,
@@ -240,7 +242,48 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
     );
     let status = (device_code(), any::<bool>(), wall())
         .prop_map(|(device, online, received_at)| Row::Status(StatusRow { device, online, received_at }));
-    prop_oneof![3 => frame, 2 => scan, 1 => reject, 1 => status, 1 => entry().prop_map(Row::Entry), 1 => change().prop_map(Row::Change)]
+    let due = due_row().prop_map(Row::Due);
+    let report = (report(), text(), wall())
+        .prop_map(|(report, recorded_by, recorded_at)| Row::Report(ReportRow { report, recorded_by, recorded_at }));
+    prop_oneof![3 => frame, 2 => scan, 1 => reject, 1 => status, 1 => entry().prop_map(Row::Entry), 1 => due, 1 => report, 1 => change().prop_map(Row::Change)]
+}
+
+pub(crate) fn party() -> impl Strategy<Value = Party> {
+    prop_oneof![firm_id().prop_map(Party::Firm), site_code().prop_map(Party::Site)]
+}
+
+pub(crate) fn due_row() -> impl Strategy<Value = DueRow> {
+    let days = (of(civil_day()), of(civil_day()), civil_day());
+    (subject(), select(DueKind::ALL), days, text(), of(district()), of(party()), wall()).prop_map(
+        |(subject, kind, (due_on, basis_on, recorded_on), clause, district, party, recorded_at)| DueRow {
+            subject,
+            kind,
+            due_on,
+            basis_on,
+            clause,
+            district,
+            party,
+            recorded_on,
+            recorded_at,
+        },
+    )
+}
+
+pub(crate) fn report() -> impl Strategy<Value = Report> {
+    let what = (subject(), select(ReportKind::ALL), civil_day(), any::<bool>());
+    (party(), text(), what, vec(text(), 0..3), of(civil_day()), of(text())).prop_map(
+        |(party, id, (subject, kind, done_on, passed), findings, valid_until, supersedes)| Report {
+            party,
+            id,
+            subject,
+            kind,
+            done_on,
+            passed,
+            findings,
+            valid_until,
+            supersedes,
+        },
+    )
 }
 
 fn change() -> impl Strategy<Value = ChangeRow> {

@@ -6,7 +6,9 @@ use super::alert::AlertEvent;
 use super::archive::{Entry, EntryKind, FieldChange};
 use super::frame::Frame;
 use super::ids::{DeviceCode, SiteCode};
+use super::obligation::DueRow;
 use super::record::Outcome;
+use super::report::ReportRow;
 use super::scan::Scan;
 use super::time::Wall;
 
@@ -82,6 +84,8 @@ pub enum Row {
     /// The archive's present entry, whole.
     Entry(Entry),
     Change(ChangeRow),
+    Due(DueRow),
+    Report(ReportRow),
 }
 
 /// Where a frame's time in history comes from.
@@ -158,6 +162,7 @@ macro_rules! bounded_set {
         }
     };
 }
+pub(crate) use bounded_set;
 
 bounded_set!(
     /// Why something was set aside. It is counted by it.

@@ -9,12 +9,14 @@ use tokio_postgres::Config;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, FrameQuery, Fut, LiftQuery, Maintained, Numbered, Options,
-    RejectQuery, ScanQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, Maintained, Numbered,
+    Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
@@ -79,6 +81,10 @@ pass_on! {
     entries(kind: EntryKind, after: Option<String>, limit: usize) -> Vec<Entry>;
     lifts(query: LiftQuery) -> Vec<Entry>;
     changes(query: ChangeQuery) -> Vec<Numbered<ChangeRow>>;
+    due_history(query: DueQuery) -> Vec<Numbered<DueRow>>;
+    due_standing(query: StandingQuery) -> Vec<DueRow>;
+    reports(query: ReportQuery) -> Vec<Numbered<ReportRow>>;
+    report(party: Party, id: String) -> Option<ReportRow>;
     maintain(now: Wall) -> Maintained;
     ping() -> ();
 }

@@ -75,6 +75,14 @@ fn row(row: &Row) -> String {
             let fields = it.fields.iter().map(|it| format!(" {}={}", it.field, it.after)).collect::<String>();
             format!("{} {} {} by {}{fields}", it.what.name(), it.kind.name(), it.code, it.actor)
         }
+        Row::Due(it) => {
+            let due_on = it.due_on.map_or("never".to_owned(), |day| day.to_string());
+            format!("due {} {} {due_on} {}", it.subject, it.kind.name(), it.clause)
+        }
+        Row::Report(it) => {
+            let report = &it.report;
+            format!("report {} {} {} {}", report.subject, report.party, report.id, report.kind.name())
+        }
     }
 }
 

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use vigil::model::alert::{Alert, AlertEvent};
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::AlertId;
+use vigil::model::obligation::{DueRow, Party};
+use vigil::model::report::ReportRow;
 use vigil::model::row::{ChangeRow, FrameRow, RejectRow, Row, ScanRow, StatusRow};
 use vigil::model::time::Wall;
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, FrameQuery, Fut, LiftQuery, Maintained, Numbered, Options,
-    RejectQuery, ScanQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, Maintained, Numbered,
+    Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -139,6 +141,22 @@ impl Store for Database {
 
     fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
         self.unless_away(|store| store.changes(query))
+    }
+
+    fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
+        self.unless_away(|store| store.due_history(query))
+    }
+
+    fn due_standing(&self, query: StandingQuery) -> Fut<'_, Vec<DueRow>> {
+        self.unless_away(|store| store.due_standing(query))
+    }
+
+    fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>> {
+        self.unless_away(|store| store.reports(query))
+    }
+
+    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+        self.unless_away(|store| store.report(party, id))
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {

@@ -252,7 +252,9 @@ impl Model {
         let row = match row {
             Row::Frame(row) => row,
             Row::Scan(row) => return self.take_scan(row, cause),
-            Row::Reject(_) | Row::Status(_) | Row::Entry(_) | Row::Change(_) => return Ok(()),
+            Row::Reject(_) | Row::Status(_) | Row::Entry(_) | Row::Change(_) | Row::Due(_) | Row::Report(_) => {
+                return Ok(());
+            }
         };
         let identity = (row.device, row.generation, row.frame.key);
         if row.order != Order::VeryLate && !self.identities.insert(identity) {
@@ -376,6 +378,7 @@ impl Model {
                 Row::Entry(_) | Row::Change(_) | Row::Frame(_) | Row::Scan(_) | Row::Reject(_) | Row::Status(_) => {
                     return wrong("led to more than that it was kept");
                 }
+                _ => return wrong("led to more than that it was kept"),
             }
         }
         let [reject] = &skipped[..] else { return wrong(&format!("is kept {} times", skipped.len())) };

@@ -16,6 +16,8 @@ use vigil::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, 
 use vigil::model::ids::{
     AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId,
 };
+use vigil::model::obligation::{DueKind, DueRow, Party};
+use vigil::model::report::{Report, ReportKind, ReportRow};
 use vigil::model::row::{
     Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource,
 };
@@ -65,6 +67,21 @@ pub(crate) fn reject(detail: &str, at: Wall) -> RejectRow {
         detail: detail.into(),
         payload: bytes::Bytes::from_static(&[0, 1, 0xff]),
         received_at: at,
+    }
+}
+
+/// Something without a date.
+pub(crate) fn due(subject: Subject, kind: DueKind) -> DueRow {
+    DueRow {
+        subject,
+        kind,
+        due_on: None,
+        basis_on: None,
+        clause: "TSG T7001-2023".into(),
+        district: None,
+        party: None,
+        recorded_on: CivilDay(0),
+        recorded_at: Wall(0),
     }
 }
 
@@ -419,6 +436,39 @@ pub(crate) fn any_entry() -> impl Strategy<Value = Entry> {
         },
     );
     prop_oneof![any_lift().prop_map(Entry::Lift), any_cylinder().prop_map(Entry::Cylinder), firm, site, worker]
+}
+
+fn any_party() -> impl Strategy<Value = Party> {
+    select(vec!["firm:F-1", "firm:F-2", "site:6401-A"]).prop_map(|text| Party::parse(text).expect("a good party"))
+}
+
+/// Of one lift.
+pub(crate) fn any_due() -> impl Strategy<Value = DueRow> {
+    let recorded = ((0..=CivilDay::LAST.0).prop_map(CivilDay), any_time());
+    (select(DueKind::ALL), any_day(), any_day(), any_text(), any_district(), option::of(any_party()), recorded)
+        .prop_map(|(kind, due_on, basis_on, clause, district, party, (recorded_on, recorded_at))| DueRow {
+            due_on,
+            basis_on,
+            clause,
+            district,
+            party,
+            recorded_on,
+            recorded_at,
+            ..due(Subject::Device(device(1)), kind)
+        })
+}
+
+/// Of one lift.
+pub(crate) fn any_report() -> impl Strategy<Value = ReportRow> {
+    let what = (select(ReportKind::ALL), (0..=CivilDay::LAST.0).prop_map(CivilDay), any::<bool>());
+    let rest = (vec(any_text(), 0..3), any_day(), option::of(any_text()));
+    (any_party(), any_text(), what, rest, any_text(), any_time()).prop_map(
+        |(party, id, (kind, done_on, passed), (findings, valid_until, supersedes), recorded_by, recorded_at)| {
+            let subject = Subject::Device(device(1));
+            let report = Report { party, id, subject, kind, done_on, passed, findings, valid_until, supersedes };
+            ReportRow { report, recorded_by, recorded_at }
+        },
+    )
 }
 
 /// Whether the car was occupied, and the group.

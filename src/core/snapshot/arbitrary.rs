@@ -175,11 +175,11 @@ fn open() -> BoxedStrategy<Open> {
         age_ms,
     });
     let what = (select(Severity::ALL), select(Certainty::ALL), model::wall(), elapsed());
-    let flags = (any::<bool>(), any::<Option<bool>>(), of(event_ref()), any::<bool>());
+    let flags = (any::<bool>(), any::<Option<bool>>(), of(event_ref()), any::<bool>(), of(0..=16_u8));
     (what, of(acknowledged), vec(evidence, 0..3), of(elapsed()), span_ms(), span_ms(), flags)
         .prop_map(|(what, acknowledged, evidence, clear_since, clear_done_ms, stood_still_ms, flags)| {
             let (severity, certainty, opened_at, since) = what;
-            let (unproven, occupied, group, flapping) = flags;
+            let (unproven, occupied, group, flapping, crossed) = flags;
             Open {
                 severity,
                 certainty,
@@ -194,6 +194,7 @@ fn open() -> BoxedStrategy<Open> {
                 occupied,
                 group,
                 flapping,
+                crossed,
             }
         })
         .boxed()

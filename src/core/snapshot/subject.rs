@@ -331,5 +331,6 @@ fn open(it: wire::OpenState) -> Result<Open> {
         group: it.group.as_ref().map(event_ref),
         flapping: it.flapping,
         since: Elapsed(it.since_ms),
+        crossed: it.crossed.map(|got| known("count of crossings", got, |got| u8::try_from(got).ok())).transpose()?,
     })
 }

@@ -389,6 +389,7 @@ fn open(w: &mut Writer<'_>, it: &Open) {
     w.some_message(11, it.group, event_ref);
     w.uint(12, it.flapping);
     w.int(13, it.since.0);
+    w.some_uint(14, it.crossed);
 }
 
 fn storms(w: &mut Writer<'_>, it: &Storms) {

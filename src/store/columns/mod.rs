@@ -8,6 +8,7 @@ pub(super) mod archive;
 pub(super) mod frame;
 pub(super) mod json;
 pub(super) mod misc;
+pub(super) mod obligation;
 pub(super) mod scan;
 
 use std::borrow::Cow;

@@ -18,13 +18,15 @@ use tokio::sync::Semaphore;
 use read::{DIALECT, page};
 
 use super::{
-    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, FrameQuery, Fut, LiftQuery, Maintained, Numbered, Options,
-    RejectQuery, ScanQuery, StatusQuery, Store, StoreError, select,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, Maintained, Numbered,
+    Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, select,
 };
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
@@ -177,6 +179,22 @@ impl Store for SqliteStore {
 
     fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
         self.read(move |reader| page(reader, &select::changes(&query)))
+    }
+
+    fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
+        self.read(move |reader| page(reader, &select::due_history(&query)))
+    }
+
+    fn due_standing(&self, query: StandingQuery) -> Fut<'_, Vec<DueRow>> {
+        self.read(move |reader| page(reader, &select::due_standing(&query)))
+    }
+
+    fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>> {
+        self.read(move |reader| page(reader, &select::reports(&query)))
+    }
+
+    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+        self.read(move |reader| Ok(page(reader, &select::report(party, &id))?.pop().map(|found| found.row)))
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {
