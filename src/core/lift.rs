@@ -277,8 +277,17 @@ impl Lift {
         let shown = frame.filter(|frame| self.order.newest() == Some(frame.key));
         let events_from = self.events_from(number, rule, frame, false);
         let wall = cx.books.now.wall;
-        let facts =
-            LiftFacts { lift: self, policy, is_silent, now, wall, frame: shown, rule: Some(rule), over: &[], events_from };
+        let facts = LiftFacts {
+            lift: self,
+            policy,
+            is_silent,
+            now,
+            wall,
+            frame: shown,
+            rule: Some(rule),
+            over: &[],
+            events_from,
+        };
         let when = counted.unwrap_or_else(|| rule.when.eval(&facts));
         // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
         if !when.is_true() && judge::find(&self.runs, number).is_none() {
@@ -488,7 +497,17 @@ impl Lift {
     fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {
         let is_silent = self.is_silent(cx);
         let (now, wall) = (cx.books.now.elapsed, cx.books.now.wall);
-        LiftFacts { lift: self, policy: cx.policy, is_silent, now, wall, frame, rule, over: &[], events_from: ALL_EVENTS }
+        LiftFacts {
+            lift: self,
+            policy: cx.policy,
+            is_silent,
+            now,
+            wall,
+            frame,
+            rule,
+            over: &[],
+            events_from: ALL_EVENTS,
+        }
     }
 }
 

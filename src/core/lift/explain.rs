@@ -1,6 +1,6 @@
 //! A lift's rules, each with what it reads and why it is where it is.
 
-use super::facts::{LiftFacts, ObligationFacts};
+use super::facts::LiftFacts;
 use super::{Lift, who};
 use crate::core::explain::{
     BuiltInAlert, Clause, Clears, Explained, Explanation, NotJudged, OpenAlert, Reading as Read, Standing, Unknown,
@@ -62,8 +62,7 @@ impl Lift {
         today: CivilDay,
         texts: &Texts,
     ) -> Explained {
-        let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
-        let facts = ObligationFacts { policy: cx.policy, runs: &self.runs, due, today };
+        let (facts, _) = self.gravest(cx.policy, rule, &self.dues(cx.policy), today);
         let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, of_clear: &facts, texts };
         let inputs = Inputs { footing: Footing::Sound, ..about.inputs(false) };
         let is_open = about.run.is_some_and(|run| run.open().is_some());

@@ -56,7 +56,8 @@ impl Lift {
     fn look_after(&mut self, cx: &Context<'_>, today: CivilDay) {
         let Some(entry) = &self.entry else { return };
         let (contract, out_of_use_since) = (entry.contract(), entry.out_of_use_since());
-        if self.upkeep.is_none() && contract.is_none() && out_of_use_since.is_none() && self.dues(cx.policy).is_empty() {
+        if self.upkeep.is_none() && contract.is_none() && out_of_use_since.is_none() && self.dues(cx.policy).is_empty()
+        {
             return;
         }
         let is_on_demand = contract.is_some_and(|contract| contract.kind != ContractKind::Calendar);

@@ -1,6 +1,6 @@
 //! Every state that the types allow, whether or not any journey leads there.
 
-use proptest::array::{uniform3, uniform4, uniform5};
+use proptest::array::{uniform3, uniform4, uniform5, uniform7, uniform8};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -16,6 +16,7 @@ use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
+use crate::core::obligation::upkeep::{Counted, Day, Told, Upkeep};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
@@ -38,6 +39,7 @@ use crate::model::archive::Entry;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{PlaceId, RuleId};
 use crate::model::record::{Health, Outcome};
+use crate::model::report::ReportKind;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 
 fn elapsed() -> impl Strategy<Value = Elapsed> {
@@ -129,6 +131,26 @@ fn registers() -> BoxedStrategy<Registers> {
             lingering: lingering.into(),
             rare,
         })
+        .boxed()
+}
+
+fn upkeep() -> BoxedStrategy<Upkeep> {
+    let day = || of(model::civil_day()).prop_map(Day::from);
+    let report = (any::<u64>(), model::civil_day(), select(ReportKind::ALL), any::<bool>())
+        .prop_map(|(key, done_on, kind, passed)| Counted { key, done_on, kind, passed });
+    let told = prop_oneof![
+        Just(Told::default()),
+        (model::civil_day(), any::<u32>()).prop_map(|(day, rest)| Told { due_on: Some(day).into(), rest }),
+    ];
+    let days = [(); 4].map(|()| day());
+    (days, uniform4(day()), vec(report, 0..4), uniform7(day()), uniform8(told))
+        .prop_map(
+            |([known_since, maintained_from, link_lost_on, idle_since], visited_on, mut reports, before, told)| {
+                reports.sort_by_key(|it| it.done_on);
+                let reports = reports.into();
+                Upkeep { known_since, maintained_from, visited_on, link_lost_on, idle_since, reports, before, told }
+            },
+        )
         .boxed()
 }
 
@@ -247,6 +269,7 @@ prop_compose! {
         (first_heard, catching_up) in (of(elapsed()), of((elapsed(), elapsed()))),
         runs in runs(rules),
         (policy, unreadable, sighted_in, online) in (number(), number(), of(number()), of(any::<bool>())),
+        upkeep in of(upkeep()),
     ) -> Lift {
         Lift {
             code,
@@ -264,6 +287,7 @@ prop_compose! {
             unreadable,
             sighted_in,
             online,
+            upkeep: upkeep.map(Box::new),
             reach: Reach::NONE,
         }
     }
@@ -362,6 +386,8 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
             frozen.sites = entries().filter_map(site).collect();
             let firm = |it| if let Entry::Firm(it) = it { Some((it.id, it)) } else { None };
             frozen.firms = entries().filter_map(firm).collect();
+            let worker = |it| if let Entry::Worker(it) = it { Some((it.id, it)) } else { None };
+            frozen.workers = entries().filter_map(worker).collect();
             frozen.service = service;
             frozen.requests = requests;
             frozen.quota = Quota { began, kept }.into();

@@ -110,7 +110,8 @@ fn assert_same(one: &Frozen, other: &Frozen) {
     assert!(one.lifts.iter().eq(other.lifts.iter()), "{:?} {:?}", one.lifts, other.lifts);
     assert!(one.cylinders.iter().eq(other.cylinders.iter()), "{:?} {:?}", one.cylinders, other.cylinders);
     assert!(one.scanners.iter().eq(other.scanners.iter()), "{:?} {:?}", one.scanners, other.scanners);
-    assert_eq!((&one.sites, &one.firms, &one.service), (&other.sites, &other.firms, &other.service));
+    assert_eq!((&one.sites, &one.firms, &one.workers), (&other.sites, &other.firms, &other.workers));
+    assert_eq!(one.service, other.service);
     assert_eq!((&one.requests, &one.quota, one.today), (&other.requests, &other.quota, other.today));
 }
 
