@@ -9,6 +9,9 @@ pub mod months;
 mod schedule;
 pub mod upkeep;
 
+#[cfg(test)]
+mod properties;
+
 use std::fmt::Write;
 
 use smallvec::SmallVec;
@@ -82,7 +85,7 @@ impl Due {
             }
             Clause::Visit { days } => write!(words, "{days} days after the last visit of this kind or a greater one"),
             Clause::NoVisit { days } => {
-                write!(words, "{days} days from the start of maintenance, no visit being known")
+                write!(words, "{days} days from the start of maintenance, no visit since being known")
             }
             Clause::OnDemand { days } => {
                 write!(words, "on-demand contract, {days} days while the data link is healthy")
@@ -91,7 +94,7 @@ impl Due {
                 write!(words, "on-demand contract, {days} days since the data link was last healthy or the last visit")
             }
             Clause::Months { months } => write!(words, "{months} months after the last one"),
-            Clause::NoneYet { months } => write!(words, "{months} months from the start, none being known"),
+            Clause::NoneYet { months } => write!(words, "{months} months from the start, none since being known"),
             Clause::Interval { years } => write!(words, "{years} years after the last inspection"),
             Clause::FromMake { years } => write!(words, "{years} years after it was made, no inspection being known"),
             Clause::Report => write!(words, "the date set at the last inspection"),
