@@ -35,10 +35,9 @@ impl Lift {
         let Some(entry) = &self.entry else { return LiftFacts::default() };
         let upkeep = self.upkeep.as_deref();
         let on_demand = entry.contract().and_then(|contract| match contract.kind {
-            ContractKind::OnDemand { every_days } => Some(OnDemand {
-                every_days: every_days.into(),
-                link_lost_on: upkeep.and_then(|upkeep| upkeep.link_lost_on.get()),
-            }),
+            ContractKind::OnDemand { every_days } => {
+                Some(OnDemand { every_days: every_days.into(), link_lost_on: upkeep.and_then(Upkeep::link_lost_on) })
+            }
             ContractKind::Calendar => None,
         });
         let archived = LiftFacts {
@@ -71,12 +70,12 @@ impl Lift {
         }
         // From the day on which it was lost, for as long as it is.
         let known_since = upkeep.known_since.get();
-        upkeep.link_lost_on = lost_on.and_then(|lost| upkeep.link_lost_on.get().or(lost.or(known_since))).into();
+        upkeep.set_link_lost_on(lost_on.and_then(|lost| upkeep.link_lost_on().or(lost).or(known_since)));
         if out_of_use_since.is_some() {
-            upkeep.idle_since = out_of_use_since.into();
-        } else if upkeep.idle_since.get().is_some() && !self.must_be_inspected(cx.policy, today) {
+            upkeep.set_idle_since(out_of_use_since);
+        } else if upkeep.idle_since().is_some() && !self.must_be_inspected(cx.policy, today) {
             // It runs again, and nothing has to come before that.
-            self.upkeep.get_or_insert_default().idle_since = None.into();
+            self.upkeep_mut().set_idle_since(None);
         }
     }
 
@@ -91,12 +90,12 @@ impl Lift {
     pub(super) fn needs_inspection(&self, policy: &Policy, now: Wall) -> Option<bool> {
         self.entry.as_ref()?;
         // Of nearly all lifts nothing else is looked at.
-        let is_idle = self.upkeep.as_ref().is_some_and(|upkeep| upkeep.idle_since.get().is_some());
+        let is_idle = self.upkeep.as_ref().is_some_and(|upkeep| upkeep.idle_since().is_some());
         Some(is_idle && self.must_be_inspected(policy, CivilDay::of(now, &policy.zone)))
     }
 
     fn must_be_inspected(&self, policy: &Policy, today: CivilDay) -> bool {
-        let idle_since = self.upkeep.as_ref().and_then(|upkeep| upkeep.idle_since.get());
+        let idle_since = self.upkeep.as_ref().and_then(|upkeep| upkeep.idle_since());
         let facts = LiftFacts { out_of_use_since: idle_since, ..self.obligation_facts() };
         schedule::restart_needs_inspection(&policy.tables, &facts, today)
     }
@@ -110,7 +109,7 @@ impl Lift {
         let recorded_at = cx.books.now.wall;
         for (told, kind) in upkeep.told.iter_mut().zip(TOLD) {
             let due = dues.iter().find(|due| due.kind == kind);
-            let now = due.map_or_else(Told::default, |due| Told::of(due, district.as_ref(), party.as_ref()));
+            let now = due.map_or(Told::NOTHING, |due| Told::of(due, district.as_ref(), party.as_ref()));
             if std::mem::replace(told, now) == now {
                 continue;
             }

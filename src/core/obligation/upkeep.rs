@@ -24,16 +24,25 @@ pub struct Upkeep {
     pub(crate) maintained_from: Day,
     /// The last visits, by `VISITS`.
     pub(crate) visited_on: [Day; VISITS.len()],
+    /// By `TOLD`: each date as it was told last.
+    pub(crate) told: [Told; TOLD.len()],
+    /// The last reports, in the order of their days.
+    pub(crate) reports: ThinVec<Counted>,
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+// A city has as many as lifts.
+const _: () = assert!(size_of::<Upkeep>() <= 72);
+
+/// What few lifts have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rare {
     /// Since when the data link of an on-demand contract hasn't been healthy.
     pub(crate) link_lost_on: Day,
     /// Since when it is out of use, or was, if it must still be inspected because of that.
     pub(crate) idle_since: Day,
-    /// The last reports, in the order of their days.
-    pub(crate) reports: ThinVec<Counted>,
-    /// By `ReportKind::ALL`: the latest day of those that passed and are no longer remembered one by one.
+    /// By `ReportKind::ALL`: the latest day of reports that passed and are no longer remembered one by one.
     pub(crate) before: [Day; ReportKind::ALL.len()],
-    /// By `TOLD`.
-    pub(crate) told: [Told; TOLD.len()],
 }
 
 /// What may be due on a lift.
@@ -84,23 +93,18 @@ pub struct Counted {
     pub passed: bool,
 }
 
-/// A date as it was told last.
+/// A date as it was told, in a number that differs for another one, but for one in four thousand million.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Told {
-    pub due_on: Day,
-    /// Of all else that was told with it.
-    pub rest: u32,
-}
+pub struct Told(pub(crate) u32);
 
 impl Told {
+    /// Nothing of the kind was due.
+    pub const NOTHING: Self = Self(0);
+
     pub fn of(due: &Due, district: Option<&District>, party: Option<&Party>) -> Self {
         let mut hash = Fnv(0x811c_9dc5);
-        (due.basis_on.map(|day| day.0), due.clause, district, party).hash(&mut hash);
-        Self { due_on: Some(due.due_on).into(), rest: hash.0 }
-    }
-
-    pub fn is_there(&self) -> bool {
-        self.due_on != Day::default()
+        (due.due_on.0, due.basis_on.map(|day| day.0), due.clause, district, party).hash(&mut hash);
+        Self(hash.0.max(1))
     }
 }
 
@@ -138,7 +142,7 @@ impl Upkeep {
     /// The last day on which it was done and passed.
     fn done_on(&self, kind: ReportKind) -> Option<CivilDay> {
         let passed = self.reports.iter().filter(|it| it.kind == kind && it.passed).map(|it| it.done_on).max();
-        passed.max(self.before[place_of(kind)].get())
+        passed.max(self.rare.as_ref().and_then(|rare| rare.before[place_of(kind)].get()))
     }
 
     /// Takes note of a visit, by its place in `VISITS`.
@@ -146,6 +150,34 @@ impl Upkeep {
         if let Some(last) = self.visited_on.get_mut(nth) {
             last.raise(on);
         }
+    }
+
+    /// Since when the data link of an on-demand contract hasn't been healthy.
+    pub fn link_lost_on(&self) -> Option<CivilDay> {
+        self.rare.as_ref()?.link_lost_on.get()
+    }
+
+    pub fn set_link_lost_on(&mut self, day: Option<CivilDay>) {
+        if self.link_lost_on() != day {
+            self.rare.get_or_insert_default().link_lost_on = day.into();
+            self.drop_blank();
+        }
+    }
+
+    /// Since when it is out of use, or was, if it must still be inspected because of that.
+    pub fn idle_since(&self) -> Option<CivilDay> {
+        self.rare.as_ref()?.idle_since.get()
+    }
+
+    pub fn set_idle_since(&mut self, day: Option<CivilDay>) {
+        if self.idle_since() != day {
+            self.rare.get_or_insert_default().idle_since = day.into();
+            self.drop_blank();
+        }
+    }
+
+    fn drop_blank(&mut self) {
+        self.rare = self.rare.take().filter(|rare| **rare != Rare::default());
     }
 
     pub fn find(&self, key: u64) -> Option<&Counted> {
@@ -159,7 +191,7 @@ impl Upkeep {
         if self.reports.len() > limits::REPORTS_REMEMBERED {
             let oldest = self.reports.remove(0);
             if oldest.passed {
-                self.before[place_of(oldest.kind)].raise(oldest.done_on);
+                self.rare.get_or_insert_default().before[place_of(oldest.kind)].raise(oldest.done_on);
             }
         }
     }

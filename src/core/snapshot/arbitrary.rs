@@ -16,7 +16,7 @@ use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
-use crate::core::obligation::upkeep::{Counted, Day, Told, Upkeep};
+use crate::core::obligation::upkeep::{Counted, Day, Rare, Told, Upkeep};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
@@ -138,19 +138,16 @@ fn upkeep() -> BoxedStrategy<Upkeep> {
     let day = || of(model::civil_day()).prop_map(Day::from);
     let report = (any::<u64>(), model::civil_day(), select(ReportKind::ALL), any::<bool>())
         .prop_map(|(key, done_on, kind, passed)| Counted { key, done_on, kind, passed });
-    let told = prop_oneof![
-        Just(Told::default()),
-        (model::civil_day(), any::<u32>()).prop_map(|(day, rest)| Told { due_on: Some(day).into(), rest }),
-    ];
-    let days = [(); 4].map(|()| day());
-    (days, uniform4(day()), vec(report, 0..4), uniform7(day()), uniform8(told))
-        .prop_map(
-            |([known_since, maintained_from, link_lost_on, idle_since], visited_on, mut reports, before, told)| {
-                reports.sort_by_key(|it| it.done_on);
-                let reports = reports.into();
-                Upkeep { known_since, maintained_from, visited_on, link_lost_on, idle_since, reports, before, told }
-            },
-        )
+    let days = ([day(), day()], uniform4(day()), uniform8(any::<u32>().prop_map(Told)));
+    let rare = of((day(), day(), uniform7(day()))).prop_map(|rare| {
+        let rare = rare.map(|(link_lost_on, idle_since, before)| Rare { link_lost_on, idle_since, before });
+        rare.filter(|rare| *rare != Rare::default()).map(Box::new)
+    });
+    (days, vec(report, 0..4), rare)
+        .prop_map(|(([known_since, maintained_from], visited_on, told), mut reports, rare)| {
+            reports.sort_by_key(|it| it.done_on);
+            Upkeep { known_since, maintained_from, visited_on, told, reports: reports.into(), rare }
+        })
         .boxed()
 }
 

@@ -1,7 +1,7 @@
 //! What is known of a lift's obligations, to bytes and back.
 
 use super::read::bounded;
-use crate::core::obligation::upkeep::{Counted, Day, TOLD, Told, Upkeep};
+use crate::core::obligation::upkeep::{Counted, Day, Rare, TOLD, Told, Upkeep};
 use crate::limits;
 use crate::model::report::ReportKind;
 use crate::model::time::CivilDay;
@@ -16,8 +16,8 @@ pub(super) fn write(w: &mut Writer<'_>, it: &Upkeep) {
     for (field, day) in (3..).zip(it.visited_on) {
         some_day(w, field, day.get());
     }
-    some_day(w, 7, it.link_lost_on.get());
-    some_day(w, 8, it.idle_since.get());
+    some_day(w, 7, it.link_lost_on());
+    some_day(w, 8, it.idle_since());
     for it in &it.reports {
         w.message(9, |w| {
             w.fixed(1, it.key);
@@ -26,17 +26,17 @@ pub(super) fn write(w: &mut Writer<'_>, it: &Upkeep) {
             w.uint(4, it.passed);
         });
     }
-    for (kind, day) in ReportKind::ALL.iter().zip(it.before).filter_map(|(kind, day)| Some((kind, day.get()?))) {
+    let before = it.rare.as_ref().map_or([Day::default(); ReportKind::ALL.len()], |rare| rare.before);
+    for (kind, day) in ReportKind::ALL.iter().zip(before).filter_map(|(kind, day)| Some((kind, day.get()?))) {
         w.message(10, |w| {
             w.uint(1, number(kind.number()));
             w.sint(2, day.0);
         });
     }
-    for (kind, told) in TOLD.iter().zip(it.told).filter(|(_, told)| told.is_there()) {
+    for (kind, told) in TOLD.iter().zip(it.told).filter(|(_, told)| *told != Told::NOTHING) {
         w.message(11, |w| {
             w.uint(1, number(kind.number()));
-            some_day(w, 2, told.due_on.get());
-            w.uint(3, told.rest);
+            w.uint(2, told.0);
         });
     }
 }
@@ -56,23 +56,24 @@ pub(super) fn read(it: wire::UpkeepState) -> Result<Upkeep> {
         known_since: day(it.known_since_day),
         maintained_from: day(it.maintained_from_day),
         visited_on: [it.half_month_day, it.quarter_day, it.half_year_day, it.year_day].map(day),
-        link_lost_on: day(it.link_lost_on_day),
-        idle_since: day(it.idle_since_day),
         reports: each(it.reports, report)?.into(),
         ..Upkeep::default()
     };
     if !upkeep.reports.is_sorted_by_key(|it| it.done_on) {
         return Err(CodecError::Unfit("its reports are not in the order of their days"));
     }
+    let mut rare =
+        Rare { link_lost_on: day(it.link_lost_on_day), idle_since: day(it.idle_since_day), ..Rare::default() };
     for it in it.before {
         let at = usize::try_from(it.kind).ok().and_then(|kind| kind.checked_sub(1));
-        let place = at.and_then(|at| upkeep.before.get_mut(at));
+        let place = at.and_then(|at| rare.before.get_mut(at));
         *place.ok_or(CodecError::Unfit("it has a kind of report that can't be"))? = Some(CivilDay(it.day)).into();
     }
     for it in it.told {
         let at = TOLD.iter().position(|kind| number(kind.number()) == it.kind);
         let at = at.ok_or(CodecError::Unfit("it has something due that can't be due on a lift"))?;
-        upkeep.told[at] = Told { due_on: day(it.due_on_day), rest: it.rest };
+        upkeep.told[at] = Told(it.sum);
     }
+    upkeep.rare = Some(Box::new(rare)).filter(|rare| **rare != Rare::default());
     Ok(upkeep)
 }
