@@ -28,7 +28,7 @@ pub struct Upkeep {
     pub(crate) told: [Told; TOLD.len()],
     /// The last reports, in the order of their days.
     pub(crate) reports: ThinVec<Counted>,
-    pub(crate) rare: Option<Box<Rare>>,
+    pub(crate) rare: Option<Box<Seldom>>,
 }
 
 // A city has as many as lifts.
@@ -36,7 +36,7 @@ const _: () = assert!(size_of::<Upkeep>() <= 72);
 
 /// What few lifts have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rare {
+pub struct Seldom {
     /// Since when the data link of an on-demand contract hasn't been healthy.
     pub(crate) link_lost_on: Day,
     /// Since when it is out of use, or was, if it must still be inspected because of that.
@@ -177,7 +177,7 @@ impl Upkeep {
     }
 
     fn drop_blank(&mut self) {
-        self.rare = self.rare.take().filter(|rare| **rare != Rare::default());
+        self.rare = self.rare.take().filter(|rare| **rare != Seldom::default());
     }
 
     pub fn find(&self, key: u64) -> Option<&Counted> {

@@ -16,7 +16,7 @@ use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
-use crate::core::obligation::upkeep::{Counted, Day, Rare, Told, Upkeep};
+use crate::core::obligation::upkeep::{Counted, Day, Seldom, Told, Upkeep};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
@@ -140,8 +140,8 @@ fn upkeep() -> BoxedStrategy<Upkeep> {
         .prop_map(|(key, done_on, kind, passed)| Counted { key, done_on, kind, passed });
     let days = ([day(), day()], uniform4(day()), uniform8(any::<u32>().prop_map(Told)));
     let rare = of((day(), day(), uniform7(day()))).prop_map(|rare| {
-        let rare = rare.map(|(link_lost_on, idle_since, before)| Rare { link_lost_on, idle_since, before });
-        rare.filter(|rare| *rare != Rare::default()).map(Box::new)
+        let rare = rare.map(|(link_lost_on, idle_since, before)| Seldom { link_lost_on, idle_since, before });
+        rare.filter(|rare| *rare != Seldom::default()).map(Box::new)
     });
     (days, vec(report, 0..4), rare)
         .prop_map(|(([known_since, maintained_from], visited_on, told), mut reports, rare)| {

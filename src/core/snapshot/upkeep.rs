@@ -1,7 +1,7 @@
 //! What is known of a lift's obligations, to bytes and back.
 
 use super::read::bounded;
-use crate::core::obligation::upkeep::{Counted, Day, Rare, TOLD, Told, Upkeep};
+use crate::core::obligation::upkeep::{Counted, Day, Seldom, TOLD, Told, Upkeep};
 use crate::limits;
 use crate::model::report::ReportKind;
 use crate::model::time::CivilDay;
@@ -63,7 +63,7 @@ pub(super) fn read(it: wire::UpkeepState) -> Result<Upkeep> {
         return Err(CodecError::Unfit("its reports are not in the order of their days"));
     }
     let mut rare =
-        Rare { link_lost_on: day(it.link_lost_on_day), idle_since: day(it.idle_since_day), ..Rare::default() };
+        Seldom { link_lost_on: day(it.link_lost_on_day), idle_since: day(it.idle_since_day), ..Seldom::default() };
     for it in it.before {
         let at = usize::try_from(it.kind).ok().and_then(|kind| kind.checked_sub(1));
         let place = at.and_then(|at| rare.before.get_mut(at));
@@ -74,6 +74,6 @@ pub(super) fn read(it: wire::UpkeepState) -> Result<Upkeep> {
         let at = at.ok_or(CodecError::Unfit("it has something due that can't be due on a lift"))?;
         upkeep.told[at] = Told(it.sum);
     }
-    upkeep.rare = Some(Box::new(rare)).filter(|rare| **rare != Rare::default());
+    upkeep.rare = Some(Box::new(rare)).filter(|rare| **rare != Seldom::default());
     Ok(upkeep)
 }
