@@ -70,8 +70,8 @@ impl From<Option<CivilDay>> for Day {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptLift {
     pub equipment: Equipment,
-    pub keep_alive_s: Option<u32>,
-    inspection_due: Day,
+    /// Never 0.
+    keep_alive_s: Option<NonZeroU32>,
     common: Arc<LiftCommon>,
     own: Packed,
 }
@@ -91,14 +91,17 @@ struct LiftCommon {
 
 impl From<&archive::Lift> for KeptLift {
     fn from(it: &archive::Lift) -> Self {
-        let days = [it.base_on, it.inspected_on, it.out_of_use_since].map(|day| day.map(|day| day.0.to_le_bytes()));
-        let [base_on, inspected_on, out_of_use_since] = &days;
+        let days = [it.inspection_due, it.base_on, it.inspected_on, it.out_of_use_since];
+        let days = days.map(|day| day.map(|day| day.0.to_le_bytes()));
+        let [inspection_due, base_on, inspected_on, out_of_use_since] =
+            days.each_ref().map(|day| day.as_ref().map(short));
         let position = it.position.map(|it| [it.latitude_e7.to_le_bytes(), it.longitude_e7.to_le_bytes()].concat());
         let own = [
+            inspection_due,
+            base_on,
+            inspected_on,
+            out_of_use_since,
             it.catalogue.as_ref().map(|code| code.as_str().as_bytes()),
-            base_on.as_ref().map(|day| &day[..]),
-            inspected_on.as_ref().map(|day| &day[..]),
-            out_of_use_since.as_ref().map(|day| &day[..]),
             it.address.as_deref().map(str::as_bytes),
             it.rescue_code.as_deref().map(str::as_bytes),
             it.registration.as_ref().map(|code| code.as_str().as_bytes()),
@@ -118,8 +121,7 @@ impl From<&archive::Lift> for KeptLift {
         };
         Self {
             equipment: it.equipment,
-            keep_alive_s: it.keep_alive_s,
-            inspection_due: it.inspection_due.into(),
+            keep_alive_s: it.keep_alive_s.and_then(NonZeroU32::new),
             common: common.into(),
             own: Packed::pack(&own),
         }
@@ -149,13 +151,13 @@ impl KeptLift {
         [self.common.building, self.common.feeder]
     }
 
-    pub fn inspection_due(&self) -> Option<CivilDay> {
-        self.inspection_due.get()
+    pub fn keep_alive_s(&self) -> Option<u32> {
+        self.keep_alive_s.map(NonZeroU32::get)
     }
 
-    pub fn catalogue(&self) -> Option<Catalogue> {
-        let [catalogue] = self.own.unpack();
-        code(catalogue)
+    pub fn inspection_due(&self) -> Option<CivilDay> {
+        let [inspection_due] = self.own.unpack();
+        day(inspection_due)
     }
 
     /// The supervisory inspection that the years of inspection count from.
@@ -174,14 +176,19 @@ impl KeptLift {
         day(out_of_use_since)
     }
 
+    pub fn catalogue(&self) -> Option<Catalogue> {
+        let [_, _, _, _, catalogue] = self.own.unpack();
+        code(catalogue)
+    }
+
     pub fn address(&self) -> Option<Box<str>> {
-        let [_, _, _, _, address] = self.own.unpack();
+        let [_, _, _, _, _, address] = self.own.unpack();
         text(address)
     }
 
     pub fn entry(&self, of: DeviceCode) -> archive::Lift {
-        let [catalogue, base_on, inspected_on, out_of_use_since, rest @ ..] = self.own.unpack::<10>();
-        let [address, rescue_code, registration, use_registration, terminal, place] = rest;
+        let [inspection_due, base_on, inspected_on, out_of_use_since, rest @ ..] = self.own.unpack::<11>();
+        let [catalogue, address, rescue_code, registration, use_registration, terminal, place] = rest;
         let common = LiftCommon::clone(&self.common);
         archive::Lift {
             code: of,
@@ -200,11 +207,11 @@ impl KeptLift {
             use_unit: common.use_unit,
             officer: common.officer,
             officer_phone: common.officer_phone,
-            keep_alive_s: self.keep_alive_s,
+            keep_alive_s: self.keep_alive_s(),
             terminal: text(terminal),
             base_on: day(base_on),
             inspected_on: day(inspected_on),
-            inspection_due: self.inspection_due.get(),
+            inspection_due: day(inspection_due),
             out_of_use_since: day(out_of_use_since),
         }
     }
@@ -214,6 +221,7 @@ impl KeptLift {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptCylinder {
     common: Arc<CylinderCommon>,
+    filling_unit_since: Day,
     made_on: Day,
     inspected_on: Day,
     inspection_due: Day,
@@ -233,7 +241,6 @@ struct CylinderCommon {
     standard: Option<Box<str>>,
     max_fill_g: Option<u32>,
     filling_unit: Option<SiteCode>,
-    filling_unit_since: Option<CivilDay>,
     entrusted: Box<[Entrustment]>,
     district: Option<District>,
 }
@@ -282,12 +289,12 @@ impl From<&archive::Cylinder> for KeptCylinder {
             standard: it.standard.clone(),
             max_fill_g: it.max_fill_g,
             filling_unit: it.filling_unit,
-            filling_unit_since: it.filling_unit_since,
             entrusted: it.entrusted[..].into(),
             district: it.district,
         };
         Self {
             common: common.into(),
+            filling_unit_since: it.filling_unit_since.into(),
             made_on: it.made_on.into(),
             inspected_on: it.inspected_on.into(),
             inspection_due: it.inspection_due.into(),
@@ -317,7 +324,7 @@ impl KeptCylinder {
     }
 
     pub fn filling_unit_since(&self) -> Option<CivilDay> {
-        self.common.filling_unit_since
+        self.filling_unit_since.get()
     }
 
     pub fn entrusted(&self) -> &[Entrustment] {
@@ -390,7 +397,7 @@ impl KeptCylinder {
             tare_g: self.tare_g(),
             max_fill_g: common.max_fill_g,
             filling_unit: common.filling_unit,
-            filling_unit_since: common.filling_unit_since,
+            filling_unit_since: self.filling_unit_since.get(),
             entrusted: common.entrusted.into_vec(),
             inspected_on: self.inspected_on.get(),
             inspection_due: self.inspection_due.get(),
@@ -414,8 +421,16 @@ fn code<T: std::str::FromStr>(bytes: Option<&[u8]>) -> Option<T> {
     str_of(bytes?).parse().ok()
 }
 
+/// A number without the zeros at its end.
+fn short(number: &[u8; 4]) -> &[u8] {
+    let length = number.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    &number[..length]
+}
+
 fn number(bytes: &[u8]) -> Option<i32> {
-    bytes.try_into().ok().map(i32::from_le_bytes)
+    let mut number = [0; 4];
+    number.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(i32::from_le_bytes(number))
 }
 
 fn day(bytes: Option<&[u8]>) -> Option<CivilDay> {

@@ -127,7 +127,7 @@ impl Lift {
     }
 
     pub fn keep_alive_ms(&self, moments: &Moments) -> i64 {
-        let own = self.entry.as_ref().and_then(|entry| entry.keep_alive_s);
+        let own = self.entry.as_ref().and_then(KeptLift::keep_alive_s);
         own.map_or(moments.keep_alive_ms, |s| i64::from(s.max(1)) * 1_000)
     }
 
