@@ -33,6 +33,9 @@ impl Core {
             Action::Acknowledge { alert, note } => self.on_alert(out, command, alert, note.as_deref(), false),
             Action::Clear { alert, note } => self.on_alert(out, command, alert, note.as_deref(), true),
             Action::Upsert(entries) => self.upsert(out, entries),
+            // What is taken item by item is known again by its items.
+            Action::UploadVisits(uploads) => return self.upload_visits(out, &command.actor, uploads),
+            Action::Sign(sign) => self.sign(out, &command.actor, sign),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome

@@ -5,6 +5,7 @@ mod explain;
 mod facts;
 mod overridden;
 mod past;
+mod records;
 mod silence;
 mod told;
 mod who;
@@ -15,6 +16,7 @@ use crate::core::books::ByHand;
 use crate::core::judge::run::{Closed, Footing, Phase, RuleNo, Runs, Transition, Wait};
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
+use crate::core::maintenance::records::Records;
 use crate::core::policy::Policy;
 use crate::core::rules::{Clear, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::heard::Heard;
@@ -65,6 +67,8 @@ pub struct Lift {
     pub(crate) online: Option<bool>,
     /// Of the overrides of the policy that its runs follow. Follows from these and its archive entry.
     pub(crate) reach: Reach,
+    /// Of its maintenance; `None`: there are none.
+    pub(crate) records: Option<Box<Records>>,
 }
 
 // A city has many, and judging a frame touches most of it. `tests/footprint.rs` counts what belongs to it beside.
@@ -116,6 +120,7 @@ impl Lift {
             sighted_in: None,
             online: None,
             reach: Reach::NONE,
+            records: None,
         }
     }
 
@@ -376,6 +381,11 @@ impl Lift {
 
     /// When the shell's clock next has to look at this lift, if no frame comes.
     pub fn next_timer(&self, policy: &Policy, drained: bool) -> Option<Elapsed> {
+        self.next_of_frames(policy, drained).into_iter().chain(self.next_of_records(policy)).min()
+    }
+
+    /// The same, of rules on what it reports.
+    fn next_of_frames(&self, policy: &Policy, drained: bool) -> Option<Elapsed> {
         let due = self.next_due(policy);
         match &self.catching_up {
             None => due,
@@ -387,6 +397,15 @@ impl Lift {
     /// Fires what fell due by the clock, up to a moment: lifts take turns in the order of their deadlines, however late
     /// the clock is looked at.
     pub fn fire(&mut self, cx: &mut Context<'_>, until: Elapsed) {
+        if self.next_of_frames(cx.policy, cx.hearing.is_drained()).is_some_and(|due| due <= until) {
+            self.fire_frames(cx, until);
+        }
+        if self.next_of_records(cx.policy).is_some_and(|due| due <= until) {
+            self.judge_records(cx);
+        }
+    }
+
+    fn fire_frames(&mut self, cx: &mut Context<'_>, until: Elapsed) {
         if self.catching_up.is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= until) {
             self.catching_up = None;
             self.fire_until(cx, until, self.footing_by_clock(cx));
@@ -483,6 +502,9 @@ impl Lift {
         let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
         for ix in policy.obligation_rules() {
             let Some(rule) = self.rule(policy, *ix) else { continue };
+            if records::is_judged_by(rule) {
+                continue;
+            }
             let facts = ObligationFacts { policy, runs: &self.runs, due, today };
             let when = rule.when.eval(&facts);
             if !when.is_true() && judge::find(&self.runs, policy.number(*ix)).is_none() {

@@ -6,13 +6,16 @@
 pub mod decode;
 pub mod judge;
 pub mod rules;
+pub mod tables;
 pub mod telemetry;
 
 pub mod books;
+pub mod chain;
 pub mod cylinder;
 pub mod explain;
 pub mod kept;
 pub mod lift;
+pub mod maintenance;
 pub mod paged;
 pub mod policy;
 pub mod scanner;
@@ -39,6 +42,7 @@ use self::books::{Books, Now};
 use self::cylinder::Cylinder;
 use self::judge::Context;
 use self::lift::Lift;
+use self::maintenance::known::KnownRecords;
 use self::paged::Paged;
 use self::places::Places;
 use self::policy::Policy;
@@ -79,6 +83,7 @@ pub struct Core {
     firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
     service: Service,
     requests: Requests,
+    known_records: KnownRecords,
     quota: Arc<Quota>,
     today: Option<Today>,
     sweep: Option<Sweep>,
@@ -114,6 +119,7 @@ impl Core {
             firms: RedBlackTreeMapSync::new_sync(),
             service: Service::default(),
             requests: Requests::default(),
+            known_records: KnownRecords::default(),
             quota: Arc::default(),
             today: None,
             sweep: None,

@@ -17,6 +17,7 @@ pub struct Policy {
     pub version: u32,
     pub text: PolicyText,
     pub set: RuleSet,
+    pub tables: Tables,
     pub zone: TimeZone,
     numbers: Vec<RuleNo>,
     /// By number: where the rule stands in `set`, and its fingerprint; also of rules that are gone.

@@ -11,6 +11,7 @@ pub mod record;
 pub mod row;
 pub mod scan;
 pub mod time;
+pub mod visit;
 
 #[cfg(test)]
 pub(crate) mod arbitrary;

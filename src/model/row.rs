@@ -9,6 +9,7 @@ use super::ids::{DeviceCode, SiteCode};
 use super::record::Outcome;
 use super::scan::Scan;
 use super::time::Wall;
+use super::visit::{SignatureRow, VisitRow};
 
 /// All that one record changed.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -80,6 +81,8 @@ pub enum Row {
     Reject(RejectRow),
     Status(StatusRow),
     Entry(Entry),
+    Visit(Box<VisitRow>),
+    Signature(SignatureRow),
 }
 
 /// Where a frame's time in history comes from.
@@ -156,6 +159,8 @@ macro_rules! bounded_set {
         }
     };
 }
+
+pub(super) use bounded_set;
 
 bounded_set!(
     /// Why something was set aside. It is counted by it.

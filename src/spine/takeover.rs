@@ -181,6 +181,8 @@ fn key(cause: u64, row: &Row) -> u64 {
         Row::Reject(it) => (3, cause, &it.topic, it.reason, &it.pointer).hash(&mut hash),
         Row::Status(it) => (4, cause, it.device).hash(&mut hash),
         Row::Entry(it) => (5, cause, it.kind().name(), it.code()).hash(&mut hash),
+        Row::Visit(it) => (8, it.visit.device, it.number).hash(&mut hash),
+        Row::Signature(it) => (8, it.sign.device, it.number).hash(&mut hash),
     }
     hash.finish()
 }

@@ -9,14 +9,15 @@ use tokio_postgres::Config;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
-    StatusQuery, Store, StoreError,
+    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, LinkQuery, Maintained, Numbered, Options, RejectQuery,
+    ScanQuery, StatusQuery, Store, StoreError,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::AlertId;
+use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
+use crate::model::visit::{ChainLink, VisitRow};
 
 pub struct OpenedLater {
     place: Place,
@@ -77,6 +78,9 @@ pass_on! {
     alert(id: AlertId) -> Option<Alert>;
     entry(kind: EntryKind, code: String) -> Option<Entry>;
     entries(kind: EntryKind, after: Option<String>, limit: usize) -> Vec<Entry>;
+    links(query: LinkQuery) -> Vec<Numbered<ChainLink>>;
+    visit(firm: FirmId, record: RecordId) -> Option<VisitRow>;
+    chained(after: Option<DeviceCode>, limit: usize) -> Vec<DeviceCode>;
     maintain(now: Wall) -> Maintained;
     ping() -> ();
 }

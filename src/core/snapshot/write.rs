@@ -136,6 +136,7 @@ fn answer(w: &mut Writer<'_>, it: &Remembered) {
         Outcome::Precondition { why } => w.present_text(7, why),
         Outcome::Denied { why } => w.present_text(8, why),
         Outcome::RequestReused => w.present_uint(9, true),
+        Outcome::Items { .. } => unreachable!("what is taken item by item is known again by its items"),
     }
 }
 

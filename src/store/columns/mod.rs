@@ -9,6 +9,7 @@ pub(super) mod frame;
 pub(super) mod json;
 pub(super) mod misc;
 pub(super) mod scan;
+pub(super) mod visit;
 
 use std::borrow::Cow;
 

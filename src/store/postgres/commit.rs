@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
+use crate::store::columns::visit::{self, ChainRow, People};
 use crate::store::columns::{Value, alert, archive, frame, misc, names, scan};
 use crate::store::{Batch, Checkpoint, Committed, SetAside, StoreError};
 
@@ -25,6 +26,9 @@ pub(super) struct Sorted<'b> {
     statuses: Vec<&'b StatusRow>,
     /// The last one of each code.
     entries: BTreeMap<EntryKind, BTreeMap<&'b str, &'b Entry>>,
+    /// Visits and signatures.
+    links: Vec<ChainRow<'b>>,
+    people: Vec<People<'b>>,
     events: Vec<&'b AlertEvent>,
 }
 
@@ -49,6 +53,11 @@ impl<'b> Sorted<'b> {
             Row::Entry(entry) => {
                 self.entries.entry(entry.kind()).or_default().insert(entry.code(), entry);
             }
+            Row::Visit(row) => {
+                self.links.push(ChainRow::Visit(row));
+                self.people.extend(visit::people(row));
+            }
+            Row::Signature(row) => self.links.push(ChainRow::Signature(row)),
         }
     }
 
@@ -76,6 +85,8 @@ pub(super) async fn commit(client: &Object, batch: &Batch, sorted: &Sorted<'_>) 
         let entries: Vec<_> = entries.values().copied().collect();
         writing.entries(*kind, &entries).await?;
     }
+    copy::all(client, visit::TABLE, &sorted.links.iter().collect::<Vec<_>>()).await?;
+    copy::all(client, visit::PEOPLE_TABLE, &sorted.people.iter().collect::<Vec<_>>()).await?;
     writing.events(&sorted.events).await?;
     let set_aside = writing.set_aside;
     client.batch_execute("COMMIT").await.map_err(connect::from)?;

@@ -19,16 +19,17 @@ use self::partitions::Days;
 use self::value::RowColumns;
 use super::select::{self, Dialect, Select};
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
-    StatusQuery, Store, StoreError, retention,
+    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, LinkQuery, Maintained, Numbered, Options, RejectQuery,
+    ScanQuery, StatusQuery, Store, StoreError, retention,
 };
 use crate::clock::Clock;
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::AlertId;
+use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
+use crate::model::visit::{ChainLink, VisitRow};
 
 const DIALECT: Dialect =
     Dialect { never: "'-infinity'", frame_tables: &["frame", "frame_out_of_range", "late_frame", "evidence_frame"] };
@@ -155,6 +156,18 @@ impl Store for PostgresStore {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         Box::pin(async move { self.page(select::entries(kind, after.as_deref(), limit)).await })
+    }
+
+    fn links(&self, query: LinkQuery) -> Fut<'_, Vec<Numbered<ChainLink>>> {
+        Box::pin(async move { self.page(select::links(&query)).await })
+    }
+
+    fn visit(&self, firm: FirmId, record: RecordId) -> Fut<'_, Option<VisitRow>> {
+        Box::pin(async move { Ok(self.page(select::visit(&firm, &record)).await?.pop()) })
+    }
+
+    fn chained(&self, after: Option<DeviceCode>, limit: usize) -> Fut<'_, Vec<DeviceCode>> {
+        Box::pin(async move { self.page(select::chained(after.as_ref(), limit)).await })
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {
