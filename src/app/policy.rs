@@ -57,7 +57,7 @@ pub fn check_files(files: &RuleFiles) -> Result<RuleSet, Vec<RuleFault>> {
 
 /// Files that say nothing: most likely they were emptied by mistake, or are not written yet. Only what people keep as
 /// files is held to this: in a policy that was taken once, such a file is no fault.
-fn empty_files(files: &RuleFiles) -> Vec<RuleFault> {
+pub fn empty_files(files: &RuleFiles) -> Vec<RuleFault> {
     let is_empty = |text: &str| text.parse::<toml::Table>().is_ok_and(|table| table.is_empty());
     let fault = |file: &str| RuleFault {
         file: file.into(),

@@ -41,7 +41,7 @@ impl Core {
         outcome
     }
 
-    fn done(&self, changed: u32) -> Outcome {
+    pub(super) fn done(&self, changed: u32) -> Outcome {
         Outcome::Done { position: self.next - 1, changed }
     }
 
@@ -79,14 +79,15 @@ impl Core {
         if !command.actor.sees(who.place.district.as_ref()) {
             return not_found;
         }
-        let Some(run) = runs.iter_mut().find(|run| run.rule == number && run.openings >= id.opening) else {
+        if runs.openings(number) < id.opening {
             return not_found;
-        };
-        if run.openings != id.opening || run.open().is_none() {
+        }
+        let is_it = |run: &&mut Run| run.rule == number && run.openings == id.opening && run.open().is_some();
+        let Some(run) = runs.iter_mut().find(is_it) else {
             return Outcome::Precondition {
                 why: format!("alert {id} is no longer open; list the open ones again").into(),
             };
-        }
+        };
         if !clear && let Some(first) = run.open().and_then(|open| open.acknowledged.as_ref()) {
             return Outcome::Precondition {
                 why: format!("{} has acknowledged {id} already, at {}", first.by, first.at).into(),

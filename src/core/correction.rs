@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::judge;
 use super::{Core, Effects};
 use crate::model::alert::{Alert, AlertEvent, AlertState, EventKind};
 use crate::model::archive::Entry;
@@ -93,7 +92,7 @@ impl Core {
                 Subject::Service => Some(&mut self.service.runs),
             };
             if let Some(runs) = runs {
-                let run = judge::entry(runs, number);
+                let run = runs.entry(number);
                 run.openings = run.openings.max(id.opening);
             }
         }

@@ -1,7 +1,8 @@
 //! One gas cylinder: its archive entry, what scans say of it, and the rules on both.
 
 use crate::core::books::{ByHand, Who};
-use crate::core::judge::run::{Footing, Runs, Transition};
+use crate::core::judge::run::{Footing, Transition};
+use crate::core::judge::runs::Runs;
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptCylinder;
 use crate::core::policy::Policy;
@@ -72,7 +73,7 @@ impl Cylinder {
             let evidence_of = |of_clear| judge::evidence(rule, &facts, of_clear);
             let evidence = (evidence_of(false), evidence_of(true));
             let who = self.who(site);
-            let run = judge::entry(&mut self.runs, number);
+            let run = self.runs.entry(number);
             let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else { continue };
             let (transition, evidence) = match transition {
                 Transition::Clear { .. } => (transition, evidence.1),
@@ -91,7 +92,7 @@ impl Cylinder {
                 &ByHand::default(),
             );
         }
-        judge::drop_blank(&mut self.runs);
+        self.runs.drop_blank();
     }
 
     /// Follows a new policy, or a new day.

@@ -13,7 +13,8 @@ mod who;
 use self::facts::{LiftFacts, ObligationFacts};
 use self::who::who;
 use crate::core::books::ByHand;
-use crate::core::judge::run::{Closed, Footing, Phase, RuleNo, Runs, Transition, Wait};
+use crate::core::judge::run::{Closed, Footing, Phase, RuleNo, Transition, Wait};
+use crate::core::judge::runs::Runs;
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
 use crate::core::maintenance::records::Records;
@@ -55,7 +56,8 @@ pub struct Lift {
     pub(crate) absence_judged_to: Heard,
     /// When its first frame arrived.
     pub(crate) first_heard: Option<Elapsed>,
-    pub(crate) catching_up: Option<CatchingUp>,
+    /// Of few at a time.
+    pub(crate) catching_up: Option<Box<CatchingUp>>,
     /// By rule number, ascending.
     pub(crate) runs: Runs,
     /// The version of the policy that its runs follow.
@@ -203,9 +205,9 @@ impl Lift {
     fn note_lateness(&mut self, late_ms: i64, now: Elapsed) {
         self.catching_up = (late_ms > offset::LATE_MS).then(|| {
             // A backlog that comes after a pause is another one: what it still holds is waited for anew.
-            let going_on = self.catching_up.filter(|catching_up| catching_up.ends() > now);
+            let going_on = self.catching_up.as_ref().filter(|catching_up| catching_up.ends() > now);
             let since = going_on.map_or(now, |catching_up| catching_up.since);
-            CatchingUp { since, last_arrival: now }
+            CatchingUp { since, last_arrival: now }.into()
         });
     }
 
@@ -284,17 +286,17 @@ impl Lift {
         let of_clear = LiftFacts { events_from: self.events_from(number, rule, frame, true), ..facts };
         let carried = self.carries(shown, rule);
         let inputs = judge::inputs(rule, when, &facts, &of_clear, self.judged, carried, footing);
-        let run = judge::entry(&mut self.runs, number);
+        let run = self.runs.entry(number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {
             if run.is_blank() {
-                judge::drop_blank(&mut self.runs);
+                self.runs.drop_blank();
             }
             return false;
         };
         let of_clear = matches!(transition, Transition::Clear { .. });
         let evidence = self.evidence(cx, ix, rule, frame, of_clear);
         self.carry_out(cx, ix, transition, evidence);
-        let run = judge::entry(&mut self.runs, number);
+        let run = self.runs.entry(number);
         if rule.clear == Clear::Quiet {
             run.begin_quiet();
         }
@@ -356,7 +358,7 @@ impl Lift {
     fn carry_out(&mut self, cx: &mut Context<'_>, ix: RuleIx, transition: Transition, evidence: Vec<Evidence>) {
         let rule = cx.policy.set.rule(ix);
         let who = self.who_with_passengers(cx);
-        let run = judge::entry(&mut self.runs, cx.policy.number(ix));
+        let run = self.runs.entry(cx.policy.number(ix));
         cx.books.carry_out(
             cx.out,
             &who,
@@ -406,7 +408,7 @@ impl Lift {
     }
 
     fn fire_frames(&mut self, cx: &mut Context<'_>, until: Elapsed) {
-        if self.catching_up.is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= until) {
+        if self.catching_up.as_ref().is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= until) {
             self.catching_up = None;
             self.fire_until(cx, until, self.footing_by_clock(cx));
             self.judge(cx, ALL, None, self.footing_by_clock(cx));
@@ -460,7 +462,7 @@ impl Lift {
     }
 
     fn footing_by_clock(&self, cx: &Context<'_>) -> Footing {
-        match self.catching_up {
+        match &self.catching_up {
             _ if cx.hearing.is_blind(cx.books.now.elapsed) => Footing::Blind,
             Some(_) => Footing::CatchingUp,
             None => Footing::Sound,
@@ -494,6 +496,7 @@ impl Lift {
         self.drop_switched_off(cx, Reason::RuleChanged);
         self.look_again(cx);
         self.judge_due_dates(cx, today);
+        self.judge_records(cx);
     }
 
     /// Rules of what is due on a civil day.
@@ -502,9 +505,6 @@ impl Lift {
         let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
         for ix in policy.obligation_rules() {
             let Some(rule) = self.rule(policy, *ix) else { continue };
-            if records::is_judged_by(rule) {
-                continue;
-            }
             let facts = ObligationFacts { policy, runs: &self.runs, due, today };
             let when = rule.when.eval(&facts);
             if !when.is_true() && judge::find(&self.runs, policy.number(*ix)).is_none() {
@@ -512,12 +512,12 @@ impl Lift {
             }
             let inputs = judge::inputs(rule, when, &facts, &facts, cx.books.now.elapsed, false, Footing::Sound);
             let evidence = judge::evidence(rule, &facts, false);
-            let run = judge::entry(&mut self.runs, policy.number(*ix));
+            let run = self.runs.entry(policy.number(*ix));
             if let Some(transition) = run.step(rule, &policy.set.moments, &inputs) {
                 self.carry_out(cx, *ix, transition, evidence);
             }
         }
-        judge::drop_blank(&mut self.runs);
+        self.runs.drop_blank();
     }
 
     fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {

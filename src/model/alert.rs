@@ -102,6 +102,8 @@ named!(
         CoreChanged = 19 "core-changed",
         /// So many lifts of a building, feeder or district raised the rule that it was taken for one thing.
         Storm = 20 "storm",
+        /// A record told of the maintenance that followed.
+        Maintained = 22 "maintained",
     }
 );
 

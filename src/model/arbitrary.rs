@@ -27,7 +27,10 @@ pub(crate) fn text() -> impl Strategy<Value = Box<str>> {
         .prop_map(|chars| chars.into_iter().collect::<String>().into())
 }
 
-pub(super) fn code_of(alphabet: &'static str, length: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = String> {
+pub(super) fn code_of(
+    alphabet: &'static str,
+    length: std::ops::RangeInclusive<usize>,
+) -> impl Strategy<Value = String> {
     vec(select(alphabet.as_bytes().to_vec()), length).prop_map(|bytes| bytes.into_iter().map(char::from).collect())
 }
 

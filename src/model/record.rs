@@ -162,23 +162,36 @@ pub enum Outcome {
     /// The same request id came with another action before.
     RequestReused,
     /// Of a command that takes each of its items by itself: one outcome an item, in their order.
-    Items { position: u64, items: Vec<ItemOutcome> },
+    Items {
+        position: u64,
+        items: Vec<ItemOutcome>,
+    },
 }
 
 /// What became of one item of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemOutcome {
     /// It is recorded, with what is odd about it, by name.
-    Taken { flags: Vec<&'static str> },
+    Taken {
+        flags: Vec<&'static str>,
+    },
     /// The very same was recorded before: nothing changed.
     Known,
     /// Another one is recorded under this id.
-    Exists { why: Box<str> },
+    Exists {
+        why: Box<str>,
+    },
     Invalid(Vec<ItemFault>),
-    NotFound { what: Box<str> },
+    NotFound {
+        what: Box<str>,
+    },
     /// It doesn't fit the state of things; the text says what would.
-    Precondition { why: Box<str> },
-    Denied { why: Box<str> },
+    Precondition {
+        why: Box<str>,
+    },
+    Denied {
+        why: Box<str>,
+    },
 }
 
 /// What is wrong with a field of an item.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::query::page_rows;
 use super::{
     AlertCursor, AlertQuery, Batch, Checkpoint, Committed, FrameCursor, FrameQuery, Fut, LinkCursor, LinkQuery,
-    Maintained, Numbered, Options,
-    RejectQuery, ScanCursor, ScanQuery, SetAside, StatusQuery, Store, StoreError, retention,
+    Maintained, Numbered, Options, RejectQuery, ScanCursor, ScanQuery, SetAside, StatusQuery, Store, StoreError,
+    retention,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};

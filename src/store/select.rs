@@ -195,7 +195,8 @@ pub(super) fn links(query: &LinkQuery) -> Select<'_, Numbered<ChainLink>> {
 }
 
 pub(super) fn visit<'a>(firm: &'a FirmId, record: &'a RecordId) -> Select<'a, VisitRow> {
-    let sql = format!("{} WHERE l.firm = $1 AND l.record = $2 AND l.what = 'visit' ORDER BY l.id LIMIT 1", links_from());
+    let sql =
+        format!("{} WHERE l.firm = $1 AND l.record = $2 AND l.what = 'visit' ORDER BY l.id LIMIT 1", links_from());
     let params = vec![Value::text(firm.as_str()), Value::text(record.as_str())];
     Select { sql, params, what: "a record of maintenance", read: visit::read_visit }
 }

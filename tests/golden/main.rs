@@ -71,6 +71,8 @@ fn row(row: &Row) -> String {
         Row::Reject(it) => format!("reject {} {:?} {}", it.reason.name(), &*it.pointer, it.detail),
         Row::Status(it) => format!("status {} {}", it.device, it.online),
         Row::Entry(it) => format!("entry {} {}", it.kind().name(), it.code()),
+        Row::Visit(it) => format!("visit {} {} {}", it.visit.device, it.number, it.link),
+        Row::Signature(it) => format!("signature {} {} {}", it.sign.device, it.number, it.link),
     }
 }
 

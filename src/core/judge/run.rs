@@ -11,9 +11,6 @@ use crate::model::time::{Elapsed, Wall};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleNo(pub u16);
 
-/// The runs of one subject, by rule number, ascending. Most have none, or one or two.
-pub type Runs = ThinVec<Run>;
-
 /// Kept only while there is something to remember.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
@@ -82,9 +79,15 @@ pub struct Closed {
     pub at: Elapsed,
     /// A person cleared it: it opens again only once its condition was known false, or after a while.
     pub by_hand: bool,
-    /// What it was, should it reopen.
-    pub open: Open,
+    // What it goes on with should it reopen. In a large fleet many have cleared a while ago: no more is kept.
+    pub severity: Severity,
+    pub flapping: bool,
+    pub opened_at: Wall,
+    pub acknowledged: Option<Box<Acknowledged>>,
+    pub group: Option<Cursor>,
 }
+
+const _: () = assert!(size_of::<Closed>() <= 56);
 
 impl Closed {
     fn may_reopen(&self, moments: &Moments, at: Elapsed) -> bool {
@@ -159,9 +162,9 @@ impl Run {
         self.lately = ThinVec::new();
     }
 
-    /// Whether there is nothing to remember.
+    /// Whether there is nothing to remember but how often it opened.
     pub fn is_blank(&self) -> bool {
-        self.openings == 0 && self.phase == Phase::Idle && self.tally.is_none()
+        self.phase == Phase::Idle && self.closed.is_none() && self.tally.is_none() && self.lately.is_empty()
     }
 
     /// Counts an opening; whether the rule flaps by it.
@@ -344,7 +347,7 @@ impl Open {
 
     /// When the clear condition had held long enough, if it has.
     fn cleared_at(&mut self, rule: &Rule, inputs: &Inputs) -> Option<Elapsed> {
-        if matches!(rule.clear, Clear::Manual | Clear::Heard) {
+        if matches!(rule.clear, Clear::Manual | Clear::Maintained | Clear::Heard) {
             return None;
         }
         match inputs.clear {

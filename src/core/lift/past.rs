@@ -5,7 +5,6 @@ use super::facts::LiftFacts;
 use crate::core::judge::run::Transition;
 use crate::core::judge::{self, Context};
 use crate::core::policy::Policy;
-use crate::core::rules::Clear;
 use crate::core::telemetry::registers::{self, Item};
 use crate::model::alert::Reason;
 use crate::model::time::Elapsed;
@@ -16,7 +15,6 @@ impl Lift {
     /// may wait somewhere.
     pub(super) fn forget(&mut self, policy: &Policy) {
         let moments = &policy.set.moments;
-        let mut has_forgotten = false;
         for at in 0..self.runs.len() {
             let run = &self.runs[at];
             let may_reopen_ms = moments.reopen_within_ms + moments.late_codes_ms;
@@ -32,12 +30,9 @@ impl Lift {
             }
             if let Some(count) = count {
                 run.has_counted(&count, judged);
-                has_forgotten |= run.tally.is_none();
             }
         }
-        if has_forgotten {
-            judge::drop_blank(&mut self.runs);
-        }
+        self.runs.drop_blank();
     }
 
     /// A late frame's codes that a newer frame excludes: raised and cleared at once, for rules that open at once.
@@ -63,7 +58,7 @@ impl Lift {
             let reopens = !rule.is_critical() && closed.is_some_and(|c| !c.by_hand && at - c.at <= within_ms);
             let reason = Reason::AlreadyOver;
             self.carry_out(cx, *ix, Transition::Open { reopens, severity, certainty, reason, at }, evidence);
-            if rule.clear != Clear::Manual {
+            if !rule.clear.is_by_people() {
                 self.carry_out(cx, *ix, Transition::Clear { reason, at }, Vec::new());
             }
         }

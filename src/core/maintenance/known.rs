@@ -28,7 +28,7 @@ fn half(digest: &Digest) -> u128 {
 
 /// What is known of a record that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownRecord {
     /// A part of the digest of what it says.
     pub content: u64,
     /// A part of the digest of the lift's code.
@@ -38,7 +38,7 @@ pub struct Known {
     pub superseded: bool,
 }
 
-impl Known {
+impl KnownRecord {
     pub fn device_of(device: &DeviceCode) -> u32 {
         (half(&super::digest(device.as_str())) >> 96) as u32
     }
@@ -62,7 +62,7 @@ const _: () = assert!(size_of::<Entry>() == 32);
 const SUPERSEDED: i32 = i32::MIN;
 
 impl Entry {
-    fn new(key: Key, known: &Known) -> Self {
+    fn new(key: Key, known: &KnownRecord) -> Self {
         let day = known.day.0.max(0);
         Self {
             key: [(key.0 >> 64) as u64, key.0 as u64],
@@ -76,8 +76,8 @@ impl Entry {
         Key(u128::from(self.key[0]) << 64 | u128::from(self.key[1]))
     }
 
-    fn known(&self) -> Known {
-        Known {
+    fn known(&self) -> KnownRecord {
+        KnownRecord {
             content: self.content,
             device: self.device,
             day: CivilDay(self.day & !SUPERSEDED),
@@ -108,14 +108,14 @@ impl KnownRecords {
     }
 
     /// `None` also for one that came too long ago.
-    pub fn find(&self, key: Key, today: CivilDay) -> Option<Known> {
+    pub fn find(&self, key: Key, today: CivilDay) -> Option<KnownRecord> {
         let page = &self.pages[self.page_of(key)?];
         let at = page.binary_search_by_key(&key, Entry::key).ok()?;
         Some(page[at].known()).filter(|known| !is_old(known, today))
     }
 
     /// Puts it in, or in the place of what is there.
-    pub fn insert(&mut self, key: Key, known: &Known) {
+    pub fn insert(&mut self, key: Key, known: &KnownRecord) {
         let entry = Entry::new(key, known);
         let Some(at) = self.page_of(key) else {
             self.pages.push(Arc::new(vec![entry]));
@@ -157,7 +157,7 @@ impl KnownRecords {
     }
 
     /// Ascending.
-    pub fn iter(&self) -> impl Iterator<Item = (Key, Known)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Key, KnownRecord)> {
         self.pages.iter().flat_map(|page| page.iter()).map(|entry| (entry.key(), entry.known()))
     }
 
@@ -166,7 +166,7 @@ impl KnownRecords {
     }
 
     /// From what `iter` and `swept_to` gave. `None`: they were not in order.
-    pub fn restore(entries: impl Iterator<Item = (Key, Known)>, swept_to: Key) -> Option<Self> {
+    pub fn restore(entries: impl Iterator<Item = (Key, KnownRecord)>, swept_to: Key) -> Option<Self> {
         let mut all: Vec<Entry> = Vec::new();
         for (key, known) in entries {
             if all.last().is_some_and(|last| last.key() >= key) {
@@ -192,7 +192,7 @@ impl PartialEq for KnownRecords {
     }
 }
 
-fn is_old(known: &Known, today: CivilDay) -> bool {
+fn is_old(known: &KnownRecord, today: CivilDay) -> bool {
     today.days_since(known.day) > i64::from(limits::RECORD_DAYS)
 }
 
@@ -204,8 +204,8 @@ mod tests {
 
     use super::*;
 
-    fn known(day: i32, content: u64, superseded: bool) -> Known {
-        Known { content, device: 7, day: CivilDay(day), superseded }
+    fn known(day: i32, content: u64, superseded: bool) -> KnownRecord {
+        KnownRecord { content, device: 7, day: CivilDay(day), superseded }
     }
 
     proptest! {

@@ -6,8 +6,9 @@ pub mod records;
 
 use sha2::{Digest as _, Sha256};
 
-use self::known::{Key, Known};
+use self::known::{Key, KnownRecord};
 use self::records::{Hazard, Records, Unsigned};
+use super::tables::maintenance::Class;
 use super::{Core, Effects, chain};
 use crate::limits;
 use crate::model::actor::{Actor, Scope};
@@ -39,7 +40,7 @@ impl Core {
         if let Err(outcome) = self.may_upload(actor, visit) {
             return outcome;
         }
-        let (key, content) = (Key::of(&visit.firm, &visit.record), Known::content_of(&chain::content(visit)));
+        let (key, content) = (Key::of(&visit.firm, &visit.record), KnownRecord::content_of(&chain::content(visit)));
         if let Some(known) = self.known_records.find(key, today) {
             return again(visit, known.content == content);
         }
@@ -51,7 +52,7 @@ impl Core {
             Some(ix) if self.lifts.get(ix).entry.is_some() => ix,
             _ => return ItemOutcome::NotFound { what: format!("lift {}", visit.device).into() },
         };
-        let class = self.lifts.get(ix).entry.as_ref().and_then(|entry| self.policy.tables.maintenance.class_of(entry));
+        let class = self.class_of(ix);
         let faults = check::faults(visit, class, self.books.now.wall);
         if !faults.is_empty() {
             return ItemOutcome::Invalid(faults);
@@ -67,12 +68,12 @@ impl Core {
         flags.extend(self.flags_by_archive(visit, ix));
         flags.sort_unstable();
         flags.dedup();
-        let device = Known::device_of(&visit.device);
-        self.known_records.insert(key, &Known { content, device, day: today, superseded: false });
+        let device = KnownRecord::device_of(&visit.device);
+        self.known_records.insert(key, &KnownRecord { content, device, day: today, superseded: false });
         if let Some(old) = &visit.supersedes {
             let old = Key::of(&visit.firm, old);
             if let Some(known) = self.known_records.find(old, today) {
-                self.known_records.insert(old, &Known { superseded: true, ..known });
+                self.known_records.insert(old, &KnownRecord { superseded: true, ..known });
             }
         }
         let names = flags.iter().map(|flag| flag.name()).collect();
@@ -104,7 +105,7 @@ impl Core {
 
     /// The records that it names.
     fn check_others(&self, visit: &Visit, ix: u32, today: CivilDay) -> Result<(), ItemOutcome> {
-        let device = Known::device_of(&visit.device);
+        let device = KnownRecord::device_of(&visit.device);
         if let Some(old) = &visit.supersedes {
             let what = || format!("record {old} of firm {}, which it supersedes,", visit.firm);
             match self.known_records.find(Key::of(&visit.firm, old), today) {
@@ -143,6 +144,12 @@ impl Core {
         flags
     }
 
+    /// Which list of items holds for a lift.
+    fn class_of(&self, ix: u32) -> Option<&Class> {
+        let entry = self.lifts.get(ix).entry.as_ref()?;
+        self.policy.tables.maintenance.class_for(entry.equipment, None)
+    }
+
     fn contracted(&self, ix: u32) -> Option<FirmId> {
         let lift = self.lifts.get(ix);
         lift.entry.as_ref().and_then(|entry| entry.entry(lift.code).firm)
@@ -178,12 +185,15 @@ impl Core {
             records.note_hazard(Hazard { firm, record, problem, since: now.elapsed });
         }
         out.rows.push(Row::Visit(Box::new(row)));
-        self.follow_records(out, ix);
+        self.follow_records(out, ix, Some(visit));
     }
 
     pub(super) fn sign(&mut self, out: &mut Effects, actor: &Actor, sign: &Sign) -> Outcome {
         let not_found = || {
-            let what = format!("record {} of firm {} that waits to be signed, at lift {},", sign.record, sign.firm, sign.device);
+            let what = format!(
+                "record {} of firm {} that waits to be signed, at lift {},",
+                sign.record, sign.firm, sign.device
+            );
             Outcome::NotFound { what: what.into() }
         };
         let Some(ix) = self.lift_at(&sign.device) else { return not_found() };
@@ -198,18 +208,25 @@ impl Core {
         let Some(at) = records.unsigned.iter().position(is_it) else { return not_found() };
         let visit_number = records.unsigned.remove(at).number;
         let number = records.links + 1;
-        let mut row = SignatureRow { sign: sign.clone(), number, visit_number, signed_at: now.wall, link: Digest::default() };
+        let mut row =
+            SignatureRow { sign: sign.clone(), number, visit_number, signed_at: now.wall, link: Digest::default() };
         row.link = chain::link_of_signature(&records.head, &row);
         (records.links, records.head) = (number, row.link);
         out.rows.push(Row::Signature(row));
-        self.follow_records(out, ix);
+        self.follow_records(out, ix, None);
         self.done(1)
     }
 
     /// Rules on what is open of a lift's records.
-    fn follow_records(&mut self, out: &mut Effects, ix: u32) {
+    fn follow_records(&mut self, out: &mut Effects, ix: u32, visit: Option<&Visit>) {
+        let today = self.day();
         let (mut cx, lifts, _) = self.context(out);
-        lifts.get_mut(ix).judge_records(&mut cx);
+        let lift = lifts.get_mut(ix);
+        lift.follow(&mut cx, today);
+        if let Some(visit) = visit {
+            lift.note_maintained(&mut cx, visit);
+        }
+        lift.judge_records(&mut cx);
         self.settle(ix);
     }
 }

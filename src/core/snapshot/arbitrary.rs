@@ -12,9 +12,12 @@ use super::journey::small_policy;
 use crate::core::Core;
 use crate::core::books::Now;
 use crate::core::cylinder::Cylinder;
-use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
+use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
+use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
+use crate::core::maintenance::known::{Key as RecordKey, KnownRecord, KnownRecords};
+use crate::core::maintenance::records::{Hazard, Records, Unsigned};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
@@ -38,6 +41,7 @@ use crate::model::frame::FrameKey;
 use crate::model::ids::{PlaceId, RuleId};
 use crate::model::record::{Health, Outcome};
 use crate::model::time::{CivilDay, Elapsed, Wall};
+use crate::model::visit::Problem;
 
 fn elapsed() -> impl Strategy<Value = Elapsed> {
     prop_oneof![Just(Elapsed(0)), (0..1i64 << 40).prop_map(Elapsed), any::<i64>().prop_map(Elapsed)]
@@ -207,8 +211,11 @@ fn runs(rules: u16) -> BoxedStrategy<Runs> {
         hold.prop_map(Phase::Holding),
         open().prop_map(|open| Phase::Open(Box::new(open))),
     ];
-    let closed =
-        (elapsed(), any::<bool>(), open()).prop_map(|(at, by_hand, open)| Box::new(Closed { at, by_hand, open }));
+    let closed = (elapsed(), any::<bool>(), open()).prop_map(|(at, by_hand, open)| {
+        let Open { severity, flapping, opened_at, acknowledged, group, .. } = open;
+        let acknowledged = acknowledged.map(Box::new);
+        Box::new(Closed { at, by_hand, severity, flapping, opened_at, acknowledged, group })
+    });
     let occurrence = (number(), elapsed()).prop_map(|(term, at)| Occurrence { term, at });
     let tally = vec(occurrence, 1..4).prop_map(|all| Box::new(Tally(all.into())));
     let lately = vec(span_ms().prop_map(Elapsed), 0..4);
@@ -242,6 +249,7 @@ prop_compose! {
         (first_heard, catching_up) in (of(elapsed()), of((elapsed(), elapsed()))),
         runs in runs(rules),
         (policy, unreadable, sighted_in, online) in (number(), number(), of(number()), of(any::<bool>())),
+        records in of(records()),
     ) -> Lift {
         Lift {
             code,
@@ -253,15 +261,34 @@ prop_compose! {
             heard: heard.map(|(heard, at)| (Heard(heard), at)),
             absence_judged_to: Heard(silent),
             first_heard,
-            catching_up: catching_up.map(|(since, last_arrival)| CatchingUp { since, last_arrival }),
+            catching_up: catching_up.map(|(since, last_arrival)| CatchingUp { since, last_arrival }.into()),
             runs,
             policy,
             unreadable,
             sighted_in,
             online,
             reach: Reach::NONE,
+            records: records.map(Box::new),
         }
     }
+}
+
+fn records() -> impl Strategy<Value = Records> {
+    let unsigned = (model::firm_id(), model::visit::record_id(), number(), span_ms())
+        .prop_map(|(firm, record, number, since)| Unsigned { firm, record, number, since: Elapsed(since) });
+    let hazard = (model::firm_id(), model::visit::record_id(), select(Problem::ALL), span_ms())
+        .prop_map(|(firm, record, problem, since)| Hazard { firm, record, problem, since: Elapsed(since) });
+    (number(), model::visit::digest(), vec(unsigned, 0..3), vec(hazard, 0..3), span_ms()).prop_map(
+        |(links, head, unsigned, hazards, judged)| Records { links, head, unsigned, hazards, judged: Elapsed(judged) },
+    )
+}
+
+fn known_records() -> impl Strategy<Value = KnownRecords> {
+    let known = (any::<u64>(), any::<u32>(), model::civil_day(), any::<bool>())
+        .prop_map(|(content, device, day, superseded)| KnownRecord { content, device, day, superseded });
+    (btree_map(any::<u128>().prop_map(RecordKey), known, 0..5), any::<u128>()).prop_map(|(known, swept_to)| {
+        KnownRecords::restore(known.into_iter(), RecordKey(swept_to)).expect("a map is in order")
+    })
 }
 
 prop_compose! {
@@ -337,9 +364,9 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
     );
     let books = (number(), number(), number(), elapsed(), model::wall(), storms(rules));
     let day = of((any::<i32>(), model::wall(), model::wall()));
-    let quota = (elapsed(), btree_map(model::text(), number(), 0..3));
+    let quota = (elapsed(), btree_map(model::text(), number(), 0..3), known_records());
     (books, hearing(), subjects, service(rules).boxed(), requests().boxed(), quota, day).prop_map(
-        move |(books, hearing, subjects, service, requests, (began, kept), day)| {
+        move |(books, hearing, subjects, service, requests, (began, kept, known_records), day)| {
             let (lifts, cylinders, scanners, entries) = subjects;
             let (next, epoch, seq, elapsed, wall, storms) = books;
             let mut frozen = base.clone();
@@ -359,6 +386,7 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
             frozen.firms = entries().filter_map(firm).collect();
             frozen.service = service;
             frozen.requests = requests;
+            frozen.known_records = known_records;
             frozen.quota = Quota { began, kept }.into();
             frozen.today = day.map(|(day, begins, ends): (_, Wall, Wall)| Today { day: CivilDay(day), begins, ends });
             frozen

@@ -3,9 +3,10 @@
 use thin_vec::ThinVec;
 
 use super::read::bounded;
-use super::write;
+use super::{records, write};
 use crate::core::cylinder::Cylinder;
-use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
+use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
+use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
 use crate::core::rules::{CodeList, Reach};
@@ -45,7 +46,7 @@ pub(super) fn lift(it: wire::LiftState, rules: Rules) -> Result<Lift> {
         first_heard: it.first_heard_ms.map(Elapsed),
         catching_up: it
             .catching_up
-            .map(|it| CatchingUp { since: Elapsed(it.since_ms), last_arrival: Elapsed(it.last_arrival_ms) }),
+            .map(|it| CatchingUp { since: Elapsed(it.since_ms), last_arrival: Elapsed(it.last_arrival_ms) }.into()),
         runs: rules.runs(it.runs)?,
         policy: it.policy,
         unreadable: known("count of unreadable frames", it.unreadable, |got| u8::try_from(got).ok())?,
@@ -53,6 +54,7 @@ pub(super) fn lift(it: wire::LiftState, rules: Rules) -> Result<Lift> {
         online: it.online,
         // Found once the policy is at hand.
         reach: Reach::NONE,
+        records: it.records.map(records::read_state).transpose()?.map(Box::new),
     })
 }
 
@@ -238,7 +240,7 @@ impl Rules {
     pub(super) fn runs(self, runs: Vec<wire::RunState>) -> Result<Runs> {
         let runs = each(runs, |it| self.run(it))?;
         if runs.is_sorted_by(|one, next| one.rule < next.rule) {
-            Ok(runs.into())
+            Ok(runs.into_iter().collect())
         } else {
             Err(CodecError::Unfit("its rules are not in their order"))
         }
@@ -298,7 +300,16 @@ fn hold(it: &wire::Hold) -> Result<Hold> {
 }
 
 fn closed(it: wire::Closed) -> Result<Closed> {
-    Ok(Closed { at: Elapsed(it.closed_ms), by_hand: it.by_hand, open: open(there("what was closed", it.open)?)? })
+    let open = there("what was closed", it.open)?;
+    Ok(Closed {
+        at: Elapsed(it.closed_ms),
+        by_hand: it.by_hand,
+        severity: numbered("severity", open.severity, Severity::from_number)?,
+        flapping: open.flapping,
+        opened_at: Wall(open.opened_at_ms),
+        acknowledged: open.acknowledged.map(acknowledged).map(Box::new),
+        group: open.group.as_ref().map(event_ref),
+    })
 }
 
 fn open(it: wire::OpenState) -> Result<Open> {

@@ -1,9 +1,10 @@
 //! State to bytes. The numbers are the fields of `snapshot.proto`, ascending as the generated types would write them.
 
-use super::{FORMAT, Frozen};
+use super::{FORMAT, Frozen, records};
 use crate::core::books::Books;
 use crate::core::cylinder::Cylinder;
 use crate::core::judge::run::{Open, Phase, Run, Wait};
+use crate::core::judge::runs::Runs;
 use crate::core::lift::Lift;
 use crate::core::policy::Policy;
 use crate::core::requests::Remembered;
@@ -48,6 +49,14 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     it.cylinders.drain(|it| part(&mut |w| w.message(14, |w| cylinder_state(w, it))));
     it.scanners.drain(|it| part(&mut |w| w.message(15, |w| scanner_state(w, it))));
     part(&mut |w| w.part(16, |w| storms(w, &it.books.storms)));
+    for (key, known) in it.known_records.iter() {
+        part(&mut |w| w.message(20, |w| records::known(w, key, &known)));
+    }
+    let swept_to = it.known_records.swept_to().0;
+    part(&mut |w| {
+        w.fixed(21, (swept_to >> 64) as u64);
+        w.fixed(22, swept_to as u64);
+    });
     take(&piece);
 }
 
@@ -153,7 +162,7 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     });
     w.int(8, it.absence_judged_to.0);
     some_elapsed(w, 9, it.first_heard);
-    w.some_message(10, it.catching_up, |w, it| {
+    w.some_message(10, it.catching_up.as_deref(), |w, it| {
         w.int(1, it.since.0);
         w.int(2, it.last_arrival.0);
     });
@@ -162,6 +171,7 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     w.uint(13, it.unreadable);
     w.some_uint(14, it.sighted_in);
     w.some_uint(15, it.online);
+    w.some_message(20, it.records.as_deref(), records::state);
 }
 
 fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {
@@ -318,9 +328,15 @@ pub(super) fn lingering_list(it: CodeList) -> u32 {
     }
 }
 
-fn runs(w: &mut Writer<'_>, field: u32, runs: &[Run]) {
-    for it in runs {
-        w.message(field, |w| run(w, it));
+fn runs(w: &mut Writer<'_>, field: u32, runs: &Runs) {
+    for (rule, openings, it) in runs.all() {
+        w.message(field, |w| match it {
+            Some(it) => run(w, it),
+            None => {
+                w.uint(1, rule.0);
+                w.uint(2, openings);
+            }
+        });
     }
 }
 
@@ -339,7 +355,13 @@ fn run(w: &mut Writer<'_>, it: &Run) {
     w.some_message(5, it.closed.as_deref(), |w, it| {
         w.int(1, it.at.0);
         w.uint(2, it.by_hand);
-        w.message(3, |w| open(w, &it.open));
+        w.message(3, |w| {
+            w.uint(1, number(it.severity.number()));
+            w.int(3, it.opened_at.0);
+            w.some_message(4, it.acknowledged.as_deref(), acknowledged);
+            w.some_message(11, it.group, event_ref);
+            w.uint(12, it.flapping);
+        });
     });
     for it in it.tally.iter().flat_map(|tally| &tally.0) {
         w.message(6, |w| {

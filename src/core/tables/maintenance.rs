@@ -45,8 +45,11 @@ impl Maintenance {
             let catalogue = catalogue?;
             class.catalogue.iter().filter(|begin| catalogue.starts_with(&***begin)).map(|begin| begin.len()).max()
         };
-        let fitting = self.classes.iter().filter_map(|class| Some((fit(class)?, class))).max_by_key(|(length, _)| *length);
-        fitting.map(|(_, class)| class).or_else(|| self.classes.iter().find(|class| class.default_of == Some(equipment)))
+        let fitting =
+            self.classes.iter().filter_map(|class| Some((fit(class)?, class))).max_by_key(|(length, _)| *length);
+        fitting
+            .map(|(_, class)| class)
+            .or_else(|| self.classes.iter().find(|class| class.default_of == Some(equipment)))
     }
 }
 
@@ -218,6 +221,9 @@ mod tests {
             &class(&format!("half-month = [{item}]\nquarter = [{item}]\nhalf-year = 3\nyear = []")),
             &["item a is there twice", "`half-year` is a list of items, not a number"],
         );
-        check(&class("half-month = [{ id = \"A b\", zh = \"\" }]"), &["an item's id has", "needs `en`", "`zh` has 1 to"]);
+        check(
+            &class("half-month = [{ id = \"A b\", zh = \"\" }]"),
+            &["an item's id has", "needs `en`", "`zh` has 1 to"],
+        );
     }
 }

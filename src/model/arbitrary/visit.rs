@@ -25,8 +25,8 @@ pub(crate) fn digest() -> impl Strategy<Value = Digest> {
 }
 
 pub(crate) fn visit() -> impl Strategy<Value = Visit> {
-    let item = (text(), select(ItemResult::ALL), of(text()))
-        .prop_map(|(item, result, note)| ItemDone { item, result, note });
+    let item =
+        (text(), select(ItemResult::ALL), of(text())).prop_map(|(item, result, note)| ItemDone { item, result, note });
     let photo = (digest(), text(), any::<u32>(), of(wall()), of(text()))
         .prop_map(|(digest, media, bytes, taken_at, item)| Photo { digest, media, bytes, taken_at, item });
     let person = (text(), text(), of(text())).prop_map(|(duty, name, phone)| Person { duty, name, phone });

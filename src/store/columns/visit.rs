@@ -288,7 +288,8 @@ fn text(list: &impl Serialize) -> String {
 }
 
 fn items(list: &[ItemDone]) -> Value<'static> {
-    let json = |it: &ItemDone| ItemJson { item: it.item.clone(), result: it.result.name().into(), note: it.note.clone() };
+    let json =
+        |it: &ItemDone| ItemJson { item: it.item.clone(), result: it.result.name().into(), note: it.note.clone() };
     if list.is_empty() { Value::Null } else { Value::Json(text(&list.iter().map(json).collect::<Vec<_>>())) }
 }
 
