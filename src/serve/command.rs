@@ -30,10 +30,15 @@ pub(super) enum Patience {
 impl Shared {
     /// Hands a command to the spine and waits for its outcome.
     pub(super) async fn command(&self, command: Command, patience: Patience) -> Result<Done, Status> {
+        done(self.outcome(command, patience).await?)
+    }
+
+    /// The same, whatever the outcome is.
+    pub(super) async fn outcome(&self, command: Command, patience: Patience) -> Result<Outcome, Status> {
         let deadline = Instant::now() + self.settings.command_wait;
         let answer = self.offer(command, patience, deadline).await?;
         match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(outcome)) => done(outcome),
+            Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(_)) => Err(ended()),
             Err(_) => Err(Status::deadline_exceeded(
                 "the outcome is not known yet: repeat the call with the same request id to learn it",
@@ -81,7 +86,7 @@ fn shut() -> Status {
     Status::with_error_details(Code::Unavailable, SHUT, details)
 }
 
-fn done(outcome: Outcome) -> Result<Done, Status> {
+pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
     match outcome {
         Outcome::Done { position, changed } => Ok(Done { position, changed }),
         Outcome::NotFound { what } => Err(not_found(&what)),

@@ -356,6 +356,16 @@ impl HistoryStore for Store {
         memory.entries = self.archive.lock().unwrap().values().cloned().collect();
         Box::pin(async move { memory.entries(kind, after, limit).await })
     }
+
+    fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.links(page).await })
+    }
+
+    fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.visit(firm, record).await })
+    }
 }
 
 /// `district` and `role` headers make an actor of smaller scope than the local administrator.

@@ -231,8 +231,8 @@ impl Core {
     }
 }
 
-/// A record that was taken before.
-fn again(visit: &Visit, is_same: bool) -> ItemOutcome {
+/// What becomes of a record that was taken before.
+pub fn again(visit: &Visit, is_same: bool) -> ItemOutcome {
     if is_same {
         return ItemOutcome::Known;
     }

@@ -103,7 +103,7 @@ fn site_kind(kind: i32) -> Result<SiteKind, &'static str> {
     }
 }
 
-fn day(text: &str) -> Result<CivilDay, String> {
+pub(super) fn day(text: &str) -> Result<CivilDay, String> {
     CivilDay::parse(text).ok_or_else(|| format!("{:?} is no date: write YYYY-MM-DD, from 1970 on", short(text)))
 }
 
