@@ -49,6 +49,7 @@ contract! {
     events_are_resumed_by_seq
     rejects_are_filtered
     an_entry_is_replaced_whole
+    due_dates_stand_until_another_is_recorded
     retention_drops_what_is_old
     evidence_outlives_the_frames_and_alerts_their_evidence
 }

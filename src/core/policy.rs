@@ -104,6 +104,7 @@ impl Policy {
             reads: set.rules.iter().map(Rule::reads).collect(),
             begins_by: set.rules.iter().map(Rule::begins_by).collect(),
             version,
+            // Faulty ones were refused with the rules.
             tables: tables::parse(&text.rules).unwrap_or_default(),
             text,
             set,
@@ -216,9 +217,12 @@ pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), Vec<RuleFault>> {
     }
 }
 
-/// Reads the rules alone.
+/// Reads the rules, and the tables beside them.
 pub fn check_rules(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleFault>> {
-    let set = rules::parse(files)?;
+    let set = match (rules::parse(files), tables::parse(files)) {
+        (Ok(set), Ok(_)) => set,
+        (set, tables) => return Err([set.err(), tables.err()].into_iter().flatten().flatten().collect()),
+    };
     // Its alerts would be mixed up with those that this service raises itself.
     let taken = set.rules.iter().filter(|rule| built_in::title_of(&rule.id).is_some());
     let faults: Vec<RuleFault> = taken.map(|rule| taken_id(files, rule)).collect();

@@ -6,7 +6,9 @@ use super::alert::AlertEvent;
 use super::archive::Entry;
 use super::frame::Frame;
 use super::ids::{DeviceCode, SiteCode};
+use super::obligation::DueRow;
 use super::record::Outcome;
+use super::report::ReportRow;
 use super::scan::Scan;
 use super::time::Wall;
 use super::visit::{SignatureRow, VisitRow};
@@ -81,6 +83,8 @@ pub enum Row {
     Reject(RejectRow),
     Status(StatusRow),
     Entry(Entry),
+    Due(DueRow),
+    Report(ReportRow),
     Visit(Box<VisitRow>),
     Signature(SignatureRow),
 }
@@ -159,8 +163,7 @@ macro_rules! bounded_set {
         }
     };
 }
-
-pub(super) use bounded_set;
+pub(crate) use bounded_set;
 
 bounded_set!(
     /// Why something was set aside. It is counted by it.

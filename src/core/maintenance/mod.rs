@@ -12,6 +12,7 @@ use super::tables::maintenance::Class;
 use super::{Core, Effects, chain};
 use crate::limits;
 use crate::model::actor::{Actor, Scope};
+use crate::model::archive::Worker;
 use crate::model::ids::FirmId;
 use crate::model::record::{ItemOutcome, Outcome};
 use crate::model::row::Row;
@@ -133,13 +134,19 @@ impl Core {
         Ok(())
     }
 
+    /// What is odd about it by the archive, on the day of the visit.
     fn flags_by_archive(&self, visit: &Visit, ix: u32) -> Vec<VisitFlag> {
+        let day = CivilDay::of(visit.ended_at, &self.policy.zone);
         let mut flags = Vec::new();
-        if !self.firms.contains_key(&visit.firm) {
-            flags.push(VisitFlag::FirmUnknown);
-        }
-        if self.contracted(ix) != Some(visit.firm) {
-            flags.push(VisitFlag::NotContracted);
+        let mut add = |is: bool, flag| flags.extend(is.then_some(flag));
+        add(!self.firms.contains_key(&visit.firm), VisitFlag::FirmUnknown);
+        add(!self.is_contracted(visit.firm, ix, day), VisitFlag::NotContracted);
+        for id in &visit.workers {
+            let worker = self.workers.get(id);
+            add(worker.is_none(), VisitFlag::WorkerUnknown);
+            add(worker.is_some_and(|it| it.firm != Some(visit.firm)), VisitFlag::ForeignWorker);
+            let is_certified = |it: &Worker| it.certified_until.is_some_and(|until| day <= until);
+            add(worker.is_some_and(|it| !is_certified(it)), VisitFlag::CertificateExpired);
         }
         flags
     }
@@ -147,12 +154,13 @@ impl Core {
     /// Which list of items holds for a lift.
     fn class_of(&self, ix: u32) -> Option<&Class> {
         let entry = self.lifts.get(ix).entry.as_ref()?;
-        self.policy.tables.maintenance.class_for(entry.equipment, None)
+        let catalogue = entry.catalogue();
+        self.policy.tables.maintenance.class_for(entry.equipment, catalogue.as_ref().map(|it| it.as_str()))
     }
 
-    fn contracted(&self, ix: u32) -> Option<FirmId> {
-        let lift = self.lifts.get(ix);
-        lift.entry.as_ref().and_then(|entry| entry.entry(lift.code).firm)
+    fn is_contracted(&self, firm: FirmId, ix: u32, day: CivilDay) -> bool {
+        let Some(entry) = &self.lifts.get(ix).entry else { return false };
+        entry.firm() == Some(firm) && entry.contract().is_none_or(|contract| contract.covers(day))
     }
 
     /// Links it to its lift's chain, and says what follows.

@@ -242,7 +242,8 @@ mod tests {
         fn a_record_comes_back_as_it_was(visit in arbitrary::visit()) {
             let mut violations = Violations::default();
             if let Some(taken) = visit_from(&visit_to(&visit), &mut violations) {
-                prop_assert_eq!(taken, visit);
+                // A text that is empty is one that isn't there.
+                prop_assert_eq!(visit_to(&taken), visit_to(&visit));
             } else {
                 prop_assert!(!violations.0.is_empty());
             }
