@@ -6,6 +6,7 @@ mod facts;
 mod obligations;
 mod overridden;
 mod past;
+mod records;
 mod silence;
 mod told;
 mod who;
@@ -17,6 +18,7 @@ use crate::core::judge::run::{Closed, Footing, Phase, RuleNo, Transition, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
+use crate::core::maintenance::records::Records;
 use crate::core::obligation::upkeep::Upkeep;
 use crate::core::policy::Policy;
 use crate::core::rules::{Clear, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, Term, Tri, Value};
@@ -71,6 +73,8 @@ pub struct Lift {
     pub(crate) upkeep: Option<Box<Upkeep>>,
     /// Of the overrides of the policy that its runs follow. Follows from these and its archive entry.
     pub(crate) reach: Reach,
+    /// Of its maintenance; `None`: there are none.
+    pub(crate) records: Option<Box<Records>>,
 }
 
 // A city has many, and judging a frame touches most of it. `tests/footprint.rs` counts what belongs to it beside.
@@ -123,6 +127,7 @@ impl Lift {
             online: None,
             upkeep: None,
             reach: Reach::NONE,
+            records: None,
         }
     }
 
@@ -393,6 +398,11 @@ impl Lift {
 
     /// When the shell's clock next has to look at this lift, if no frame comes.
     pub fn next_timer(&self, policy: &Policy, drained: bool) -> Option<Elapsed> {
+        self.next_of_frames(policy, drained).into_iter().chain(self.next_of_records(policy)).min()
+    }
+
+    /// The same, of rules on what it reports.
+    fn next_of_frames(&self, policy: &Policy, drained: bool) -> Option<Elapsed> {
         let due = self.next_due(policy);
         match &self.catching_up {
             None => due,
@@ -404,6 +414,15 @@ impl Lift {
     /// Fires what fell due by the clock, up to a moment: lifts take turns in the order of their deadlines, however late
     /// the clock is looked at.
     pub fn fire(&mut self, cx: &mut Context<'_>, until: Elapsed) {
+        if self.next_of_frames(cx.policy, cx.hearing.is_drained()).is_some_and(|due| due <= until) {
+            self.fire_frames(cx, until);
+        }
+        if self.next_of_records(cx.policy).is_some_and(|due| due <= until) {
+            self.judge_records(cx);
+        }
+    }
+
+    fn fire_frames(&mut self, cx: &mut Context<'_>, until: Elapsed) {
         if self.catching_up.as_ref().is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= until) {
             self.catching_up = None;
             self.fire_until(cx, until, self.footing_by_clock(cx));
@@ -492,6 +511,7 @@ impl Lift {
         self.drop_switched_off(cx, Reason::RuleChanged);
         self.look_again(cx);
         self.judge_due_dates(cx, today);
+        self.judge_records(cx);
     }
 
     fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {

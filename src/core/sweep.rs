@@ -128,6 +128,7 @@ impl Core {
                         lift.forget_told();
                     }
                     lift.judge_due_dates(&mut cx, today);
+                    lift.judge_records(&mut cx);
                     if retells {
                         cx.out.rows.extend(lift.archived().map(|entry| Row::Entry(Entry::Lift(entry))));
                     }

@@ -14,10 +14,12 @@ pub enum Family {
     Cylinder,
     /// Something that is due on a civil day.
     Obligation,
+    /// What is open of a lift's maintenance records.
+    Record,
 }
 
 impl Family {
-    pub const ALL: &'static [Self] = &[Self::Elevator, Self::Cylinder, Self::Obligation];
+    pub const ALL: &'static [Self] = &[Self::Elevator, Self::Cylinder, Self::Obligation, Self::Record];
 
     /// Its name in `on`.
     pub fn name(self) -> &'static str {
@@ -25,6 +27,7 @@ impl Family {
             Self::Elevator => "elevator",
             Self::Cylinder => "cylinder",
             Self::Obligation => "obligation",
+            Self::Record => "record",
         }
     }
 
@@ -180,6 +183,15 @@ fields! {
     ObligationKind = 30 "kind" Obligation Type::Enum(Words::ObligationKind),
     /// Civil days since the last day on which it could be done in time: above 0 it is overdue.
     ObligationDaysOverdue = 31 "days_overdue" Obligation Type::Int,
+
+    /// Records that the use unit has not signed.
+    RecordUnsigned = 44 "unsigned" Record Type::Int,
+    /// Whole hours since the oldest of them came; 0 if there are none.
+    RecordUnsignedHours = 45 "unsigned_hours" Record Type::Int,
+    /// Problems that records told of, S1 to S7, and that none has said to be rectified.
+    RecordProblems = 46 "problems" Record Type::Int,
+    /// Whole hours since the oldest of them was told; 0 if there are none.
+    RecordProblemHours = 47 "problem_hours" Record Type::Int,
 }
 
 impl Field {

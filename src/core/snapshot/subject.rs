@@ -3,7 +3,7 @@
 use thin_vec::ThinVec;
 
 use super::read::bounded;
-use super::{upkeep, write};
+use super::{records, upkeep, write};
 use crate::core::cylinder::Cylinder;
 use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
 use crate::core::judge::runs::Runs;
@@ -58,6 +58,7 @@ pub(super) fn lift(it: wire::LiftState, rules: Rules, pools: &mut Pools) -> Resu
         upkeep: it.upkeep.map(|it| upkeep::read(it).map(Box::new)).transpose()?,
         // Found once the policy is at hand.
         reach: Reach::NONE,
+        records: it.records.map(records::read_state).transpose()?.map(Box::new),
     })
 }
 
