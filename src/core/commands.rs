@@ -22,6 +22,10 @@ impl Core {
     }
 
     pub(super) fn take_command(&mut self, out: &mut Effects, command: &Command) -> Outcome {
+        // What is taken item by item is known again by its items.
+        if let Action::UploadVisits(uploads) = &command.action {
+            return self.upload_visits(out, &command.actor, uploads);
+        }
         if let Some(outcome) = self.requests.find(command) {
             return outcome;
         }
@@ -33,6 +37,8 @@ impl Core {
                 self.replace_terminal(out, &command.actor, device, terminal.as_deref())
             }
             Action::TransferCylinders { cylinders, to, on } => self.transfer(out, &command.actor, cylinders, to, *on),
+            Action::UploadVisits(uploads) => self.upload_visits(out, &command.actor, uploads),
+            Action::Sign(sign) => self.sign(out, &command.actor, sign),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome

@@ -138,6 +138,8 @@ pub struct OpenAlert {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Clears {
     ByHand,
+    /// A record of maintenance, or a person.
+    Maintained,
     /// With the next frame.
     Heard,
     /// Once nothing that the rule counts has occurred for so long.
@@ -377,6 +379,11 @@ fn command_about(command: &Command, device: &DeviceCode) -> Command {
         }
         Action::TransferCylinders { cylinders, .. } => cylinders.clear(),
         _ => {}
+    }
+    if let Action::UploadVisits(uploads) = &mut command.action
+        && uploads.len() <= limits::VISITS
+    {
+        uploads.retain(|upload| upload.visit.device == *device);
     }
     command
 }

@@ -20,16 +20,19 @@ use vigil::model::alert::{
     Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Place, Reason, Severity, Title,
 };
 use vigil::model::archive::{Entry, EntryKind};
-use vigil::model::ids::{AlertId, DeviceCode, District, RuleId, Subject};
+use vigil::model::ids::{AlertId, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
 use vigil::model::record::{Action, Command, Outcome};
 use vigil::model::row::{ChangeRow, FrameRow};
 use vigil::model::time::Wall;
+use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::pages::Board;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
 use vigil::proto::v1::history_service_client::HistoryServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::serve::auth::Authenticate;
-use vigil::serve::history::{FramePage, Happened, HistoryStore, MemoryHistory, StoreFuture, TimelinePage};
+use vigil::serve::history::{
+    FramePage, Happened, HistoryStore, LinkMark, LinkPage, MemoryHistory, StoreFuture, TimelinePage,
+};
 use vigil::serve::reloads::{InForce, Reloads};
 use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
@@ -215,6 +218,7 @@ impl Spine {
                 }
             }
             Action::TransferCylinders { .. } => self.upsert(Vec::new()),
+            Action::UploadVisits(_) | Action::Sign(_) => panic!("this world has no records"),
         };
         self.answered.insert(command.request, (command.action, outcome.clone()));
         outcome
@@ -376,6 +380,16 @@ impl HistoryStore for Store {
     fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>> {
         let memory = self.memory.lock().unwrap().clone();
         Box::pin(async move { memory.changes(query).await })
+    }
+
+    fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.links(page).await })
+    }
+
+    fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.visit(firm, record).await })
     }
 }
 

@@ -4,6 +4,7 @@ mod alert;
 mod archive;
 mod explain;
 mod history;
+mod maintenance;
 mod stored;
 
 use prost_types::Timestamp;
@@ -15,6 +16,7 @@ pub(super) use self::archive::{
 };
 pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};
+pub(super) use self::maintenance::{chain_link, record_answer, record_refused, sign_from, visit_from};
 pub(in crate::serve) use self::stored::{frame_row, lift};
 use super::Violations;
 use crate::model::time::Wall;
