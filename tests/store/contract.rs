@@ -407,7 +407,7 @@ pub(crate) async fn rejects_are_filtered(mut world: World) {
 
 pub(crate) async fn an_entry_is_replaced_whole(mut world: World) {
     let firm = |id: &str, name: &str, phone: Option<&str>| {
-        Entry::Firm(Firm { id: FirmId::parse(id).unwrap(), name: name.into(), phone: phone.map(Into::into) })
+        Entry::Firm(Firm { phone: phone.map(Into::into), ..Firm::new(FirmId::parse(id).unwrap(), name) })
     };
     let upsert = |entries: &[Entry]| vec![rows::rows(entries.iter().cloned().map(Row::Entry))];
     world.commit(upsert(&[firm("b", "old", Some("1")), firm("B", "other", None)])).await;

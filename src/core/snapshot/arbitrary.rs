@@ -362,6 +362,8 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
             frozen.sites = entries().filter_map(site).collect();
             let firm = |it| if let Entry::Firm(it) = it { Some((it.id, it)) } else { None };
             frozen.firms = entries().filter_map(firm).collect();
+            let worker = |it| if let Entry::Worker(it) = it { Some((it.id, it)) } else { None };
+            frozen.workers = entries().filter_map(worker).collect();
             frozen.service = service;
             frozen.requests = requests;
             frozen.quota = Quota { began, kept }.into();

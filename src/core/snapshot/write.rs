@@ -20,7 +20,7 @@ use crate::core::telemetry::windows::Kept;
 use crate::model::alert::Cursor;
 use crate::model::record::Outcome;
 use crate::model::time::{Elapsed, Wall};
-use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site};
+use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site, worker};
 use crate::proto::writer::Writer;
 
 /// The number of each of `registers::FIELDS` in telemetry.proto.
@@ -49,6 +49,9 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     it.cylinders.drain(|it| part(&mut |w| w.message(14, |w| cylinder_state(w, it))));
     it.scanners.drain(|it| part(&mut |w| w.message(15, |w| scanner_state(w, it))));
     part(&mut |w| w.part(16, |w| storms(w, &it.books.storms)));
+    for it in it.workers.values() {
+        part(&mut |w| w.message(17, |w| worker(w, it)));
+    }
     take(&piece);
 }
 

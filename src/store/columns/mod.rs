@@ -47,6 +47,10 @@ impl<'a> Value<'a> {
         at.map_or(Self::Null, Self::Time)
     }
 
+    pub(super) fn day_or_null(day: Option<CivilDay>) -> Self {
+        day.map_or(Self::Null, Self::Day)
+    }
+
     pub(super) fn u32_or_null(number: Option<u32>) -> Self {
         number.map_or(Self::Null, Self::from)
     }
