@@ -26,6 +26,10 @@ impl Core {
     }
 
     pub(super) fn take_command(&mut self, out: &mut Effects, command: &Command) -> Outcome {
+        // What is taken item by item is known again by its items.
+        if let Action::UploadVisits(uploads) = &command.action {
+            return self.upload_visits(out, &command.actor, uploads);
+        }
         if let Some(outcome) = self.requests.find(command) {
             return outcome;
         }
@@ -33,12 +37,14 @@ impl Core {
             Action::Acknowledge { alert, note } => self.on_alert(out, command, alert, note.as_deref(), false),
             Action::Clear { alert, note } => self.on_alert(out, command, alert, note.as_deref(), true),
             Action::Upsert(entries) => self.upsert(out, entries),
+            Action::UploadVisits(uploads) => self.upload_visits(out, &command.actor, uploads),
+            Action::Sign(sign) => self.sign(out, &command.actor, sign),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome
     }
 
-    fn done(&self, changed: u32) -> Outcome {
+    pub(super) fn done(&self, changed: u32) -> Outcome {
         Outcome::Done { position: self.next - 1, changed }
     }
 

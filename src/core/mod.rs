@@ -10,10 +10,12 @@ pub mod tables;
 pub mod telemetry;
 
 pub mod books;
+pub mod chain;
 pub mod cylinder;
 pub mod explain;
 pub mod kept;
 pub mod lift;
+pub mod maintenance;
 pub mod obligation;
 pub mod paged;
 pub mod policy;
@@ -42,6 +44,7 @@ use self::cylinder::Cylinder;
 use self::judge::Context;
 use self::kept::Pools;
 use self::lift::Lift;
+use self::maintenance::known::KnownRecords;
 use self::paged::Paged;
 use self::places::Places;
 use self::policy::Policy;
@@ -83,6 +86,7 @@ pub struct Core {
     workers: RedBlackTreeMapSync<WorkerId, archive::Worker>,
     service: Service,
     requests: Requests,
+    known_records: KnownRecords,
     quota: Arc<Quota>,
     today: Option<Today>,
     sweep: Option<Sweep>,
@@ -121,6 +125,7 @@ impl Core {
             workers: RedBlackTreeMapSync::new_sync(),
             service: Service::default(),
             requests: Requests::default(),
+            known_records: KnownRecords::default(),
             quota: Arc::default(),
             today: None,
             sweep: None,

@@ -13,7 +13,9 @@ use vigil::model::archive::{
     Contract, ContractKind, Cylinder, Entrustment, Entry, Equipment, Firm, Lift, Position, Site, SiteKind, Worker,
 };
 use vigil::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
-use vigil::model::ids::{AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId};
+use vigil::model::ids::{
+    AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId,
+};
 use vigil::model::obligation::{DueKind, DueRow, Party};
 use vigil::model::report::{Report, ReportKind, ReportRow};
 use vigil::model::row::{

@@ -119,7 +119,12 @@ pub fn restart_needs_inspection(tables: &Tables, facts: &LiftFacts, on: CivilDay
 }
 
 fn inspections(table: &Lifts, facts: &LiftFacts, dues: &mut Dues) {
-    let Some(years) = &table.inspection else { return };
+    let Some(years) = &table.inspection else {
+        // Whoever has no table goes by the date in the archive alone.
+        let due = |due_on| Due { kind: DueKind::Inspection, due_on, basis_on: None, clause: Clause::Archive };
+        dues.extend(facts.inspection_due.map(due));
+        return;
+    };
     let Some(base_on) = latest([facts.base_on, facts.renovated_on]) else {
         dues.extend(without_base(years, facts));
         return;

@@ -7,6 +7,7 @@ pub mod cylinder;
 pub mod lift;
 pub mod months;
 mod schedule;
+pub mod upkeep;
 
 #[cfg(test)]
 mod properties;
@@ -34,7 +35,7 @@ pub struct Due {
 pub type Dues = SmallVec<[Due; 8]>;
 
 /// Why it falls due on that day. `lift::words` and `cylinder::words` have it for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Clause {
     /// A year of the schedule, counted from the base inspection.
     Year(u32),

@@ -10,10 +10,12 @@ mod journey;
 #[cfg(test)]
 mod one;
 mod read;
+mod records;
 mod storms;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod write;
 
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub use self::read::Restoring;
 use super::books::Books;
 use super::cylinder::Cylinder;
 use super::lift::Lift;
+use super::maintenance::known::KnownRecords;
 use super::paged::Paged;
 use super::policy::Policy;
 use super::rejects::Quota;
@@ -60,6 +63,7 @@ pub struct Frozen {
     workers: RedBlackTreeMapSync<WorkerId, archive::Worker>,
     service: Service,
     requests: Requests,
+    known_records: KnownRecords,
     quota: Arc<Quota>,
     today: Option<Today>,
 }
@@ -100,6 +104,7 @@ impl Core {
             workers: self.workers.clone(),
             service: self.service.clone(),
             requests: self.requests.clone(),
+            known_records: self.known_records.clone(),
             quota: self.quota.clone(),
             today: self.today,
         }
