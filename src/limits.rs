@@ -195,6 +195,11 @@ pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
 
+/// Reports of one lift that are remembered one by one, so that they can be superseded.
+pub const REPORTS_REMEMBERED: usize = 12;
+/// The data link of a lift on demand counts as lost when nothing was heard of it for so long.
+pub const LINK_LOST_MS: i64 = 24 * 3_600_000;
+
 /// Most days before something is due at which a rule may tell of it again.
 pub const RULE_CROSSING_DAYS: i64 = 3_660;
 

@@ -6,6 +6,8 @@
 mod contract;
 #[path = "store/databases.rs"]
 mod databases;
+#[path = "store/dues.rs"]
+mod dues;
 #[path = "store/outages.rs"]
 mod outages;
 #[path = "store/partitions.rs"]

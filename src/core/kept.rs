@@ -94,7 +94,7 @@ impl From<&archive::Lift> for KeptLift {
         let days = [it.inspection_due, it.base_on, it.inspected_on, it.out_of_use_since];
         let days = days.map(|day| day.map(|day| day.0.to_le_bytes()));
         let [inspection_due, base_on, inspected_on, out_of_use_since] =
-            days.each_ref().map(|day| day.as_ref().map(|day| short(day)));
+            days.each_ref().map(|day| day.as_ref().map(short));
         let position = it.position.map(|it| [it.latitude_e7.to_le_bytes(), it.longitude_e7.to_le_bytes()].concat());
         let own = [
             inspection_due,

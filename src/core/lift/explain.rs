@@ -1,6 +1,6 @@
 //! A lift's rules, each with what it reads and why it is where it is.
 
-use super::facts::{LiftFacts, ObligationFacts};
+use super::facts::LiftFacts;
 use super::records::RecordFacts;
 use super::{Lift, who};
 use crate::core::explain::{
@@ -10,7 +10,6 @@ use crate::core::explain::{
 use crate::core::judge::run::{Footing, Hold, Inputs, Open, Phase, Run};
 use crate::core::judge::tally::Occurrence;
 use crate::core::judge::{self, Context, Reading, built_in};
-use crate::core::kept::KeptLift;
 use crate::core::rules::{Clear, Count, Expr, Family, Field, Rule, RuleIx, RuleText, Term, Texts, Tri};
 use crate::core::telemetry::heard::Way;
 use crate::model::alert::{Evidence, Title};
@@ -65,8 +64,7 @@ impl Lift {
         today: CivilDay,
         texts: &Texts,
     ) -> Explained {
-        let due = self.entry.as_ref().and_then(KeptLift::inspection_due);
-        let facts = ObligationFacts { policy: cx.policy, runs: &self.runs, due, today };
+        let (facts, _) = self.gravest(cx.policy, rule, &self.dues(cx.policy), today);
         let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, of_clear: &facts, texts };
         let inputs = Inputs { footing: Footing::Sound, ..about.inputs(false) };
         let is_open = about.run.is_some_and(|run| run.open().is_some());

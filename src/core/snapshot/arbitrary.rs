@@ -1,6 +1,6 @@
 //! Every state that the types allow, whether or not any journey leads there.
 
-use proptest::array::{uniform3, uniform4, uniform5};
+use proptest::array::{uniform3, uniform4, uniform5, uniform7, uniform8};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -18,6 +18,7 @@ use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
 use crate::core::maintenance::known::{Key as RecordKey, KnownRecord, KnownRecords};
 use crate::core::maintenance::records::{Hazard, Records, Unsigned};
+use crate::core::obligation::upkeep::{Counted, Day, Seldom, Told, Upkeep};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
@@ -40,6 +41,7 @@ use crate::model::archive::Entry;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{PlaceId, RuleId};
 use crate::model::record::{Health, Outcome};
+use crate::model::report::ReportKind;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::model::visit::Problem;
 
@@ -131,6 +133,23 @@ fn registers() -> BoxedStrategy<Registers> {
             active: active.into(),
             lingering: lingering.into(),
             rare,
+        })
+        .boxed()
+}
+
+fn upkeep() -> BoxedStrategy<Upkeep> {
+    let day = || of(model::civil_day()).prop_map(Day::from);
+    let report = (any::<u64>(), model::civil_day(), select(ReportKind::ALL), any::<bool>())
+        .prop_map(|(key, done_on, kind, passed)| Counted { key, done_on, kind, passed });
+    let days = ([day(), day()], uniform4(day()), uniform8(any::<u32>().prop_map(Told)));
+    let rare = of((day(), day(), uniform7(day()))).prop_map(|rare| {
+        let rare = rare.map(|(link_lost_on, idle_since, before)| Seldom { link_lost_on, idle_since, before });
+        rare.filter(|rare| *rare != Seldom::default()).map(Box::new)
+    });
+    (days, vec(report, 0..4), rare)
+        .prop_map(|(([known_since, maintained_from], visited_on, told), mut reports, rare)| {
+            reports.sort_by_key(|it| it.done_on);
+            Upkeep { known_since, maintained_from, visited_on, told, reports: reports.into(), rare }
         })
         .boxed()
 }
@@ -251,6 +270,7 @@ prop_compose! {
         runs in runs(rules),
         (policy, unreadable, sighted_in, online) in (number(), number(), of(number()), of(any::<bool>())),
         records in of(records()),
+        upkeep in of(upkeep()),
     ) -> Lift {
         Lift {
             code,
@@ -268,6 +288,7 @@ prop_compose! {
             unreadable,
             sighted_in,
             online,
+            upkeep: upkeep.map(Box::new),
             reach: Reach::NONE,
             records: records.map(Box::new),
         }

@@ -15,6 +15,7 @@ mod storms;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod write;
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! State to bytes. The numbers are the fields of `snapshot.proto`, ascending as the generated types would write them.
 
-use super::{FORMAT, Frozen, records};
+use super::{FORMAT, Frozen, records, upkeep};
 use crate::core::books::Books;
 use crate::core::cylinder::Cylinder;
 use crate::core::judge::run::{Open, Phase, Run, Wait};
@@ -175,6 +175,7 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     w.some_uint(14, it.sighted_in);
     w.some_uint(15, it.online);
     w.some_message(20, it.records.as_deref(), records::state);
+    w.some_message(21, it.upkeep.as_deref(), upkeep::write);
 }
 
 fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {

@@ -25,7 +25,7 @@ pub(super) fn cylinder_from(e: &v1::Cylinder, v: &mut Violations) -> Option<Cyli
     let standard = v.optional_text("cylinder.standard", &e.standard, ARCHIVE_TEXT_CHARS);
     for (field, number) in [("volume_ml", e.volume_ml), ("tare_g", e.tare_g), ("max_fill_g", e.max_fill_g)] {
         if let Some(number) = number.filter(|number| !(1..=MOST).contains(number)) {
-            v.add(&format!("cylinder.{field}"), format!("{number} does not fit: 1 to {MOST}"));
+            v.add(format!("cylinder.{field}"), format!("{number} does not fit: 1 to {MOST}"));
         }
     }
     let since = v.optional("cylinder.filling_unit_since", &e.filling_unit_since, day);

@@ -105,7 +105,7 @@ fn position(it: &v1::Position, v: &mut Violations) -> Option<Position> {
     let v1::Position { latitude_e7, longitude_e7 } = *it;
     for (field, e7, most) in [("latitude_e7", latitude_e7, 90), ("longitude_e7", longitude_e7, 180)] {
         if i64::from(e7).abs() > most * 10_000_000 {
-            v.add(&format!("lift.position.{field}"), format!("{e7} is beyond {most} degrees, which are {most}0000000"));
+            v.add(format!("lift.position.{field}"), format!("{e7} is beyond {most} degrees, which are {most}0000000"));
         }
     }
     Some(Position { latitude_e7, longitude_e7 })
