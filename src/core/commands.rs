@@ -39,6 +39,7 @@ impl Core {
             Action::Upsert(entries) => self.upsert(out, entries),
             Action::UploadVisits(uploads) => self.upload_visits(out, &command.actor, uploads),
             Action::Sign(sign) => self.sign(out, &command.actor, sign),
+            Action::AdoptRecords(links) => self.adopt_records(out, links),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome

@@ -489,6 +489,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         vec(entry(), 0..4).prop_map(Action::Upsert),
         vec(visit::upload(), 0..3).prop_map(Action::UploadVisits),
         visit::sign().prop_map(Action::Sign),
+        vec(visit::link(), 0..3).prop_map(Action::AdoptRecords),
     ];
     (text(), actor(), action).prop_map(|(request, actor, action)| Command { request, actor, action })
 }
