@@ -39,6 +39,7 @@ impl Core {
             Action::TransferCylinders { cylinders, to, on } => self.transfer(out, &command.actor, cylinders, to, *on),
             Action::UploadVisits(uploads) => self.upload_visits(out, &command.actor, uploads),
             Action::Sign(sign) => self.sign(out, &command.actor, sign),
+            Action::AdoptRecords(links) => self.adopt_records(out, links),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome

@@ -504,6 +504,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(cylinders, to, on)| Action::TransferCylinders { cylinders, to, on }),
         vec(visit::upload(), 0..3).prop_map(Action::UploadVisits),
         visit::sign().prop_map(Action::Sign),
+        vec(visit::link(), 0..3).prop_map(Action::AdoptRecords),
     ];
     (text(), actor(), action).prop_map(|(request, actor, action)| Command { request, actor, action })
 }

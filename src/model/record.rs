@@ -7,7 +7,7 @@ use super::alert::{Alert, EventKind};
 use super::archive::Entry;
 use super::ids::{AlertId, CylinderCode, DeviceCode, SiteCode};
 use super::time::{CivilDay, Elapsed, Wall};
-use super::visit::{Sign, Upload};
+use super::visit::{ChainLink, Sign, Upload};
 
 /// One entry of the inbox.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,6 +143,9 @@ pub enum Action {
     UploadVisits(Vec<Upload>),
     /// The use unit signs a record.
     Sign(Sign),
+    /// The journals were lost: these records, at most `limits::VISITS`, are what the store has, each device's in the order
+    /// of its chain. Only `vigil recover` says so.
+    AdoptRecords(Vec<ChainLink>),
 }
 
 /// How the shell around the core is doing; recorded when it changes, at most once a second.

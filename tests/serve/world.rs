@@ -218,7 +218,7 @@ impl Spine {
                 }
             }
             Action::TransferCylinders { .. } => self.upsert(Vec::new()),
-            Action::UploadVisits(_) | Action::Sign(_) => panic!("this world has no records"),
+            Action::UploadVisits(_) | Action::Sign(_) | Action::AdoptRecords(_) => panic!("this world has no records"),
         };
         self.answered.insert(command.request, (command.action, outcome.clone()));
         outcome

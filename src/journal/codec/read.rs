@@ -84,6 +84,7 @@ fn command(it: wire::Command) -> Result<Command> {
         },
         Wire::UploadVisits(it) => Action::UploadVisits(each(it.uploads, visit::read_upload)?),
         Wire::Sign(it) => Action::Sign(visit::read_sign(it)?),
+        Wire::AdoptRecords(it) => Action::AdoptRecords(each(it.records, visit::read_link)?),
     };
     Ok(Command { request: it.request.into(), actor: actor(there("an actor", it.actor)?)?, action })
 }

@@ -87,6 +87,11 @@ fn command(w: &mut Writer<'_>, it: &Command) {
             }
         }),
         Action::Sign(it) => w.message(9, |w| visit::sign(w, it)),
+        Action::AdoptRecords(links) => w.message(12, |w| {
+            for it in links {
+                w.message(1, |w| visit::link(w, it));
+            }
+        }),
     }
 }
 

@@ -16,8 +16,9 @@ pub(super) use self::archive::{
 };
 pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};
+pub(in crate::serve) use self::maintenance::check_record;
 pub(super) use self::maintenance::{chain_link, record_answer, record_refused, sign_from, visit_from};
-pub(in crate::serve) use self::stored::{frame_row, lift};
+pub(in crate::serve) use self::stored::{entry, frame_row, lift};
 use super::Violations;
 use crate::model::time::Wall;
 
