@@ -30,6 +30,9 @@ impl Core {
         if let Action::UploadVisits(uploads) = &command.action {
             return self.upload_visits(out, &command.actor, uploads);
         }
+        if let Action::UploadReports(uploads) = &command.action {
+            return self.upload_reports(out, &command.actor, uploads);
+        }
         if let Some(outcome) = self.requests.find(command) {
             return outcome;
         }
@@ -38,6 +41,7 @@ impl Core {
             Action::Clear { alert, note } => self.on_alert(out, command, alert, note.as_deref(), true),
             Action::Upsert(entries) => self.upsert(out, entries),
             Action::UploadVisits(uploads) => self.upload_visits(out, &command.actor, uploads),
+            Action::UploadReports(uploads) => self.upload_reports(out, &command.actor, uploads),
             Action::Sign(sign) => self.sign(out, &command.actor, sign),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);

@@ -376,12 +376,22 @@ fn command_about(command: &Command, device: &DeviceCode) -> Command {
     if let Action::Upsert(entries) = &mut command.action
         && entries.len() <= limits::COMMAND_ITEMS
     {
-        entries.retain(|entry| matches!(entry, Entry::Lift(lift) if lift.code == *device));
+        // Whether a report counts depends on who makes it.
+        entries.retain(|entry| match entry {
+            Entry::Lift(lift) => lift.code == *device,
+            Entry::Site(_) => true,
+            _ => false,
+        });
     }
     if let Action::UploadVisits(uploads) = &mut command.action
         && uploads.len() <= limits::VISITS
     {
         uploads.retain(|upload| upload.visit.device == *device);
+    }
+    if let Action::UploadReports(uploads) = &mut command.action
+        && uploads.len() <= limits::COMMAND_ITEMS
+    {
+        uploads.retain(|upload| upload.report.device == *device);
     }
     command
 }

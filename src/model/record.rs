@@ -6,6 +6,7 @@ use super::actor::Actor;
 use super::alert::{Alert, EventKind};
 use super::archive::Entry;
 use super::ids::AlertId;
+use super::report::ReportUpload;
 use super::time::{Elapsed, Wall};
 use super::visit::{Sign, Upload};
 
@@ -129,6 +130,9 @@ pub enum Action {
     UploadVisits(Vec<Upload>),
     /// The use unit signs a record.
     Sign(Sign),
+    /// Reports of inspections, tests, checks and drills, at most `limits::COMMAND_ITEMS` of them. Each is known again by its
+    /// reporter and id: the request doesn't tell a repeat.
+    UploadReports(Vec<ReportUpload>),
 }
 
 /// How the shell around the core is doing; recorded when it changes, at most once a second.

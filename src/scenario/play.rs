@@ -17,7 +17,8 @@ use crate::model::actor::Actor;
 use crate::model::alert::Alert;
 use crate::model::archive::Entry;
 use crate::model::ids::{AlertId, DeviceCode, RuleId, SiteCode, Subject};
-use crate::model::record::{self, Kind, Outcome};
+use crate::model::record::{self, ItemOutcome, Kind, Outcome};
+use crate::model::report::{Report, ReportUpload};
 use crate::model::row::Row;
 
 pub(super) fn play(scenario: &Scenario, policies: &Policies, options: Options) -> Run {
@@ -136,6 +137,7 @@ impl<'s> Play<'s> {
             }
             Action::Command(command) => self.command(command, place),
             Action::Archive(entry) => self.upsert(vec![(**entry).clone()], place),
+            Action::Inspected { report, refused } => self.inspected(report, *refused, place),
             Action::Reload(_) => {
                 if let Some(policy) = reloads.next() {
                     self.reload(policy, place);
@@ -206,6 +208,23 @@ impl<'s> Play<'s> {
         let outcome = self.ask(record::Action::Upsert(entries), place);
         if !matches!(outcome, Some(Outcome::Done { .. })) {
             self.fail(place, format!("the archive refused: {}", refusal(outcome.as_ref())));
+        }
+    }
+
+    fn inspected(&mut self, report: &Report, refused: bool, place: usize) {
+        let upload = ReportUpload { report: report.clone(), looked_up: true };
+        let outcome = self.ask(record::Action::UploadReports(vec![upload]), place);
+        let item = match &outcome {
+            Some(Outcome::Items { items, .. }) => items.first(),
+            _ => None,
+        };
+        match item {
+            Some(ItemOutcome::Taken { .. } | ItemOutcome::Known) if refused => {
+                self.fail(place, "the service took it; it was to refuse");
+            }
+            Some(ItemOutcome::Taken { .. } | ItemOutcome::Known) => {}
+            _ if refused => {}
+            item => self.fail(place, format!("the service refused: {item:?}")),
         }
     }
 

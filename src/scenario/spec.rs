@@ -6,6 +6,7 @@ use super::compose::Extra;
 use crate::model::alert::{Certainty, EventKind, Reason, Severity};
 use crate::model::archive::Entry;
 use crate::model::ids::{DeviceCode, RuleId, SiteCode, Subject};
+use crate::model::report::Report;
 
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -64,6 +65,12 @@ pub enum Action {
     Command(Command),
     /// The archive's entry is put in the place of what it had.
     Archive(Box<Entry>),
+    /// Somebody uploads a report of an inspection, test, check or drill.
+    Inspected {
+        report: Box<Report>,
+        /// The service is to refuse it.
+        refused: bool,
+    },
     /// Other rules of the timeline's own, from here on.
     Reload(Extra),
     /// What must be open: exactly these, or none of them.

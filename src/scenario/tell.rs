@@ -57,6 +57,11 @@ pub(super) fn step(scenario: &Scenario, action: &Action) -> String {
             format!("a dispatcher {what} {} of {}", command.rule.0, scenario.name_of(command.subject))
         }
         Action::Archive(entry) => format!("the archive has a new entry for {}", entry.code()),
+        Action::Inspected { report, .. } => {
+            let (kind, passed) = (report.kind.name(), if report.passed { "passed" } else { "failed" });
+            let lift = scenario.name_of(Subject::Device(report.device));
+            format!("{} reports {kind} of {lift} on {}: {passed}", report.party, report.done_on)
+        }
         Action::Reload(_) => "the rules are reloaded".into(),
         Action::Look { subject, .. } => format!("what is open of {} is looked at", scenario.name_of(*subject)),
     }

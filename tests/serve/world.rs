@@ -207,7 +207,7 @@ impl Spine {
                 Ok(EventKind::Cleared)
             }),
             Action::Upsert(entries) => self.upsert(entries),
-            Action::UploadVisits(_) | Action::Sign(_) => panic!("this world has no records"),
+            Action::UploadVisits(_) | Action::Sign(_) | Action::UploadReports(_) => panic!("this world has no records"),
         };
         self.answered.insert(command.request, (command.action, outcome.clone()));
         outcome

@@ -16,6 +16,7 @@ use crate::model::ids::Subject;
 use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::row::Row;
 use crate::model::time::{CivilDay, Wall};
+use crate::model::visit::{Visit, VisitKind};
 
 impl Lift {
     /// Finds out what is due, tells what of it has changed, and judges the rules on it: on a new day, and whenever the
@@ -196,6 +197,19 @@ fn due_on(day: CivilDay) -> Evidence {
 }
 
 impl Lift {
+    /// The next visits are counted from this one, unless a later one has come before.
+    pub fn note_visited(&mut self, cx: &mut Context<'_>, visit: &Visit, today: CivilDay) {
+        let nth = match visit.kind {
+            VisitKind::HalfMonth | VisitKind::OnDemand => 0,
+            VisitKind::Quarter => 1,
+            VisitKind::HalfYear => 2,
+            VisitKind::Year => 3,
+            VisitKind::Repair => return,
+        };
+        self.upkeep_mut().note_visit(nth, CivilDay::of(visit.ended_at, &cx.policy.zone));
+        self.judge_due_dates(cx, today);
+    }
+
     /// What is known of its obligations, to be added to. A new one has nothing told yet.
     pub fn upkeep_mut(&mut self) -> &mut Upkeep {
         self.upkeep.get_or_insert_default()

@@ -233,6 +233,7 @@ impl Core {
         lift.follow(&mut cx, today);
         if let Some(visit) = visit {
             lift.note_maintained(&mut cx, visit);
+            lift.note_visited(&mut cx, visit, today);
         }
         lift.judge_records(&mut cx);
         self.settle(ix);

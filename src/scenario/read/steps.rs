@@ -32,6 +32,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("clear_by_hand", &["note", "refused", "cylinder"]),
     ("archive", &[]),
     ("archive_cylinder", &[]),
+    ("report", &["refused"]),
     ("reload", &[]),
     ("open", &["cylinder"]),
     ("not_open", &["cylinder"]),
@@ -194,6 +195,12 @@ impl<'a> Reader<'a> {
                 let (start, entry) = table(verb, value, &mut self.faults)?;
                 Action::Archive(Box::new(self.cylinder(start, entry)?))
             }
+            "report" => {
+                let (start, report) = table(verb, value, &mut self.faults)?;
+                let lift = self.lift(section)?;
+                let report = Box::new(self.report(start, report, lift)?);
+                Action::Inspected { report, refused: self.flag(section, "refused").unwrap_or(false) }
+            }
             "reload" => {
                 let text = self.text_of(verb, value)?;
                 Action::Reload(self.extra(&text))
@@ -337,7 +344,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One word of a closed set, if the key is there.
-    fn word<T: Copy>(
+    pub(super) fn word<T: Copy>(
         &mut self,
         section: &Section<'_>,
         key: &str,
