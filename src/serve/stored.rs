@@ -9,12 +9,14 @@ use crate::limits;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, ScanRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 use crate::store::{
-    self, AlertCursor, AlertQuery, FrameCursor, FrameQuery, LinkCursor, LinkQuery, ScanCursor, ScanQuery, StatusQuery,
-    Store,
+    self, AlertCursor, AlertQuery, FrameCursor, FrameQuery, LinkCursor, LinkQuery, Numbered, ReportQuery, ScanCursor,
+    ScanQuery, StandingQuery, StatusQuery, Store,
 };
 
 pub struct Stored(pub Arc<dyn Store>);
@@ -50,6 +52,18 @@ impl HistoryStore for Stored {
 
     fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
         Box::pin(async move { self.0.visit(firm, record).await.map_err(away) })
+    }
+
+    fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
+        Box::pin(async move { self.0.due_standing(query).await.map_err(away) })
+    }
+
+    fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>> {
+        Box::pin(async move { self.0.reports(query).await.map_err(away) })
+    }
+
+    fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>> {
+        Box::pin(async move { self.0.report(party, id).await.map_err(away) })
     }
 }
 

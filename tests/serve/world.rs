@@ -21,7 +21,9 @@ use vigil::model::alert::{
 };
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::{AlertId, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
+use vigil::model::obligation::{DueRow, Party};
 use vigil::model::record::{Action, Command, Outcome};
+use vigil::model::report::ReportRow;
 use vigil::model::row::FrameRow;
 use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
@@ -37,6 +39,7 @@ use vigil::serve::reloads::{InForce, Reloads};
 use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
 use vigil::spine::retrace::Past;
+use vigil::store::{Numbered, ReportQuery, StandingQuery};
 
 /// Everything a test may wait for comes within this time, or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -368,6 +371,21 @@ impl HistoryStore for Store {
     fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
         let memory = self.memory.lock().unwrap().clone();
         Box::pin(async move { memory.visit(firm, record).await })
+    }
+
+    fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.due(query).await })
+    }
+
+    fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.reports(query).await })
+    }
+
+    fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.report(party, id).await })
     }
 }
 
