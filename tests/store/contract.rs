@@ -586,3 +586,10 @@ pub(crate) async fn evidence_outlives_the_frames_and_alerts_their_evidence(mut w
 fn far_from(row: &FrameRow) -> FrameRow {
     FrameRow { received_at: row.received_at, ..frame(row.device, 2, row.effective_at + 11 * MINUTE_MS) }
 }
+
+/// Flow: the chains of two lifts are committed in pieces, visits with and without people among signatures.
+/// Asserts: each is read back in its order, by pages and by ranges of time; a record is found by its firm and id; the
+/// devices that have records are listed.
+pub(crate) async fn records_read_back_as_they_were(mut world: World) {
+    crate::records::read_back(&mut world).await;
+}
