@@ -62,6 +62,14 @@ pub(super) fn step(scenario: &Scenario, action: &Action) -> String {
             let lift = scenario.name_of(Subject::Device(report.device));
             format!("{} reports {kind} of {lift} on {}: {passed}", report.party, report.done_on)
         }
+
+        Action::Visit(it) => {
+            let (lift, kind) = (scenario.name_of(Subject::Device(it.lift)), it.kind.name());
+            format!("record {} of a {kind} visit at {lift} is uploaded, {}", it.record, it.problem.name())
+        }
+        Action::Sign { lift, record } => {
+            format!("record {record} of {} is signed", scenario.name_of(Subject::Device(*lift)))
+        }
         Action::Reload(_) => "the rules are reloaded".into(),
         Action::Look { subject, .. } => format!("what is open of {} is looked at", scenario.name_of(*subject)),
     }

@@ -9,13 +9,16 @@ use crate::limits;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
-use crate::model::row::{FrameRow, ScanRow};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
+use crate::model::row::{ChangeRow, FrameRow, ScanRow};
 use crate::model::time::Wall;
-use crate::model::visit::{ChainLink, VisitRow};
 use crate::store::{
-    self, AlertCursor, AlertQuery, FrameCursor, FrameQuery, LinkCursor, LinkQuery, ScanCursor, ScanQuery, StatusQuery,
-    Store,
+    self, AlertCursor, AlertQuery, ChangeQuery, FrameCursor, FrameQuery, LiftQuery, LinkCursor, LinkQuery, Numbered,
+    ReportQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery, Store,
 };
+
+use crate::model::visit::{ChainLink, VisitRow};
 
 pub struct Stored(pub Arc<dyn Store>);
 
@@ -38,6 +41,14 @@ impl HistoryStore for Stored {
         Box::pin(async move { self.0.entries(kind, after.map(Into::into), limit).await.map_err(away) })
     }
 
+    fn lifts(&self, query: LiftQuery) -> StoreFuture<'_, Vec<Entry>> {
+        Box::pin(async move { self.0.lifts(query).await.map_err(away) })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>> {
+        Box::pin(async move { self.0.changes(query).await.map_err(away) })
+    }
+
     fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {
         let LinkPage { device, after, limit } = page;
         let after = after.map(|LinkMark { number, n }| LinkCursor { number, n });
@@ -50,6 +61,18 @@ impl HistoryStore for Stored {
 
     fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
         Box::pin(async move { self.0.visit(firm, record).await.map_err(away) })
+    }
+
+    fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
+        Box::pin(async move { self.0.due_standing(query).await.map_err(away) })
+    }
+
+    fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>> {
+        Box::pin(async move { self.0.reports(query).await.map_err(away) })
+    }
+
+    fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>> {
+        Box::pin(async move { self.0.report(party, id).await.map_err(away) })
     }
 }
 
