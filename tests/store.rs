@@ -53,6 +53,8 @@ contract! {
     events_are_resumed_by_seq
     rejects_are_filtered
     an_entry_is_replaced_whole
+    changes_of_an_entry_stay_in_their_order
+    lifts_are_found_by_what_people_know_of_them
     due_dates_stand_until_another_is_recorded
     records_read_back_as_they_were
     retention_drops_what_is_old

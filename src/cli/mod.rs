@@ -3,6 +3,7 @@
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
+mod export;
 mod history;
 pub mod import;
 mod recover;
@@ -44,6 +45,7 @@ pub enum Command {
     Trace(trace::Args),
     Explain(explain::Args),
     Import(import::Args),
+    Export(export::Args),
     Rules(rules::Args),
     Recover(recover::Args),
     Verify(verify::Args),
@@ -146,6 +148,7 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Recover(args) => recover::run(args, terminal).await,
             Command::Verify(args) => or_stop(&stop, verify::run(args, terminal)).await,
             Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,
+            Command::Export(args) => or_stop(&stop, export::run(args, terminal)).await,
         }
     };
     match work.await {

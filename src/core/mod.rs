@@ -27,6 +27,7 @@ pub mod ahead;
 mod commands;
 pub mod correction;
 mod places;
+mod registry;
 pub mod rejects;
 pub mod replay;
 mod reports;

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::actor::Actor;
 use super::alert::{Alert, EventKind};
 use super::archive::Entry;
-use super::ids::AlertId;
-use super::time::{Elapsed, Wall};
+use super::ids::{AlertId, CylinderCode, DeviceCode, SiteCode};
+use super::time::{CivilDay, Elapsed, Wall};
 use super::visit::{ChainLink, Sign, Upload};
 
 /// One entry of the inbox.
@@ -124,6 +124,20 @@ pub enum Action {
     },
     /// At most `limits::COMMAND_ITEMS` entries.
     Upsert(Vec<Entry>),
+    /// The lift has another terminal, which counts afresh (`docs/adr/0002-frame-identity.md`).
+    ReplaceTerminal {
+        device: DeviceCode,
+        /// As the archive is to have it; `None`: not known.
+        terminal: Option<Box<str>>,
+    },
+    /// The cylinders are another filling unit's, all of them or none.
+    TransferCylinders {
+        /// At most `limits::COMMAND_ITEMS`.
+        cylinders: Vec<CylinderCode>,
+        to: SiteCode,
+        /// The first day on which they are.
+        on: CivilDay,
+    },
     /// Records of maintenance visits, at most `limits::VISITS` of them. Each is known again by its firm and id, however
     /// long ago it came: the request doesn't tell a repeat.
     UploadVisits(Vec<Upload>),

@@ -22,7 +22,7 @@ use vigil::model::alert::{
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::{AlertId, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
 use vigil::model::record::{Action, Command, Outcome};
-use vigil::model::row::FrameRow;
+use vigil::model::row::{ChangeRow, FrameRow};
 use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::pages::Board;
@@ -37,6 +37,7 @@ use vigil::serve::reloads::{InForce, Reloads};
 use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
 use vigil::spine::retrace::Past;
+use vigil::store::{ChangeQuery, LiftQuery, Numbered};
 
 /// Everything a test may wait for comes within this time, or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -207,6 +208,16 @@ impl Spine {
                 Ok(EventKind::Cleared)
             }),
             Action::Upsert(entries) => self.upsert(entries),
+            Action::ReplaceTerminal { device, .. } => {
+                let key = (EntryKind::Lift, device.as_str().into());
+                let is_there = self.store.archive.lock().unwrap().contains_key(&key);
+                if is_there {
+                    self.upsert(Vec::new())
+                } else {
+                    Outcome::NotFound { what: format!("lift {device}").into() }
+                }
+            }
+            Action::TransferCylinders { .. } => self.upsert(Vec::new()),
             Action::UploadVisits(_) | Action::Sign(_) | Action::AdoptRecords(_) => panic!("this world has no records"),
         };
         self.answered.insert(command.request, (command.action, outcome.clone()));
@@ -358,6 +369,17 @@ impl HistoryStore for Store {
         let mut memory = self.memory.lock().unwrap().clone();
         memory.entries = self.archive.lock().unwrap().values().cloned().collect();
         Box::pin(async move { memory.entries(kind, after, limit).await })
+    }
+
+    fn lifts(&self, query: LiftQuery) -> StoreFuture<'_, Vec<Entry>> {
+        let mut memory = self.memory.lock().unwrap().clone();
+        memory.entries = self.archive.lock().unwrap().values().cloned().collect();
+        Box::pin(async move { memory.lifts(query).await })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.changes(query).await })
     }
 
     fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {
