@@ -11,7 +11,6 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 use vigil::app::recover::{Way, recover};
 use vigil::app::verify::{self, Known};
 use vigil::app::{self, Addresses, AppError};
@@ -179,8 +178,7 @@ async fn lost_journals_are_noticed_and_begun_anew_from_the_store() {
 impl Running {
     /// What became of a record of a repair.
     async fn repaired(&self, record: &str) -> (RecordOutcome, u64) {
-        let channel = Channel::from_shared(format!("http://{}", self.addresses.grpc)).unwrap().connect().await.unwrap();
-        let at = |seconds| Some(prost_types::Timestamp { seconds: 1_767_225_600 + seconds, nanos: 0 });
+        let at = |seconds: i64| Some(prost_types::Timestamp { seconds: 1_767_225_600 + seconds, nanos: 0 });
         let record = MaintenanceRecord {
             firm: "F-1".into(),
             record: record.into(),
@@ -194,7 +192,7 @@ impl Running {
             ..MaintenanceRecord::default()
         };
         let request = UploadRecordsRequest { line: 1, record: Some(record) };
-        let mut client = MaintenanceServiceClient::new(channel);
+        let mut client = MaintenanceServiceClient::connect(self.url()).await.unwrap();
         let answers = client.upload_records(tokio_stream::iter([request])).await.unwrap();
         let answer = answers.into_inner().message().await.unwrap().unwrap();
         (answer.outcome(), answer.position)
