@@ -12,6 +12,8 @@ mod dues;
 mod outages;
 #[path = "store/partitions.rs"]
 mod partitions;
+#[path = "store/records.rs"]
+mod records;
 mod support;
 #[path = "store/world.rs"]
 mod world;
@@ -54,6 +56,7 @@ contract! {
     changes_of_an_entry_stay_in_their_order
     lifts_are_found_by_what_people_know_of_them
     due_dates_stand_until_another_is_recorded
+    records_read_back_as_they_were
     retention_drops_what_is_old
     evidence_outlives_the_frames_and_alerts_their_evidence
 }
