@@ -77,6 +77,40 @@ impl Event for Disconnected<'_> {
     }
 }
 
+/// Answers went to the broker.
+#[derive(Debug)]
+pub struct DownlinksPublished {
+    pub count: u64,
+}
+
+impl Event for DownlinksPublished {
+    fn log(&self) {
+        trace!(target: "vigil::downlink", count = self.count, "published");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_downlinks_published_total").increment(self.count);
+    }
+}
+
+/// Answers to devices were not sent: they were no longer good, or there was no room.
+#[derive(Debug)]
+pub struct DownlinksDropped {
+    /// From a bounded set.
+    pub reason: &'static str,
+    pub count: u64,
+}
+
+impl Event for DownlinksDropped {
+    fn log(&self) {
+        warn!(target: "vigil::downlink", reason = self.reason, count = self.count, "answers to devices were not sent");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_downlinks_dropped_total", "reason" => self.reason).increment(self.count);
+    }
+}
+
 /// The store has stopped taking rows; they wait in the outbox.
 #[derive(Debug)]
 pub struct StoreStalled<'a> {
@@ -209,7 +243,8 @@ impl Event for JudgedReports {
     }
 
     fn measure(&self) {
-        let Tally { frames, late, scans, repeats, rejects: by_reason, unknown_fields, ignored } = self.tally;
+        let Tally { frames, late, scans, allowed, denied, repeats, rejects: by_reason, unknown_fields, ignored } =
+            self.tally;
         let rejects = self.tally.rejects();
         counter!("vigil_records_judged_total").increment(self.records as u64);
         for (reason, n) in RejectReason::ALL.iter().zip(by_reason).filter(|(_, n)| *n > 0) {
@@ -218,6 +253,9 @@ impl Event for JudgedReports {
         for (what, n) in [("newer", frames), ("late", late), ("scan", scans), ("repeat", repeats), ("reject", rejects)]
         {
             counter!("vigil_items_total", "what" => what).increment(n.into());
+        }
+        for (verdict, n) in [("allow", allowed), ("deny", denied)] {
+            counter!("vigil_fill_verdicts_total", "verdict" => verdict).increment(n.into());
         }
         counter!("vigil_unknown_fields_total").increment(unknown_fields.into());
         counter!("vigil_messages_ignored_total").increment(ignored.into());

@@ -26,6 +26,10 @@ impl Core {
     }
 
     pub(super) fn take_command(&mut self, out: &mut Effects, command: &Command) -> Outcome {
+        // Its answer is good for seconds, and remembered for as long.
+        if let Action::CheckFill(request) = &command.action {
+            return self.check_fill(out, command, request);
+        }
         if let Some(outcome) = self.requests.find(command) {
             return outcome;
         }
@@ -33,6 +37,7 @@ impl Core {
             Action::Acknowledge { alert, note } => self.on_alert(out, command, alert, note.as_deref(), false),
             Action::Clear { alert, note } => self.on_alert(out, command, alert, note.as_deref(), true),
             Action::Upsert(entries) => self.upsert(out, entries),
+            Action::CheckFill(_) => unreachable!("answered above"),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome
@@ -204,12 +209,13 @@ impl Core {
             return Some(false);
         }
         let today = self.day();
+        let filled_at = self.filled_at(ix);
         let (mut cx, _, cylinders) = self.context(out);
         let cylinder = cylinders.get_mut(ix);
         cylinder.entry = kept;
         // Whoever changes the archive has looked which of the two cylinders it is.
         cylinder.duplicate = false;
-        cylinder.follow(&mut cx, today);
+        cylinder.follow(&mut cx, filled_at, today);
         Some(true)
     }
 }

@@ -1,5 +1,10 @@
 //! One gas cylinder: its archive entry, what scans say of it, and the rules on both.
 
+pub mod custody;
+pub mod fills;
+pub mod verdict;
+
+use self::custody::{Custody, Flag};
 use crate::core::books::{ByHand, Who};
 use crate::core::judge::run::{Footing, Runs, Transition};
 use crate::core::judge::{self, Context, Reading};
@@ -8,7 +13,7 @@ use crate::core::policy::Policy;
 use crate::core::rules::{CodeList, Facts, Field, Fold, RuleIx, Term, Tri, Value};
 use crate::model::alert::{Place, Reason};
 use crate::model::archive;
-use crate::model::ids::{CylinderCode, District, Subject};
+use crate::model::ids::{CylinderCode, District, SiteCode, Subject};
 use crate::model::scan::Scan;
 use crate::model::time::CivilDay;
 
@@ -23,6 +28,7 @@ pub struct Cylinder {
     /// Its code was registered again with other fixed data: one of two cylinders bears it wrongly, until somebody
     /// puts the archive right.
     pub(crate) duplicate: bool,
+    pub(crate) custody: Custody,
     pub(crate) runs: Runs,
     /// The version of the policy that its runs follow.
     pub(crate) policy: u32,
@@ -30,7 +36,16 @@ pub struct Cylinder {
 
 impl Cylinder {
     pub fn new(code: CylinderCode, policy: u32) -> Self {
-        Self { code, entry: None, inspected_until: None, scrapped: false, duplicate: false, runs: Runs::new(), policy }
+        Self {
+            code,
+            entry: None,
+            inspected_until: None,
+            scrapped: false,
+            duplicate: false,
+            custody: Custody::default(),
+            runs: Runs::new(),
+            policy,
+        }
     }
 
     pub fn is_registered(&self) -> bool {
@@ -56,14 +71,27 @@ impl Cylinder {
         self.inspected_until.max(self.entry.as_ref().and_then(|entry| entry.inspection_due))
     }
 
+    /// Whether the site may fill it.
+    pub fn is_own_site(&self, site: SiteCode) -> Option<bool> {
+        let unit = self.entry.as_ref()?.filling_unit()?;
+        Some(unit == site)
+    }
+
     /// Judges its rules: at a scan, or because something else about it changed.
-    pub fn judge(&mut self, cx: &mut Context<'_>, scan: Option<&Scan>, site: Option<&archive::Site>, today: CivilDay) {
+    pub fn judge(
+        &mut self,
+        cx: &mut Context<'_>,
+        scan: Option<&Scanned<'_>>,
+        filled_at: Option<SiteCode>,
+        today: CivilDay,
+    ) {
         let policy = cx.policy;
         let at = cx.books.now.elapsed;
+        let site = scan.and_then(|scanned| scanned.place);
         for ix in policy.cylinder_rules() {
             let rule = policy.set.rule(*ix);
             let number = policy.number(*ix);
-            let facts = CylinderFacts { cylinder: self, policy, scan, today };
+            let facts = CylinderFacts { cylinder: self, policy, scanned: scan, filled_at, today };
             let when = rule.when.eval(&facts);
             if !when.is_true() && judge::find(&self.runs, number).is_none() {
                 continue;
@@ -94,10 +122,24 @@ impl Cylinder {
         judge::drop_blank(&mut self.runs);
     }
 
-    /// Follows a new policy, or a new day.
-    pub fn follow(&mut self, cx: &mut Context<'_>, today: CivilDay) {
+    /// Follows a new policy, or a new day. `filled_at`: where it was filled last.
+    pub fn follow(&mut self, cx: &mut Context<'_>, filled_at: Option<SiteCode>, today: CivilDay) {
         self.take_policy(cx);
-        self.judge(cx, None, None, today);
+        self.judge(cx, None, filled_at, today);
+    }
+
+    /// What the rules that deny fillings say of a request.
+    pub fn denied_by<'a>(
+        &'a self,
+        policy: &'a Policy,
+        request: &'a Scanned<'a>,
+        today: CivilDay,
+    ) -> impl Iterator<Item = (&'a str, Tri)> {
+        policy.denying_rules().map(move |rule| {
+            let facts = CylinderFacts { cylinder: self, policy, scanned: Some(request), filled_at: None, today };
+            let says = rule.deny.as_ref().map_or(Tri::False, |deny| deny.eval(&facts));
+            (rule.id.as_str(), says)
+        })
     }
 
     /// Forgets what rules said that have changed since. Before anything is judged by the new ones: what a scan opens must
@@ -112,23 +154,55 @@ impl Cylinder {
     }
 }
 
+/// A scan as rules see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Scanned<'a> {
+    pub scan: &'a Scan,
+    pub site: SiteCode,
+    /// What the archive has of the site.
+    pub place: Option<&'a archive::Site>,
+    /// How things stood before it.
+    pub before: Custody,
+}
+
 /// A cylinder, at a scan or between scans, as its rules' conditions read it.
 struct CylinderFacts<'a> {
     cylinder: &'a Cylinder,
     policy: &'a Policy,
-    scan: Option<&'a Scan>,
+    scanned: Option<&'a Scanned<'a>>,
+    filled_at: Option<SiteCode>,
     today: CivilDay,
+}
+
+impl CylinderFacts<'_> {
+    fn scan(&self) -> Option<&Scan> {
+        self.scanned.map(|scanned| scanned.scan)
+    }
+
+    /// Whether the scan names another medium than the archive. Where one of them names none, there is no other.
+    fn other_medium(&self) -> Option<bool> {
+        let stated = self.scan()?.medium.as_deref();
+        let own = self.cylinder.entry.as_ref().and_then(|entry| entry.medium());
+        Some(matches!((stated, own), (Some(stated), Some(own)) if stated != own))
+    }
 }
 
 impl Facts for CylinderFacts<'_> {
     fn field(&self, field: Field) -> Value {
+        let custody = &self.cylinder.custody;
         match field {
-            Field::ScanEvent => self.scan.map(|scan| i64::from(scan.event.number())).into(),
-            Field::Passed => self.scan.and_then(|scan| scan.passed).into(),
+            Field::ScanEvent => self.scan().map(|scan| i64::from(scan.event.number())).into(),
+            Field::Passed => self.scan().and_then(|scan| scan.passed).into(),
             // A cylinder is only judged as unregistered when somebody scans it.
             Field::CylinderRegistered if self.cylinder.is_registered() => Value::Bool(true),
-            Field::CylinderRegistered => self.scan.map(|_| false).into(),
+            Field::CylinderRegistered => self.scanned.map(|_| false).into(),
             Field::CylinderDaysOverdue => self.cylinder.inspection_due().map(|due| self.today.days_since(due)).into(),
+            Field::OwnSite => self.scanned.and_then(|it| self.cylinder.is_own_site(it.site)).into(),
+            Field::OwnFilling => self.filled_at.and_then(|site| self.cylinder.is_own_site(site)).into(),
+            Field::OtherMedium => self.other_medium().into(),
+            Field::CheckedBefore => Value::Bool(custody.has(Flag::Checked) || !custody.has(Flag::FilledUnchecked)),
+            Field::CheckedAfter => Value::Bool(!custody.has(Flag::Unverified)),
+            Field::FilledSinceDispatch => self.scanned.map(|it| it.before.has(Flag::Filled)).into(),
             _ => Value::Unknown,
         }
     }

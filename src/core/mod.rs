@@ -22,6 +22,7 @@ pub mod snapshot;
 pub mod ahead;
 mod commands;
 pub mod correction;
+mod filling;
 mod places;
 pub mod rejects;
 pub mod replay;
@@ -37,6 +38,7 @@ use rpds::RedBlackTreeMapSync;
 
 use self::books::{Books, Now};
 use self::cylinder::Cylinder;
+use self::cylinder::fills::Fills;
 use self::judge::Context;
 use self::lift::Lift;
 use self::paged::Paged;
@@ -79,6 +81,7 @@ pub struct Core {
     firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
     service: Service,
     requests: Requests,
+    fills: Fills,
     quota: Arc<Quota>,
     today: Option<Today>,
     sweep: Option<Sweep>,
@@ -114,6 +117,7 @@ impl Core {
             firms: RedBlackTreeMapSync::new_sync(),
             service: Service::default(),
             requests: Requests::default(),
+            fills: Fills::default(),
             quota: Arc::default(),
             today: None,
             sweep: None,

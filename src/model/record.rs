@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::actor::Actor;
 use super::alert::{Alert, EventKind};
 use super::archive::Entry;
+use super::fill::{FillRequest, Verdict};
 use super::ids::AlertId;
 use super::time::{Elapsed, Wall};
 
@@ -123,6 +124,8 @@ pub enum Action {
     },
     /// At most `limits::COMMAND_ITEMS` entries.
     Upsert(Vec<Entry>),
+    /// The same as a gun's `fill_requested`.
+    CheckFill(FillRequest),
 }
 
 /// How the shell around the core is doing; recorded when it changes, at most once a second.
@@ -142,6 +145,10 @@ pub enum Outcome {
     Done {
         position: u64,
         changed: u32,
+    },
+    Fill {
+        position: u64,
+        verdict: Verdict,
     },
     NotFound {
         what: Box<str>,

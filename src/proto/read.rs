@@ -2,6 +2,7 @@
 
 use crate::model::alert::{Acknowledged, Evidence};
 use crate::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
+use crate::model::fill::Verdict;
 use crate::model::ids::{CodeError, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode};
 use crate::model::record::{Health, PolicyText};
 use crate::model::time::{CivilDay, Wall};
@@ -134,6 +135,10 @@ pub(crate) fn site(it: wire::Site) -> Result<Site> {
         address: some_text(it.address),
         district: some_code(it.district, District::parse)?,
     })
+}
+
+pub(crate) fn verdict(it: wire::Verdict) -> Verdict {
+    Verdict { reasons: texts(it.reasons), expires_at: Wall(it.expires_at_ms) }
 }
 
 pub(crate) fn acknowledged(it: wire::Acknowledged) -> Acknowledged {

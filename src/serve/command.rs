@@ -30,10 +30,15 @@ pub(super) enum Patience {
 impl Shared {
     /// Hands a command to the spine and waits for its outcome.
     pub(super) async fn command(&self, command: Command, patience: Patience) -> Result<Done, Status> {
+        done(self.outcome(command, patience).await?)
+    }
+
+    /// The same, whatever the outcome is.
+    pub(super) async fn outcome(&self, command: Command, patience: Patience) -> Result<Outcome, Status> {
         let deadline = Instant::now() + self.settings.command_wait;
         let answer = self.offer(command, patience, deadline).await?;
         match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(outcome)) => done(outcome),
+            Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(_)) => Err(ended()),
             Err(_) => Err(Status::deadline_exceeded(
                 "the outcome is not known yet: repeat the call with the same request id to learn it",
@@ -81,9 +86,10 @@ fn shut() -> Status {
     Status::with_error_details(Code::Unavailable, SHUT, details)
 }
 
-fn done(outcome: Outcome) -> Result<Done, Status> {
+pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
     match outcome {
         Outcome::Done { position, changed } => Ok(Done { position, changed }),
+        Outcome::Fill { .. } => Err(Status::internal("the core answered another question than was asked")),
         Outcome::NotFound { what } => Err(not_found(&what)),
         Outcome::Precondition { why } => {
             let details = ErrorDetails::with_precondition_failure_violation("STATE", "", &*why);

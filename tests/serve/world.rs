@@ -204,6 +204,7 @@ impl Spine {
                 Ok(EventKind::Cleared)
             }),
             Action::Upsert(entries) => self.upsert(entries),
+            Action::CheckFill(_) => Outcome::Precondition { why: "nothing is filled here".into() },
         };
         self.answered.insert(command.request, (command.action, outcome.clone()));
         outcome

@@ -24,6 +24,7 @@ use rpds::RedBlackTreeMapSync;
 pub use self::read::Restoring;
 use super::books::Books;
 use super::cylinder::Cylinder;
+use super::cylinder::fills::Fills;
 use super::lift::Lift;
 use super::paged::Paged;
 use super::policy::Policy;
@@ -39,7 +40,7 @@ use crate::model::ids::{FirmId, SiteCode};
 
 /// Rises with each field that is added, and with whatever else an earlier program would overlook or misread. It says
 /// whether a snapshot can be read; `CORE_VERSION` says whether it is gone on from as if nothing had happened.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// The oldest one that is still read: what it lacks has a value here that means what its absence meant.
 const FORMAT_OLDEST: u32 = 1;
 
@@ -59,6 +60,7 @@ pub struct Frozen {
     firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
     service: Service,
     requests: Requests,
+    fills: Fills,
     quota: Arc<Quota>,
     today: Option<Today>,
 }
@@ -98,6 +100,7 @@ impl Core {
             firms: self.firms.clone(),
             service: self.service.clone(),
             requests: self.requests.clone(),
+            fills: self.fills.clone(),
             quota: self.quota.clone(),
             today: self.today,
         }

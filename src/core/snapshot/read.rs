@@ -9,6 +9,7 @@ use super::subject::{self, Rules};
 use super::{FORMAT, FORMAT_OLDEST, SnapshotError, storms, write};
 use crate::core::books::{Books, Now};
 use crate::core::cylinder::Cylinder;
+use crate::core::cylinder::fills::{Asked, Fills, Given, How};
 use crate::core::judge::built_in::Numbers;
 use crate::core::lift::Lift;
 use crate::core::paged::Paged;
@@ -23,11 +24,12 @@ use crate::core::telemetry::heard::{Hearing, Way};
 use crate::core::timers::Timers;
 use crate::core::{Core, Index};
 use crate::limits;
+use crate::model::frame::FrameKey;
 use crate::model::ids::{DeviceCode, RuleId};
 use crate::model::record::Outcome;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::proto::internal as wire;
-use crate::proto::read::{CodecError, Result, each, firm, health, known, policy, site, there};
+use crate::proto::read::{CodecError, Result, each, firm, health, known, policy, site, there, verdict};
 
 type Restored<T> = std::result::Result<T, SnapshotError>;
 
@@ -93,6 +95,7 @@ impl Restoring {
         let mut cylinders = std::mem::take(&mut self.rest.cylinder_states);
         let mut scanners = std::mem::take(&mut self.rest.scanner_states);
         if let Some(device) = &self.only {
+            self.rest.fills.clear();
             lifts.retain(|lift| names(lift, device));
             cylinders.clear();
             scanners.clear();
@@ -121,6 +124,7 @@ impl Restoring {
             firms: at("the firms", each(it.firms, firm))?.into_iter().map(|it| (it.id, it)).collect(),
             service: at("the state of the service", service(it.service.unwrap_or_default(), rules))?,
             requests: at("the answers to commands", requests(it.answers))?,
+            fills: at("the answers to fill requests", fills(it.fills))?,
             quota: Arc::new(at("the quota of rejects", quota(it.quota.unwrap_or_default()))?),
             today: it.today.map(|it| today(&it)),
             sweep: None,
@@ -198,6 +202,22 @@ fn index(core: &mut Core) -> Result<()> {
     Ok(())
 }
 
+fn fills(given: Vec<wire::GivenFill>) -> Result<Fills> {
+    use wire::given_fill::How as Wire;
+    bounded(given.len(), limits::VERDICTS)?;
+    let mut fills = Fills::default();
+    for it in given {
+        let how = match there("how a fill was asked for", it.how)? {
+            Wire::Scan(it) => How::Scan { generation: it.generation, key: FrameKey { boot: it.boot, seq: it.seq } },
+            Wire::Call(request) => How::Call(request.into()),
+        };
+        let verdict = verdict(there("an answer", it.verdict)?);
+        let given = Given { cylinder: it.cylinder, verdict, until: Elapsed(it.until_ms) };
+        fills.restore(Asked { by: it.by, how }, given, it.reserves);
+    }
+    Ok(fills)
+}
+
 fn anew(known: Option<u32>) -> Result<()> {
     known.map_or(Ok(()), |_| Err(CodecError::Unfit("a lift, cylinder or scanner is in it twice")))
 }
@@ -270,6 +290,7 @@ fn answer(it: wire::Answer) -> Result<Remembered> {
         Wire::NotFound(what) => Outcome::NotFound { what: what.into() },
         Wire::Precondition(why) => Outcome::Precondition { why: why.into() },
         Wire::Denied(why) => Outcome::Denied { why: why.into() },
+        Wire::Fill(it) => Outcome::Fill { position: it.position, verdict: verdict(there("an answer", it.verdict)?) },
         Wire::RequestReused(_) => Outcome::RequestReused,
     };
     Ok(Remembered {

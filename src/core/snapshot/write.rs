@@ -3,6 +3,8 @@
 use super::{FORMAT, Frozen};
 use crate::core::books::Books;
 use crate::core::cylinder::Cylinder;
+use crate::core::cylinder::custody::Custody;
+use crate::core::cylinder::fills::{Asked, Given, How};
 use crate::core::judge::run::{Open, Phase, Run, Wait};
 use crate::core::lift::Lift;
 use crate::core::policy::Policy;
@@ -19,7 +21,7 @@ use crate::core::telemetry::windows::Kept;
 use crate::model::alert::Cursor;
 use crate::model::record::Outcome;
 use crate::model::time::{Elapsed, Wall};
-use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site};
+use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site, verdict};
 use crate::proto::writer::Writer;
 
 /// The number of each of `registers::FIELDS` in telemetry.proto.
@@ -48,6 +50,9 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     it.cylinders.drain(|it| part(&mut |w| w.message(14, |w| cylinder_state(w, it))));
     it.scanners.drain(|it| part(&mut |w| w.message(15, |w| scanner_state(w, it))));
     part(&mut |w| w.part(16, |w| storms(w, &it.books.storms)));
+    for (asked, it, reserves) in it.fills.iter() {
+        part(&mut |w| w.message(30, |w| given(w, asked, it, reserves)));
+    }
     take(&piece);
 }
 
@@ -132,6 +137,10 @@ fn answer(w: &mut Writer<'_>, it: &Remembered) {
             w.uint(1, *position);
             w.uint(2, *changed);
         }),
+        Outcome::Fill { position, verdict: it } => w.message(20, |w| {
+            w.uint(1, *position);
+            w.message(2, |w| verdict(w, it));
+        }),
         Outcome::NotFound { what } => w.present_text(6, what),
         Outcome::Precondition { why } => w.present_text(7, why),
         Outcome::Denied { why } => w.present_text(8, why),
@@ -171,12 +180,46 @@ fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {
     w.uint(5, it.policy);
     w.uint(6, it.scrapped);
     w.uint(7, it.duplicate);
+    if it.custody != Custody::default() {
+        w.message(8, |w| custody(w, &it.custody));
+    }
+}
+
+fn custody(w: &mut Writer<'_>, it: &Custody) {
+    w.uint(1, it.last.map_or(0, |event| number(event.number())));
+    w.uint(2, it.flags);
+    w.uint(3, it.holder.wrapping_add(1));
+    w.uint(4, it.filled_by.wrapping_add(1));
+    w.uint(5, it.moved_s);
+    w.uint(6, it.checked_s);
+    w.uint(7, it.filled_s);
+    w.uint(8, it.returned_s);
+    w.uint(9, it.inspected_s);
+}
+
+fn given(w: &mut Writer<'_>, asked: &Asked, given: &Given, reserves: bool) {
+    w.uint(1, asked.by);
+    match &asked.how {
+        How::Scan { generation, key } => w.message(2, |w| {
+            w.uint(1, *generation);
+            w.uint(2, key.boot);
+            w.uint(3, key.seq);
+        }),
+        How::Call(request) => w.present_text(3, request),
+    }
+    w.uint(4, given.cylinder);
+    w.message(5, |w| verdict(w, &given.verdict));
+    w.int(6, given.until.0);
+    w.uint(7, reserves);
 }
 
 fn scanner_state(w: &mut Writer<'_>, it: &Scanner) {
     w.text(1, it.site.as_str());
     w.text(2, &it.name);
     w.part(3, |w| order(w, &it.order));
+    w.part(4, |w| offset(w, &it.offset));
+    some_elapsed(w, 5, it.steady.map(|steady| steady.since));
+    w.int(6, it.steady.map_or(0, |steady| steady.least_ms));
 }
 
 fn order(w: &mut Writer<'_>, it: &Order) {

@@ -10,6 +10,7 @@ use crate::model::actor::{Actor, Role, Scope};
 use crate::model::alert::{
     Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Group, Place, Reason, Severity, StormScope, Title,
 };
+use crate::model::fill::FillRequest;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode};
 use crate::model::record::{Action, Command, Corrected, Correction, Kind, Link, Record};
@@ -19,6 +20,7 @@ use crate::model::time::{Elapsed, Wall};
 use crate::proto::internal as wire;
 use crate::proto::read::{
     Result, acknowledged, each, entry, evidence, health, known, numbered, policy, some_code, some_text, texts, there,
+    verdict,
 };
 
 pub(super) fn record(pos: u64, it: wire::Record) -> Result<Record> {
@@ -69,8 +71,21 @@ fn command(it: wire::Command) -> Result<Command> {
         Wire::Acknowledge(it) => Action::Acknowledge { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
         Wire::Clear(it) => Action::Clear { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
         Wire::Upsert(it) => Action::Upsert(each(it.entries, entry)?),
+        Wire::CheckFill(it) => Action::CheckFill(fill_request(it)?),
     };
     Ok(Command { request: it.request.into(), actor: actor(there("an actor", it.actor)?)?, action })
+}
+
+fn fill_request(it: wire::FillRequest) -> Result<FillRequest> {
+    Ok(FillRequest {
+        site: SiteCode::parse(&it.site)?,
+        scanner: it.scanner.into(),
+        cylinder: CylinderCode::parse(&it.cylinder)?,
+        medium: some_text(it.medium),
+        operator: some_text(it.operator),
+        age_ms: it.age_ms,
+        asked: Elapsed(it.asked_ms),
+    })
 }
 
 fn actor(it: wire::Actor) -> Result<Actor> {
@@ -163,6 +178,7 @@ fn scan_row(it: wire::ScanRow) -> Result<ScanRow> {
         time_source: time_source(it.time_source)?,
         order: order(it.order)?,
         flags: each(it.flags, |got| numbered("flag of a scan", got, ScanFlag::from_number))?,
+        verdict: it.verdict.map(verdict),
     })
 }
 

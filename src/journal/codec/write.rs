@@ -2,13 +2,14 @@
 
 use crate::model::actor::{Actor, Scope};
 use crate::model::alert::{Alert, AlertEvent};
+use crate::model::fill::FillRequest;
 use crate::model::frame::{Ended, Frame, Listed, Reported};
 use crate::model::ids::AlertId;
 use crate::model::record::{Action, Command, Correction, Kind, Link, Record};
 use crate::model::row::{Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::Scan;
 use crate::model::time::Wall;
-use crate::proto::write::{acknowledged, entry, evidence, health, number, policy};
+use crate::proto::write::{acknowledged, entry, evidence, health, number, policy, verdict};
 use crate::proto::writer::Writer;
 
 pub(super) fn record(w: &mut Writer<'_>, record: &Record) {
@@ -67,7 +68,18 @@ fn command(w: &mut Writer<'_>, it: &Command) {
                 w.message(1, |w| entry(w, it));
             }
         }),
+        Action::CheckFill(it) => w.message(11, |w| fill_request(w, it)),
     }
+}
+
+fn fill_request(w: &mut Writer<'_>, it: &FillRequest) {
+    w.text(1, it.site.as_str());
+    w.text(2, &it.scanner);
+    w.text(3, it.cylinder.as_str());
+    w.some_text(4, it.medium.as_deref());
+    w.some_text(5, it.operator.as_deref());
+    w.int(6, it.age_ms);
+    w.int(7, it.asked.0);
 }
 
 fn actor(w: &mut Writer<'_>, it: &Actor) {
@@ -207,6 +219,7 @@ fn scan_row(w: &mut Writer<'_>, it: &ScanRow) {
     w.uint(6, time_source(it.time_source));
     w.uint(7, order(it.order));
     w.uints(8, it.flags.iter().map(|flag| number(flag.number())));
+    w.some_message(9, it.verdict.as_ref(), verdict);
 }
 
 fn scan(w: &mut Writer<'_>, it: &Scan) {
