@@ -26,9 +26,11 @@ impl Core {
     }
 
     pub(super) fn take_command(&mut self, out: &mut Effects, command: &Command) -> Outcome {
-        // Its answer is good for seconds, and remembered for as long.
-        if let Action::CheckFill(request) = &command.action {
-            return self.check_fill(out, command, request);
+        match &command.action {
+            // Its answer is good for seconds, and remembered for as long.
+            Action::CheckFill(request) => return self.check_fill(out, command, request),
+            Action::CheckBatch { site, cylinders } => return self.check_batch(command, *site, cylinders),
+            _ => {}
         }
         if let Some(outcome) = self.requests.find(command) {
             return outcome;
@@ -37,7 +39,7 @@ impl Core {
             Action::Acknowledge { alert, note } => self.on_alert(out, command, alert, note.as_deref(), false),
             Action::Clear { alert, note } => self.on_alert(out, command, alert, note.as_deref(), true),
             Action::Upsert(entries) => self.upsert(out, entries),
-            Action::CheckFill(_) => unreachable!("answered above"),
+            Action::CheckFill(_) | Action::CheckBatch { .. } => unreachable!("answered above"),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome

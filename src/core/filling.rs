@@ -1,16 +1,17 @@
 //! Requests to fill a cylinder: judged, answered, remembered while the answer is good.
 
-use super::cylinder::Scanned;
 use super::cylinder::custody::{Custody, Moment};
 use super::cylinder::fills::{Asked, Fills, Given, How};
-use super::cylinder::verdict::{FillFacts, reasons};
+use super::cylinder::verdict::{RequestFacts, StandingFacts, reasons, standing_reasons};
+use super::cylinder::{Cylinder, Scanned};
 use super::scanner::Age;
 use super::telemetry::offset::LATE_MS;
 use super::telemetry::order::Verdict as Order;
 use super::{Core, Effects};
-use crate::model::fill::{Downlink, FillRequest, GOOD_MS, Verdict};
+use crate::limits;
+use crate::model::fill::{Downlink, FillRequest, Finding, GOOD_MS, Verdict};
 use crate::model::frame::FrameKey;
-use crate::model::ids::SiteCode;
+use crate::model::ids::{CylinderCode, SiteCode};
 use crate::model::record::{Command, Outcome};
 use crate::model::row::{self, Row, ScanFlag, ScanRow, TimeSource};
 use crate::model::scan::{Scan, ScanEvent};
@@ -74,18 +75,22 @@ impl Core {
 
     fn fill_reasons(&self, ix: u32, asked: &Asked, site: SiteCode, scan: &Scan, is_stale: bool) -> Vec<Box<str>> {
         let cylinder = self.cylinders.get(ix);
-        let entry = cylinder.entry.as_ref();
-        let facts = FillFacts {
+        let request = RequestFacts {
             has_request: scan.request.as_deref().is_some_and(|request| !request.is_empty()),
             is_stale,
             is_reserved: self.fills.is_reserved(ix, asked.by, self.books.now.elapsed),
-            has_medium: scan.medium.is_some() && entry.is_some_and(|entry| entry.medium().is_some()),
-            is_archived: entry.is_some(),
-            is_registered: cylinder.is_registered(),
-            custody: cylinder.custody,
+            has_medium: scan.medium.is_some() && cylinder.entry.as_ref().is_some_and(|entry| entry.medium().is_some()),
         };
         let scanned = Scanned { scan, site, place: self.sites.get(&site), before: cylinder.custody };
-        reasons(&facts, cylinder.denied_by(&self.policy, &scanned, self.day()))
+        reasons(&request, &self.facts_of(cylinder), cylinder.denied_by(&self.policy, &scanned, self.day()))
+    }
+
+    fn facts_of(&self, cylinder: &Cylinder) -> StandingFacts {
+        StandingFacts {
+            is_archived: cylinder.entry.is_some(),
+            is_registered: cylinder.is_registered(),
+            custody: cylinder.custody,
+        }
     }
 
     /// The very same scan again: it gets its first answer while that holds.
@@ -141,6 +146,34 @@ impl Core {
             Some(verdict) => Outcome::Fill { position, verdict },
             None => Outcome::Precondition { why: "too many fill requests at a time: ask again".into() },
         }
+    }
+
+    /// What is wrong with each of these cylinders, whoever wants to do whatever with them.
+    pub(super) fn check_batch(&self, command: &Command, site: SiteCode, cylinders: &[CylinderCode]) -> Outcome {
+        let most = limits::COMMAND_ITEMS;
+        if cylinders.len() > most {
+            let why = format!("{} cylinders; ask about at most {most} at a time", cylinders.len());
+            return Outcome::Precondition { why: why.into() };
+        }
+        let position = self.next - 1;
+        let find = |code: &CylinderCode| {
+            let unknown = Cylinder::new(*code, self.policy.version);
+            let cylinder = self.cylinder_at(code).map_or(&unknown, |ix| self.cylinders.get(ix));
+            let request = FillRequest {
+                site,
+                scanner: "".into(),
+                cylinder: *code,
+                medium: None,
+                operator: None,
+                age_ms: 0,
+                asked: self.books.now.elapsed,
+            };
+            let scan = scan_of(&request, command, position);
+            let scanned = Scanned { scan: &scan, site, place: self.sites.get(&site), before: cylinder.custody };
+            let rules = cylinder.denied_by(&self.policy, &scanned, self.day());
+            Finding { cylinder: *code, reasons: standing_reasons(&self.facts_of(cylinder), rules) }
+        };
+        Outcome::Findings { position, findings: cylinders.iter().map(find).collect() }
     }
 
     /// The rules of a cylinder at a scan of it.

@@ -373,6 +373,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Clear { alert, note }),
         vec(entry(), 0..4).prop_map(Action::Upsert),
         fill_request().prop_map(Action::CheckFill),
+        (site_code(), vec(cylinder_code(), 0..4)).prop_map(|(site, cylinders)| Action::CheckBatch { site, cylinders }),
     ];
     (text(), actor(), action).prop_map(|(request, actor, action)| Command { request, actor, action })
 }

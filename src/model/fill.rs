@@ -54,6 +54,14 @@ pub struct Downlink {
     pub good_until: Elapsed,
 }
 
+/// What is wrong with one of many cylinders that are looked at together, as when a vehicle is unloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub cylinder: CylinderCode,
+    /// As those of a verdict, but for what depends on a request; none: it is in order.
+    pub reasons: Vec<Box<str>>,
+}
+
 /// Who asks by a call, and about what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FillRequest {

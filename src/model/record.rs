@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::actor::Actor;
 use super::alert::{Alert, EventKind};
 use super::archive::Entry;
-use super::fill::{FillRequest, Verdict};
-use super::ids::AlertId;
+use super::fill::{FillRequest, Finding, Verdict};
+use super::ids::{AlertId, CylinderCode, SiteCode};
 use super::time::{Elapsed, Wall};
 
 /// One entry of the inbox.
@@ -126,6 +126,11 @@ pub enum Action {
     Upsert(Vec<Entry>),
     /// The same as a gun's `fill_requested`.
     CheckFill(FillRequest),
+    /// Which of these cylinders, at most `limits::COMMAND_ITEMS`, are not in order at a site. Changes nothing.
+    CheckBatch {
+        site: SiteCode,
+        cylinders: Vec<CylinderCode>,
+    },
 }
 
 /// How the shell around the core is doing; recorded when it changes, at most once a second.
@@ -149,6 +154,11 @@ pub enum Outcome {
     Fill {
         position: u64,
         verdict: Verdict,
+    },
+    /// In the order of the asking.
+    Findings {
+        position: u64,
+        findings: Vec<Finding>,
     },
     NotFound {
         what: Box<str>,

@@ -20,6 +20,7 @@ use vigil::model::alert::{
     Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Place, Reason, Severity, Title,
 };
 use vigil::model::archive::{Entry, EntryKind};
+use vigil::model::fill::{Finding, Verdict};
 use vigil::model::ids::{AlertId, DeviceCode, District, RuleId, Subject};
 use vigil::model::record::{Action, Command, Outcome};
 use vigil::model::row::FrameRow;
@@ -204,7 +205,17 @@ impl Spine {
                 Ok(EventKind::Cleared)
             }),
             Action::Upsert(entries) => self.upsert(entries),
-            Action::CheckFill(_) => Outcome::Precondition { why: "nothing is filled here".into() },
+            Action::CheckFill(request) => Outcome::Fill {
+                position: 7,
+                verdict: Verdict {
+                    reasons: vec![format!("asked {} ms ago", request.age_ms).into()],
+                    expires_at: Wall(10_000),
+                },
+            },
+            Action::CheckBatch { cylinders, .. } => Outcome::Findings {
+                position: 8,
+                findings: cylinders.into_iter().map(|cylinder| Finding { cylinder, reasons: Vec::new() }).collect(),
+            },
         };
         self.answered.insert(command.request, (command.action, outcome.clone()));
         outcome

@@ -458,6 +458,7 @@ fn outcome_word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Done { .. } => "done",
         Outcome::Fill { .. } => "fill",
+        Outcome::Findings { .. } => "findings",
         Outcome::NotFound { .. } => "not-found",
         Outcome::Precondition { .. } => "precondition",
         Outcome::Denied { .. } => "denied",

@@ -36,6 +36,7 @@ use crate::core::telemetry::windows::{Bucket, Kept};
 use crate::model::alert::{Acknowledged, Certainty, Cursor, Evidence, Severity, StormScope};
 use crate::model::arbitrary as model;
 use crate::model::archive::Entry;
+use crate::model::fill::Finding;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{PlaceId, RuleId};
 use crate::model::record::{Health, Outcome};
@@ -324,6 +325,10 @@ prop_compose! {
     }
 }
 
+fn finding() -> impl Strategy<Value = Finding> {
+    (model::cylinder_code(), vec(model::text(), 0..3)).prop_map(|(cylinder, reasons)| Finding { cylinder, reasons })
+}
+
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         (number(), number()).prop_map(|(position, changed)| Outcome::Done { position, changed }),
@@ -332,6 +337,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         model::text().prop_map(|why| Outcome::Denied { why }),
         Just(Outcome::RequestReused),
         (number(), model::verdict()).prop_map(|(position, verdict)| Outcome::Fill { position, verdict }),
+        (number(), vec(finding(), 0..3)).prop_map(|(position, findings)| Outcome::Findings { position, findings }),
     ]
 }
 

@@ -24,12 +24,13 @@ use crate::core::telemetry::heard::{Hearing, Way};
 use crate::core::timers::Timers;
 use crate::core::{Core, Index};
 use crate::limits;
+use crate::model::fill::Finding;
 use crate::model::frame::FrameKey;
-use crate::model::ids::{DeviceCode, RuleId};
+use crate::model::ids::{CylinderCode, DeviceCode, RuleId};
 use crate::model::record::Outcome;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::proto::internal as wire;
-use crate::proto::read::{CodecError, Result, each, firm, health, known, policy, site, there, verdict};
+use crate::proto::read::{CodecError, Result, each, firm, health, known, policy, site, texts, there, verdict};
 
 type Restored<T> = std::result::Result<T, SnapshotError>;
 
@@ -202,6 +203,10 @@ fn index(core: &mut Core) -> Result<()> {
     Ok(())
 }
 
+fn finding(it: wire::Finding) -> Result<Finding> {
+    Ok(Finding { cylinder: CylinderCode::parse(&it.cylinder)?, reasons: texts(it.reasons) })
+}
+
 fn fills(given: Vec<wire::GivenFill>) -> Result<Fills> {
     use wire::given_fill::How as Wire;
     bounded(given.len(), limits::VERDICTS)?;
@@ -290,6 +295,7 @@ fn answer(it: wire::Answer) -> Result<Remembered> {
         Wire::NotFound(what) => Outcome::NotFound { what: what.into() },
         Wire::Precondition(why) => Outcome::Precondition { why: why.into() },
         Wire::Denied(why) => Outcome::Denied { why: why.into() },
+        Wire::Findings(it) => Outcome::Findings { position: it.position, findings: each(it.findings, finding)? },
         Wire::Fill(it) => Outcome::Fill { position: it.position, verdict: verdict(there("an answer", it.verdict)?) },
         Wire::RequestReused(_) => Outcome::RequestReused,
     };

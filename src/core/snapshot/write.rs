@@ -141,6 +141,15 @@ fn answer(w: &mut Writer<'_>, it: &Remembered) {
             w.uint(1, *position);
             w.message(2, |w| verdict(w, it));
         }),
+        Outcome::Findings { position, findings } => w.message(21, |w| {
+            w.uint(1, *position);
+            for it in findings {
+                w.message(2, |w| {
+                    w.text(1, it.cylinder.as_str());
+                    w.texts(2, &it.reasons);
+                });
+            }
+        }),
         Outcome::NotFound { what } => w.present_text(6, what),
         Outcome::Precondition { why } => w.present_text(7, why),
         Outcome::Denied { why } => w.present_text(8, why),

@@ -72,8 +72,14 @@ fn command(it: wire::Command) -> Result<Command> {
         Wire::Clear(it) => Action::Clear { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
         Wire::Upsert(it) => Action::Upsert(each(it.entries, entry)?),
         Wire::CheckFill(it) => Action::CheckFill(fill_request(it)?),
+        Wire::CheckBatch(it) => batch_check(it)?,
     };
     Ok(Command { request: it.request.into(), actor: actor(there("an actor", it.actor)?)?, action })
+}
+
+fn batch_check(it: wire::BatchCheck) -> Result<Action> {
+    let cylinders = each(it.cylinders, |code| Ok(CylinderCode::parse(&code)?))?;
+    Ok(Action::CheckBatch { site: SiteCode::parse(&it.site)?, cylinders })
 }
 
 fn fill_request(it: wire::FillRequest) -> Result<FillRequest> {

@@ -69,6 +69,12 @@ fn command(w: &mut Writer<'_>, it: &Command) {
             }
         }),
         Action::CheckFill(it) => w.message(11, |w| fill_request(w, it)),
+        Action::CheckBatch { site, cylinders } => w.message(12, |w| {
+            w.text(1, site.as_str());
+            for code in cylinders {
+                w.present_text(2, code.as_str());
+            }
+        }),
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod alerts;
 mod convert;
+mod cylinders;
 mod explain;
 mod history;
+mod life;
 mod registry;
 mod rules;
 mod violations;
@@ -21,6 +23,7 @@ use super::{ServeError, Shared};
 use crate::limits;
 use crate::proto;
 use crate::proto::v1::alert_service_server::AlertServiceServer;
+use crate::proto::v1::cylinder_service_server::CylinderServiceServer;
 use crate::proto::v1::history_service_server::HistoryServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
 use crate::proto::v1::rules_service_server::RulesServiceServer;
@@ -49,14 +52,21 @@ pub(super) fn routes(shared: &Shared) -> Result<Routes, ServeError> {
         .add_service(InterceptedService::new(reflection().build_v1alpha()?, gate()))
         .add_service(gated!(AlertServiceServer, alerts::Alerts(shared.clone())))
         .add_service(gated!(RegistryServiceServer, registry::Registry(shared.clone())))
+        .add_service(gated!(CylinderServiceServer, cylinders::Cylinders(shared.clone())))
         .add_service(gated!(RulesServiceServer, rules::Rules(shared.clone())))
         .add_service(gated!(HistoryServiceServer, history::History(shared.clone()))))
 }
 
 /// Keeps the health service in step with readiness until shutdown.
 async fn report_health(reporter: HealthReporter, shared: Shared) {
-    const NAMES: [&str; 5] =
-        ["", "vigil.v1.AlertService", "vigil.v1.RegistryService", "vigil.v1.RulesService", "vigil.v1.HistoryService"];
+    const NAMES: [&str; 6] = [
+        "",
+        "vigil.v1.AlertService",
+        "vigil.v1.CylinderService",
+        "vigil.v1.RegistryService",
+        "vigil.v1.RulesService",
+        "vigil.v1.HistoryService",
+    ];
     let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         let stopped = tokio::select! {

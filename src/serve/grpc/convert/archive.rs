@@ -167,7 +167,7 @@ pub(in super::super) fn lift_to(e: &Lift) -> v1::Lift {
     }
 }
 
-fn cylinder_to(e: &Cylinder) -> v1::Cylinder {
+pub(in crate::serve::grpc) fn cylinder_to(e: &Cylinder) -> v1::Cylinder {
     v1::Cylinder {
         code: e.code.to_string(),
         filling_unit: shown(e.filling_unit),

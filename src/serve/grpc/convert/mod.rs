@@ -10,7 +10,7 @@ use prost_types::Timestamp;
 
 pub(super) use self::alert::{alert, alert_event, districts, filter, heartbeat, kinds};
 pub(in crate::serve) use self::archive::entry_to_upsert;
-pub(super) use self::archive::{ArchiveEntry, entry_from, entry_kind, entry_to, lift_to};
+pub(super) use self::archive::{ArchiveEntry, cylinder_to, entry_from, entry_kind, entry_to, lift_to};
 pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};
 pub(in crate::serve) use self::stored::{frame_row, lift};
