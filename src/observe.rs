@@ -5,6 +5,7 @@
 //! never from what devices send. A line's target is the module that the event is about, so that a log filter can
 //! name it. `docs/metrics.md` lists the metrics.
 
+mod downlinks;
 mod rules;
 
 use std::io::IsTerminal as _;
@@ -20,6 +21,7 @@ use crate::model::ids::RuleId;
 use crate::model::row::{RejectReason, Tally};
 use crate::spine::takeover::Way;
 
+pub use self::downlinks::{DownlinksDropped, DownlinksPublished};
 pub use self::rules::{ReloadedBy, RulesRefused, RulesReloaded};
 
 /// Something that happened, worth telling people and counting.
@@ -74,40 +76,6 @@ impl Event for Disconnected<'_> {
     fn measure(&self) {
         counter!("vigil_mqtt_disconnects_total", "reason" => self.reason).increment(1);
         gauge!("vigil_mqtt_connected").set(0.0);
-    }
-}
-
-/// Answers went to the broker.
-#[derive(Debug)]
-pub struct DownlinksPublished {
-    pub count: u64,
-}
-
-impl Event for DownlinksPublished {
-    fn log(&self) {
-        trace!(target: "vigil::downlink", count = self.count, "published");
-    }
-
-    fn measure(&self) {
-        counter!("vigil_downlinks_published_total").increment(self.count);
-    }
-}
-
-/// Answers to devices were not sent: they were no longer good, or there was no room.
-#[derive(Debug)]
-pub struct DownlinksDropped {
-    /// From a bounded set.
-    pub reason: &'static str,
-    pub count: u64,
-}
-
-impl Event for DownlinksDropped {
-    fn log(&self) {
-        warn!(target: "vigil::downlink", reason = self.reason, count = self.count, "answers to devices were not sent");
-    }
-
-    fn measure(&self) {
-        counter!("vigil_downlinks_dropped_total", "reason" => self.reason).increment(self.count);
     }
 }
 

@@ -67,8 +67,11 @@ fn the_shipped_rules_are_these() {
     assert_eq!(
         ids,
         [
+            "cylinder-foreign",
             "cylinder-overdue",
+            "cylinder-unchecked",
             "cylinder-unregistered",
+            "cylinder-wrong-medium",
             "door-fault",
             "escalator-stop",
             "fault-repeats",
@@ -125,6 +128,9 @@ fn the_shipped_rules_hold_as_long_as_they_should() {
         ("fault-repeats", Elevator, 0, 0, 3_600_000, None, Warning),
         ("cylinder-overdue", Cylinder, 0, 3_000, 0, None, Critical),
         ("cylinder-unregistered", Cylinder, 0, 3_000, 0, None, Critical),
+        ("cylinder-foreign", Cylinder, 0, 3_000, 0, None, Critical),
+        ("cylinder-unchecked", Cylinder, 0, 0, 0, None, Major),
+        ("cylinder-wrong-medium", Cylinder, 0, 3_000, 0, None, Critical),
         ("inspection-overdue", Obligation, 0, 3_000, 0, None, Critical),
     ] {
         let rule = rule(&rules, id);
@@ -189,6 +195,13 @@ fn the_shipped_rules_read_and_wait_for_what_they_should() {
         ("fault-repeats", Reads::CODES | Reads::COUNTED, (1..=8).chain(61..=65).map(code).collect()),
         ("cylinder-overdue", fields(&[Field::ScanEvent, Field::CylinderDaysOverdue]), vec![]),
         ("cylinder-unregistered", fields(&[Field::CylinderRegistered]), vec![]),
+        ("cylinder-foreign", fields(&[Field::ScanEvent, Field::OwnFilling]), vec![]),
+        (
+            "cylinder-unchecked",
+            fields(&[Field::ScanEvent, Field::CheckedBefore, Field::CheckedAfter, Field::FilledSinceDispatch]),
+            vec![],
+        ),
+        ("cylinder-wrong-medium", fields(&[Field::ScanEvent, Field::OtherMedium]), vec![]),
         ("inspection-overdue", fields(&[Field::ObligationKind, Field::ObligationDaysOverdue]), vec![]),
     ] {
         let rule = rule(&rules, id);
