@@ -34,13 +34,11 @@ fn archive() -> Vec<Entry> {
             district: None,
         }),
         Entry::Cylinder(Cylinder {
-            code: CylinderCode::parse(CYLINDER).unwrap(),
             filling_unit: Some(site),
             medium: Some("lpg".into()),
             made_on: CivilDay::parse("2025-01-01"),
             inspection_due: CivilDay::parse("2029-01-01"),
-            scrapped: false,
-            district: None,
+            ..Cylinder::new(CylinderCode::parse(CYLINDER).unwrap())
         }),
     ]
 }

@@ -199,6 +199,9 @@ fn a_bad_file_does_not_end_the_run() {
     std::os::unix::fs::symlink("nowhere", at("d-dangling.toml")).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(at("e-pipe.toml")).status().unwrap().success());
     std::fs::write(at("f-good.toml"), good).unwrap();
+    std::fs::create_dir(at(".emptied")).unwrap();
+    std::fs::write(at(".emptied/lift.toml"), "# gone").unwrap();
+    std::fs::write(at("g-emptied.toml"), format!("rules = '.emptied'\n{good}")).unwrap();
     std::fs::create_dir(at("folder.toml")).unwrap();
     std::fs::write(at("folder.toml/good.toml"), good).unwrap();
     // Nothing of these is a timeline: a link that leads back, and what an editor leaves.
@@ -207,19 +210,20 @@ fn a_bad_file_does_not_end_the_run() {
     std::os::unix::fs::symlink("nobody@nowhere.1", at(".#f-good.toml")).unwrap();
     let folder = dir.path().display().to_string();
     let (is_good, out, err) = typed(&["test", &folder, "/dev/zero", "--rules", &path("config/rules")]);
-    assert!(!is_good && out.ends_with("8 timelines, 6 failed\n"), "{out}{err}");
+    assert!(!is_good && out.ends_with("9 timelines, 7 failed\n"), "{out}{err}");
     for why in [
         "a-large.toml is larger than 256 KiB",
         "b-bytes.toml is not UTF-8 text",
         "nowhere can't be read",
         "d-dangling.toml can't be read",
         "e-pipe.toml is no file",
+        "lift.toml:1:1: the file is empty",
         "/dev/zero is no file",
         "ok    ",
     ] {
         assert!(out.contains(why), "{why}: {out}");
     }
-    assert_eq!((out.matches("WRONG ").count(), out.matches("ok    ").count()), (6, 2), "{out}");
+    assert_eq!((out.matches("WRONG ").count(), out.matches("ok    ").count()), (7, 2), "{out}");
 }
 
 /// Whoever asks for an end is heard at once, and told nothing good.

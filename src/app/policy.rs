@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use super::text_file::{self, TextFileError, shown};
 use crate::config::Config;
 use crate::core::policy;
-use crate::core::rules::{RuleFault, RuleSet, one_a_line};
+use crate::core::rules::{RuleFault, RuleSet, TABLES_FOLDER, one_a_line};
 use crate::limits;
 use crate::model::record::PolicyText;
 
@@ -57,7 +57,7 @@ pub fn check_files(files: &RuleFiles) -> Result<RuleSet, Vec<RuleFault>> {
 
 /// Files that say nothing: most likely they were emptied by mistake, or are not written yet. Only what people keep as
 /// files is held to this: in a policy that was taken once, such a file is no fault.
-fn empty_files(files: &RuleFiles) -> Vec<RuleFault> {
+pub fn empty_files(files: &RuleFiles) -> Vec<RuleFault> {
     let is_empty = |text: &str| text.parse::<toml::Table>().is_ok_and(|table| table.is_empty());
     let fault = |file: &str| RuleFault {
         file: file.into(),
@@ -71,13 +71,29 @@ fn empty_files(files: &RuleFiles) -> Vec<RuleFault> {
 /// (name, text), by name.
 pub type RuleFiles = Vec<(Box<str>, Box<str>)>;
 
-/// Every `*.toml` of a folder.
+/// Every `*.toml` of a folder, and of the folder `tables` in it.
 pub fn read_folder(dir: &Path) -> Result<RuleFiles, PolicyError> {
-    let files = rule_files(dir).map_err(|source| PolicyError::Folder { dir: dir.to_owned(), source })?;
-    match files.len() {
-        0 => Err(PolicyError::NoFiles { dir: dir.to_owned() }),
-        n if n > limits::RULE_FILES => Err(PolicyError::TooMany { dir: dir.to_owned() }),
-        _ => files.iter().map(|file| Ok(read_file(file)?)).collect(),
+    let of = |dir: &Path| {
+        let files = rule_files(dir).map_err(|source| PolicyError::Folder { dir: dir.to_owned(), source })?;
+        match files.len() {
+            n if n > limits::RULE_FILES => Err(PolicyError::TooMany { dir: dir.to_owned() }),
+            _ => Ok(files),
+        }
+    };
+    let rules = of(dir)?;
+    if rules.is_empty() {
+        return Err(PolicyError::NoFiles { dir: dir.to_owned() });
+    }
+    let tables = of(&dir.join(TABLES_FOLDER)).or_else(nothing_there)?;
+    let rules = rules.iter().map(|file| Ok(read_file(file, "")?));
+    rules.chain(tables.iter().map(|file| Ok(read_file(file, TABLES_FOLDER)?))).collect()
+}
+
+/// Who has no tables has nothing that falls due by them.
+fn nothing_there(error: PolicyError) -> Result<Vec<PathBuf>, PolicyError> {
+    match error {
+        PolicyError::Folder { source, .. } if source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => Err(other),
     }
 }
 
@@ -95,10 +111,10 @@ fn rule_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read_file(file: &Path) -> Result<(Box<str>, Box<str>), TextFileError> {
+fn read_file(file: &Path, folder: &str) -> Result<(Box<str>, Box<str>), TextFileError> {
     let text = text_file::read(file, limits::RULE_FILE_BYTES)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    Ok((name.into(), text.into()))
+    Ok((format!("{folder}{name}").into(), text.into()))
 }
 
 /// What to do about a folder that can't be read.
@@ -120,7 +136,8 @@ impl Look {
             let about = fs::metadata(file)?;
             Ok((file.file_name().unwrap_or_default().to_owned(), about.len(), about.modified()?))
         };
-        let all = rule_files(dir).and_then(|files| files.iter().map(of_file).collect());
+        let tables = rule_files(&dir.join(TABLES_FOLDER)).unwrap_or_default();
+        let all = rule_files(dir).and_then(|files| files.iter().chain(&tables).map(of_file).collect());
         Self(all.map_err(|error: io::Error| error.kind()))
     }
 }
@@ -148,6 +165,23 @@ mod tests {
         assert!(why.contains("/gone.toml can't be read") && why.contains("remove the link"), "{why}");
         let why = read_folder(&dir.path().join("nowhere")).unwrap_err().to_string();
         assert!(why.ends_with("set rules.dir to the folder of the rule files"), "{why}");
+    }
+
+    #[test]
+    fn tables_are_read_with_the_rules_and_watched_like_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let names =
+            || -> Vec<String> { read_folder(dir.path()).unwrap().into_iter().map(|(name, _)| name.into()).collect() };
+        write("lift.toml", "[elevator]\n");
+        assert_eq!(names(), ["lift.toml"], "whoever has no tables needs no folder for them");
+        let before = Look::at(dir.path());
+        std::fs::create_dir(dir.path().join("tables")).unwrap();
+        write("tables/lifts.toml", "[drill]\n");
+        assert_eq!(names(), ["lift.toml", "tables/lifts.toml"]);
+        assert!(Look::at(dir.path()) != before);
+        // No rule is looked for in them.
+        assert!(crate::core::rules::parse(&read_folder(dir.path()).unwrap()).is_ok());
     }
 
     #[test]

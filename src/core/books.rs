@@ -163,38 +163,33 @@ impl Books {
     ) -> EventKind {
         // What may be over sends nobody; its confirmation does.
         let unproven = matches!(reason, Reason::CatchingUp | Reason::AlreadyOver);
+        let open = Open {
+            severity,
+            certainty,
+            opened_at: self.now.wall_at(at),
+            since: at,
+            acknowledged: None,
+            unproven,
+            evidence: Vec::new(),
+            clear_since: None,
+            clear_done_ms: 0,
+            stood_still_ms: 0,
+            occupied: None,
+            group: None,
+            flapping: false,
+            crossed: None,
+        };
         match run.closed.take().filter(|_| reopens) {
             Some(closed) => {
-                let open = Open {
-                    severity: severity.max(closed.open.severity),
-                    certainty,
-                    unproven,
-                    since: at,
-                    clear_since: None,
-                    clear_done_ms: 0,
-                    stood_still_ms: 0,
-                    ..closed.open
-                };
+                let Closed { severity: before, flapping, opened_at, acknowledged, group, .. } = *closed;
+                let (severity, acknowledged) = (severity.max(before), acknowledged.map(|it| *it));
+                let open = Open { severity, acknowledged, opened_at, group, flapping, ..open };
                 run.phase = Phase::Open(Box::new(open));
                 EventKind::Reopened
             }
             None => {
                 run.openings += 1;
-                run.phase = Phase::Open(Box::new(Open {
-                    severity,
-                    certainty,
-                    opened_at: self.now.wall_at(at),
-                    since: at,
-                    acknowledged: None,
-                    unproven,
-                    evidence: Vec::new(),
-                    clear_since: None,
-                    clear_done_ms: 0,
-                    stood_still_ms: 0,
-                    occupied: None,
-                    group: None,
-                    flapping: false,
-                }));
+                run.phase = Phase::Open(Box::new(open));
                 EventKind::Opened
             }
         }
@@ -236,9 +231,9 @@ impl Books {
             open.group.into_iter().for_each(|group| self.storms.put_down(group));
             // By hand it counts from when the person did it.
             let at = if by_hand { self.now.elapsed } else { at };
-            // Should it reopen, it has evidence of its own; of most it is all there is to forget.
-            let open = Open { evidence: Vec::new(), ..*open };
-            run.closed = Some(Box::new(Closed { at, by_hand, open }));
+            let Open { severity, flapping, opened_at, acknowledged, group, .. } = *open;
+            let acknowledged = acknowledged.map(Box::new);
+            run.closed = Some(Box::new(Closed { at, by_hand, severity, flapping, opened_at, acknowledged, group }));
             // Else what was counted before would open it again.
             run.tally = None;
         }

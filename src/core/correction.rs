@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::judge;
 use super::{Core, Effects};
 use crate::model::alert::{Alert, AlertEvent, AlertState, EventKind};
 use crate::model::archive::Entry;
@@ -93,7 +92,7 @@ impl Core {
                 Subject::Service => Some(&mut self.service.runs),
             };
             if let Some(runs) = runs {
-                let run = judge::entry(runs, number);
+                let run = runs.entry(number);
                 run.openings = run.openings.max(id.opening);
             }
         }
@@ -109,6 +108,7 @@ impl Core {
             Entry::Cylinder(it) => self.cylinders.get(self.cylinder_at(&it.code)?).archived().map(Entry::Cylinder),
             Entry::Firm(it) => self.firms.get(&it.id).cloned().map(Entry::Firm),
             Entry::Site(it) => self.sites.get(&it.code).cloned().map(Entry::Site),
+            Entry::Worker(it) => self.workers.get(&it.id).cloned().map(Entry::Worker),
         }
     }
 }

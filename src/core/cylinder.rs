@@ -6,7 +6,8 @@ pub mod verdict;
 
 use self::custody::{Custody, Flag};
 use crate::core::books::{ByHand, Who};
-use crate::core::judge::run::{Footing, Runs, Transition};
+use crate::core::judge::run::{Footing, Transition};
+use crate::core::judge::runs::Runs;
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptCylinder;
 use crate::core::policy::Policy;
@@ -68,7 +69,7 @@ impl Cylinder {
 
     /// The last day on which its inspection is good.
     pub fn inspection_due(&self) -> Option<CivilDay> {
-        self.inspected_until.max(self.entry.as_ref().and_then(|entry| entry.inspection_due))
+        self.inspected_until.max(self.entry.as_ref().and_then(KeptCylinder::inspection_due))
     }
 
     /// Whether the site may fill it.
@@ -100,7 +101,7 @@ impl Cylinder {
             let evidence_of = |of_clear| judge::evidence(rule, &facts, of_clear);
             let evidence = (evidence_of(false), evidence_of(true));
             let who = self.who(site);
-            let run = judge::entry(&mut self.runs, number);
+            let run = self.runs.entry(number);
             let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else { continue };
             let (transition, evidence) = match transition {
                 Transition::Clear { .. } => (transition, evidence.1),
@@ -118,8 +119,9 @@ impl Cylinder {
                 evidence,
                 &ByHand::default(),
             );
+            run.note_crossed(&inputs);
         }
-        judge::drop_blank(&mut self.runs);
+        self.runs.drop_blank();
     }
 
     /// Follows a new policy, or a new day. `filled_at`: where it was filled last.

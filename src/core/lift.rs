@@ -12,7 +12,8 @@ mod who;
 use self::facts::{LiftFacts, ObligationFacts};
 use self::who::who;
 use crate::core::books::ByHand;
-use crate::core::judge::run::{Closed, Footing, Phase, RuleNo, Runs, Transition, Wait};
+use crate::core::judge::run::{Closed, Footing, Phase, RuleNo, Transition, Wait};
+use crate::core::judge::runs::Runs;
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
 use crate::core::policy::Policy;
@@ -53,7 +54,8 @@ pub struct Lift {
     pub(crate) absence_judged_to: Heard,
     /// When its first frame arrived.
     pub(crate) first_heard: Option<Elapsed>,
-    pub(crate) catching_up: Option<CatchingUp>,
+    /// Of few at a time.
+    pub(crate) catching_up: Option<Box<CatchingUp>>,
     /// By rule number, ascending.
     pub(crate) runs: Runs,
     /// The version of the policy that its runs follow.
@@ -120,7 +122,7 @@ impl Lift {
     }
 
     pub fn keep_alive_ms(&self, moments: &Moments) -> i64 {
-        let own = self.entry.as_ref().and_then(|entry| entry.keep_alive_s);
+        let own = self.entry.as_ref().and_then(KeptLift::keep_alive_s);
         own.map_or(moments.keep_alive_ms, |s| i64::from(s.max(1)) * 1_000)
     }
 
@@ -198,9 +200,9 @@ impl Lift {
     fn note_lateness(&mut self, late_ms: i64, now: Elapsed) {
         self.catching_up = (late_ms > offset::LATE_MS).then(|| {
             // A backlog that comes after a pause is another one: what it still holds is waited for anew.
-            let going_on = self.catching_up.filter(|catching_up| catching_up.ends() > now);
+            let going_on = self.catching_up.as_ref().filter(|catching_up| catching_up.ends() > now);
             let since = going_on.map_or(now, |catching_up| catching_up.since);
-            CatchingUp { since, last_arrival: now }
+            CatchingUp { since, last_arrival: now }.into()
         });
     }
 
@@ -279,17 +281,17 @@ impl Lift {
         let of_clear = LiftFacts { events_from: self.events_from(number, rule, frame, true), ..facts };
         let carried = self.carries(shown, rule);
         let inputs = judge::inputs(rule, when, &facts, &of_clear, self.judged, carried, footing);
-        let run = judge::entry(&mut self.runs, number);
+        let run = self.runs.entry(number);
         let Some(transition) = run.step(rule, &policy.set.moments, &inputs) else {
             if run.is_blank() {
-                judge::drop_blank(&mut self.runs);
+                self.runs.drop_blank();
             }
             return false;
         };
         let of_clear = matches!(transition, Transition::Clear { .. });
         let evidence = self.evidence(cx, ix, rule, frame, of_clear);
         self.carry_out(cx, ix, transition, evidence);
-        let run = judge::entry(&mut self.runs, number);
+        let run = self.runs.entry(number);
         if rule.clear == Clear::Quiet {
             run.begin_quiet();
         }
@@ -351,7 +353,7 @@ impl Lift {
     fn carry_out(&mut self, cx: &mut Context<'_>, ix: RuleIx, transition: Transition, evidence: Vec<Evidence>) {
         let rule = cx.policy.set.rule(ix);
         let who = self.who_with_passengers(cx);
-        let run = judge::entry(&mut self.runs, cx.policy.number(ix));
+        let run = self.runs.entry(cx.policy.number(ix));
         cx.books.carry_out(
             cx.out,
             &who,
@@ -387,7 +389,7 @@ impl Lift {
     /// Fires what fell due by the clock, up to a moment: lifts take turns in the order of their deadlines, however late
     /// the clock is looked at.
     pub fn fire(&mut self, cx: &mut Context<'_>, until: Elapsed) {
-        if self.catching_up.is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= until) {
+        if self.catching_up.as_ref().is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= until) {
             self.catching_up = None;
             self.fire_until(cx, until, self.footing_by_clock(cx));
             self.judge(cx, ALL, None, self.footing_by_clock(cx));
@@ -441,7 +443,7 @@ impl Lift {
     }
 
     fn footing_by_clock(&self, cx: &Context<'_>) -> Footing {
-        match self.catching_up {
+        match &self.catching_up {
             _ if cx.hearing.is_blind(cx.books.now.elapsed) => Footing::Blind,
             Some(_) => Footing::CatchingUp,
             None => Footing::Sound,
@@ -480,7 +482,7 @@ impl Lift {
     /// Rules of what is due on a civil day.
     pub fn judge_due_dates(&mut self, cx: &mut Context<'_>, today: CivilDay) {
         let policy = cx.policy;
-        let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
+        let due = self.entry.as_ref().and_then(KeptLift::inspection_due);
         for ix in policy.obligation_rules() {
             let Some(rule) = self.rule(policy, *ix) else { continue };
             let facts = ObligationFacts { policy, runs: &self.runs, due, today };
@@ -490,12 +492,12 @@ impl Lift {
             }
             let inputs = judge::inputs(rule, when, &facts, &facts, cx.books.now.elapsed, false, Footing::Sound);
             let evidence = judge::evidence(rule, &facts, false);
-            let run = judge::entry(&mut self.runs, policy.number(*ix));
+            let run = self.runs.entry(policy.number(*ix));
             if let Some(transition) = run.step(rule, &policy.set.moments, &inputs) {
                 self.carry_out(cx, *ix, transition, evidence);
             }
         }
-        judge::drop_blank(&mut self.runs);
+        self.runs.drop_blank();
     }
 
     fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {

@@ -8,6 +8,7 @@ use crate::core::books::Books;
 use crate::core::judge::built_in;
 use crate::core::judge::run::RuleNo;
 use crate::core::rules::{self, Family, Field, Reads, Rule, RuleFault, RuleIx, RuleSet, Term};
+use crate::core::tables::{self, Tables};
 use crate::limits;
 use crate::model::record::PolicyText;
 
@@ -17,6 +18,7 @@ pub struct Policy {
     pub version: u32,
     pub text: PolicyText,
     pub set: RuleSet,
+    pub tables: Tables,
     pub zone: TimeZone,
     numbers: Vec<RuleNo>,
     /// By number: where the rule stands in `set`, and its fingerprint; also of rules that are gone.
@@ -100,6 +102,8 @@ impl Policy {
             reads: set.rules.iter().map(Rule::reads).collect(),
             begins_by: set.rules.iter().map(Rule::begins_by).collect(),
             version,
+            // Faulty ones were refused with the rules.
+            tables: tables::parse(&text.rules).unwrap_or_default(),
             text,
             set,
             zone,
@@ -211,9 +215,12 @@ pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), Vec<RuleFault>> {
     }
 }
 
-/// Reads the rules alone.
+/// Reads the rules, and the tables beside them.
 pub fn check_rules(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleFault>> {
-    let set = rules::parse(files)?;
+    let set = match (rules::parse(files), tables::parse(files)) {
+        (Ok(set), Ok(_)) => set,
+        (set, tables) => return Err([set.err(), tables.err()].into_iter().flatten().flatten().collect()),
+    };
     // Its alerts would be mixed up with those that this service raises itself.
     let taken = set.rules.iter().filter(|rule| built_in::title_of(&rule.id).is_some());
     let faults: Vec<RuleFault> = taken.map(|rule| taken_id(files, rule)).collect();

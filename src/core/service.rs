@@ -2,7 +2,8 @@
 
 use crate::core::books::{Books, Who};
 use crate::core::judge::built_in::{self, BuiltIn};
-use crate::core::judge::run::{Run, Runs};
+use crate::core::judge::run::Run;
+use crate::core::judge::runs::Runs;
 use crate::core::telemetry::heard::Hearing;
 use crate::limits;
 use crate::model::alert::{Evidence, Reason, Severity};

@@ -7,7 +7,9 @@ use super::archive::Entry;
 use super::fill::{Downlink, Verdict};
 use super::frame::Frame;
 use super::ids::{DeviceCode, SiteCode};
+use super::obligation::DueRow;
 use super::record::Outcome;
+use super::report::ReportRow;
 use super::scan::Scan;
 use super::time::Wall;
 
@@ -88,6 +90,8 @@ pub enum Row {
     Reject(RejectRow),
     Status(StatusRow),
     Entry(Entry),
+    Due(DueRow),
+    Report(ReportRow),
 }
 
 /// Where a frame's time in history comes from.
@@ -166,6 +170,7 @@ macro_rules! bounded_set {
         }
     };
 }
+pub(crate) use bounded_set;
 
 bounded_set!(
     /// Why something was set aside. It is counted by it.

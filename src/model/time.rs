@@ -96,7 +96,7 @@ impl CivilDay {
         Some(Self::from_date(date)).filter(|day| (0..=Self::LAST.0).contains(&day.0))
     }
 
-    fn from_date(date: jiff::civil::Date) -> Self {
+    pub(crate) fn from_date(date: jiff::civil::Date) -> Self {
         Self(date.since(Self::EPOCH).map_or(0, |span| span.get_days()))
     }
 
@@ -120,7 +120,7 @@ impl CivilDay {
         i64::from(self.0) - i64::from(other.0)
     }
 
-    fn date(self) -> jiff::civil::Date {
+    pub(crate) fn date(self) -> jiff::civil::Date {
         Self::EPOCH.saturating_add(jiff::Span::new().days(self.0.clamp(-1_000_000, Self::LAST.0)))
     }
 }

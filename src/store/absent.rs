@@ -9,12 +9,14 @@ use tokio_postgres::Config;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
-    StatusQuery, Store, StoreError,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery,
+    ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
@@ -77,6 +79,10 @@ pass_on! {
     alert(id: AlertId) -> Option<Alert>;
     entry(kind: EntryKind, code: String) -> Option<Entry>;
     entries(kind: EntryKind, after: Option<String>, limit: usize) -> Vec<Entry>;
+    due_history(query: DueQuery) -> Vec<Numbered<DueRow>>;
+    due_standing(query: StandingQuery) -> Vec<DueRow>;
+    reports(query: ReportQuery) -> Vec<Numbered<ReportRow>>;
+    report(party: Party, id: String) -> Option<ReportRow>;
     maintain(now: Wall) -> Maintained;
     ping() -> ();
 }

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use vigil::model::alert::{Alert, AlertEvent};
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::AlertId;
+use vigil::model::obligation::{DueRow, Party};
+use vigil::model::report::ReportRow;
 use vigil::model::row::{FrameRow, RejectRow, Row, ScanRow, StatusRow};
 use vigil::model::time::Wall;
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
-    StatusQuery, Store, StoreError,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery,
+    ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -131,6 +133,22 @@ impl Store for Database {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         self.unless_away(|store| store.entries(kind, after, limit))
+    }
+
+    fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
+        self.unless_away(|store| store.due_history(query))
+    }
+
+    fn due_standing(&self, query: StandingQuery) -> Fut<'_, Vec<DueRow>> {
+        self.unless_away(|store| store.due_standing(query))
+    }
+
+    fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>> {
+        self.unless_away(|store| store.reports(query))
+    }
+
+    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+        self.unless_away(|store| store.report(party, id))
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {

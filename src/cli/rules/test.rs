@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use super::super::show::clean;
 use super::Terminal;
 use super::check::placed;
-use crate::app::policy::{PolicyError, read_folder};
+use crate::app::policy::{PolicyError, empty_files, read_folder};
 use crate::app::text_file::{self, is_hidden, shown};
 use crate::core::rules::RuleFault;
 use crate::limits;
@@ -138,6 +138,10 @@ impl Folders {
                 self.read.clear();
             }
             let files = read_folder(dir)?;
+            let emptied = empty_files(&files);
+            if !emptied.is_empty() {
+                return Err(PolicyError::Wrong(emptied));
+            }
             self.read.insert(dir.to_owned(), files);
         }
         Ok(&self.read[dir])

@@ -1,8 +1,9 @@
 //! Alerts that this service raises about itself, and about devices that it can't understand. They judge the
 //! telemetry, not the lift, so they are no rules of the files.
 
-use super::run::{Phase, RuleNo, Run, Runs, Transition};
-use super::{Context, entry};
+use super::Context;
+use super::run::{Phase, RuleNo, Run, Transition};
+use super::runs::Runs;
 use crate::core::books::{Books, ByHand, Label, Who};
 use crate::model::alert::{Certainty, Evidence, Reason, Severity, Title};
 use crate::model::ids::RuleId;
@@ -114,7 +115,7 @@ pub fn raise_to(
     evidence: impl FnOnce() -> Vec<Evidence>,
 ) {
     let at = books.now.elapsed;
-    let run = entry(runs, books.number_of(which));
+    let run = runs.entry(books.number_of(which));
     let certainty = Certainty::Observed;
     let transition = match &run.phase {
         Phase::Open(open) if open.severity >= severity => return,

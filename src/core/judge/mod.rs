@@ -2,9 +2,11 @@
 
 pub mod built_in;
 pub mod run;
+pub mod runs;
 pub mod tally;
 
-use self::run::{Footing, Inputs, RuleNo, Run, Runs};
+use self::run::{Footing, Inputs, RuleNo, Run};
+use self::runs::Runs;
 use crate::core::books::{Books, ByHand, Label, Who};
 use crate::core::policy::Policy;
 use crate::core::rules::{Clear, Facts, Family, Rule, RuleIx, RuleSet, Term, Tri};
@@ -35,26 +37,6 @@ pub trait Reading: Facts {
 
 pub fn find(runs: &[Run], rule: RuleNo) -> Option<&Run> {
     runs.iter().find(|run| run.rule == rule)
-}
-
-/// Lets go of runs that remember nothing, and of their room: in time nearly every lift has had one.
-pub fn drop_blank(runs: &mut Runs) {
-    let before = runs.len();
-    runs.retain(|run| !run.is_blank());
-    if runs.len() != before {
-        runs.shrink_to_fit();
-    }
-}
-
-/// The run of a rule, made if there is none; runs stand in the order of their numbers.
-pub fn entry(runs: &mut Runs, rule: RuleNo) -> &mut Run {
-    let at = runs.partition_point(|run| run.rule < rule);
-    if runs.get(at).is_none_or(|run| run.rule != rule) {
-        // Room for no more than there is: of most lifts that is all there ever will be.
-        runs.reserve_exact(1);
-        runs.insert(at, Run::new(rule));
-    }
-    &mut runs[at]
 }
 
 pub fn is_open(policy: &Policy, runs: &[Run], rule: RuleIx) -> bool {
@@ -97,6 +79,7 @@ pub fn inputs<F: Reading>(
         superseded: rule.unless.iter().any(|stronger| facts.is_open(*stronger)),
         severity,
         certainty,
+        crossed: rule.crossed(facts),
         footing,
     }
 }
@@ -155,5 +138,5 @@ pub fn forget_changed(cx: &mut Context<'_>, who: &Who, runs: &mut Runs, since_ve
         }
         run.forget();
     }
-    drop_blank(runs);
+    runs.drop_blank();
 }

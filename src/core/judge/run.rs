@@ -11,9 +11,6 @@ use crate::model::time::{Elapsed, Wall};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleNo(pub u16);
 
-/// The runs of one subject, by rule number, ascending. Most have none, or one or two.
-pub type Runs = ThinVec<Run>;
-
 /// Kept only while there is something to remember.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
@@ -75,6 +72,8 @@ pub struct Open {
     /// The event that began the group it belongs to.
     pub group: Option<Cursor>,
     pub flapping: bool,
+    /// How many of the rule's crossings lay behind when it was told last.
+    pub crossed: Option<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -82,9 +81,15 @@ pub struct Closed {
     pub at: Elapsed,
     /// A person cleared it: it opens again only once its condition was known false, or after a while.
     pub by_hand: bool,
-    /// What it was, should it reopen.
-    pub open: Open,
+    // What it goes on with should it reopen. In a large fleet many have cleared a while ago: no more is kept.
+    pub severity: Severity,
+    pub flapping: bool,
+    pub opened_at: Wall,
+    pub acknowledged: Option<Box<Acknowledged>>,
+    pub group: Option<Cursor>,
 }
+
+const _: () = assert!(size_of::<Closed>() <= 56);
 
 impl Closed {
     fn may_reopen(&self, moments: &Moments, at: Elapsed) -> bool {
@@ -119,6 +124,8 @@ pub struct Inputs {
     /// The highest that apply.
     pub severity: Severity,
     pub certainty: Certainty,
+    /// How many of the rule's crossings lie behind.
+    pub crossed: Option<u8>,
     pub footing: Footing,
 }
 
@@ -159,9 +166,16 @@ impl Run {
         self.lately = ThinVec::new();
     }
 
-    /// Whether there is nothing to remember.
+    /// An alert that has just opened is told with what lies behind by then.
+    pub fn note_crossed(&mut self, inputs: &Inputs) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.crossed = open.crossed.or(inputs.crossed);
+        }
+    }
+
+    /// Whether there is nothing to remember but how often it opened.
     pub fn is_blank(&self) -> bool {
-        self.openings == 0 && self.phase == Phase::Idle && self.tally.is_none()
+        self.phase == Phase::Idle && self.closed.is_none() && self.tally.is_none() && self.lately.is_empty()
     }
 
     /// Counts an opening; whether the rule flaps by it.
@@ -331,13 +345,19 @@ impl Open {
         let certainty = if confirmed { self.certainty.max(inputs.certainty) } else { self.certainty };
         let proven = confirmed && std::mem::take(&mut self.unproven);
         let severity = self.severity.max(inputs.severity);
+        // What lay behind when it opened was told by that; so is what a rise tells.
+        let before = self.crossed.or(inputs.crossed);
+        self.crossed = inputs.crossed.or(before);
         if severity > self.severity {
             return Some(Transition::Raise { severity, certainty, reason: Reason::Escalated, at: inputs.at });
         }
-        (proven || certainty > self.certainty).then_some(Transition::Raise {
+        if proven || certainty > self.certainty {
+            return Some(Transition::Raise { severity, certainty, reason: Reason::Confirmed, at: inputs.at });
+        }
+        (self.crossed > before).then_some(Transition::Raise {
             severity,
             certainty,
-            reason: Reason::Confirmed,
+            reason: Reason::Crossed,
             at: inputs.at,
         })
     }

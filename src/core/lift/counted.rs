@@ -1,7 +1,7 @@
 //! What rules count on a lift, and the time in which nothing of it is known.
 
 use super::Lift;
-use crate::core::judge::{self, Context, tally};
+use crate::core::judge::{Context, tally};
 use crate::core::rules::CodeTerm;
 use crate::model::time::Elapsed;
 
@@ -14,7 +14,7 @@ impl Lift {
             let Some(count) = &rule.count else { continue };
             let terms = tally::terms(&rule.raising, occurred);
             if !terms.is_empty() {
-                judge::entry(&mut self.runs, cx.policy.number(*ix)).note(count, &terms, self.judged);
+                self.runs.entry(cx.policy.number(*ix)).note(count, &terms, self.judged);
                 any = true;
             }
         }

@@ -9,6 +9,7 @@ use crate::core::explain::{
 use crate::core::judge::run::{Footing, Hold, Inputs, Open, Phase, Run};
 use crate::core::judge::tally::Occurrence;
 use crate::core::judge::{self, Context, Reading, built_in};
+use crate::core::kept::KeptLift;
 use crate::core::rules::{Clear, Count, Expr, Family, Field, Rule, RuleIx, RuleText, Term, Texts, Tri};
 use crate::core::telemetry::heard::Way;
 use crate::model::alert::{Evidence, Title};
@@ -62,7 +63,7 @@ impl Lift {
         today: CivilDay,
         texts: &Texts,
     ) -> Explained {
-        let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
+        let due = self.entry.as_ref().and_then(KeptLift::inspection_due);
         let facts = ObligationFacts { policy: cx.policy, runs: &self.runs, due, today };
         let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, of_clear: &facts, texts };
         let inputs = Inputs { footing: Footing::Sound, ..about.inputs(false) };
@@ -326,7 +327,7 @@ impl<F: Reading> About<'_, F> {
     }
 
     fn catching_up(&self) -> WhyNot {
-        let ends = self.lift.catching_up.filter(|_| self.cx.hearing.is_drained()).map(|it| it.ends());
+        let ends = self.lift.catching_up.as_ref().filter(|_| self.cx.hearing.is_drained()).map(|it| it.ends());
         WhyNot::CatchingUp { wait_ms: ends.map(|at| (at - self.cx.books.now.elapsed).max(0)) }
     }
 
@@ -337,7 +338,7 @@ impl<F: Reading> About<'_, F> {
     /// A deadline that has passed waits for something else than time.
     fn next(&self) -> Option<Wall> {
         let due = self.run?.deadline(self.rule, &self.cx.policy.set.moments)?;
-        let waits = self.lift.catching_up.map(|it| it.ends());
+        let waits = self.lift.catching_up.as_ref().map(|it| it.ends());
         let due = waits.map_or(due, |waits| due.max(waits));
         (due > self.cx.books.now.elapsed).then(|| self.cx.books.now.wall_at(due))
     }

@@ -47,9 +47,9 @@ impl Lift {
             if judge::find(&self.runs, number).is_some_and(|run| run.open().is_some()) {
                 self.carry_out(cx, ix, Transition::Clear { reason, at }, Vec::new());
             }
-            judge::entry(&mut self.runs, number).forget();
+            self.runs.entry(number).forget();
         }
-        judge::drop_blank(&mut self.runs);
+        self.runs.drop_blank();
     }
 
     /// Its archive entry has changed: other overrides may concern it, and rules that read the archive are looked at.

@@ -16,7 +16,6 @@ impl Lift {
     /// may wait somewhere.
     pub(super) fn forget(&mut self, policy: &Policy) {
         let moments = &policy.set.moments;
-        let mut has_forgotten = false;
         for at in 0..self.runs.len() {
             let run = &self.runs[at];
             let may_reopen_ms = moments.reopen_within_ms + moments.late_codes_ms;
@@ -32,12 +31,9 @@ impl Lift {
             }
             if let Some(count) = count {
                 run.has_counted(&count, judged);
-                has_forgotten |= run.tally.is_none();
             }
         }
-        if has_forgotten {
-            judge::drop_blank(&mut self.runs);
-        }
+        self.runs.drop_blank();
     }
 
     /// A late frame's codes that a newer frame excludes: raised and cleared at once, for rules that open at once.

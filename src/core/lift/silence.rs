@@ -28,7 +28,7 @@ impl Lift {
                 continue;
             }
             if closed_at.is_some() {
-                judge::entry(&mut self.runs, cx.policy.number(*ix)).closed = None;
+                self.runs.entry(cx.policy.number(*ix)).closed = None;
             }
             let transition = match (is_open, when) {
                 (true, Tri::False) => Transition::Clear { reason: Reason::ConditionEnded, at: now },

@@ -14,7 +14,8 @@ use crate::core::books::Now;
 use crate::core::cylinder::Cylinder;
 use crate::core::cylinder::custody::{self, Custody};
 use crate::core::cylinder::fills::{Asked, Fills, Given, How};
-use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
+use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
+use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
 use crate::core::policy::Policy;
@@ -178,11 +179,11 @@ fn open() -> BoxedStrategy<Open> {
         age_ms,
     });
     let what = (select(Severity::ALL), select(Certainty::ALL), model::wall(), elapsed());
-    let flags = (any::<bool>(), any::<Option<bool>>(), of(event_ref()), any::<bool>());
+    let flags = (any::<bool>(), any::<Option<bool>>(), of(event_ref()), any::<bool>(), of(0..=16_u8));
     (what, of(acknowledged), vec(evidence, 0..3), of(elapsed()), span_ms(), span_ms(), flags)
         .prop_map(|(what, acknowledged, evidence, clear_since, clear_done_ms, stood_still_ms, flags)| {
             let (severity, certainty, opened_at, since) = what;
-            let (unproven, occupied, group, flapping) = flags;
+            let (unproven, occupied, group, flapping, crossed) = flags;
             Open {
                 severity,
                 certainty,
@@ -197,6 +198,7 @@ fn open() -> BoxedStrategy<Open> {
                 occupied,
                 group,
                 flapping,
+                crossed,
             }
         })
         .boxed()
@@ -211,8 +213,11 @@ fn runs(rules: u16) -> BoxedStrategy<Runs> {
         hold.prop_map(Phase::Holding),
         open().prop_map(|open| Phase::Open(Box::new(open))),
     ];
-    let closed =
-        (elapsed(), any::<bool>(), open()).prop_map(|(at, by_hand, open)| Box::new(Closed { at, by_hand, open }));
+    let closed = (elapsed(), any::<bool>(), open()).prop_map(|(at, by_hand, open)| {
+        let Open { severity, flapping, opened_at, acknowledged, group, .. } = open;
+        let acknowledged = acknowledged.map(Box::new);
+        Box::new(Closed { at, by_hand, severity, flapping, opened_at, acknowledged, group })
+    });
     let occurrence = (number(), elapsed()).prop_map(|(term, at)| Occurrence { term, at });
     let tally = vec(occurrence, 1..4).prop_map(|all| Box::new(Tally(all.into())));
     let lately = vec(span_ms().prop_map(Elapsed), 0..4);
@@ -257,7 +262,7 @@ prop_compose! {
             heard: heard.map(|(heard, at)| (Heard(heard), at)),
             absence_judged_to: Heard(silent),
             first_heard,
-            catching_up: catching_up.map(|(since, last_arrival)| CatchingUp { since, last_arrival }),
+            catching_up: catching_up.map(|(since, last_arrival)| CatchingUp { since, last_arrival }.into()),
             runs,
             policy,
             unreadable,
@@ -408,6 +413,8 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
             frozen.sites = entries().filter_map(site).collect();
             let firm = |it| if let Entry::Firm(it) = it { Some((it.id, it)) } else { None };
             frozen.firms = entries().filter_map(firm).collect();
+            let worker = |it| if let Entry::Worker(it) = it { Some((it.id, it)) } else { None };
+            frozen.workers = entries().filter_map(worker).collect();
             frozen.service = service;
             frozen.requests = requests;
             frozen.quota = Quota { began, kept }.into();

@@ -36,11 +36,11 @@ use super::sweep::Today;
 use super::telemetry::heard::Hearing;
 use super::{CORE_VERSION, Core};
 use crate::model::archive;
-use crate::model::ids::{FirmId, SiteCode};
+use crate::model::ids::{FirmId, SiteCode, WorkerId};
 
 /// Rises with each field that is added, and with whatever else an earlier program would overlook or misread. It says
 /// whether a snapshot can be read; `CORE_VERSION` says whether it is gone on from as if nothing had happened.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// The oldest one that is still read: what it lacks has a value here that means what its absence meant.
 const FORMAT_OLDEST: u32 = 1;
 
@@ -58,6 +58,7 @@ pub struct Frozen {
     scanners: Paged<Scanner>,
     sites: RedBlackTreeMapSync<SiteCode, archive::Site>,
     firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
+    workers: RedBlackTreeMapSync<WorkerId, archive::Worker>,
     service: Service,
     requests: Requests,
     fills: Fills,
@@ -98,6 +99,7 @@ impl Core {
             scanners: self.scanners.clone(),
             sites: self.sites.clone(),
             firms: self.firms.clone(),
+            workers: self.workers.clone(),
             service: self.service.clone(),
             requests: self.requests.clone(),
             fills: self.fills.clone(),

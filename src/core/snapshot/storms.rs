@@ -61,7 +61,7 @@ fn storm(it: wire::StormState, rules: Rules) -> Result<Storm> {
 
 /// How many alerts of each storm are open.
 pub(super) fn recount(storms: &mut Storms, lifts: &Paged<Lift>) {
-    let runs = lifts.iter().flat_map(|lift| &lift.runs);
+    let runs = lifts.iter().flat_map(|lift| lift.runs.iter());
     let carried = runs.filter_map(|run| if let Phase::Open(open) = &run.phase { open.group } else { None });
     carried.for_each(|group| storms.carry(group));
 }

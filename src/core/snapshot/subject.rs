@@ -6,8 +6,10 @@ use super::read::bounded;
 use super::write;
 use crate::core::cylinder::Cylinder;
 use crate::core::cylinder::custody::{self, Custody};
-use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Runs, Wait};
+use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
+use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
+use crate::core::kept::{KeptCylinder, KeptLift, Pools};
 use crate::core::lift::{CatchingUp, Lift};
 use crate::core::rules::{CodeList, Reach};
 use crate::core::scanner::{Scanner, Steady};
@@ -34,10 +36,12 @@ pub(super) struct Rules {
     pub(super) count: usize,
 }
 
-pub(super) fn lift(it: wire::LiftState, rules: Rules) -> Result<Lift> {
+pub(super) fn lift(it: wire::LiftState, rules: Rules, pools: &mut Pools) -> Result<Lift> {
+    let mut entry = it.entry.map(read::lift).transpose()?.as_ref().map(KeptLift::from);
+    entry.iter_mut().for_each(|entry| entry.share(pools));
     Ok(Lift {
         code: DeviceCode::parse(&it.code)?,
-        entry: it.entry.map(read::lift).transpose()?.as_ref().map(Into::into),
+        entry,
         order: order(it.order.unwrap_or_default())?,
         offset: offset(&it.offset.unwrap_or_default()),
         registers: registers(it.registers.unwrap_or_default())?,
@@ -47,7 +51,7 @@ pub(super) fn lift(it: wire::LiftState, rules: Rules) -> Result<Lift> {
         first_heard: it.first_heard_ms.map(Elapsed),
         catching_up: it
             .catching_up
-            .map(|it| CatchingUp { since: Elapsed(it.since_ms), last_arrival: Elapsed(it.last_arrival_ms) }),
+            .map(|it| CatchingUp { since: Elapsed(it.since_ms), last_arrival: Elapsed(it.last_arrival_ms) }.into()),
         runs: rules.runs(it.runs)?,
         policy: it.policy,
         unreadable: known("count of unreadable frames", it.unreadable, |got| u8::try_from(got).ok())?,
@@ -68,10 +72,12 @@ pub(super) fn span(ms: i64) -> Result<i64> {
     if ms.unsigned_abs() > MAX { Err(CodecError::Unfit("it has a time that can't be")) } else { Ok(ms) }
 }
 
-pub(super) fn cylinder(it: wire::CylinderState, rules: Rules) -> Result<Cylinder> {
+pub(super) fn cylinder(it: wire::CylinderState, rules: Rules, pools: &mut Pools) -> Result<Cylinder> {
+    let mut entry = it.entry.map(read::cylinder).transpose()?.as_ref().map(KeptCylinder::from);
+    entry.iter_mut().for_each(|entry| entry.share(pools));
     Ok(Cylinder {
         code: CylinderCode::parse(&it.code)?,
-        entry: it.entry.map(read::cylinder).transpose()?.as_ref().map(Into::into),
+        entry,
         inspected_until: it.inspected_until_day.map(CivilDay),
         scrapped: it.scrapped,
         duplicate: it.duplicate,
@@ -265,7 +271,7 @@ impl Rules {
     pub(super) fn runs(self, runs: Vec<wire::RunState>) -> Result<Runs> {
         let runs = each(runs, |it| self.run(it))?;
         if runs.is_sorted_by(|one, next| one.rule < next.rule) {
-            Ok(runs.into())
+            Ok(runs.into_iter().collect())
         } else {
             Err(CodecError::Unfit("its rules are not in their order"))
         }
@@ -325,7 +331,16 @@ fn hold(it: &wire::Hold) -> Result<Hold> {
 }
 
 fn closed(it: wire::Closed) -> Result<Closed> {
-    Ok(Closed { at: Elapsed(it.closed_ms), by_hand: it.by_hand, open: open(there("what was closed", it.open)?)? })
+    let open = there("what was closed", it.open)?;
+    Ok(Closed {
+        at: Elapsed(it.closed_ms),
+        by_hand: it.by_hand,
+        severity: numbered("severity", open.severity, Severity::from_number)?,
+        flapping: open.flapping,
+        opened_at: Wall(open.opened_at_ms),
+        acknowledged: open.acknowledged.map(acknowledged).map(Box::new),
+        group: open.group.as_ref().map(event_ref),
+    })
 }
 
 fn open(it: wire::OpenState) -> Result<Open> {
@@ -343,5 +358,6 @@ fn open(it: wire::OpenState) -> Result<Open> {
         group: it.group.as_ref().map(event_ref),
         flapping: it.flapping,
         since: Elapsed(it.since_ms),
+        crossed: it.crossed.map(|got| known("count of crossings", got, |got| u8::try_from(got).ok())).transpose()?,
     })
 }

@@ -6,6 +6,7 @@ use crate::core::cylinder::Cylinder;
 use crate::core::cylinder::custody::Custody;
 use crate::core::cylinder::fills::{Asked, Given, How};
 use crate::core::judge::run::{Open, Phase, Run, Wait};
+use crate::core::judge::runs::Runs;
 use crate::core::lift::Lift;
 use crate::core::policy::Policy;
 use crate::core::requests::Remembered;
@@ -21,7 +22,9 @@ use crate::core::telemetry::windows::Kept;
 use crate::model::alert::Cursor;
 use crate::model::record::Outcome;
 use crate::model::time::{Elapsed, Wall};
-use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site, verdict};
+use crate::proto::write::{
+    acknowledged, cylinder, evidence, firm, health, lift, number, policy, site, verdict, worker,
+};
 use crate::proto::writer::Writer;
 
 /// The number of each of `registers::FIELDS` in telemetry.proto.
@@ -50,6 +53,9 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     it.cylinders.drain(|it| part(&mut |w| w.message(14, |w| cylinder_state(w, it))));
     it.scanners.drain(|it| part(&mut |w| w.message(15, |w| scanner_state(w, it))));
     part(&mut |w| w.part(16, |w| storms(w, &it.books.storms)));
+    for it in it.workers.values() {
+        part(&mut |w| w.message(17, |w| worker(w, it)));
+    }
     for (asked, it, reserves) in it.fills.iter() {
         part(&mut |w| w.message(30, |w| given(w, asked, it, reserves)));
     }
@@ -170,7 +176,7 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     });
     w.int(8, it.absence_judged_to.0);
     some_elapsed(w, 9, it.first_heard);
-    w.some_message(10, it.catching_up, |w, it| {
+    w.some_message(10, it.catching_up.as_deref(), |w, it| {
         w.int(1, it.since.0);
         w.int(2, it.last_arrival.0);
     });
@@ -369,9 +375,15 @@ pub(super) fn lingering_list(it: CodeList) -> u32 {
     }
 }
 
-fn runs(w: &mut Writer<'_>, field: u32, runs: &[Run]) {
-    for it in runs {
-        w.message(field, |w| run(w, it));
+fn runs(w: &mut Writer<'_>, field: u32, runs: &Runs) {
+    for (rule, openings, it) in runs.all() {
+        w.message(field, |w| match it {
+            Some(it) => run(w, it),
+            None => {
+                w.uint(1, rule.0);
+                w.uint(2, openings);
+            }
+        });
     }
 }
 
@@ -390,7 +402,13 @@ fn run(w: &mut Writer<'_>, it: &Run) {
     w.some_message(5, it.closed.as_deref(), |w, it| {
         w.int(1, it.at.0);
         w.uint(2, it.by_hand);
-        w.message(3, |w| open(w, &it.open));
+        w.message(3, |w| {
+            w.uint(1, number(it.severity.number()));
+            w.int(3, it.opened_at.0);
+            w.some_message(4, it.acknowledged.as_deref(), acknowledged);
+            w.some_message(11, it.group, event_ref);
+            w.uint(12, it.flapping);
+        });
     });
     for it in it.tally.iter().flat_map(|tally| &tally.0) {
         w.message(6, |w| {
@@ -425,6 +443,7 @@ fn open(w: &mut Writer<'_>, it: &Open) {
     w.some_message(11, it.group, event_ref);
     w.uint(12, it.flapping);
     w.int(13, it.since.0);
+    w.some_uint(14, it.crossed);
 }
 
 fn storms(w: &mut Writer<'_>, it: &Storms) {

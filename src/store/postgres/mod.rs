@@ -19,14 +19,16 @@ use self::partitions::Days;
 use self::value::RowColumns;
 use super::select::{self, Dialect, Select};
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
-    StatusQuery, Store, StoreError, retention,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery,
+    ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, retention,
 };
 use crate::clock::Clock;
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
@@ -155,6 +157,22 @@ impl Store for PostgresStore {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         Box::pin(async move { self.page(select::entries(kind, after.as_deref(), limit)).await })
+    }
+
+    fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
+        Box::pin(async move { self.page(select::due_history(&query)).await })
+    }
+
+    fn due_standing(&self, query: StandingQuery) -> Fut<'_, Vec<DueRow>> {
+        Box::pin(async move { self.page(select::due_standing(&query)).await })
+    }
+
+    fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>> {
+        Box::pin(async move { self.page(select::reports(&query)).await })
+    }
+
+    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+        Box::pin(async move { Ok(self.page(select::report(party, &id)).await?.pop().map(|found| found.row)) })
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {

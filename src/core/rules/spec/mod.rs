@@ -26,9 +26,18 @@ pub(super) use section::parse_span_ms;
 /// What is known of all rules before the first condition is read.
 pub(super) type Directory = BTreeMap<RuleId, (RuleIx, Option<Family>)>;
 
+/// Tables of intervals lie in a folder beside the rules and are read elsewhere.
+pub(super) fn is_table(name: &str) -> bool {
+    name.starts_with(TABLES_FOLDER)
+}
+
+/// What the names of table files begin with.
+pub const TABLES_FOLDER: &str = "tables/";
+
 pub(super) fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleFault>> {
     check_bounds(files).map_err(|fault| vec![fault])?;
-    let mut docs: Vec<Doc<'_>> = files.iter().map(|(name, text)| Doc::read(name, text)).collect();
+    let rules = files.iter().filter(|(name, _)| !is_table(name));
+    let mut docs: Vec<Doc<'_>> = rules.map(|(name, text)| Doc::read(name, text)).collect();
     let directory = list_rules(&mut docs);
     let mut reader = Reader {
         directory: &directory,

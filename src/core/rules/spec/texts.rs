@@ -18,7 +18,7 @@ pub struct RuleText {
 }
 
 pub(in crate::core::rules) fn texts(files: &[(Box<str>, Box<str>)]) -> Texts {
-    files.iter().flat_map(|(_, text)| of_file(text)).collect()
+    files.iter().filter(|(name, _)| !super::is_table(name)).flat_map(|(_, text)| of_file(text)).collect()
 }
 
 fn of_file(text: &str) -> Texts {
