@@ -9,10 +9,12 @@ use super::show::{Language, Look, clean, event_json};
 use super::time::{FORMS, Moment, Zone, civil, rfc3339, to_proto};
 use super::{Server, Terminal, history, refused};
 use crate::model::scan::ScanEvent;
+use crate::model::visit::{Problem, VisitKind};
+use crate::proto::v1::chain_link::What;
 use crate::proto::v1::cylinder_service_client::CylinderServiceClient;
 use crate::proto::v1::stored_scan::Event as StoredEvent;
 use crate::proto::v1::timeline_item::Item;
-use crate::proto::v1::{CylinderStep, StoredScan, TraceCylinderRequest};
+use crate::proto::v1::{ChainLink, CylinderStep, StoredScan, TraceCylinderRequest};
 
 /// Show the life of a gas cylinder: its scans, who had it, its fillings, what filling guns were told, its alerts
 #[derive(Debug, Clone, clap::Args)]
@@ -91,6 +93,7 @@ fn line(step: &CylinderStep, had_by: &str, look: &Look) -> String {
         Some(Item::Status(status)) => {
             format!("{} {}", civil(at, &look.zone), if status.online { "online" } else { "offline" })
         }
+        Some(Item::Record(link)) => format!("{} {}", civil(at, &look.zone), link_words(link)),
         None => format!("{} something that this version doesn't know", civil(at, &look.zone)),
     }
 }
@@ -133,6 +136,57 @@ fn scan_words(scan: &StoredScan) -> String {
     words
 }
 
+fn link_words(link: &ChainLink) -> String {
+    match &link.what {
+        Some(What::Record(stored)) => {
+            let record = stored.record.clone().unwrap_or_default();
+            let kind = VisitKind::from_number(record.kind).map_or("unknown", VisitKind::name);
+            let problem = Problem::from_number(record.problem).map_or("unknown", Problem::name);
+            let (firm, id) = (clean(&record.firm), clean(&record.record));
+            let mut words = format!("{kind} visit by {firm}, record {id} | {} items | {problem}", record.items.len());
+            for (name, text) in [("supersedes", &record.supersedes), ("note", &record.note)] {
+                if !text.is_empty() {
+                    words += &format!(" | {name} {}", clean(text));
+                }
+            }
+            stored.flags.iter().for_each(|flag| words += &format!(" | {}", clean(flag)));
+            words
+        }
+        Some(What::Signature(it)) => {
+            format!("record {} of {} signed by {}", clean(&it.record), clean(&it.firm), clean(&it.signatory))
+        }
+        None => "a record that this version doesn't know".into(),
+    }
+}
+
+fn link_json(link: &ChainLink) -> Value {
+    let what = match &link.what {
+        Some(What::Record(stored)) => {
+            let record = stored.record.clone().unwrap_or_default();
+            json!({ "visit": {
+                "firm": record.firm,
+                "record": record.record,
+                "kind": VisitKind::from_number(record.kind).map(VisitKind::name),
+                "workers": record.workers,
+                "recorder": record.recorder,
+                "started_at": rfc3339(record.started_at.as_ref()),
+                "ended_at": rfc3339(record.ended_at.as_ref()),
+                "items": record.items.len(),
+                "problem": Problem::from_number(record.problem).map(Problem::name),
+                "note": record.note,
+                "supersedes": record.supersedes,
+                "rectifies": record.rectifies,
+                "flags": stored.flags,
+            }})
+        }
+        Some(What::Signature(it)) => json!({ "signature": {
+            "firm": it.firm, "record": it.record, "signatory": it.signatory, "note": it.note,
+        }}),
+        None => Value::Null,
+    };
+    json!({ "number": link.number, "link": link.link, "what": what })
+}
+
 fn step_json(step: &CylinderStep) -> Value {
     let at = rfc3339(step.item.as_ref().and_then(|item| item.at.as_ref()));
     let (holder, fills) = (&step.holder, step.fills);
@@ -142,6 +196,7 @@ fn step_json(step: &CylinderStep) -> Value {
         }
         Some(Item::Scan(scan)) => json!({ "at": at, "holder": holder, "fills": fills, "scan": scan_json(scan) }),
         Some(Item::Status(status)) => json!({ "at": at, "status": { "online": status.online } }),
+        Some(Item::Record(link)) => json!({ "at": at, "record": link_json(link) }),
         None => json!({ "at": at }),
     }
 }

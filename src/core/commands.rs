@@ -27,6 +27,8 @@ impl Core {
 
     pub(super) fn take_command(&mut self, out: &mut Effects, command: &Command) -> Outcome {
         match &command.action {
+            // What is taken item by item is known again by its items.
+            Action::UploadVisits(uploads) => return self.upload_visits(out, &command.actor, uploads),
             // Its answer is good for seconds, and remembered for as long.
             Action::CheckFill(request) => return self.check_fill(out, command, request),
             Action::CheckBatch { site, cylinders } => return self.check_batch(command, *site, cylinders),
@@ -39,13 +41,15 @@ impl Core {
             Action::Acknowledge { alert, note } => self.on_alert(out, command, alert, note.as_deref(), false),
             Action::Clear { alert, note } => self.on_alert(out, command, alert, note.as_deref(), true),
             Action::Upsert(entries) => self.upsert(out, entries),
+            Action::UploadVisits(uploads) => self.upload_visits(out, &command.actor, uploads),
+            Action::Sign(sign) => self.sign(out, &command.actor, sign),
             Action::CheckFill(_) | Action::CheckBatch { .. } => unreachable!("answered above"),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome
     }
 
-    fn done(&self, changed: u32) -> Outcome {
+    pub(super) fn done(&self, changed: u32) -> Outcome {
         Outcome::Done { position: self.next - 1, changed }
     }
 
@@ -65,7 +69,7 @@ impl Core {
         let dispatch = self.policy.rule_of(number).and_then(|(_, rule)| rule.dispatch.clone());
         let place = match id.subject {
             Subject::Device(code) => self.lift_at(&code),
-            Subject::Cylinder(code) => self.cylinder_at(&code),
+            Subject::Cylinder(code) => self.cylinder_named(&code),
             Subject::Service => Some(0),
         };
         let Some(place) = place else { return not_found };
@@ -216,13 +220,28 @@ impl Core {
         Some(true)
     }
 
+    /// Has the cylinder found by the codes that its new entry says it had before.
+    fn relabel(&mut self, ix: u32, entry: &KeptCylinder) {
+        let before = self.cylinders.get(ix).entry.as_ref().map_or(&[][..], KeptCylinder::aliases);
+        for code in before {
+            self.index.aliases.remove_mut(&(*code, ix));
+        }
+        for code in entry.aliases() {
+            self.index.aliases.insert_mut((*code, ix));
+        }
+    }
+
     fn upsert_cylinder(&mut self, out: &mut Effects, entry: &archive::Cylinder) -> Option<bool> {
-        let ix = self.cylinder(&entry.code)?;
+        let ix = match self.cylinder_named(&entry.code) {
+            Some(ix) => ix,
+            None => self.new_cylinder(&entry.code)?,
+        };
         let mut kept = KeptCylinder::from(entry);
         if self.cylinders.get(ix).entry.as_ref() == Some(&kept) {
             return Some(false);
         }
         kept.share(&mut self.pools);
+        self.relabel(ix, &kept);
         let today = self.day();
         let filled_at = self.filled_at(ix);
         let (mut cx, _, cylinders) = self.context(out);

@@ -1,35 +1,42 @@
 //! One gas cylinder: its archive entry, what scans say of it, and the rules on both.
 
 pub mod custody;
+mod dues;
+mod facts;
 pub mod fills;
 pub mod verdict;
 
-use self::custody::{Custody, Flag};
+use self::custody::Custody;
+use self::facts::CylinderFacts;
+pub use self::facts::Scanned;
 use crate::core::books::{ByHand, Who};
 use crate::core::judge::run::{Footing, Transition};
 use crate::core::judge::runs::Runs;
-use crate::core::judge::{self, Context, Reading};
+use crate::core::judge::{self, Context};
 use crate::core::kept::KeptCylinder;
+use crate::core::obligation::cylinder::Inspected;
+use crate::core::obligation::upkeep::Told;
 use crate::core::policy::Policy;
-use crate::core::rules::{CodeList, Facts, Field, Fold, RuleIx, Term, Tri, Value};
+use crate::core::rules::Tri;
 use crate::model::alert::{Place, Reason};
 use crate::model::archive;
-use crate::model::ids::{CylinderCode, District, SiteCode, Subject};
-use crate::model::scan::Scan;
+use crate::model::ids::{CylinderCode, SiteCode, Subject};
 use crate::model::time::CivilDay;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cylinder {
     pub code: CylinderCode,
     pub entry: Option<KeptCylinder>,
-    /// A later date than the archive's, from an inspection body's passed inspection.
-    pub(crate) inspected_until: Option<CivilDay>,
+    /// The last passed inspection that a registered body scanned.
+    pub(crate) report: Option<Inspected>,
     /// Somebody who may say so has said that it is scrapped: its code is void for ever.
     pub(crate) scrapped: bool,
     /// Its code was registered again with other fixed data: one of two cylinders bears it wrongly, until somebody
     /// puts the archive right.
     pub(crate) duplicate: bool,
     pub(crate) custody: Custody,
+    /// What was told to be due.
+    pub(crate) told: [Told; 2],
     pub(crate) runs: Runs,
     /// The version of the policy that its runs follow.
     pub(crate) policy: u32,
@@ -40,10 +47,11 @@ impl Cylinder {
         Self {
             code,
             entry: None,
-            inspected_until: None,
+            report: None,
             scrapped: false,
             duplicate: false,
             custody: Custody::default(),
+            told: Default::default(),
             runs: Runs::new(),
             policy,
         }
@@ -67,15 +75,11 @@ impl Cylinder {
         self.entry.as_ref().map(|entry| entry.entry(self.code))
     }
 
-    /// The last day on which its inspection is good.
-    pub fn inspection_due(&self) -> Option<CivilDay> {
-        self.inspected_until.max(self.entry.as_ref().and_then(KeptCylinder::inspection_due))
-    }
-
-    /// Whether the site may fill it.
-    pub fn is_own_site(&self, site: SiteCode) -> Option<bool> {
-        let unit = self.entry.as_ref()?.filling_unit()?;
-        Some(unit == site)
+    /// Whether the site may fill it on that day. Whose it is must be known.
+    pub fn is_own_site(&self, site: SiteCode, on: CivilDay) -> Option<bool> {
+        let entry = self.entry.as_ref()?;
+        entry.filling_unit()?;
+        Some(entry.may_be_filled_by(&site, on))
     }
 
     /// Judges its rules: at a scan, or because something else about it changed.
@@ -87,12 +91,14 @@ impl Cylinder {
         today: CivilDay,
     ) {
         let policy = cx.policy;
+        let dues = self.dues(policy);
+        self.tell_dues(cx, &dues, today);
         let at = cx.books.now.elapsed;
         let site = scan.and_then(|scanned| scanned.place);
         for ix in policy.cylinder_rules() {
             let rule = policy.set.rule(*ix);
             let number = policy.number(*ix);
-            let facts = CylinderFacts { cylinder: self, policy, scanned: scan, filled_at, today };
+            let facts = CylinderFacts { cylinder: self, policy, scanned: scan, filled_at, dues: &dues, today };
             let when = rule.when.eval(&facts);
             if !when.is_true() && judge::find(&self.runs, number).is_none() {
                 continue;
@@ -137,8 +143,10 @@ impl Cylinder {
         request: &'a Scanned<'a>,
         today: CivilDay,
     ) -> impl Iterator<Item = (&'a str, Tri)> {
+        let dues = self.dues(policy);
         policy.denying_rules().map(move |rule| {
-            let facts = CylinderFacts { cylinder: self, policy, scanned: Some(request), filled_at: None, today };
+            let scanned = Some(request);
+            let facts = CylinderFacts { cylinder: self, policy, scanned, filled_at: None, dues: &dues, today };
             let says = rule.deny.as_ref().map_or(Tri::False, |deny| deny.eval(&facts));
             (rule.id.as_str(), says)
         })
@@ -153,93 +161,5 @@ impl Cylinder {
             judge::forget_changed(cx, &who, &mut self.runs, self.policy, now);
             self.policy = cx.policy.version;
         }
-    }
-}
-
-/// A scan as rules see it.
-#[derive(Debug, Clone, Copy)]
-pub struct Scanned<'a> {
-    pub scan: &'a Scan,
-    pub site: SiteCode,
-    /// What the archive has of the site.
-    pub place: Option<&'a archive::Site>,
-    /// How things stood before it.
-    pub before: Custody,
-}
-
-/// A cylinder, at a scan or between scans, as its rules' conditions read it.
-struct CylinderFacts<'a> {
-    cylinder: &'a Cylinder,
-    policy: &'a Policy,
-    scanned: Option<&'a Scanned<'a>>,
-    filled_at: Option<SiteCode>,
-    today: CivilDay,
-}
-
-impl CylinderFacts<'_> {
-    fn scan(&self) -> Option<&Scan> {
-        self.scanned.map(|scanned| scanned.scan)
-    }
-
-    /// Whether the scan names another medium than the archive. Where one of them names none, there is no other.
-    fn other_medium(&self) -> Option<bool> {
-        let stated = self.scan()?.medium.as_deref();
-        let own = self.cylinder.entry.as_ref().and_then(|entry| entry.medium());
-        Some(matches!((stated, own), (Some(stated), Some(own)) if stated != own))
-    }
-}
-
-impl Facts for CylinderFacts<'_> {
-    fn field(&self, field: Field) -> Value {
-        let custody = &self.cylinder.custody;
-        match field {
-            Field::ScanEvent => self.scan().map(|scan| i64::from(scan.event.number())).into(),
-            Field::Passed => self.scan().and_then(|scan| scan.passed).into(),
-            // A cylinder is only judged as unregistered when somebody scans it.
-            Field::CylinderRegistered if self.cylinder.is_registered() => Value::Bool(true),
-            Field::CylinderRegistered => self.scanned.map(|_| false).into(),
-            Field::CylinderDaysOverdue => self.cylinder.inspection_due().map(|due| self.today.days_since(due)).into(),
-            Field::OwnSite => self.scanned.and_then(|it| self.cylinder.is_own_site(it.site)).into(),
-            Field::OwnFilling => self.filled_at.and_then(|site| self.cylinder.is_own_site(site)).into(),
-            Field::OtherMedium => self.other_medium().into(),
-            Field::CheckedBefore => Value::Bool(custody.has(Flag::Checked) || !custody.has(Flag::FilledUnchecked)),
-            Field::CheckedAfter => Value::Bool(!custody.has(Flag::Unverified)),
-            Field::FilledSinceDispatch => self.scanned.map(|it| it.before.has(Flag::Filled)).into(),
-            _ => Value::Unknown,
-        }
-    }
-
-    fn code(&self, _: CodeList, _: u32) -> Tri {
-        Tri::Unknown
-    }
-
-    fn condition(&self, _: &str) -> Tri {
-        Tri::Unknown
-    }
-
-    fn in_district(&self, _: &District) -> Tri {
-        Tri::Unknown
-    }
-
-    fn window(&self, _: u16, _: Fold) -> Option<f64> {
-        None
-    }
-
-    fn extra(&self, _: u16) -> Option<f64> {
-        None
-    }
-
-    fn is_open(&self, rule: RuleIx) -> bool {
-        judge::is_open(self.policy, &self.cylinder.runs, rule)
-    }
-}
-
-impl Reading for CylinderFacts<'_> {
-    fn age_ms(&self, _: &Term) -> Option<i64> {
-        None
-    }
-
-    fn is_silent(&self) -> bool {
-        false
     }
 }

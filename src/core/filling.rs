@@ -86,11 +86,7 @@ impl Core {
     }
 
     fn facts_of(&self, cylinder: &Cylinder) -> StandingFacts {
-        StandingFacts {
-            is_archived: cylinder.entry.is_some(),
-            is_registered: cylinder.is_registered(),
-            custody: cylinder.custody,
-        }
+        StandingFacts { is_registered: cylinder.is_registered(), custody: cylinder.custody }
     }
 
     /// The very same scan again: it gets its first answer while that holds.

@@ -10,10 +10,12 @@ pub mod tables;
 pub mod telemetry;
 
 pub mod books;
+pub mod chain;
 pub mod cylinder;
 pub mod explain;
 pub mod kept;
 pub mod lift;
+pub mod maintenance;
 pub mod obligation;
 pub mod paged;
 pub mod policy;
@@ -36,7 +38,7 @@ pub mod timers;
 
 use std::sync::Arc;
 
-use rpds::RedBlackTreeMapSync;
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use self::books::{Books, Now};
 use self::cylinder::Cylinder;
@@ -44,6 +46,7 @@ use self::cylinder::fills::Fills;
 use self::judge::Context;
 use self::kept::Pools;
 use self::lift::Lift;
+use self::maintenance::known::KnownRecords;
 use self::paged::Paged;
 use self::places::Places;
 use self::policy::Policy;
@@ -56,7 +59,7 @@ use self::telemetry::heard::{Change, Hearing};
 use self::timers::Timers;
 use crate::model::alert::Alert;
 use crate::model::archive;
-use crate::model::ids::{FirmId, SiteCode, WorkerId};
+use crate::model::ids::{CylinderCode, FirmId, SiteCode, WorkerId};
 use crate::model::record::{Kind, Link, PolicyText, Record};
 use crate::model::row::{Effects, RejectReason, RejectRow, Row};
 use crate::model::time::{Elapsed, Wall};
@@ -85,6 +88,7 @@ pub struct Core {
     workers: RedBlackTreeMapSync<WorkerId, archive::Worker>,
     service: Service,
     requests: Requests,
+    known_records: KnownRecords,
     fills: Fills,
     quota: Arc<Quota>,
     today: Option<Today>,
@@ -101,6 +105,8 @@ struct Index {
     lifts: Places,
     cylinders: Places,
     scanners: Places,
+    /// Codes that cylinders had before they were relabelled, and which cylinder that was.
+    aliases: RedBlackTreeSetSync<(CylinderCode, u32)>,
 }
 
 impl Core {
@@ -124,6 +130,7 @@ impl Core {
             workers: RedBlackTreeMapSync::new_sync(),
             service: Service::default(),
             requests: Requests::default(),
+            known_records: KnownRecords::default(),
             fills: Fills::default(),
             quota: Arc::default(),
             today: None,

@@ -185,6 +185,10 @@ impl Core {
         if let Some(ix) = self.cylinder_at(code) {
             return Some(ix);
         }
+        self.new_cylinder(code)
+    }
+
+    pub(super) fn new_cylinder(&mut self, code: &CylinderCode) -> Option<u32> {
         if self.cylinders.len() >= limits::SUBJECTS {
             return None;
         }
@@ -197,7 +201,20 @@ impl Core {
         self.index.lifts.find(code, |ix| self.lifts.get(ix).code == *code)
     }
 
+    /// The cylinder that bears the code, or bore it before it was relabelled. What the archive has under the code itself goes
+    /// before all, and what it never had after all.
     pub(super) fn cylinder_at(&self, code: &CylinderCode) -> Option<u32> {
+        let named = self.cylinder_named(code);
+        if self.index.aliases.is_empty() || named.is_some_and(|ix| self.cylinders.get(ix).entry.is_some()) {
+            return named;
+        }
+        // Should several claim it, the one that has been known for longest.
+        let relabelled = self.index.aliases.range((*code, 0)..=(*code, u32::MAX)).next();
+        relabelled.map(|(_, ix)| *ix).or(named)
+    }
+
+    /// By its own code only.
+    pub(super) fn cylinder_named(&self, code: &CylinderCode) -> Option<u32> {
         self.index.cylinders.find(code, |ix| self.cylinders.get(ix).code == *code)
     }
 
@@ -242,6 +259,8 @@ impl Core {
     fn note_scan(&mut self, ix: u32, by: u32, site: SiteCode, scan: &Scan, flags: &[ScanFlag], moment: Moment) {
         let is_body = self.sites.get(&site).is_some_and(|site| site.kind == SiteKind::InspectionBody);
         let until = scan.valid_until.map(|until| CivilDay::of(until, &self.policy.zone));
+        let (inspected_at, _) = effective(scan.claimed_at, self.books.now.wall);
+        let on = CivilDay::of(inspected_at, &self.policy.zone);
         let cylinder = self.cylinders.get_mut(ix);
         if scan.event == ScanEvent::Scrapped && !flags.contains(&ScanFlag::ForeignSite) {
             cylinder.scrapped = true;
@@ -252,7 +271,7 @@ impl Core {
         let unit = cylinder.entry.as_ref().and_then(|entry| entry.filling_unit());
         cylinder.custody.take(scan, by, Standing { is_own: unit == Some(site), is_body }, moment);
         if scan.event == ScanEvent::Inspected && scan.passed == Some(true) && is_body {
-            cylinder.inspected_until = cylinder.inspected_until.max(until);
+            cylinder.note_inspection(on, until);
         }
         if scan.event == ScanEvent::Filled {
             self.fills.release(ix);

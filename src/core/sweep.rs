@@ -126,7 +126,11 @@ impl Core {
                 Some(ix) => {
                     let lift = lifts_table.get_mut(ix);
                     lift.follow(&mut cx, today);
+                    if retells {
+                        lift.forget_told();
+                    }
                     lift.judge_due_dates(&mut cx, today);
+                    lift.judge_records(&mut cx);
                     if retells {
                         cx.out.rows.extend(lift.archived().map(|entry| Row::Entry(Entry::Lift(entry))));
                     }
@@ -135,6 +139,9 @@ impl Core {
                 None => {
                     let ix = u32::try_from(at - lifts).expect("tables are bounded far below 2^32");
                     let cylinder = cylinders.get_mut(ix);
+                    if retells {
+                        cylinder.forget_told();
+                    }
                     cylinder.follow(&mut cx, filled_at, today);
                     if retells {
                         cx.out.rows.extend(cylinder.archived().map(|entry| Row::Entry(Entry::Cylinder(entry))));

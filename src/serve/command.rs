@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::Shared;
-use crate::model::record::{Command, Outcome};
+use crate::model::record::{Command, ItemOutcome, Outcome};
 use crate::spine::input::{Input, NotTaken, SHUT};
 
 /// How often a bulk command knocks on a full queue.
@@ -98,12 +98,19 @@ pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
             Err(Status::with_error_details(Code::FailedPrecondition, why.into_string(), details))
         }
         Outcome::Denied { why } => Err(Status::permission_denied(why.into_string())),
+        // Whoever asks for items reads their outcomes.
+        Outcome::Items { position, items } => Ok(Done { position, changed: taken(&items) }),
         Outcome::RequestReused => {
             let details = ErrorDetails::with_error_info("REQUEST_ID_REUSED", super::grpc::DOMAIN, []);
             let message = "this request id came with another command before: choose a new one for each command";
             Err(Status::with_error_details(Code::AlreadyExists, message, details))
         }
     }
+}
+
+fn taken(items: &[ItemOutcome]) -> u32 {
+    let taken = items.iter().filter(|it| matches!(it, ItemOutcome::Taken { .. }));
+    u32::try_from(taken.count()).unwrap_or(u32::MAX)
 }
 
 pub(super) fn not_found(what: &str) -> Status {

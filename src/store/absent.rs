@@ -9,16 +9,17 @@ use tokio_postgres::Config;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery,
-    ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LinkQuery, Maintained, Numbered, Options,
+    RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::AlertId;
+use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
+use crate::model::visit::{ChainLink, VisitRow};
 
 pub struct OpenedLater {
     place: Place,
@@ -83,6 +84,9 @@ pass_on! {
     due_standing(query: StandingQuery) -> Vec<DueRow>;
     reports(query: ReportQuery) -> Vec<Numbered<ReportRow>>;
     report(party: Party, id: String) -> Option<ReportRow>;
+    links(query: LinkQuery) -> Vec<Numbered<ChainLink>>;
+    visit(firm: FirmId, record: RecordId) -> Option<VisitRow>;
+    chained(after: Option<DeviceCode>, limit: usize) -> Vec<DeviceCode>;
     maintain(now: Wall) -> Maintained;
     ping() -> ();
 }

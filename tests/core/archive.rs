@@ -40,8 +40,10 @@ fn an_overdue_cylinder_alerts_when_it_is_used() {
     check(&format!(
         "{site}
          0s     archive cylinder CYL00001 due=2026-11-22
+         0s     expect opened cylinder:CYL00001 cylinder-inspection-due
          1s     scan FILL-01 delivered CYL00001
          13h59m59.999s scan FILL-01 delivered CYL00001
+         14h    expect cleared cylinder:CYL00001 cylinder-inspection-due
          14h    scan FILL-01 delivered CYL00001
          14h    expect opened cylinder:CYL00001 cylinder-overdue"
     ));
@@ -50,7 +52,7 @@ fn an_overdue_cylinder_alerts_when_it_is_used() {
          0s     archive cylinder CYL00001 due=2026-01-01
          1s     scan FILL-01 delivered CYL00001
          1s     expect opened cylinder:CYL00001 cylinder-overdue
-         2s     archive cylinder CYL00001 due=2027-01-01
+         2s     archive cylinder CYL00001 due=2028-01-01
          2s     expect cleared cylinder:CYL00001 cylinder-overdue"
     ));
     check(&format!(
@@ -144,6 +146,8 @@ fn an_inspection_is_overdue_when_its_last_day_has_passed_in_the_zone() {
     // 10:00 in Shanghai: the day turns in 14 h, by a tick.
     check(
         "0s     archive lift A due=2026-11-22 district=640104
+         0s     expect opened A inspection-due warning observed kind=INSPECTION days_overdue=0 due_on=2026-11-22
+         14h    expect cleared A inspection-due
          14h    expect opened A inspection-overdue critical observed kind=INSPECTION days_overdue=1
          15h    archive lift A due=2027-11-22 district=640104
          15h    expect cleared A inspection-overdue",
@@ -157,9 +161,12 @@ fn an_inspection_is_overdue_when_its_last_day_has_passed_in_the_zone() {
     // The clock is set, forth and back.
     check(
         "0s     archive lift A due=2026-11-22
+         0s     expect opened A inspection-due
          10s    wall 1d
+         10s    expect cleared A inspection-due
          10s    expect opened A inspection-overdue
          20s    wall -1d
+         20s    expect reopened A inspection-due
          20s    expect cleared A inspection-overdue",
     );
     // Cleared by a person it is due again when the day turns.
@@ -176,8 +183,10 @@ fn an_inspection_is_overdue_when_its_last_day_has_passed_in_the_zone() {
 fn the_first_record_of_a_day_is_judged_on_that_day() {
     check(
         "0s     archive cylinder CYL00001 due=2026-11-22
+         0s     expect opened cylinder:CYL00001 cylinder-inspection-due
          13h59m59s end
          14h0.1s late scan FILL-01 delivered CYL00001
+         14h0.1s expect cleared cylinder:CYL00001 cylinder-inspection-due
          14h0.1s expect opened cylinder:CYL00001 cylinder-overdue",
     );
 }

@@ -14,7 +14,7 @@ use crate::timeline::{Timeline, shipped};
 const STATION: &str = "0s archive site FILL-01 filling_station
                        0s archive site FILL-02 filling_station
                        0s archive site BODY-01 inspection_body
-                       0s archive cylinder CYL00001 due=2028-01-01 unit=FILL-01 medium=lpg\n";
+                       0s archive cylinder CYL00001 due=2028-01-01 unit=FILL-01 medium=lpg made=2024-01-01\n";
 
 /// Plays it after the archive, and the same with a restart after each step: what is told must be the same.
 fn plays(script: &str) -> Script {
@@ -49,7 +49,7 @@ fn each_reason_is_given_and_all_of_them_together() {
             "at-inspection",
         ),
         (
-            "1s archive cylinder CYL00001 due=2026-11-21 unit=FILL-01 medium=lpg
+            "1s archive cylinder CYL00001 due=2026-11-21 unit=FILL-01 medium=lpg made=2024-01-01
              2s scan FILL-01 fill_requested CYL00001 request=r medium=lpg",
             "cylinder-overdue",
         ),
@@ -57,12 +57,17 @@ fn each_reason_is_given_and_all_of_them_together() {
             // What isn't known isn't in order.
             "1s archive cylinder CYL00001 unit=FILL-01 medium=lpg
              2s scan FILL-01 fill_requested CYL00001 request=r medium=lpg",
-            "cylinder-overdue",
+            "cylinder-overdue,cylinder-past-life",
         ),
         (
-            "1s archive cylinder CYL00001 due=2028-01-01 medium=lpg
+            "1s archive cylinder CYL00001 due=2028-01-01 medium=lpg made=2024-01-01
              2s scan FILL-01 fill_requested CYL00001 request=r medium=lpg",
             "cylinder-foreign",
+        ),
+        (
+            "1s archive cylinder CYL00001 due=2028-01-01 unit=FILL-01 medium=lpg made=2018-11-22
+             2s scan FILL-01 fill_requested CYL00001 request=r medium=lpg",
+            "cylinder-past-life",
         ),
         (
             "1s scan FILL-01 checked_before_fill CYL00001 passed=false
@@ -70,7 +75,7 @@ fn each_reason_is_given_and_all_of_them_together() {
             "unchecked",
         ),
         (
-            "1s archive cylinder CYL00001 due=2026-11-21 unit=FILL-02 medium=oxygen
+            "1s archive cylinder CYL00001 due=2026-11-21 unit=FILL-02 medium=oxygen made=2024-01-01
              1s scan FILL-02 disabled CYL00001
              1s scan FILL-02 lost CYL00001
              1s scan FILL-02 sent_for_inspection CYL00001
@@ -315,5 +320,27 @@ fn without_rules_nothing_is_filled() {
     script.play(
         "1s scan FILL-01 checked_before_fill CYL00001 passed
          2s scan FILL-01 fill_requested CYL00001 request=r medium=lpg => no-rules",
+    );
+}
+
+#[test]
+fn a_relabelled_cylinder_is_the_same_under_both_codes() {
+    plays(
+        "1s archive cylinder CYL00001 due=2028-01-01 unit=FILL-01 medium=lpg made=2024-01-01 alias=OLD00001
+         2s scan FILL-01 checked_before_fill OLD00001 passed
+         3s scan FILL-01 fill_requested CYL00001 scanner=GUN-1 request=r1 medium=lpg => allow
+         4s scan FILL-01 fill_requested OLD00001 scanner=GUN-2 request=r2 medium=lpg => reserved
+         5s scan FILL-01 filled OLD00001 medium=lpg
+         6s scan FILL-01 fill_requested CYL00001 request=r3 medium=lpg => unchecked
+         7s archive cylinder CYL00001 due=2028-01-01 unit=FILL-01 medium=lpg made=2024-01-01
+         8s scan FILL-01 stocked_in OLD00001
+         8s expect opened cylinder:OLD00001 cylinder-unregistered",
+    );
+    // What the archive has under the code itself goes before.
+    plays(
+        "1s archive cylinder OLD00001 due=2028-01-01 unit=FILL-01 medium=lpg made=2024-01-01
+         1s archive cylinder CYL00001 due=2028-01-01 unit=FILL-01 medium=lpg made=2024-01-01 alias=OLD00001
+         2s scan FILL-01 checked_before_fill OLD00001 passed
+         3s scan FILL-01 fill_requested CYL00001 request=r1 medium=lpg => unchecked",
     );
 }

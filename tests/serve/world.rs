@@ -21,16 +21,19 @@ use vigil::model::alert::{
 };
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::fill::{Finding, Verdict};
-use vigil::model::ids::{AlertId, DeviceCode, District, RuleId, Subject};
+use vigil::model::ids::{AlertId, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
 use vigil::model::record::{Action, Command, Outcome};
 use vigil::model::row::FrameRow;
 use vigil::model::time::Wall;
+use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::pages::Board;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
 use vigil::proto::v1::history_service_client::HistoryServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::serve::auth::Authenticate;
-use vigil::serve::history::{FramePage, Happened, HistoryStore, MemoryHistory, StoreFuture, TimelinePage};
+use vigil::serve::history::{
+    FramePage, Happened, HistoryStore, LinkMark, LinkPage, MemoryHistory, StoreFuture, TimelinePage,
+};
 use vigil::serve::reloads::{InForce, Reloads};
 use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
@@ -216,6 +219,7 @@ impl Spine {
                 position: 8,
                 findings: cylinders.into_iter().map(|cylinder| Finding { cylinder, reasons: Vec::new() }).collect(),
             },
+            Action::UploadVisits(_) | Action::Sign(_) => panic!("this world has no records"),
         };
         self.answered.insert(command.request, (command.action, outcome.clone()));
         outcome
@@ -366,6 +370,16 @@ impl HistoryStore for Store {
         let mut memory = self.memory.lock().unwrap().clone();
         memory.entries = self.archive.lock().unwrap().values().cloned().collect();
         Box::pin(async move { memory.entries(kind, after, limit).await })
+    }
+
+    fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.links(page).await })
+    }
+
+    fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.visit(firm, record).await })
     }
 }
 

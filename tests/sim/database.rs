@@ -4,15 +4,16 @@ use std::sync::{Arc, Mutex};
 
 use vigil::model::alert::{Alert, AlertEvent};
 use vigil::model::archive::{Entry, EntryKind};
-use vigil::model::ids::AlertId;
+use vigil::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use vigil::model::obligation::{DueRow, Party};
 use vigil::model::report::ReportRow;
 use vigil::model::row::{FrameRow, RejectRow, Row, ScanRow, StatusRow};
 use vigil::model::time::Wall;
+use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery,
-    ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LinkQuery, Maintained, Numbered, Options,
+    RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -125,6 +126,18 @@ impl Store for Database {
 
     fn alert(&self, id: AlertId) -> Fut<'_, Option<Alert>> {
         self.unless_away(|store| store.alert(id))
+    }
+
+    fn links(&self, query: LinkQuery) -> Fut<'_, Vec<Numbered<ChainLink>>> {
+        self.unless_away(|store| store.links(query))
+    }
+
+    fn visit(&self, firm: FirmId, record: RecordId) -> Fut<'_, Option<VisitRow>> {
+        self.unless_away(|store| store.visit(firm, record))
+    }
+
+    fn chained(&self, after: Option<DeviceCode>, limit: usize) -> Fut<'_, Vec<DeviceCode>> {
+        self.unless_away(|store| store.chained(after, limit))
     }
 
     fn entry(&self, kind: EntryKind, code: String) -> Fut<'_, Option<Entry>> {

@@ -222,6 +222,8 @@ impl Script {
             "cylinder" => Entry::Cylinder(Cylinder {
                 filling_unit: option("unit=").map(|site| SiteCode::parse(site).unwrap()),
                 medium: option("medium=").map(Into::into),
+                made_on: option("made=").and_then(CivilDay::parse),
+                aliases: option("alias=").map(|code| CylinderCode::parse(code).unwrap()).into_iter().collect(),
                 inspection_due: due,
                 scrapped: options.contains(&"scrapped"),
                 district,
@@ -457,5 +459,6 @@ fn outcome_word(outcome: &Outcome) -> &'static str {
         Outcome::Precondition { .. } => "precondition",
         Outcome::Denied { .. } => "denied",
         Outcome::RequestReused => "reused",
+        Outcome::Items { .. } => "items",
     }
 }

@@ -21,7 +21,6 @@ pub struct RequestFacts {
 /// How the cylinder stands, whoever asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StandingFacts {
-    pub is_archived: bool,
     /// Archived, and neither scrapped nor one of two with the same code.
     pub is_registered: bool,
     pub custody: Custody,
@@ -49,8 +48,8 @@ pub fn standing_reasons<'a>(standing: &StandingFacts, rules: impl Iterator<Item 
     ascending(of_standing(standing, rules))
 }
 
-/// A rule whose condition isn't known denies, too; but what isn't known of a cylinder that the archive lacks is told as
-/// one thing.
+/// A rule whose condition isn't known denies, too; but what isn't known of a cylinder that isn't registered is told as one
+/// thing.
 fn of_standing<'a>(
     standing: &StandingFacts,
     rules: impl Iterator<Item = (&'a str, Tri)>,
@@ -64,8 +63,8 @@ fn of_standing<'a>(
         (reason::LOST, has(Flag::Lost)),
         (reason::AT_INSPECTION, has(Flag::AtInspection)),
     ];
-    let is_archived = standing.is_archived;
-    let denying = rules.filter(move |(_, says)| says.is_true() || (says.is_unknown() && is_archived));
+    let is_registered = standing.is_registered;
+    let denying = rules.filter(move |(_, says)| says.is_true() || (says.is_unknown() && is_registered));
     denying.map(|(id, _)| id).chain(applying(own))
 }
 
@@ -90,7 +89,7 @@ mod tests {
         let custody = Custody { flags: Flag::Checked as u8, ..Custody::default() };
         (
             RequestFacts { has_request: true, is_stale: false, is_reserved: false, has_medium: true },
-            StandingFacts { is_archived: true, is_registered: true, custody },
+            StandingFacts { is_registered: true, custody },
         )
     }
 
@@ -104,7 +103,7 @@ mod tests {
         assert_eq!(reasons(&request, &standing, rules(all_false)), []);
         let unknown = [Tri::False, Tri::Unknown, Tri::False];
         assert_eq!(reasons(&request, &standing, rules(unknown)), ["cylinder-overdue".into()]);
-        let nowhere = StandingFacts { is_archived: false, is_registered: false, ..standing };
+        let nowhere = StandingFacts { is_registered: false, ..standing };
         assert_eq!(reasons(&request, &nowhere, rules(unknown)), ["cylinder-unregistered".into()]);
         assert_eq!(reasons(&request, &standing, std::iter::empty()), ["no-rules".into()]);
     }

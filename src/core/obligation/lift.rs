@@ -6,6 +6,7 @@ use super::{Clause, Due, Dues, latest};
 use crate::core::tables::Tables;
 use crate::core::tables::lifts::{Every, Lifts, Years};
 use crate::model::obligation::DueKind;
+use crate::model::report::ReportKind;
 use crate::model::time::CivilDay;
 
 /// All that the dates follow from. Of records it has the latest day of each sort, so that the order in which they arrive
@@ -34,10 +35,34 @@ pub struct LiftFacts {
     pub tested_on: Option<CivilDay>,
     /// Of a supervisory inspection of a major repair.
     pub supervised_on: Option<CivilDay>,
-    /// Of a renovation's supervisory inspection: a new base.
+    /// Of an installation's or renovation's supervisory inspection: a new base.
     pub renovated_on: Option<CivilDay>,
     pub self_checked_on: Option<CivilDay>,
     pub drilled_on: Option<CivilDay>,
+}
+
+impl LiftFacts {
+    /// Takes a report. What failed satisfies nothing, and takes nothing back.
+    pub fn take_report(&mut self, kind: ReportKind, done_on: CivilDay, passed: bool) {
+        let last = match kind {
+            ReportKind::Periodic => &mut self.reported_on,
+            ReportKind::Testing => &mut self.tested_on,
+            ReportKind::Installation | ReportKind::Renovation => &mut self.renovated_on,
+            ReportKind::MajorRepair => &mut self.supervised_on,
+            ReportKind::SelfCheck => &mut self.self_checked_on,
+            ReportKind::Drill => &mut self.drilled_on,
+        };
+        if passed {
+            *last = (*last).max(Some(done_on));
+        }
+    }
+
+    /// Takes a visit; one by demand is a half-monthly one.
+    pub fn take_visit(&mut self, kind: DueKind, on: CivilDay) {
+        if let Some(nth) = VISITS.iter().position(|visit| *visit == kind) {
+            self.visited_on[nth] = self.visited_on[nth].max(Some(on));
+        }
+    }
 }
 
 /// A contract by which visits follow demand, not the calendar.
@@ -94,7 +119,12 @@ pub fn restart_needs_inspection(tables: &Tables, facts: &LiftFacts, on: CivilDay
 }
 
 fn inspections(table: &Lifts, facts: &LiftFacts, dues: &mut Dues) {
-    let Some(years) = &table.inspection else { return };
+    let Some(years) = &table.inspection else {
+        // Whoever has no table goes by the date in the archive alone.
+        let due = |due_on| Due { kind: DueKind::Inspection, due_on, basis_on: None, clause: Clause::Archive };
+        dues.extend(facts.inspection_due.map(due));
+        return;
+    };
     let Some(base_on) = latest([facts.base_on, facts.renovated_on]) else {
         dues.extend(without_base(years, facts));
         return;
@@ -105,7 +135,8 @@ fn inspections(table: &Lifts, facts: &LiftFacts, dues: &mut Dues) {
     let schedule = Schedule::new(years, base_on, facts.inspection_due.filter(|_| told));
 
     let by_report = latest([inspected_on, facts.reported_on]).map_or(0, |day| schedule.open_through(day));
-    let by_repair = facts.supervised_on.map_or(0, |day| schedule.year_of(day));
+    let by_repair =
+        facts.supervised_on.map_or(0, |day| schedule.in_calendar_year_of(day).max(schedule.open_through(day)));
     let known = facts.known_since.map_or(0, |day| schedule.over_before(day));
     let inspected = by_report.max(by_repair);
     // What went before is known of no other way where the archive names no inspection.

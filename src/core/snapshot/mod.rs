@@ -10,10 +10,12 @@ mod journey;
 #[cfg(test)]
 mod one;
 mod read;
+mod records;
 mod storms;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod write;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use super::books::Books;
 use super::cylinder::Cylinder;
 use super::cylinder::fills::Fills;
 use super::lift::Lift;
+use super::maintenance::known::KnownRecords;
 use super::paged::Paged;
 use super::policy::Policy;
 use super::rejects::Quota;
@@ -61,6 +64,7 @@ pub struct Frozen {
     workers: RedBlackTreeMapSync<WorkerId, archive::Worker>,
     service: Service,
     requests: Requests,
+    known_records: KnownRecords,
     fills: Fills,
     quota: Arc<Quota>,
     today: Option<Today>,
@@ -102,6 +106,7 @@ impl Core {
             workers: self.workers.clone(),
             service: self.service.clone(),
             requests: self.requests.clone(),
+            known_records: self.known_records.clone(),
             fills: self.fills.clone(),
             quota: self.quota.clone(),
             today: self.today,

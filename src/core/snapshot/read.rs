@@ -6,13 +6,14 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::subject::{self, Rules};
-use super::{FORMAT, FORMAT_OLDEST, SnapshotError, storms, write};
+use super::{FORMAT, FORMAT_OLDEST, SnapshotError, records, storms, write};
 use crate::core::books::{Books, Now};
 use crate::core::cylinder::Cylinder;
 use crate::core::cylinder::fills::{Asked, Fills, Given, How};
 use crate::core::judge::built_in::Numbers;
-use crate::core::kept::Pools;
+use crate::core::kept::{KeptCylinder, Pools};
 use crate::core::lift::Lift;
+use crate::core::maintenance::known::{Key, KnownRecord};
 use crate::core::paged::Paged;
 use crate::core::policy::{Known, Policy};
 use crate::core::rejects::Quota;
@@ -58,6 +59,7 @@ pub struct Restoring {
     cylinders: Paged<Cylinder>,
     scanners: Paged<Scanner>,
     pools: Pools,
+    known_records: Vec<(Key, KnownRecord)>,
 }
 
 impl Restoring {
@@ -72,6 +74,7 @@ impl Restoring {
             cylinders: Paged::default(),
             scanners: Paged::default(),
             pools: Pools::default(),
+            known_records: Vec::new(),
         }
     }
 
@@ -98,12 +101,18 @@ impl Restoring {
         let mut lifts = std::mem::take(&mut self.rest.lift_states);
         let mut cylinders = std::mem::take(&mut self.rest.cylinder_states);
         let mut scanners = std::mem::take(&mut self.rest.scanner_states);
+        let known = std::mem::take(&mut self.rest.known_records);
+        let mut known = known.into_iter().map(|it| records::read_known(&it));
         if let Some(device) = &self.only {
             self.rest.fills.clear();
+            let device_part = KnownRecord::device_of(device);
+            self.known_records.extend(known.by_ref().filter(|(_, known)| known.device == device_part));
             lifts.retain(|lift| names(lift, device));
             cylinders.clear();
             scanners.clear();
         }
+        self.known_records.extend(known);
+        at("the records", bounded(self.known_records.len(), limits::RECORD_IDS))?;
         let pools = &mut self.pools;
         append(&mut self.lifts, "lift", lifts, limits::SUBJECTS, |it| subject::lift(it, rules, pools))?;
         append(&mut self.cylinders, "cylinder", cylinders, limits::SUBJECTS, |it| subject::cylinder(it, rules, pools))?;
@@ -111,7 +120,7 @@ impl Restoring {
     }
 
     pub fn finish(self) -> Restored<Core> {
-        let Self { version, only, taken_by, rest: it, lifts, cylinders, scanners, pools } = self;
+        let Self { version, only, taken_by, rest: it, lifts, cylinders, scanners, known_records, pools } = self;
         let Some(taken_by) = taken_by else { return Err(SnapshotError::Format { got: 0 }) };
         let mut books = at("the books", books(it.books.unwrap_or_default()))?;
         let rules = Rules { count: books.names.len() };
@@ -131,6 +140,10 @@ impl Restoring {
             service: at("the state of the service", service(it.service.unwrap_or_default(), rules))?,
             requests: at("the answers to commands", requests(it.answers))?,
             fills: at("the answers to fill requests", fills(it.fills))?,
+            known_records: at(
+                "the records",
+                records::read_all(known_records, it.records_swept_high, it.records_swept_low),
+            )?,
             quota: Arc::new(at("the quota of rejects", quota(it.quota.unwrap_or_default()))?),
             today: it.today.map(|it| today(&it)),
             sweep: None,
@@ -199,8 +212,13 @@ fn index(core: &mut Core) -> Result<()> {
         core.index.lifts.insert(&code, ix);
     }
     for (ix, code) in (0..).zip(core.cylinders.iter().map(|it| it.code)) {
-        anew(core.cylinder_at(&code))?;
+        anew(core.cylinder_named(&code))?;
         core.index.cylinders.insert(&code, ix);
+    }
+    for (ix, entry) in (0..).zip(core.cylinders.iter().map(|it| it.entry.as_ref())) {
+        for code in entry.map_or(&[][..], KeptCylinder::aliases) {
+            core.index.aliases.insert_mut((*code, ix));
+        }
     }
     for (ix, it) in (0..).zip(core.scanners.iter()) {
         anew(core.scanner_at(it.site, &it.name))?;

@@ -3,7 +3,7 @@
 use thin_vec::ThinVec;
 
 use super::read::bounded;
-use super::write;
+use super::{records, upkeep, write};
 use crate::core::cylinder::Cylinder;
 use crate::core::cylinder::custody::{self, Custody};
 use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
@@ -11,6 +11,8 @@ use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::kept::{KeptCylinder, KeptLift, Pools};
 use crate::core::lift::{CatchingUp, Lift};
+use crate::core::obligation::cylinder::Inspected;
+use crate::core::obligation::upkeep::Told;
 use crate::core::rules::{CodeList, Reach};
 use crate::core::scanner::{Scanner, Steady};
 use crate::core::telemetry::fields::Fields;
@@ -57,8 +59,10 @@ pub(super) fn lift(it: wire::LiftState, rules: Rules, pools: &mut Pools) -> Resu
         unreadable: known("count of unreadable frames", it.unreadable, |got| u8::try_from(got).ok())?,
         sighted_in: it.sighted_in,
         online: it.online,
+        upkeep: it.upkeep.map(|it| upkeep::read(it).map(Box::new)).transpose()?,
         // Found once the policy is at hand.
         reach: Reach::NONE,
+        records: it.records.map(records::read_state).transpose()?.map(Box::new),
     })
 }
 
@@ -78,9 +82,10 @@ pub(super) fn cylinder(it: wire::CylinderState, rules: Rules, pools: &mut Pools)
     Ok(Cylinder {
         code: CylinderCode::parse(&it.code)?,
         entry,
-        inspected_until: it.inspected_until_day.map(CivilDay),
+        report: inspected(it.inspected_on_day, it.inspected_until_day),
         scrapped: it.scrapped,
         duplicate: it.duplicate,
+        told: [Told(it.told_inspection), Told(it.told_life)],
         custody: it.custody.map(|it| custody(&it)).transpose()?.unwrap_or_default(),
         runs: rules.runs(it.runs)?,
         policy: it.policy,
@@ -96,6 +101,12 @@ pub(super) fn scanner(it: wire::ScannerState) -> Result<Scanner> {
         offset: offset(&it.offset.unwrap_or_default()),
         steady: it.steady_since_ms.map(|since| Steady { since: Elapsed(since), least_ms }),
     })
+}
+
+/// Older snapshots don't tell on which day it was: the date that was set is what counts.
+fn inspected(on: Option<i32>, until: Option<i32>) -> Option<Inspected> {
+    let on = on.or(until)?;
+    Some(Inspected { on: CivilDay(on), valid_until: until.map(CivilDay) })
 }
 
 fn custody(it: &wire::CustodyState) -> Result<Custody> {

@@ -1,6 +1,6 @@
 //! State to bytes. The numbers are the fields of `snapshot.proto`, ascending as the generated types would write them.
 
-use super::{FORMAT, Frozen};
+use super::{FORMAT, Frozen, records, upkeep};
 use crate::core::books::Books;
 use crate::core::cylinder::Cylinder;
 use crate::core::cylinder::custody::Custody;
@@ -56,6 +56,14 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     for it in it.workers.values() {
         part(&mut |w| w.message(17, |w| worker(w, it)));
     }
+    for (key, known) in it.known_records.iter() {
+        part(&mut |w| w.message(20, |w| records::known(w, key, &known)));
+    }
+    let swept_to = it.known_records.swept_to().0;
+    part(&mut |w| {
+        w.fixed(21, (swept_to >> 64) as u64);
+        w.fixed(22, swept_to as u64);
+    });
     for (asked, it, reserves) in it.fills.iter() {
         part(&mut |w| w.message(30, |w| given(w, asked, it, reserves)));
     }
@@ -160,6 +168,7 @@ fn answer(w: &mut Writer<'_>, it: &Remembered) {
         Outcome::Precondition { why } => w.present_text(7, why),
         Outcome::Denied { why } => w.present_text(8, why),
         Outcome::RequestReused => w.present_uint(9, true),
+        Outcome::Items { .. } => unreachable!("what is taken item by item is known again by its items"),
     }
 }
 
@@ -185,12 +194,14 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     w.uint(13, it.unreadable);
     w.some_uint(14, it.sighted_in);
     w.some_uint(15, it.online);
+    w.some_message(20, it.records.as_deref(), records::state);
+    w.some_message(21, it.upkeep.as_deref(), upkeep::write);
 }
 
 fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {
     w.text(1, it.code.as_str());
     w.some_message(2, it.archived().as_ref(), cylinder);
-    w.some_sint(3, it.inspected_until.map(|day| day.0));
+    w.some_sint(3, it.report.and_then(|report| report.valid_until).map(|day| day.0));
     runs(w, 4, &it.runs);
     w.uint(5, it.policy);
     w.uint(6, it.scrapped);
@@ -198,6 +209,9 @@ fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {
     if it.custody != Custody::default() {
         w.message(8, |w| custody(w, &it.custody));
     }
+    w.some_sint(9, it.report.map(|report| report.on.0));
+    w.uint(10, it.told[0].0);
+    w.uint(11, it.told[1].0);
 }
 
 fn custody(w: &mut Writer<'_>, it: &Custody) {

@@ -5,10 +5,12 @@
 
 pub mod cylinders;
 pub mod lifts;
+pub mod maintenance;
 mod read;
 
 use self::cylinders::Cylinders;
 use self::lifts::Lifts;
+use self::maintenance::Maintenance;
 use self::read::File;
 use super::rules::{RuleFault, TABLES_FOLDER, did_you_mean};
 
@@ -16,6 +18,7 @@ use super::rules::{RuleFault, TABLES_FOLDER, did_you_mean};
 pub struct Tables {
     pub lifts: Lifts,
     pub cylinders: Cylinders,
+    pub maintenance: Maintenance,
 }
 
 /// Where an interval comes from, for whoever asks why something is due.
@@ -35,6 +38,7 @@ pub fn parse(files: &[(Box<str>, Box<str>)]) -> Result<Tables, Vec<RuleFault>> {
         let mut file = File::new(path, text);
         match name {
             "lifts.toml" => tables.lifts = file.read(lifts::read),
+            "maintenance.toml" => tables.maintenance = file.read(maintenance::read),
             "cylinders.toml" => tables.cylinders = file.read(cylinders::read),
             other => file.refuse(format!("no table is called `{other}`{}", did_you_mean(other, NAMES.iter().copied()))),
         }
@@ -43,4 +47,4 @@ pub fn parse(files: &[(Box<str>, Box<str>)]) -> Result<Tables, Vec<RuleFault>> {
     if faults.is_empty() { Ok(tables) } else { Err(faults) }
 }
 
-const NAMES: &[&str] = &["lifts.toml", "cylinders.toml"];
+const NAMES: &[&str] = &["lifts.toml", "cylinders.toml", "maintenance.toml"];

@@ -1,5 +1,6 @@
 //! Model to bytes. The numbers are the fields of `journal.proto`.
 
+use super::visit;
 use crate::model::actor::{Actor, Scope};
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::fill::FillRequest;
@@ -70,6 +71,12 @@ fn command(w: &mut Writer<'_>, it: &Command) {
                 w.message(1, |w| entry(w, it));
             }
         }),
+        Action::UploadVisits(uploads) => w.message(8, |w| {
+            for it in uploads {
+                w.message(1, |w| visit::upload(w, it));
+            }
+        }),
+        Action::Sign(it) => w.message(9, |w| visit::sign(w, it)),
         Action::CheckFill(it) => w.message(11, |w| fill_request(w, it)),
         Action::CheckBatch { site, cylinders } => w.message(12, |w| {
             w.text(1, site.as_str());
@@ -131,6 +138,8 @@ fn row(w: &mut Writer<'_>, row: &Row) {
         Row::Entry(it) => w.message(5, |w| entry(w, it)),
         Row::Due(it) => w.message(6, |w| due_row(w, it)),
         Row::Report(it) => w.message(7, |w| report_row(w, it)),
+        Row::Visit(it) => w.message(8, |w| visit::visit_row(w, it)),
+        Row::Signature(it) => w.message(9, |w| visit::signature_row(w, it)),
     }
 }
 

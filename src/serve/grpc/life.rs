@@ -46,7 +46,9 @@ impl Life {
             waiting: VecDeque::new(),
             ended: false,
         };
-        let lanes = vec![lane(code)];
+        let own = entry.as_ref().map_or(code, |entry| entry.code);
+        let before = entry.as_ref().map_or(&[][..], |entry| &entry.aliases);
+        let lanes = std::iter::once(own).chain(before.iter().copied()).map(lane).collect();
         let head = Some(entry.as_ref().map(convert::cylinder_to));
         Self { store, head, lanes, holder: String::new(), fills: 0 }
     }

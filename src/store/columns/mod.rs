@@ -10,6 +10,7 @@ pub(super) mod json;
 pub(super) mod misc;
 pub(super) mod obligation;
 pub(super) mod scan;
+pub(super) mod visit;
 
 use std::borrow::Cow;
 
