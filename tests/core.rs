@@ -29,6 +29,10 @@ mod lift;
 mod overrides;
 #[path = "core/policy.rs"]
 mod policy;
+#[path = "core/records.rs"]
+mod records;
+#[path = "core/registry.rs"]
+mod registry;
 #[path = "core/telemetry.rs"]
 mod telemetry;
 #[path = "core/trapped.rs"]

@@ -3,6 +3,7 @@
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
+mod export;
 mod history;
 pub mod import;
 mod recover;
@@ -13,6 +14,7 @@ mod simulate;
 mod terminal;
 mod time;
 mod trace;
+mod verify;
 mod watch;
 
 use std::process::ExitCode;
@@ -43,8 +45,10 @@ pub enum Command {
     Trace(trace::Args),
     Explain(explain::Args),
     Import(import::Args),
+    Export(export::Args),
     Rules(rules::Args),
     Recover(recover::Args),
+    Verify(verify::Args),
     Simulate(Box<simulate::Args>),
 }
 
@@ -142,7 +146,9 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Explain(args) => or_stop(&stop, explain::run(args, terminal)).await,
             Command::Rules(args) => rules::run(args, terminal, stop.clone()).await,
             Command::Recover(args) => recover::run(args, terminal).await,
+            Command::Verify(args) => or_stop(&stop, verify::run(args, terminal)).await,
             Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,
+            Command::Export(args) => or_stop(&stop, export::run(args, terminal)).await,
         }
     };
     match work.await {

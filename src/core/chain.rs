@@ -300,6 +300,17 @@ mod tests {
     }
 
     #[test]
+    fn who_guesses_a_phone_number_must_know_the_salt() {
+        let person =
+            |phone: &str| Person { duty: "responsible".into(), name: "某人".into(), phone: Some(phone.into()) };
+        let of = |phone: &str, salt: u8| people(&[person(phone)], &[salt; 16]);
+        assert_ne!(of("139", 1), of("139", 2));
+        assert_ne!(of("139", 1), of("138", 1));
+        assert_eq!(of("139", 1), of("139", 1));
+        assert!(people(&[], &[1; 16]).is_zero());
+    }
+
+    #[test]
     fn texts_do_not_run_into_each_other() {
         let bytes = |parts: &[&str]| {
             let mut bytes = Canonical::default();

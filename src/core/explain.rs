@@ -373,10 +373,12 @@ impl Core {
 /// What a command does to that lift. Its request stays known, so that one refused as reused does nothing here either.
 fn command_about(command: &Command, device: &DeviceCode) -> Command {
     let mut command = command.clone();
-    if let Action::Upsert(entries) = &mut command.action
-        && entries.len() <= limits::COMMAND_ITEMS
-    {
-        entries.retain(|entry| matches!(entry, Entry::Lift(lift) if lift.code == *device));
+    match &mut command.action {
+        Action::Upsert(entries) if entries.len() <= limits::COMMAND_ITEMS => {
+            entries.retain(|entry| matches!(entry, Entry::Lift(lift) if lift.code == *device));
+        }
+        Action::TransferCylinders { cylinders, .. } => cylinders.clear(),
+        _ => {}
     }
     if let Action::UploadVisits(uploads) = &mut command.action
         && uploads.len() <= limits::VISITS

@@ -28,6 +28,7 @@ mod commands;
 pub mod correction;
 mod filling;
 mod places;
+mod registry;
 pub mod rejects;
 pub mod replay;
 mod reports;

@@ -14,7 +14,8 @@ use super::alert::{
     Severity, StormScope, Title,
 };
 use super::archive::{
-    Contract, ContractKind, Cylinder, Entrustment, Entry, Equipment, Firm, Lift, Position, Site, SiteKind, Worker,
+    Contract, ContractKind, Cylinder, Entrustment, Entry, EntryKind, Equipment, FieldChange, Firm, Lift, Position,
+    Site, SiteKind, Worker,
 };
 use super::fill::{FillRequest, Verdict};
 use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
@@ -24,7 +25,10 @@ use super::ids::{
 use super::obligation::{DueKind, DueRow, Party};
 use super::record::{Action, Command, Corrected, Correction, Health, Kind, Link, PolicyText, Record};
 use super::report::{Report, ReportKind, ReportRow};
-use super::row::{Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
+use super::row::{
+    ChangeKind, ChangeRow, Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow,
+    TimeSource,
+};
 use super::scan::{Scan, ScanEvent};
 use super::time::{CivilDay, Elapsed, Wall};
 
@@ -271,6 +275,7 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
         1 => report,
         1 => visit::visit_row().prop_map(|row| Row::Visit(Box::new(row))),
         1 => visit::signature_row().prop_map(Row::Signature),
+        1 => change().prop_map(Row::Change),
     ]
 }
 
@@ -309,6 +314,13 @@ pub(crate) fn report() -> impl Strategy<Value = Report> {
             valid_until,
             supersedes,
         },
+    )
+}
+
+fn change() -> impl Strategy<Value = ChangeRow> {
+    let field = (text(), text(), text()).prop_map(|(field, before, after)| FieldChange { field, before, after });
+    (select(EntryKind::ALL), text(), select(ChangeKind::ALL), wall(), text(), vec(field, 0..3)).prop_map(
+        |(kind, code, what, changed_at, actor, fields)| ChangeRow { kind, code, what, changed_at, actor, fields },
     )
 }
 
@@ -502,8 +514,12 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Acknowledge { alert, note }),
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Clear { alert, note }),
         vec(entry(), 0..4).prop_map(Action::Upsert),
+        (device_code(), of(text())).prop_map(|(device, terminal)| Action::ReplaceTerminal { device, terminal }),
+        (vec(cylinder_code(), 0..4), site_code(), civil_day())
+            .prop_map(|(cylinders, to, on)| Action::TransferCylinders { cylinders, to, on }),
         vec(visit::upload(), 0..3).prop_map(Action::UploadVisits),
         visit::sign().prop_map(Action::Sign),
+        vec(visit::link(), 0..3).prop_map(Action::AdoptRecords),
         fill_request().prop_map(Action::CheckFill),
         (site_code(), vec(cylinder_code(), 0..4)).prop_map(|(site, cylinders)| Action::CheckBatch { site, cylinders }),
     ];

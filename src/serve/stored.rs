@@ -9,13 +9,14 @@ use crate::limits;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
-use crate::model::row::{FrameRow, ScanRow};
+use crate::model::row::{ChangeRow, FrameRow, ScanRow};
 use crate::model::time::Wall;
-use crate::model::visit::{ChainLink, VisitRow};
 use crate::store::{
-    self, AlertCursor, AlertQuery, FrameCursor, FrameQuery, LinkCursor, LinkQuery, ScanCursor, ScanQuery, StatusQuery,
-    Store,
+    self, AlertCursor, AlertQuery, ChangeQuery, FrameCursor, FrameQuery, LiftQuery, LinkCursor, LinkQuery, Numbered,
+    ScanCursor, ScanQuery, StatusQuery, Store,
 };
+
+use crate::model::visit::{ChainLink, VisitRow};
 
 pub struct Stored(pub Arc<dyn Store>);
 
@@ -36,6 +37,14 @@ impl HistoryStore for Stored {
 
     fn entries(&self, kind: EntryKind, after: Option<Box<str>>, limit: usize) -> StoreFuture<'_, Vec<Entry>> {
         Box::pin(async move { self.0.entries(kind, after.map(Into::into), limit).await.map_err(away) })
+    }
+
+    fn lifts(&self, query: LiftQuery) -> StoreFuture<'_, Vec<Entry>> {
+        Box::pin(async move { self.0.lifts(query).await.map_err(away) })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>> {
+        Box::pin(async move { self.0.changes(query).await.map_err(away) })
     }
 
     fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {

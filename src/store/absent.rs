@@ -9,15 +9,15 @@ use tokio_postgres::Config;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LinkQuery, Maintained, Numbered, Options,
-    RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
+    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 
@@ -80,6 +80,8 @@ pass_on! {
     alert(id: AlertId) -> Option<Alert>;
     entry(kind: EntryKind, code: String) -> Option<Entry>;
     entries(kind: EntryKind, after: Option<String>, limit: usize) -> Vec<Entry>;
+    lifts(query: LiftQuery) -> Vec<Entry>;
+    changes(query: ChangeQuery) -> Vec<Numbered<ChangeRow>>;
     due_history(query: DueQuery) -> Vec<Numbered<DueRow>>;
     due_standing(query: StandingQuery) -> Vec<DueRow>;
     reports(query: ReportQuery) -> Vec<Numbered<ReportRow>>;

@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::query::page_rows;
 use super::{
-    AlertCursor, AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameCursor, FrameQuery, Fut, LinkCursor,
-    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ScanCursor, ScanQuery, SetAside,
-    StandingCursor, StandingQuery, StatusQuery, Store, StoreError, retention,
+    AlertCursor, AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameCursor, FrameQuery, Fut,
+    LiftQuery, LinkCursor, LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ScanCursor, ScanQuery,
+    SetAside, StandingCursor, StandingQuery, StatusQuery, Store, StoreError, retention,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId, SiteCode, Subject};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
 use crate::model::time::{CivilDay, Wall};
 use crate::model::visit::{ChainLink, VisitRow};
 
@@ -37,6 +37,8 @@ struct Kept {
     late_scans: BTreeSet<LateScan>,
     statuses: Vec<Numbered<StatusRow>>,
     rejects: Vec<Numbered<RejectRow>>,
+    changes: Vec<Numbered<ChangeRow>>,
+    /// The last number given to a status, reject or change.
     dues: Vec<Due>,
     reports: Vec<Numbered<ReportRow>>,
     /// The last number given to one of these.
@@ -130,6 +132,10 @@ impl Kept {
             Row::Status(row) => {
                 self.last_n += 1;
                 self.statuses.push(Numbered { n: self.last_n, row: row.clone() });
+            }
+            Row::Change(row) => {
+                self.last_n += 1;
+                self.changes.push(Numbered { n: self.last_n, row: row.clone() });
             }
             Row::Entry(entry) => {
                 self.entries.insert((entry.kind(), entry.code().to_owned()), entry.clone());
@@ -304,6 +310,29 @@ impl Store for MemoryStore {
                 .iter()
                 .filter(|((own, code), _)| *own == kind && after.as_ref().is_none_or(|after| code > after));
             Ok(wanted.take(page_rows(limit)).map(|(_, entry)| entry.clone()).collect())
+        })
+    }
+
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        self.with(|kept| {
+            let fits = |entry: &Entry| match entry {
+                Entry::Lift(lift) => {
+                    query.fits(lift) && query.after.as_deref().is_none_or(|after| lift.code.as_str() > after)
+                }
+                _ => false,
+            };
+            let found = kept.entries.values().filter(|entry| fits(entry));
+            Ok(found.take(page_rows(query.limit)).cloned().collect())
+        })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        self.with(|kept| {
+            let wanted = kept.changes.iter().filter(|change| {
+                (change.row.kind, &*change.row.code) == (query.kind, query.code.as_str())
+                    && query.after.is_none_or(|after| change.n > after)
+            });
+            Ok(wanted.take(page_rows(query.limit)).cloned().collect())
         })
     }
 

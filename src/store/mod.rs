@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 pub use error::StoreError;
 pub use query::{
-    AlertCursor, AlertQuery, DueQuery, FrameCursor, FrameQuery, LinkCursor, LinkQuery, Numbered, RejectQuery,
-    ReportQuery, ScanCursor, ScanQuery, StandingCursor, StandingQuery, StatusQuery,
+    AlertCursor, AlertQuery, ChangeQuery, DueQuery, FrameCursor, FrameQuery, LiftQuery, LinkCursor, LinkQuery,
+    Numbered, RejectQuery, ReportQuery, ScanCursor, ScanQuery, StandingCursor, StandingQuery, StatusQuery,
 };
 
 use crate::limits;
@@ -32,7 +32,7 @@ use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{Effects, FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, Effects, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 
@@ -154,6 +154,10 @@ pub trait Store: Send + Sync {
     /// Ascending by code, which is compared byte by byte.
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>>;
 
+    /// Ascending by code.
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>>;
+    /// In the order in which they were made.
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>>;
     /// In the order in which they were stored.
     fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>>;
     /// Ascending by [`StandingCursor`].

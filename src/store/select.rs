@@ -5,15 +5,15 @@
 use super::columns::{Read, Value, alert, archive, frame, misc, names, obligation, scan, visit};
 use super::query::page_rows;
 use super::{
-    AlertQuery, DueQuery, FrameQuery, LinkQuery, Numbered, RejectQuery, ReportQuery, ScanQuery, StandingQuery,
-    StatusQuery,
+    AlertQuery, ChangeQuery, DueQuery, FrameQuery, LiftQuery, LinkQuery, Numbered, RejectQuery, ReportQuery, ScanQuery,
+    StandingQuery, StatusQuery,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 
@@ -21,6 +21,8 @@ use crate::model::visit::{ChainLink, VisitRow};
 pub(super) struct Dialect {
     /// A time before all others, which a missing claimed time counts as.
     pub never: &'static str,
+    /// Where in an address, its Latin letters made small, a text stands, from 1; 0: nowhere. The text and `)` follow.
+    pub position_in_address: &'static str,
     /// Frames are in these tables.
     pub frame_tables: &'static [&'static str],
 }
@@ -179,6 +181,41 @@ pub(super) fn entries(kind: EntryKind, after: Option<&str>, rows: usize) -> Sele
         what: kind.name(),
         read: archive::reader(kind),
     }
+}
+
+pub(super) fn lifts<'a>(query: &'a LiftQuery, dialect: &Dialect) -> Select<'a, Entry> {
+    let columns = names(archive::columns(EntryKind::Lift));
+    let mut sql = format!("SELECT {columns} FROM lift WHERE code > $1");
+    let mut params = vec![Value::text(query.after.as_deref().unwrap_or(""))];
+    if let Some(code) = &query.rescue_code {
+        params.push(Value::text(code));
+        sql += &format!(" AND rescue_code = ${}", params.len());
+    }
+    if let Some(code) = &query.registration {
+        params.push(Value::text(code));
+        sql += &format!(" AND (registration = ${0} OR code = ${0})", params.len());
+    }
+    if let Some(part) = &query.address {
+        params.push(Value::Text(part.to_ascii_lowercase().into()));
+        sql += &format!(" AND {} ${}) > 0", dialect.position_in_address, params.len());
+    }
+    params.push(limit(query.limit));
+    sql += &format!(" ORDER BY code LIMIT ${}", params.len());
+    Select { sql, params, what: "a lift", read: archive::reader(EntryKind::Lift) }
+}
+
+pub(super) fn changes(query: &ChangeQuery) -> Select<'_, Numbered<ChangeRow>> {
+    let columns = names(misc::CHANGE_COLUMNS);
+    let sql = format!(
+        "SELECT id, {columns} FROM archive_change WHERE kind = $1 AND code = $2 AND id > $3 ORDER BY id LIMIT $4"
+    );
+    let params = vec![
+        Value::text(query.kind.name()),
+        Value::text(&query.code),
+        Value::Big(query.after.map_or(0, signed)),
+        limit(query.limit),
+    ];
+    Select { sql, params, what: "a change of the archive", read: misc::read_numbered_change }
 }
 
 pub(super) fn due_history(query: &DueQuery) -> Select<'_, Numbered<DueRow>> {

@@ -23,7 +23,7 @@ use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::fill::{Finding, Verdict};
 use vigil::model::ids::{AlertId, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
 use vigil::model::record::{Action, Command, Outcome};
-use vigil::model::row::FrameRow;
+use vigil::model::row::{ChangeRow, FrameRow};
 use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::pages::Board;
@@ -38,6 +38,7 @@ use vigil::serve::reloads::{InForce, Reloads};
 use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
 use vigil::spine::retrace::Past;
+use vigil::store::{ChangeQuery, LiftQuery, Numbered};
 
 /// Everything a test may wait for comes within this time, or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -219,7 +220,17 @@ impl Spine {
                 position: 8,
                 findings: cylinders.into_iter().map(|cylinder| Finding { cylinder, reasons: Vec::new() }).collect(),
             },
-            Action::UploadVisits(_) | Action::Sign(_) => panic!("this world has no records"),
+            Action::ReplaceTerminal { device, .. } => {
+                let key = (EntryKind::Lift, device.as_str().into());
+                let is_there = self.store.archive.lock().unwrap().contains_key(&key);
+                if is_there {
+                    self.upsert(Vec::new())
+                } else {
+                    Outcome::NotFound { what: format!("lift {device}").into() }
+                }
+            }
+            Action::TransferCylinders { .. } => self.upsert(Vec::new()),
+            Action::UploadVisits(_) | Action::Sign(_) | Action::AdoptRecords(_) => panic!("this world has no records"),
         };
         self.answered.insert(command.request, (command.action, outcome.clone()));
         outcome
@@ -370,6 +381,17 @@ impl HistoryStore for Store {
         let mut memory = self.memory.lock().unwrap().clone();
         memory.entries = self.archive.lock().unwrap().values().cloned().collect();
         Box::pin(async move { memory.entries(kind, after, limit).await })
+    }
+
+    fn lifts(&self, query: LiftQuery) -> StoreFuture<'_, Vec<Entry>> {
+        let mut memory = self.memory.lock().unwrap().clone();
+        memory.entries = self.archive.lock().unwrap().values().cloned().collect();
+        Box::pin(async move { memory.lifts(query).await })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.changes(query).await })
     }
 
     fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {

@@ -7,13 +7,13 @@ use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use vigil::model::obligation::{DueRow, Party};
 use vigil::model::report::ReportRow;
-use vigil::model::row::{FrameRow, RejectRow, Row, ScanRow, StatusRow};
+use vigil::model::row::{ChangeRow, FrameRow, RejectRow, Row, ScanRow, StatusRow};
 use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LinkQuery, Maintained, Numbered, Options,
-    RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
+    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -146,6 +146,14 @@ impl Store for Database {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         self.unless_away(|store| store.entries(kind, after, limit))
+    }
+
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        self.unless_away(|store| store.lifts(query))
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        self.unless_away(|store| store.changes(query))
     }
 
     fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {

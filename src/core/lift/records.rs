@@ -9,12 +9,17 @@ use crate::core::rules::{Clear, CodeList, Facts, Field, Fold, Rule, RuleIx, Term
 use crate::model::alert::{Evidence, Reason};
 use crate::model::ids::{District, FirmId, RecordId};
 use crate::model::time::Elapsed;
-use crate::model::visit::{Problem, Visit};
+use crate::model::visit::{Digest, Problem, Visit};
 
 /// Records that an alert names.
 const NAMED: usize = 3;
 
 impl Lift {
+    /// How many links its chain has, and the last one; `None`: it has no records.
+    pub fn chain(&self) -> Option<(u64, Digest)> {
+        self.records.as_ref().map(|records| (records.links, records.head))
+    }
+
     /// When rules on records next have to be looked at.
     pub(super) fn next_of_records(&self, policy: &Policy) -> Option<Elapsed> {
         self.records.as_ref().filter(|_| !policy.record_rules().is_empty())?.next_due()

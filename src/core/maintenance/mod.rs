@@ -7,17 +7,19 @@ pub mod records;
 use sha2::{Digest as _, Sha256};
 
 use self::known::{Key, KnownRecord};
-use self::records::{Hazard, Records, Unsigned};
+use self::records::{Records, Unsigned};
+use super::obligation::lift::VISITS;
 use super::tables::maintenance::Class;
 use super::{Core, Effects, chain};
 use crate::limits;
 use crate::model::actor::{Actor, Scope};
 use crate::model::archive::Worker;
 use crate::model::ids::FirmId;
+use crate::model::obligation::DueKind;
 use crate::model::record::{ItemOutcome, Outcome};
 use crate::model::row::Row;
 use crate::model::time::CivilDay;
-use crate::model::visit::{Digest, Problem, Sign, SignatureRow, Upload, Visit, VisitFlag, VisitRow};
+use crate::model::visit::{ChainLink, Digest, Sign, SignatureRow, Upload, Visit, VisitFlag, VisitKind, VisitRow};
 
 fn digest(text: &str) -> Digest {
     Digest(Sha256::digest(text.as_bytes()).into())
@@ -69,14 +71,7 @@ impl Core {
         flags.extend(self.flags_by_archive(visit, ix));
         flags.sort_unstable();
         flags.dedup();
-        let device = KnownRecord::device_of(&visit.device);
-        self.known_records.insert(key, &KnownRecord { content, device, day: today, superseded: false });
-        if let Some(old) = &visit.supersedes {
-            let old = Key::of(&visit.firm, old);
-            if let Some(known) = self.known_records.find(old, today) {
-                self.known_records.insert(old, &KnownRecord { superseded: true, ..known });
-            }
-        }
+        self.know(visit, today);
         let names = flags.iter().map(|flag| flag.name()).collect();
         self.record(out, ix, upload, flags);
         ItemOutcome::Taken { flags: names }
@@ -181,19 +176,10 @@ impl Core {
         };
         row.link = chain::link_of_visit(&records.head, &row);
         (records.links, records.head) = (number, row.link);
-        if let Some(old) = &visit.supersedes {
-            records.supersede(Key::of(&visit.firm, old));
-        }
-        for id in &visit.rectifies {
-            records.rectify(Key::of(&visit.firm, id));
-        }
-        let Visit { firm, record, problem, .. } = *visit;
-        records.note_unsigned(Unsigned { firm, record, number, since: now.elapsed });
-        if problem != Problem::None {
-            records.note_hazard(Hazard { firm, record, problem, since: now.elapsed });
-        }
+        records.note(visit, number, now.elapsed);
         out.rows.push(Row::Visit(Box::new(row)));
-        self.follow_records(out, ix, Some(visit));
+        let today = self.day();
+        self.follow_records(out, ix, Some(visit), today);
     }
 
     pub(super) fn sign(&mut self, out: &mut Effects, actor: &Actor, sign: &Sign) -> Outcome {
@@ -221,22 +207,78 @@ impl Core {
         row.link = chain::link_of_signature(&records.head, &row);
         (records.links, records.head) = (number, row.link);
         out.rows.push(Row::Signature(row));
-        self.follow_records(out, ix, None);
+        let today = self.day();
+        self.follow_records(out, ix, None, today);
         self.done(1)
     }
 
+    /// Takes what the store has for what was recorded: chains go on where they end.
+    pub(super) fn adopt_records(&mut self, out: &mut Effects, links: &[ChainLink]) -> Outcome {
+        let (now, today) = (self.books.now.elapsed, self.day());
+        for link in links.iter().take(limits::VISITS) {
+            let Some(ix) = self.lift(&link.device()) else { continue };
+            let records = self.lifts.get_mut(ix).records.get_or_insert_with(|| Box::new(Records::new(now)));
+            (records.links, records.head) = (link.number(), link.link());
+            let visit = match link {
+                ChainLink::Signature(row) => {
+                    let signed = (row.sign.firm, row.sign.record);
+                    records.unsigned.retain(|it| (it.firm, it.record) != signed);
+                    None
+                }
+                ChainLink::Visit(row) => {
+                    records.note(&row.visit, row.number, now);
+                    Some(&row.visit)
+                }
+            };
+            if let Some(visit) = visit {
+                self.know(visit, CivilDay::of(link.recorded_at(), &self.policy.zone));
+            }
+            self.follow_records(out, ix, visit, today);
+        }
+        self.done(u32::try_from(links.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Remembers the record's id, and that the one it supersedes is superseded.
+    fn know(&mut self, visit: &Visit, on: CivilDay) {
+        let content = KnownRecord::content_of(&chain::content(visit));
+        let known = KnownRecord { content, device: KnownRecord::device_of(&visit.device), day: on, superseded: false };
+        self.known_records.insert(Key::of(&visit.firm, &visit.record), &known);
+        if let Some(old) = &visit.supersedes {
+            let old = Key::of(&visit.firm, old);
+            if let Some(known) = self.known_records.find(old, on) {
+                self.known_records.insert(old, &KnownRecord { superseded: true, ..known });
+            }
+        }
+    }
+
     /// Rules on what is open of a lift's records.
-    fn follow_records(&mut self, out: &mut Effects, ix: u32, visit: Option<&Visit>) {
-        let today = self.day();
+    fn follow_records(&mut self, out: &mut Effects, ix: u32, visit: Option<&Visit>, today: CivilDay) {
         let (mut cx, lifts, _) = self.context(out);
         let lift = lifts.get_mut(ix);
         lift.follow(&mut cx, today);
         if let Some(visit) = visit {
             lift.note_maintained(&mut cx, visit);
+            if let Some(nth) = place_of(visit.kind) {
+                let on = CivilDay::of(visit.ended_at, &cx.policy.zone);
+                lift.upkeep_mut().note_visit(nth, on);
+                lift.judge_due_dates(&mut cx, today);
+            }
         }
         lift.judge_records(&mut cx);
         self.settle(ix);
     }
+}
+
+/// Where the schedule has such a visit. A visit on demand is the half-monthly one of its contract.
+fn place_of(kind: VisitKind) -> Option<usize> {
+    let due = match kind {
+        VisitKind::HalfMonth | VisitKind::OnDemand => DueKind::HalfMonth,
+        VisitKind::Quarter => DueKind::Quarter,
+        VisitKind::HalfYear => DueKind::HalfYear,
+        VisitKind::Year => DueKind::Year,
+        VisitKind::Repair => return None,
+    };
+    VISITS.iter().position(|kind| *kind == due)
 }
 
 /// What becomes of a record that was taken before.

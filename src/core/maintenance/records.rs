@@ -5,7 +5,7 @@ use crate::core::chain;
 use crate::limits;
 use crate::model::ids::{FirmId, RecordId};
 use crate::model::time::Elapsed;
-use crate::model::visit::{Digest, Problem};
+use crate::model::visit::{Digest, Problem, Visit};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -44,6 +44,21 @@ pub struct Hazard {
 impl Records {
     pub fn new(now: Elapsed) -> Self {
         Self { links: 0, head: chain::START, unsigned: Vec::new(), hazards: Vec::new(), judged: now }
+    }
+
+    /// Takes note of all that a record leaves open, and of what it ends.
+    pub fn note(&mut self, visit: &Visit, number: u64, now: Elapsed) {
+        let Visit { firm, record, problem, .. } = *visit;
+        if let Some(old) = &visit.supersedes {
+            self.supersede(Key::of(&firm, old));
+        }
+        for id in &visit.rectifies {
+            self.rectify(Key::of(&firm, id));
+        }
+        self.note_unsigned(Unsigned { firm, record, number, since: now });
+        if problem != Problem::None {
+            self.note_hazard(Hazard { firm, record, problem, since: now });
+        }
     }
 
     pub fn note_unsigned(&mut self, unsigned: Unsigned) {

@@ -6,7 +6,6 @@ use super::{Clause, Due, Dues, latest};
 use crate::core::tables::Tables;
 use crate::core::tables::lifts::{Every, Lifts, Years};
 use crate::model::obligation::DueKind;
-use crate::model::report::ReportKind;
 use crate::model::time::CivilDay;
 
 /// All that the dates follow from. Of records it has the latest day of each sort, so that the order in which they arrive
@@ -39,30 +38,6 @@ pub struct LiftFacts {
     pub renovated_on: Option<CivilDay>,
     pub self_checked_on: Option<CivilDay>,
     pub drilled_on: Option<CivilDay>,
-}
-
-impl LiftFacts {
-    /// Takes a report. What failed satisfies nothing, and takes nothing back.
-    pub fn take_report(&mut self, kind: ReportKind, done_on: CivilDay, passed: bool) {
-        let last = match kind {
-            ReportKind::Periodic => &mut self.reported_on,
-            ReportKind::Testing => &mut self.tested_on,
-            ReportKind::Installation | ReportKind::Renovation => &mut self.renovated_on,
-            ReportKind::MajorRepair => &mut self.supervised_on,
-            ReportKind::SelfCheck => &mut self.self_checked_on,
-            ReportKind::Drill => &mut self.drilled_on,
-        };
-        if passed {
-            *last = (*last).max(Some(done_on));
-        }
-    }
-
-    /// Takes a visit; one by demand is a half-monthly one.
-    pub fn take_visit(&mut self, kind: DueKind, on: CivilDay) {
-        if let Some(nth) = VISITS.iter().position(|visit| *visit == kind) {
-            self.visited_on[nth] = self.visited_on[nth].max(Some(on));
-        }
-    }
 }
 
 /// A contract by which visits follow demand, not the calendar.

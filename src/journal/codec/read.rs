@@ -10,13 +10,16 @@ use crate::model::actor::{Actor, Role, Scope};
 use crate::model::alert::{
     Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Group, Place, Reason, Severity, StormScope, Title,
 };
+use crate::model::archive::{EntryKind, FieldChange};
 use crate::model::fill::FillRequest;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode, Subject};
 use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::record::{Action, Command, Corrected, Correction, Kind, Link, Record};
 use crate::model::report::{Report, ReportKind, ReportRow};
-use crate::model::row::{Effects, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
+use crate::model::row::{
+    ChangeKind, ChangeRow, Effects, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource,
+};
 use crate::model::scan::{Scan, ScanEvent};
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::proto::internal as wire;
@@ -73,8 +76,17 @@ fn command(it: wire::Command) -> Result<Command> {
         Wire::Acknowledge(it) => Action::Acknowledge { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
         Wire::Clear(it) => Action::Clear { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
         Wire::Upsert(it) => Action::Upsert(each(it.entries, entry)?),
+        Wire::ReplaceTerminal(it) => {
+            Action::ReplaceTerminal { device: DeviceCode::parse(&it.device)?, terminal: some_text(it.terminal) }
+        }
+        Wire::TransferCylinders(it) => Action::TransferCylinders {
+            cylinders: each(it.cylinders, |code| Ok(CylinderCode::parse(&code)?))?,
+            to: SiteCode::parse(&it.to)?,
+            on: CivilDay(it.on_day),
+        },
         Wire::UploadVisits(it) => Action::UploadVisits(each(it.uploads, visit::read_upload)?),
         Wire::Sign(it) => Action::Sign(visit::read_sign(it)?),
+        Wire::AdoptRecords(it) => Action::AdoptRecords(each(it.records, visit::read_link)?),
         Wire::CheckFill(it) => Action::CheckFill(fill_request(it)?),
         Wire::CheckBatch(it) => batch_check(it)?,
     };
@@ -146,6 +158,7 @@ fn row(bytes: &[u8], all: &Bytes) -> Result<Row> {
             3 => row = Some(Row::Reject(reject_row(wire::RejectRow::decode(all.slice_ref(value.bytes()?))?)?)),
             4 => row = Some(Row::Status(status_row(wire::StatusRow::decode(value.bytes()?)?)?)),
             5 => row = Some(Row::Entry(entry(wire::Entry::decode(value.bytes()?)?)?)),
+            10 => row = Some(Row::Change(change_row(wire::ChangeRow::decode(value.bytes()?)?)?)),
             6 => row = Some(Row::Due(due_row(wire::DueRow::decode(value.bytes()?)?)?)),
             7 => row = Some(Row::Report(report_row(wire::ReportRow::decode(value.bytes()?)?)?)),
             8 => {
@@ -173,6 +186,22 @@ fn reject_row(it: wire::RejectRow) -> Result<RejectRow> {
 fn status_row(it: wire::StatusRow) -> Result<StatusRow> {
     let device = DeviceCode::parse(&it.device)?;
     Ok(StatusRow { device, online: it.online, received_at: Wall(it.received_at_ms) })
+}
+
+fn change_row(it: wire::ChangeRow) -> Result<ChangeRow> {
+    let field = |it: wire::FieldChange| FieldChange {
+        field: it.field.into(),
+        before: it.before.into(),
+        after: it.after.into(),
+    };
+    Ok(ChangeRow {
+        kind: known("kind of archive entry", it.kind.as_str(), EntryKind::from_name)?,
+        code: it.code.into(),
+        what: numbered("change", it.what, ChangeKind::from_number)?,
+        changed_at: Wall(it.changed_at_ms),
+        actor: it.actor.into(),
+        fields: it.fields.into_iter().map(field).collect(),
+    })
 }
 
 fn due_row(it: wire::DueRow) -> Result<DueRow> {

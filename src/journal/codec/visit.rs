@@ -5,8 +5,8 @@ use bytes::Bytes;
 use crate::model::ids::{DeviceCode, FirmId, RecordId, WorkerId};
 use crate::model::time::{CivilDay, Wall};
 use crate::model::visit::{
-    Digest, ItemDone, ItemResult, Person, Photo, Problem, Sign, SignatureRow, Upload, Visit, VisitFlag, VisitKind,
-    VisitRow,
+    ChainLink, Digest, ItemDone, ItemResult, Person, Photo, Problem, Sign, SignatureRow, Upload, Visit, VisitFlag,
+    VisitKind, VisitRow,
 };
 use crate::proto::internal as wire;
 use crate::proto::read::{CodecError, Result, each, numbered, some_code, some_text, there};
@@ -90,6 +90,21 @@ pub(super) fn signature_row(w: &mut Writer<'_>, it: &SignatureRow) {
     w.uint(3, it.visit_number);
     w.int(4, it.signed_at.0);
     w.bytes(5, &it.link.0);
+}
+
+pub(super) fn link(w: &mut Writer<'_>, it: &ChainLink) {
+    match it {
+        ChainLink::Visit(it) => w.message(1, |w| visit_row(w, it)),
+        ChainLink::Signature(it) => w.message(2, |w| signature_row(w, it)),
+    }
+}
+
+pub(super) fn read_link(it: wire::AdoptedRecord) -> Result<ChainLink> {
+    use wire::adopted_record::Link as Wire;
+    Ok(match there("a record", it.link)? {
+        Wire::Visit(it) => ChainLink::Visit(Box::new(read_visit_row(it)?)),
+        Wire::Signature(it) => ChainLink::Signature(read_signature_row(it)?),
+    })
 }
 
 pub(super) fn read_upload(it: wire::UploadVisit) -> Result<Upload> {

@@ -9,7 +9,7 @@ use crate::model::ids::AlertId;
 use crate::model::obligation::DueRow;
 use crate::model::record::{Action, Command, Correction, Kind, Link, Record};
 use crate::model::report::{Report, ReportRow};
-use crate::model::row::{Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
+use crate::model::row::{ChangeRow, Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::Scan;
 use crate::model::time::Wall;
 use crate::proto::write::{acknowledged, entry, evidence, health, number, policy, some_day, verdict};
@@ -71,6 +71,17 @@ fn command(w: &mut Writer<'_>, it: &Command) {
                 w.message(1, |w| entry(w, it));
             }
         }),
+        Action::ReplaceTerminal { device, terminal } => w.message(6, |w| {
+            w.text(1, device.as_str());
+            w.some_text(2, terminal.as_deref());
+        }),
+        Action::TransferCylinders { cylinders, to, on } => w.message(7, |w| {
+            for code in cylinders {
+                w.present_text(1, code.as_str());
+            }
+            w.text(2, to.as_str());
+            w.sint(3, on.0);
+        }),
         Action::UploadVisits(uploads) => w.message(8, |w| {
             for it in uploads {
                 w.message(1, |w| visit::upload(w, it));
@@ -78,10 +89,15 @@ fn command(w: &mut Writer<'_>, it: &Command) {
         }),
         Action::Sign(it) => w.message(9, |w| visit::sign(w, it)),
         Action::CheckFill(it) => w.message(11, |w| fill_request(w, it)),
-        Action::CheckBatch { site, cylinders } => w.message(12, |w| {
+        Action::CheckBatch { site, cylinders } => w.message(13, |w| {
             w.text(1, site.as_str());
             for code in cylinders {
                 w.present_text(2, code.as_str());
+            }
+        }),
+        Action::AdoptRecords(links) => w.message(12, |w| {
+            for it in links {
+                w.message(1, |w| visit::link(w, it));
             }
         }),
     }
@@ -140,6 +156,22 @@ fn row(w: &mut Writer<'_>, row: &Row) {
         Row::Report(it) => w.message(7, |w| report_row(w, it)),
         Row::Visit(it) => w.message(8, |w| visit::visit_row(w, it)),
         Row::Signature(it) => w.message(9, |w| visit::signature_row(w, it)),
+        Row::Change(it) => w.message(10, |w| change_row(w, it)),
+    }
+}
+
+fn change_row(w: &mut Writer<'_>, it: &ChangeRow) {
+    w.text(1, it.kind.name());
+    w.text(2, &it.code);
+    w.uint(3, number(it.what.number()));
+    w.int(4, it.changed_at.0);
+    w.text(5, &it.actor);
+    for it in &it.fields {
+        w.message(6, |w| {
+            w.text(1, &it.field);
+            w.text(2, &it.before);
+            w.text(3, &it.after);
+        });
     }
 }
 

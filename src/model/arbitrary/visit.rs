@@ -8,8 +8,8 @@ use proptest::sample::select;
 use super::{civil_day, code_of, device_code, firm_id, text, wall};
 use crate::model::ids::{RecordId, WorkerId};
 use crate::model::visit::{
-    Digest, ItemDone, ItemResult, Person, Photo, Problem, Sign, SignatureRow, Upload, Visit, VisitFlag, VisitKind,
-    VisitRow,
+    ChainLink, Digest, ItemDone, ItemResult, Person, Photo, Problem, Sign, SignatureRow, Upload, Visit, VisitFlag,
+    VisitKind, VisitRow,
 };
 
 pub(crate) fn record_id() -> impl Strategy<Value = RecordId> {
@@ -72,6 +72,13 @@ pub(crate) fn visit_row() -> impl Strategy<Value = VisitRow> {
             VisitRow { visit, number, recorded_at, flags, people_digest, salt, link }
         },
     )
+}
+
+pub(crate) fn link() -> impl Strategy<Value = ChainLink> {
+    prop_oneof![
+        visit_row().prop_map(|row| ChainLink::Visit(Box::new(row))),
+        signature_row().prop_map(ChainLink::Signature),
+    ]
 }
 
 pub(crate) fn sign() -> impl Strategy<Value = Sign> {

@@ -17,7 +17,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-pub(super) use self::convert::{entry_to_upsert, frame_row, lift};
+pub(super) use self::convert::{check_record, entry, entry_to_upsert, frame_row, lift};
 use self::violations::Violations;
 use super::auth::Gate;
 use super::{ServeError, Shared};

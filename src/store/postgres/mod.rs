@@ -19,8 +19,8 @@ use self::partitions::Days;
 use self::value::RowColumns;
 use super::select::{self, Dialect, Select};
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LinkQuery, Maintained, Numbered, Options,
-    RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, retention,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
+    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, retention,
 };
 use crate::clock::Clock;
 use crate::limits;
@@ -29,12 +29,16 @@ use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 
-const DIALECT: Dialect =
-    Dialect { never: "'-infinity'", frame_tables: &["frame", "frame_out_of_range", "late_frame", "evidence_frame"] };
+const DIALECT: Dialect = Dialect {
+    never: "'-infinity'",
+    // Of other collations small letters aren't Latin ones only.
+    position_in_address: r#"strpos(lower(address COLLATE "C"),"#,
+    frame_tables: &["frame", "frame_out_of_range", "late_frame", "evidence_frame"],
+};
 
 pub struct PostgresStore {
     pool: Pool,
@@ -158,6 +162,14 @@ impl Store for PostgresStore {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         Box::pin(async move { self.page(select::entries(kind, after.as_deref(), limit)).await })
+    }
+
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        Box::pin(async move { self.page(select::lifts(&query, &DIALECT)).await })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        Box::pin(async move { self.page(select::changes(&query)).await })
     }
 
     fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {

@@ -18,8 +18,8 @@ use tokio::sync::Semaphore;
 use read::{DIALECT, page};
 
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LinkQuery, Maintained, Numbered, Options,
-    RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, select,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
+    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, select,
 };
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
@@ -27,7 +27,7 @@ use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 
@@ -172,6 +172,14 @@ impl Store for SqliteStore {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         self.read(move |reader| page(reader, &select::entries(kind, after.as_deref(), limit)))
+    }
+
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        self.read(move |reader| page(reader, &select::lifts(&query, &DIALECT)))
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        self.read(move |reader| page(reader, &select::changes(&query)))
     }
 
     fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {

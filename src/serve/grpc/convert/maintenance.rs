@@ -60,6 +60,14 @@ pub(in super::super) fn visit_from(it: &v1::MaintenanceRecord, v: &mut Violation
     Some(visit).filter(|_| v.0.len() == before)
 }
 
+/// All that is wrong with it, by field.
+pub(in crate::serve) fn check_record(it: &v1::MaintenanceRecord) -> Result<(), Vec<(String, String)>> {
+    let mut violations = Violations::default();
+    visit_from(it, &mut violations);
+    let faults: Vec<_> = violations.0.into_iter().map(|it| (it.field, it.why)).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
 pub(in super::super) fn sign_from(it: &v1::SignRecordRequest, v: &mut Violations) -> Option<Sign> {
     let device = v.take("device", DeviceCode::parse(&it.device));
     let firm = v.take("firm", FirmId::parse(&it.firm));

@@ -11,11 +11,15 @@ use prost_types::Timestamp;
 
 pub(super) use self::alert::{alert, alert_event, districts, filter, heartbeat, kinds};
 pub(in crate::serve) use self::archive::entry_to_upsert;
-pub(super) use self::archive::{ArchiveEntry, cylinder_to, entry_from, entry_kind, entry_to, lift_to};
+pub(super) use self::archive::{
+    ArchiveEntry, archive_entry, cylinder_to, day, device_change, entry_from, entry_kind, entry_to, lift_to,
+    rescue_code,
+};
 pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};
+pub(in crate::serve) use self::maintenance::check_record;
 pub(super) use self::maintenance::{chain_link, record_answer, record_refused, sign_from, visit_from};
-pub(in crate::serve) use self::stored::{frame_row, lift};
+pub(in crate::serve) use self::stored::{entry, frame_row, lift};
 use super::Violations;
 use crate::model::time::Wall;
 
