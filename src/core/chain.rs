@@ -301,7 +301,8 @@ mod tests {
 
     #[test]
     fn who_guesses_a_phone_number_must_know_the_salt() {
-        let person = |phone: &str| Person { duty: "responsible".into(), name: "某人".into(), phone: Some(phone.into()) };
+        let person =
+            |phone: &str| Person { duty: "responsible".into(), name: "某人".into(), phone: Some(phone.into()) };
         let of = |phone: &str, salt: u8| people(&[person(phone)], &[salt; 16]);
         assert_ne!(of("139", 1), of("139", 2));
         assert_ne!(of("139", 1), of("138", 1));
