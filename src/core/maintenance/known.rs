@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::limits;
 use crate::model::ids::{DeviceCode, FirmId, RecordId};
+use crate::model::obligation::Party;
 use crate::model::time::CivilDay;
 use crate::model::visit::Digest;
 
@@ -27,6 +28,13 @@ impl Key {
 /// What tells a record from all others: neither part holds a slash.
 pub fn name(firm: &FirmId, record: &RecordId) -> Box<str> {
     format!("{firm}/{record}").into()
+}
+
+impl Key {
+    pub fn of_report(party: &Party, id: &RecordId) -> Self {
+        // A firm's records have one slash.
+        Self(half(&super::digest(&format!("report/{party}/{id}"))))
+    }
 }
 
 fn half(digest: &Digest) -> u128 {

@@ -2,8 +2,10 @@
 
 mod alerts;
 mod convert;
+mod dues;
 mod explain;
 mod history;
+mod inspection;
 mod maintenance;
 mod registry;
 mod rules;
@@ -23,6 +25,7 @@ use crate::limits;
 use crate::proto;
 use crate::proto::v1::alert_service_server::AlertServiceServer;
 use crate::proto::v1::history_service_server::HistoryServiceServer;
+use crate::proto::v1::inspection_service_server::InspectionServiceServer;
 use crate::proto::v1::maintenance_service_server::MaintenanceServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
 use crate::proto::v1::rules_service_server::RulesServiceServer;
@@ -53,18 +56,20 @@ pub(super) fn routes(shared: &Shared) -> Result<Routes, ServeError> {
         .add_service(gated!(RegistryServiceServer, registry::Registry(shared.clone())))
         .add_service(gated!(RulesServiceServer, rules::Rules(shared.clone())))
         .add_service(gated!(HistoryServiceServer, history::History(shared.clone())))
+        .add_service(gated!(InspectionServiceServer, inspection::Inspection(shared.clone())))
         .add_service(gated!(MaintenanceServiceServer, maintenance::Maintenance(shared.clone()))))
 }
 
 /// Keeps the health service in step with readiness until shutdown.
 async fn report_health(reporter: HealthReporter, shared: Shared) {
-    const NAMES: [&str; 6] = [
+    const NAMES: [&str; 7] = [
         "",
         "vigil.v1.AlertService",
         "vigil.v1.RegistryService",
         "vigil.v1.RulesService",
         "vigil.v1.HistoryService",
         "vigil.v1.MaintenanceService",
+        "vigil.v1.InspectionService",
     ];
     let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
