@@ -6,6 +6,7 @@ mod explain;
 mod export;
 mod history;
 pub mod import;
+mod overdue;
 mod recover;
 mod rules;
 mod serve;
@@ -44,6 +45,7 @@ pub enum Command {
     History(history::Args),
     Trace(trace::Args),
     Explain(explain::Args),
+    Overdue(overdue::Args),
     Import(import::Args),
     Export(export::Args),
     Rules(rules::Args),
@@ -144,6 +146,7 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,
             Command::Explain(args) => or_stop(&stop, explain::run(args, terminal)).await,
+            Command::Overdue(args) => or_stop(&stop, overdue::run(args, terminal)).await,
             Command::Rules(args) => rules::run(args, terminal, stop.clone()).await,
             Command::Recover(args) => recover::run(args, terminal).await,
             Command::Verify(args) => or_stop(&stop, verify::run(args, terminal)).await,

@@ -30,6 +30,9 @@ impl Core {
             Action::CheckBatch { site, cylinders } => return self.check_batch(command, *site, cylinders),
             _ => {}
         }
+        if let Action::UploadReports(uploads) = &command.action {
+            return self.upload_reports(out, &command.actor, uploads);
+        }
         if let Some(outcome) = self.requests.find(command) {
             return outcome;
         }
@@ -42,6 +45,7 @@ impl Core {
             }
             Action::TransferCylinders { cylinders, to, on } => self.transfer(out, &command.actor, cylinders, to, *on),
             Action::UploadVisits(uploads) => self.upload_visits(out, &command.actor, uploads),
+            Action::UploadReports(uploads) => self.upload_reports(out, &command.actor, uploads),
             Action::Sign(sign) => self.sign(out, &command.actor, sign),
             Action::AdoptRecords(links) => self.adopt_records(out, links),
             Action::CheckFill(_) | Action::CheckBatch { .. } => unreachable!("answered above"),

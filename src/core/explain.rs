@@ -375,7 +375,12 @@ fn command_about(command: &Command, device: &DeviceCode) -> Command {
     let mut command = command.clone();
     match &mut command.action {
         Action::Upsert(entries) if entries.len() <= limits::COMMAND_ITEMS => {
-            entries.retain(|entry| matches!(entry, Entry::Lift(lift) if lift.code == *device));
+            // Whether a report counts depends on who makes it.
+            entries.retain(|entry| match entry {
+                Entry::Lift(lift) => lift.code == *device,
+                Entry::Site(_) => true,
+                _ => false,
+            });
         }
         Action::TransferCylinders { cylinders, .. } => cylinders.clear(),
         _ => {}
@@ -384,6 +389,11 @@ fn command_about(command: &Command, device: &DeviceCode) -> Command {
         && uploads.len() <= limits::VISITS
     {
         uploads.retain(|upload| upload.visit.device == *device);
+    }
+    if let Action::UploadReports(uploads) = &mut command.action
+        && uploads.len() <= limits::COMMAND_ITEMS
+    {
+        uploads.retain(|upload| upload.report.device == *device);
     }
     command
 }

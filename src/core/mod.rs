@@ -13,6 +13,7 @@ pub mod books;
 pub mod chain;
 pub mod cylinder;
 pub mod explain;
+pub mod inspection;
 pub mod kept;
 pub mod lift;
 pub mod maintenance;

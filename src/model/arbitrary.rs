@@ -20,11 +20,12 @@ use super::archive::{
 use super::fill::{FillRequest, Verdict};
 use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
 use super::ids::{
-    AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId,
+    AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RecordId, RuleId, SiteCode, Subject,
+    WorkerId,
 };
 use super::obligation::{DueKind, DueRow, Party};
 use super::record::{Action, Command, Corrected, Correction, Health, Kind, Link, PolicyText, Record};
-use super::report::{Report, ReportKind, ReportRow};
+use super::report::{Report, ReportKind, ReportRow, ReportUpload};
 use super::row::{
     ChangeKind, ChangeRow, Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow,
     TimeSource,
@@ -301,17 +302,17 @@ pub(crate) fn due_row() -> impl Strategy<Value = DueRow> {
 }
 
 pub(crate) fn report() -> impl Strategy<Value = Report> {
-    let what = (subject(), select(ReportKind::ALL), civil_day(), any::<bool>());
-    (party(), text(), what, vec(text(), 0..3), of(civil_day()), of(text())).prop_map(
-        |(party, id, (subject, kind, done_on, passed), findings, valid_until, supersedes)| Report {
+    let record_id = || code_of("0123456789abcXYZ-_.:", 1..=64).prop_map(|id| RecordId::parse(&id).unwrap());
+    let what = (device_code(), select(ReportKind::ALL), civil_day(), any::<bool>());
+    (party(), record_id(), what, vec(text(), 0..3), of(record_id())).prop_map(
+        |(party, id, (device, kind, done_on, passed), findings, supersedes)| Report {
             party,
             id,
-            subject,
+            device,
             kind,
             done_on,
             passed,
             findings,
-            valid_until,
             supersedes,
         },
     )
@@ -514,6 +515,8 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Acknowledge { alert, note }),
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Clear { alert, note }),
         vec(entry(), 0..4).prop_map(Action::Upsert),
+        vec((report(), any::<bool>()).prop_map(|(report, looked_up)| ReportUpload { report, looked_up }), 0..3)
+            .prop_map(Action::UploadReports),
         (device_code(), of(text())).prop_map(|(device, terminal)| Action::ReplaceTerminal { device, terminal }),
         (vec(cylinder_code(), 0..4), site_code(), civil_day())
             .prop_map(|(cylinders, to, on)| Action::TransferCylinders { cylinders, to, on }),

@@ -7,6 +7,7 @@ use super::alert::{Alert, EventKind};
 use super::archive::Entry;
 use super::fill::{FillRequest, Finding, Verdict};
 use super::ids::{AlertId, CylinderCode, DeviceCode, SiteCode};
+use super::report::ReportUpload;
 use super::time::{CivilDay, Elapsed, Wall};
 use super::visit::{ChainLink, Sign, Upload};
 
@@ -144,6 +145,9 @@ pub enum Action {
     UploadVisits(Vec<Upload>),
     /// The use unit signs a record.
     Sign(Sign),
+    /// Reports of inspections, tests, checks and drills, at most `limits::COMMAND_ITEMS` of them. Each is known again by its
+    /// reporter and id: the request doesn't tell a repeat.
+    UploadReports(Vec<ReportUpload>),
     /// The journals were lost: these records, at most `limits::VISITS`, are what the store has, each device's in the order
     /// of its chain. Only `vigil recover` says so.
     AdoptRecords(Vec<ChainLink>),

@@ -6,10 +6,12 @@ use crate::model::alert::AlertEvent;
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::frame::FrameKey;
 use crate::model::ids::{DeviceCode, FirmId, RecordId, Subject};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
-use crate::store::{ChangeQuery, LiftQuery, Numbered};
+use crate::store::{ChangeQuery, LiftQuery, Numbered, ReportQuery, StandingCursor, StandingQuery};
 
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -49,6 +51,15 @@ pub trait HistoryStore: Send + Sync {
 
     /// The record of a firm.
     fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>>;
+
+    /// What was due, as it stood.
+    fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>>;
+
+    /// Reports on one device, in the order of their numbers.
+    fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>>;
+
+    /// By the reporter's own id.
+    fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +149,8 @@ pub struct MemoryHistory {
     pub frames: Vec<FrameRow>,
     pub happened: Vec<Happened>,
     pub entries: Vec<Entry>,
+    pub dues: Vec<DueRow>,
+    pub reports: Vec<ReportRow>,
     pub changes: Vec<ChangeRow>,
     pub away: bool,
 }
@@ -236,5 +249,34 @@ impl HistoryStore for MemoryHistory {
                 _ => None,
             })
         })
+    }
+
+    /// By what stands now, whatever the day.
+    fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
+        self.answer(|| {
+            let is_wanted = |row: &&DueRow| {
+                row.due_on.is_some_and(|due| due < query.due_before)
+                    && query.subject.is_none_or(|subject| row.subject == subject)
+                    && query.party.is_none_or(|party| row.party == Some(party))
+                    && query.after.is_none_or(|after| StandingCursor::of(row) > after)
+            };
+            let mut found: Vec<_> = self.dues.iter().filter(is_wanted).cloned().collect();
+            found.sort_by_key(StandingCursor::of);
+            found.truncate(query.limit);
+            found
+        })
+    }
+
+    fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>> {
+        self.answer(|| {
+            let numbered = (1..).zip(&self.reports).map(|(n, row)| Numbered { n, row: row.clone() });
+            let wanted = numbered
+                .filter(|it| it.row.report.device == query.device && query.after.is_none_or(|after| it.n > after));
+            wanted.take(query.limit).collect()
+        })
+    }
+
+    fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>> {
+        self.answer(|| self.reports.iter().find(|row| (row.report.party, row.report.id) == (party, id)).cloned())
     }
 }

@@ -9,11 +9,13 @@ use crate::limits;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, ScanRow};
 use crate::model::time::Wall;
 use crate::store::{
     self, AlertCursor, AlertQuery, ChangeQuery, FrameCursor, FrameQuery, LiftQuery, LinkCursor, LinkQuery, Numbered,
-    ScanCursor, ScanQuery, StatusQuery, Store,
+    ReportQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery, Store,
 };
 
 use crate::model::visit::{ChainLink, VisitRow};
@@ -59,6 +61,18 @@ impl HistoryStore for Stored {
 
     fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
         Box::pin(async move { self.0.visit(firm, record).await.map_err(away) })
+    }
+
+    fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
+        Box::pin(async move { self.0.due_standing(query).await.map_err(away) })
+    }
+
+    fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>> {
+        Box::pin(async move { self.0.reports(query).await.map_err(away) })
+    }
+
+    fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>> {
+        Box::pin(async move { self.0.report(party, id).await.map_err(away) })
     }
 }
 

@@ -85,7 +85,7 @@ pass_on! {
     due_history(query: DueQuery) -> Vec<Numbered<DueRow>>;
     due_standing(query: StandingQuery) -> Vec<DueRow>;
     reports(query: ReportQuery) -> Vec<Numbered<ReportRow>>;
-    report(party: Party, id: String) -> Option<ReportRow>;
+    report(party: Party, id: RecordId) -> Option<ReportRow>;
     links(query: LinkQuery) -> Vec<Numbered<ChainLink>>;
     visit(firm: FirmId, record: RecordId) -> Option<VisitRow>;
     chained(after: Option<DeviceCode>, limit: usize) -> Vec<DeviceCode>;

@@ -369,16 +369,16 @@ impl Store for MemoryStore {
     fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>> {
         self.with(|kept| {
             let wanted = kept.reports.iter().filter(|report| {
-                report.row.report.subject == query.subject && query.after.is_none_or(|after| report.n > after)
+                report.row.report.device == query.device && query.after.is_none_or(|after| report.n > after)
             });
             Ok(wanted.take(page_rows(query.limit)).cloned().collect())
         })
     }
 
-    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+    fn report(&self, party: Party, id: RecordId) -> Fut<'_, Option<ReportRow>> {
         self.with(|kept| {
             let mut rows = kept.reports.iter().map(|report| &report.row);
-            Ok(rows.find(|row| row.report.party == party && *row.report.id == *id).cloned())
+            Ok(rows.find(|row| row.report.party == party && row.report.id == id).cloned())
         })
     }
 

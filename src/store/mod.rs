@@ -165,7 +165,7 @@ pub trait Store: Send + Sync {
     /// In the order in which they were stored.
     fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>>;
     /// By the reporter's own id.
-    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>>;
+    fn report(&self, party: Party, id: RecordId) -> Fut<'_, Option<ReportRow>>;
     /// Records of maintenance of one device, ascending by [`LinkCursor`].
     fn links(&self, query: LinkQuery) -> Fut<'_, Vec<Numbered<ChainLink>>>;
     /// The record of a firm, as it was first stored.

@@ -242,7 +242,7 @@ impl StandingCursor {
 
 #[derive(Debug, Clone)]
 pub struct ReportQuery {
-    pub subject: Subject,
+    pub device: DeviceCode,
     pub after: Option<u64>,
     pub limit: usize,
 }

@@ -267,16 +267,16 @@ pub(super) fn due_standing(query: &StandingQuery) -> Select<'_, DueRow> {
 
 pub(super) fn reports(query: &ReportQuery) -> Select<'_, Numbered<ReportRow>> {
     let columns = names(obligation::REPORT_COLUMNS);
-    let sql = format!("SELECT id, {columns} FROM report WHERE subject = $1 AND id > $2 ORDER BY id LIMIT $3");
-    let subject = Value::Text(query.subject.to_string().into());
-    let params = vec![subject, Value::Big(query.after.map_or(0, signed)), limit(query.limit)];
+    let sql = format!("SELECT id, {columns} FROM report WHERE device = $1 AND id > $2 ORDER BY id LIMIT $3");
+    let device = Value::text(query.device.as_str());
+    let params = vec![device, Value::Big(query.after.map_or(0, signed)), limit(query.limit)];
     Select { sql, params, what: "a report", read: obligation::read_numbered_report }
 }
 
-pub(super) fn report(party: Party, id: &str) -> Select<'_, Numbered<ReportRow>> {
+pub(super) fn report<'a>(party: Party, id: &'a RecordId) -> Select<'a, Numbered<ReportRow>> {
     let columns = names(obligation::REPORT_COLUMNS);
     let sql = format!("SELECT id, {columns} FROM report WHERE party = $1 AND report = $2 ORDER BY id LIMIT 1");
-    let params = vec![Value::Text(party.to_string().into()), Value::text(id)];
+    let params = vec![Value::Text(party.to_string().into()), Value::text(id.as_str())];
     Select { sql, params, what: "a report", read: obligation::read_numbered_report }
 }
 

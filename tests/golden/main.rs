@@ -81,7 +81,7 @@ fn row(row: &Row) -> String {
         }
         Row::Report(it) => {
             let report = &it.report;
-            format!("report {} {} {} {}", report.subject, report.party, report.id, report.kind.name())
+            format!("report {} {} {} {}", report.device, report.party, report.id, report.kind.name())
         }
         Row::Visit(it) => format!("visit {} {} {}", it.visit.device, it.number, it.link),
         Row::Signature(it) => format!("signature {} {} {}", it.sign.device, it.number, it.link),

@@ -22,7 +22,9 @@ use vigil::model::alert::{
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::fill::{Finding, Verdict};
 use vigil::model::ids::{AlertId, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
+use vigil::model::obligation::{DueRow, Party};
 use vigil::model::record::{Action, Command, Outcome};
+use vigil::model::report::ReportRow;
 use vigil::model::row::{ChangeRow, FrameRow};
 use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
@@ -38,7 +40,7 @@ use vigil::serve::reloads::{InForce, Reloads};
 use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
 use vigil::spine::retrace::Past;
-use vigil::store::{ChangeQuery, LiftQuery, Numbered};
+use vigil::store::{ChangeQuery, LiftQuery, Numbered, ReportQuery, StandingQuery};
 
 /// Everything a test may wait for comes within this time, or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -230,7 +232,9 @@ impl Spine {
                 }
             }
             Action::TransferCylinders { .. } => self.upsert(Vec::new()),
-            Action::UploadVisits(_) | Action::Sign(_) | Action::AdoptRecords(_) => panic!("this world has no records"),
+            Action::UploadVisits(_) | Action::Sign(_) | Action::AdoptRecords(_) | Action::UploadReports(_) => {
+                panic!("this world has no records")
+            }
         };
         self.answered.insert(command.request, (command.action, outcome.clone()));
         outcome
@@ -402,6 +406,21 @@ impl HistoryStore for Store {
     fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
         let memory = self.memory.lock().unwrap().clone();
         Box::pin(async move { memory.visit(firm, record).await })
+    }
+
+    fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.due(query).await })
+    }
+
+    fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.reports(query).await })
+    }
+
+    fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.report(party, id).await })
     }
 }
 

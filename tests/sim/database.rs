@@ -168,7 +168,7 @@ impl Store for Database {
         self.unless_away(|store| store.reports(query))
     }
 
-    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+    fn report(&self, party: Party, id: RecordId) -> Fut<'_, Option<ReportRow>> {
         self.unless_away(|store| store.report(party, id))
     }
 

@@ -63,11 +63,11 @@ pub(crate) async fn everything_reads_back_as_it_was(mut world: World) {
     let subject = Subject::Device(device(1));
     let dues = world.store.due_history(DueQuery { subject, after: None, limit: PAGE_ROWS }).await.unwrap();
     assert_eq!(dues.into_iter().map(|due| due.row).collect::<Vec<_>>(), expected.dues);
-    let reports = world.store.reports(ReportQuery { subject, after: None, limit: PAGE_ROWS }).await.unwrap();
+    let reports = world.store.reports(ReportQuery { device: device(1), after: None, limit: PAGE_ROWS }).await.unwrap();
     assert_eq!(reports.into_iter().map(|report| report.row).collect::<Vec<_>>(), expected.reports);
     let report = &expected.reports[7];
-    let own = |row: &&ReportRow| (row.report.party, &row.report.id) == (report.report.party, &report.report.id);
-    let found = world.store.report(report.report.party, report.report.id.to_string()).await.unwrap();
+    let own = |row: &&ReportRow| (row.report.party, row.report.id) == (report.report.party, report.report.id);
+    let found = world.store.report(report.report.party, report.report.id).await.unwrap();
     assert_eq!(found.as_ref(), expected.reports.iter().find(own));
     for entry in &expected.entries {
         let last = expected.entries.iter().rfind(|e| (e.kind(), e.code()) == (entry.kind(), entry.code()));

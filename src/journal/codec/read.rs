@@ -13,10 +13,10 @@ use crate::model::alert::{
 use crate::model::archive::{EntryKind, FieldChange};
 use crate::model::fill::FillRequest;
 use crate::model::frame::FrameKey;
-use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode, Subject};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, RecordId, SiteCode, Subject};
 use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::record::{Action, Command, Corrected, Correction, Kind, Link, Record};
-use crate::model::report::{Report, ReportKind, ReportRow};
+use crate::model::report::{Report, ReportKind, ReportRow, ReportUpload};
 use crate::model::row::{
     ChangeKind, ChangeRow, Effects, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource,
 };
@@ -76,6 +76,7 @@ fn command(it: wire::Command) -> Result<Command> {
         Wire::Acknowledge(it) => Action::Acknowledge { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
         Wire::Clear(it) => Action::Clear { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
         Wire::Upsert(it) => Action::Upsert(each(it.entries, entry)?),
+        Wire::UploadReports(it) => Action::UploadReports(each(it.uploads, report_upload)?),
         Wire::ReplaceTerminal(it) => {
             Action::ReplaceTerminal { device: DeviceCode::parse(&it.device)?, terminal: some_text(it.terminal) }
         }
@@ -226,17 +227,20 @@ fn report_row(it: wire::ReportRow) -> Result<ReportRow> {
     })
 }
 
+fn report_upload(it: wire::UploadReport) -> Result<ReportUpload> {
+    Ok(ReportUpload { report: report(there("a report", it.report)?)?, looked_up: it.looked_up })
+}
+
 fn report(it: wire::DeviceReport) -> Result<Report> {
     Ok(Report {
         party: Party::parse(&it.party)?,
-        id: it.id.into(),
-        subject: Subject::parse(&it.subject)?,
+        id: RecordId::parse(&it.id)?,
+        device: DeviceCode::parse(&it.device)?,
         kind: numbered("kind of report", it.kind, ReportKind::from_number)?,
         done_on: CivilDay(it.done_on_day),
         passed: it.passed,
         findings: texts(it.findings),
-        valid_until: it.valid_until_day.map(CivilDay),
-        supersedes: some_text(it.supersedes),
+        supersedes: some_code(it.supersedes, RecordId::parse)?,
     })
 }
 

@@ -88,6 +88,15 @@ fn command(w: &mut Writer<'_>, it: &Command) {
             }
         }),
         Action::Sign(it) => w.message(9, |w| visit::sign(w, it)),
+        Action::UploadReports(uploads) => w.message(10, |w| {
+            for it in uploads {
+                w.message(1, |w| {
+                    w.message(1, |w| report(w, &it.report));
+                    w.uint(2, it.looked_up);
+                });
+            }
+        }),
+
         Action::CheckFill(it) => w.message(11, |w| fill_request(w, it)),
         Action::CheckBatch { site, cylinders } => w.message(13, |w| {
             w.text(1, site.as_str());
@@ -195,14 +204,13 @@ fn report_row(w: &mut Writer<'_>, it: &ReportRow) {
 
 fn report(w: &mut Writer<'_>, it: &Report) {
     w.text(1, &it.party.to_string());
-    w.text(2, &it.id);
-    w.text(3, &it.subject.to_string());
+    w.text(2, it.id.as_str());
+    w.text(3, it.device.as_str());
     w.uint(4, number(it.kind.number()));
     w.sint(5, it.done_on.0);
     w.uint(6, it.passed);
     w.texts(7, &it.findings);
-    some_day(w, 8, it.valid_until);
-    w.some_text(9, it.supersedes.as_deref());
+    w.some_text(8, it.supersedes.as_ref().map(|id| id.as_str()));
 }
 
 fn frame_row(w: &mut Writer<'_>, it: &FrameRow) {

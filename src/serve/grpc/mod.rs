@@ -3,8 +3,10 @@
 mod alerts;
 mod convert;
 mod cylinders;
+mod dues;
 mod explain;
 mod history;
+mod inspection;
 mod life;
 mod maintenance;
 mod registry;
@@ -26,6 +28,7 @@ use crate::proto;
 use crate::proto::v1::alert_service_server::AlertServiceServer;
 use crate::proto::v1::cylinder_service_server::CylinderServiceServer;
 use crate::proto::v1::history_service_server::HistoryServiceServer;
+use crate::proto::v1::inspection_service_server::InspectionServiceServer;
 use crate::proto::v1::maintenance_service_server::MaintenanceServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
 use crate::proto::v1::rules_service_server::RulesServiceServer;
@@ -57,12 +60,13 @@ pub(super) fn routes(shared: &Shared) -> Result<Routes, ServeError> {
         .add_service(gated!(CylinderServiceServer, cylinders::Cylinders(shared.clone())))
         .add_service(gated!(RulesServiceServer, rules::Rules(shared.clone())))
         .add_service(gated!(HistoryServiceServer, history::History(shared.clone())))
+        .add_service(gated!(InspectionServiceServer, inspection::Inspection(shared.clone())))
         .add_service(gated!(MaintenanceServiceServer, maintenance::Maintenance(shared.clone()))))
 }
 
 /// Keeps the health service in step with readiness until shutdown.
 async fn report_health(reporter: HealthReporter, shared: Shared) {
-    const NAMES: [&str; 7] = [
+    const NAMES: [&str; 8] = [
         "",
         "vigil.v1.AlertService",
         "vigil.v1.CylinderService",
@@ -70,6 +74,7 @@ async fn report_health(reporter: HealthReporter, shared: Shared) {
         "vigil.v1.RulesService",
         "vigil.v1.HistoryService",
         "vigil.v1.MaintenanceService",
+        "vigil.v1.InspectionService",
     ];
     let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {

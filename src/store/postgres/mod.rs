@@ -184,7 +184,7 @@ impl Store for PostgresStore {
         Box::pin(async move { self.page(select::reports(&query)).await })
     }
 
-    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+    fn report(&self, party: Party, id: RecordId) -> Fut<'_, Option<ReportRow>> {
         Box::pin(async move { Ok(self.page(select::report(party, &id)).await?.pop().map(|found| found.row)) })
     }
 

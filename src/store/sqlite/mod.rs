@@ -194,7 +194,7 @@ impl Store for SqliteStore {
         self.read(move |reader| page(reader, &select::reports(&query)))
     }
 
-    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+    fn report(&self, party: Party, id: RecordId) -> Fut<'_, Option<ReportRow>> {
         self.read(move |reader| Ok(page(reader, &select::report(party, &id))?.pop().map(|found| found.row)))
     }
 

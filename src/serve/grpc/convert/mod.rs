@@ -5,6 +5,7 @@ mod archive;
 mod explain;
 mod history;
 mod maintenance;
+mod obligation;
 mod stored;
 
 use prost_types::Timestamp;
@@ -19,6 +20,7 @@ pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};
 pub(in crate::serve) use self::maintenance::check_record;
 pub(super) use self::maintenance::{chain_link, record_answer, record_refused, sign_from, visit_from};
+pub(super) use self::obligation::{Asked, due_item, report_from, report_result, standing_from, stored_report};
 pub(in crate::serve) use self::stored::{entry, frame_row, lift};
 use super::Violations;
 use crate::model::time::Wall;
