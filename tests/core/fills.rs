@@ -344,3 +344,14 @@ fn a_relabelled_cylinder_is_the_same_under_both_codes() {
          3s scan FILL-01 fill_requested CYL00001 request=r1 medium=lpg => unchecked",
     );
 }
+
+#[test]
+fn a_return_from_before_ends_nothing() {
+    plays(
+        "1s scan FILL-01 checked_before_fill CYL00001 passed
+         2s scan FILL-01 stocked_in CYL00001 scanner=B
+         30s scan FILL-01 disabled CYL00001
+         40s scan FILL-01 returned CYL00001 scanner=B at=10s
+         50s scan FILL-01 fill_requested CYL00001 request=r medium=lpg => disabled",
+    );
+}

@@ -301,12 +301,24 @@ prop_compose! {
 }
 
 fn records() -> impl Strategy<Value = Records> {
-    let unsigned = (model::firm_id(), model::visit::record_id(), number(), span_ms())
-        .prop_map(|(firm, record, number, since)| Unsigned { firm, record, number, since: Elapsed(since) });
-    let hazard = (model::firm_id(), model::visit::record_id(), select(Problem::ALL), span_ms())
-        .prop_map(|(firm, record, problem, since)| Hazard { firm, record, problem, since: Elapsed(since) });
+    let unsigned = (model::text(), number(), span_ms()).prop_map(|(name, number, since)| Unsigned {
+        name,
+        number,
+        since: Elapsed(since),
+    });
+    let hazard = (model::text(), select(Problem::ALL), span_ms()).prop_map(|(name, problem, since)| Hazard {
+        name,
+        problem,
+        since: Elapsed(since),
+    });
     (number(), model::visit::digest(), vec(unsigned, 0..3), vec(hazard, 0..3), span_ms()).prop_map(
-        |(links, head, unsigned, hazards, judged)| Records { links, head, unsigned, hazards, judged: Elapsed(judged) },
+        |(links, head, unsigned, hazards, judged)| Records {
+            links,
+            head,
+            unsigned: unsigned.into(),
+            hazards: hazards.into(),
+            judged: Elapsed(judged),
+        },
     )
 }
 
