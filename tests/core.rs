@@ -23,6 +23,8 @@ mod explain;
 mod invariants;
 #[path = "core/lift.rs"]
 mod lift;
+#[path = "core/obligations.rs"]
+mod obligations;
 #[path = "core/overrides.rs"]
 mod overrides;
 #[path = "core/policy.rs"]
