@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::core::telemetry::heard::Way;
 use crate::feed::{Feed, Judged, LinkState};
+use crate::ingest::downlink::Downlinks;
 use crate::observe::{AlertTransition, JudgedReports, StormBegan, emit};
 use crate::spine::Released;
 use crate::spine::driver::{Outlet, Standing, Vitals};
@@ -15,16 +16,24 @@ pub(super) struct ToFeed {
     feed: Arc<Feed>,
     vitals: Arc<Vitals>,
     outbox_next: watch::Sender<u64>,
+    downlinks: Downlinks,
 }
 
 impl ToFeed {
-    pub(super) fn new(feed: Arc<Feed>, vitals: Arc<Vitals>, outbox_next: watch::Sender<u64>) -> Self {
-        Self { feed, vitals, outbox_next }
+    pub(super) fn new(
+        feed: Arc<Feed>,
+        vitals: Arc<Vitals>,
+        outbox_next: watch::Sender<u64>,
+        downlinks: Downlinks,
+    ) -> Self {
+        Self { feed, vitals, outbox_next, downlinks }
     }
 }
 
 impl Outlet for ToFeed {
     fn released(&mut self, released: Released, standing: Standing) {
+        // First, since somebody stands with a gun in his hand.
+        self.downlinks.send(released.downlinks);
         let link = match standing.way {
             Way::Down => LinkState::Down,
             Way::Draining => LinkState::Draining,

@@ -22,9 +22,13 @@ impl Core {
     }
 
     pub(super) fn take_command(&mut self, out: &mut Effects, command: &Command) -> Outcome {
-        // What is taken item by item is known again by its items.
-        if let Action::UploadVisits(uploads) = &command.action {
-            return self.upload_visits(out, &command.actor, uploads);
+        match &command.action {
+            // What is taken item by item is known again by its items.
+            Action::UploadVisits(uploads) => return self.upload_visits(out, &command.actor, uploads),
+            // Its answer is good for seconds, and remembered for as long.
+            Action::CheckFill(request) => return self.check_fill(out, command, request),
+            Action::CheckBatch { site, cylinders } => return self.check_batch(command, *site, cylinders),
+            _ => {}
         }
         if let Action::UploadReports(uploads) = &command.action {
             return self.upload_reports(out, &command.actor, uploads);
@@ -44,6 +48,7 @@ impl Core {
             Action::UploadReports(uploads) => self.upload_reports(out, &command.actor, uploads),
             Action::Sign(sign) => self.sign(out, &command.actor, sign),
             Action::AdoptRecords(links) => self.adopt_records(out, links),
+            Action::CheckFill(_) | Action::CheckBatch { .. } => unreachable!("answered above"),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome
@@ -69,7 +74,7 @@ impl Core {
         let dispatch = self.policy.rule_of(number).and_then(|(_, rule)| rule.dispatch.clone());
         let place = match id.subject {
             Subject::Device(code) => self.lift_at(&code),
-            Subject::Cylinder(code) => self.cylinder_at(&code),
+            Subject::Cylinder(code) => self.cylinder_named(&code),
             Subject::Service => Some(0),
         };
         let Some(place) = place else { return not_found };

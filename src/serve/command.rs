@@ -89,6 +89,9 @@ fn shut() -> Status {
 pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
     match outcome {
         Outcome::Done { position, changed } => Ok(Done { position, changed }),
+        Outcome::Fill { .. } | Outcome::Findings { .. } => {
+            Err(Status::internal("the core answered another question than was asked"))
+        }
         Outcome::NotFound { what } => Err(not_found(&what)),
         Outcome::Precondition { why } => {
             let details = ErrorDetails::with_precondition_failure_violation("STATE", "", &*why);

@@ -26,6 +26,7 @@ use rpds::RedBlackTreeMapSync;
 pub use self::read::Restoring;
 use super::books::Books;
 use super::cylinder::Cylinder;
+use super::cylinder::fills::Fills;
 use super::lift::Lift;
 use super::maintenance::known::KnownRecords;
 use super::paged::Paged;
@@ -64,6 +65,7 @@ pub struct Frozen {
     service: Service,
     requests: Requests,
     known_records: KnownRecords,
+    fills: Fills,
     quota: Arc<Quota>,
     today: Option<Today>,
 }
@@ -105,6 +107,7 @@ impl Core {
             service: self.service.clone(),
             requests: self.requests.clone(),
             known_records: self.known_records.clone(),
+            fills: self.fills.clone(),
             quota: self.quota.clone(),
             today: self.today,
         }
