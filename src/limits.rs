@@ -131,6 +131,7 @@ pub const ACTIVE_ITEMS: usize = 2 * CODES + CONDITIONS;
 pub const LINGERING_CODES: usize = CODES;
 /// Subjects looked at while one record is applied, when a reload or a new day makes all of them due.
 pub const SWEEP_SUBJECTS: usize = 256;
+pub const SWEEP_LIFTS: usize = 64;
 /// Answers to commands that are remembered, and for how long.
 pub const REQUESTS: usize = 100_000;
 pub const REQUEST_MS: i64 = 24 * 3_600_000;

@@ -115,7 +115,12 @@ impl Core {
         }
         let retells = retell.is_some();
         let (lifts, all) = (self.lifts.len(), self.lifts.len() + self.cylinders.len());
-        let end = (next + limits::SWEEP_SUBJECTS).min(all);
+        // A lift has more to look at.
+        let end = if next < lifts {
+            (next + limits::SWEEP_LIFTS).min(lifts)
+        } else {
+            (next + limits::SWEEP_SUBJECTS).min(all)
+        };
         let today = self.day();
         for at in next..end {
             let lift_ix = u32::try_from(at).ok().filter(|_| at < lifts);
