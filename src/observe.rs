@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Log, LogFormat};
 use crate::model::alert::{EventKind, Group, Reason, Severity};
 use crate::model::ids::RuleId;
+use crate::model::incident::{IncidentId, State, What};
 use crate::model::row::{RejectReason, Tally};
 use crate::spine::takeover::Way;
 
@@ -329,6 +330,31 @@ impl Event for StormBegan<'_> {
     }
 }
 
+/// Something happened to a rescue.
+#[derive(Debug)]
+pub struct IncidentMoved {
+    pub incident: IncidentId,
+    pub what: What,
+    pub state: State,
+    pub since_ms: i64,
+}
+
+impl Event for IncidentMoved {
+    fn log(&self) {
+        info!(target: "vigil::incident",
+            incident = %self.incident,
+            what = self.what.name(),
+            state = self.state.name(),
+            since_ms = self.since_ms,
+            "a rescue moved"
+        );
+    }
+
+    fn measure(&self) {
+        counter!("vigil_incident_events_total", "what" => self.what.name()).increment(1);
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
     Counter,
@@ -385,6 +411,7 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_rules_reloads_total", &["by", "outcome"], "Times that the rule files were read again"),
     stands("vigil_rules_refused", None, "1 while the rule files were refused and those before are in force"),
     counts("vigil_storms_total", &["scope"], "Times that lifts of one place raised a rule together"),
+    counts("vigil_incident_events_total", &["what"], "What happened to rescue incidents"),
     counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
 ];
 
@@ -506,6 +533,8 @@ mod tests {
         let (place, began) = (PlaceId::parse("F12").unwrap(), Cursor { epoch: 1, seq: 7 });
         let group = Group { scope: StormScope::Feeder, place, began, began_at: Wall(0), lifts: 5 };
         emit(StormBegan { rule: &rule, group: &group });
+        let incident = IncidentId { epoch: 1, number: 42 };
+        emit(IncidentMoved { incident, what: What::Commanded, state: State::Commanded, since_ms: 1_000 });
     }
 
     fn rendered() -> String {
@@ -539,6 +568,7 @@ mod tests {
             "vigil_core_takeovers_total{way=\"corrected\"} 1",
             "vigil_alerts_corrected_total 3",
             "vigil_storms_total{scope=\"feeder\"} 1",
+            "vigil_incident_events_total{what=\"commanded\"} 1",
             "vigil_alert_transitions_total{rule=\"trapped-reported\",kind=\"opened\",severity=\"critical\",\
              reason=\"condition-held\"} 1",
         ] {

@@ -33,6 +33,10 @@ impl Core {
             Action::Acknowledge { alert, note } => self.on_alert(out, command, alert, note.as_deref(), false),
             Action::Clear { alert, note } => self.on_alert(out, command, alert, note.as_deref(), true),
             Action::Upsert(entries) => self.upsert(out, entries),
+            Action::OpenIncident(call) => self.take_call(out, command, call),
+            Action::AdvanceIncident { incident, step, note } => {
+                self.advance(out, command, *incident, step, note.as_deref())
+            }
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome
@@ -60,6 +64,7 @@ impl Core {
             Subject::Device(code) => self.lift_at(&code),
             Subject::Cylinder(code) => self.cylinder_at(&code),
             Subject::Service => Some(0),
+            Subject::Incident(id) => self.dispatch.get(&id).map(|_| 0),
         };
         let Some(place) = place else { return not_found };
         let (who, runs) = match id.subject {
@@ -72,6 +77,11 @@ impl Core {
                 (cylinder.who(None), &mut cylinder.runs)
             }
             Subject::Service => (service::who(), &mut self.service.runs),
+            Subject::Incident(id) => {
+                let who = self.dispatch.get(&id).map(|kept| kept.who());
+                let Some((who, runs)) = who.zip(self.dispatch.runs_mut(&id)) else { return not_found };
+                (who, runs)
+            }
         };
         if !command.actor.sees(who.place.district.as_ref()) {
             return not_found;
@@ -195,6 +205,7 @@ impl Core {
         lift.judge_due_dates(&mut cx, today);
         lift.entry_changed(&mut cx);
         self.settle(ix);
+        self.note_rescue_code(ix, entry.rescue_code.as_deref());
         Some(true)
     }
 

@@ -11,6 +11,7 @@ pub mod telemetry;
 
 pub mod books;
 pub mod cylinder;
+pub mod dispatch;
 pub mod explain;
 pub mod kept;
 pub mod lift;
@@ -39,6 +40,7 @@ use rpds::RedBlackTreeMapSync;
 
 use self::books::{Books, Now};
 use self::cylinder::Cylinder;
+use self::dispatch::Dispatch;
 use self::judge::Context;
 use self::lift::Lift;
 use self::paged::Paged;
@@ -80,6 +82,7 @@ pub struct Core {
     sites: RedBlackTreeMapSync<SiteCode, archive::Site>,
     firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
     service: Service,
+    dispatch: Dispatch,
     requests: Requests,
     quota: Arc<Quota>,
     today: Option<Today>,
@@ -88,12 +91,13 @@ pub struct Core {
     timers: Timers,
 }
 
-/// Where subjects stand in their tables: lifts and cylinders by code, scanners by site and name.
+/// Where subjects stand in their tables: lifts and cylinders by code, scanners by site and name; lifts also by rescue code.
 #[derive(Debug, Clone, Default)]
 struct Index {
     lifts: Places,
     cylinders: Places,
     scanners: Places,
+    rescue_codes: Places,
 }
 
 impl Core {
@@ -115,6 +119,7 @@ impl Core {
             sites: RedBlackTreeMapSync::new_sync(),
             firms: RedBlackTreeMapSync::new_sync(),
             service: Service::default(),
+            dispatch: Dispatch::default(),
             requests: Requests::default(),
             quota: Arc::default(),
             today: None,
@@ -223,7 +228,9 @@ impl Core {
     fn finish(&mut self, out: &mut Effects) {
         self.turn_day();
         self.fire_due(out);
+        self.fire_deadlines(out);
         self.continue_sweep(out);
+        self.follow_alerts(out);
         self.service.look(&mut self.books, out, &self.hearing);
         self.tell_groups(out);
     }
@@ -234,7 +241,8 @@ impl Core {
         let service = self.service.next_timer(&self.books, &self.hearing);
         let day = self.day_turns_at();
         let silence = self.timers.first_silence().filter(|due| *due <= self.hearing.now()).map(|_| now.elapsed);
-        [self.due_at_once(), service, day, silence, self.timers.first()].into_iter().flatten().min()
+        let incidents = self.dispatch.first_due();
+        [self.due_at_once(), service, day, silence, incidents, self.timers.first()].into_iter().flatten().min()
     }
 
     /// The present, if something is left over from the last record.
@@ -280,6 +288,9 @@ impl Core {
             self.collect_open(&mut alerts, &cylinder.runs, || cylinder.who(None));
         }
         self.collect_open(&mut alerts, &self.service.runs, service::who);
+        for kept in self.dispatch.iter() {
+            self.collect_open(&mut alerts, &kept.runs, || kept.who());
+        }
         alerts.sort_by(|a, b| a.id.cmp(&b.id));
         alerts
     }

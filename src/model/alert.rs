@@ -34,6 +34,8 @@ macro_rules! named {
     };
 }
 
+pub(super) use named;
+
 named!(
     /// Ascending: the greater, the graver.
     Severity { Warning = 1 "warning", Minor = 2 "minor", Major = 3 "major", Critical = 4 "critical" }
@@ -102,6 +104,8 @@ named!(
         CoreChanged = 19 "core-changed",
         /// So many lifts of a building, feeder or district raised the rule that it was taken for one thing.
         Storm = 20 "storm",
+        /// What was expected by a time didn't come.
+        DeadlinePassed = 24 "deadline-passed",
     }
 );
 

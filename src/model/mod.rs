@@ -7,6 +7,7 @@ pub mod alert;
 pub mod archive;
 pub mod frame;
 pub mod ids;
+pub mod incident;
 pub mod obligation;
 pub mod record;
 pub mod row;

@@ -6,6 +6,7 @@ use super::actor::Actor;
 use super::alert::{Alert, EventKind};
 use super::archive::Entry;
 use super::ids::AlertId;
+use super::incident::{Call, IncidentId, Step};
 use super::time::{Elapsed, Wall};
 
 /// One entry of the inbox.
@@ -62,6 +63,8 @@ pub struct Correction {
     pub epoch: u32,
     /// Of the last event that was told before.
     pub seq: u64,
+    /// The same of incidents.
+    pub incident_seq: u64,
     /// Alerts that were told of and that this version never opened: their numbers are not given again.
     pub numbers: Vec<AlertId>,
     /// At most `limits::CORRECTIONS`.
@@ -123,6 +126,13 @@ pub enum Action {
     },
     /// At most `limits::COMMAND_ITEMS` entries.
     Upsert(Vec<Entry>),
+    /// A call about somebody trapped.
+    OpenIncident(Call),
+    AdvanceIncident {
+        incident: IncidentId,
+        step: Step,
+        note: Option<Box<str>>,
+    },
 }
 
 /// How the shell around the core is doing; recorded when it changes, at most once a second.
@@ -142,6 +152,11 @@ pub enum Outcome {
     Done {
         position: u64,
         changed: u32,
+    },
+    /// Of a command on an incident, or one that opened it.
+    Incident {
+        position: u64,
+        incident: IncidentId,
     },
     NotFound {
         what: Box<str>,

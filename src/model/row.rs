@@ -6,6 +6,7 @@ use super::alert::AlertEvent;
 use super::archive::Entry;
 use super::frame::Frame;
 use super::ids::{DeviceCode, SiteCode};
+use super::incident::IncidentEvent;
 use super::record::Outcome;
 use super::scan::Scan;
 use super::time::Wall;
@@ -15,6 +16,8 @@ use super::time::Wall;
 pub struct Effects {
     pub rows: Vec<Row>,
     pub events: Vec<AlertEvent>,
+    /// Of rescues, numbered apart from those of alerts.
+    pub incidents: Vec<IncidentEvent>,
     /// Only ever released to whoever is waiting for it; a replay's is thrown away.
     pub reply: Option<Outcome>,
     /// For the figures of the service; not written down.
@@ -69,7 +72,7 @@ impl std::ops::AddAssign for Tally {
 impl Effects {
     /// Whether there is nothing to write down.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.events.is_empty()
+        self.rows.is_empty() && self.events.is_empty() && self.incidents.is_empty()
     }
 }
 

@@ -320,7 +320,7 @@ fn refusal(outcome: Option<&Outcome>) -> String {
         Some(Outcome::NotFound { what }) => format!("there is no {what}"),
         Some(Outcome::Precondition { why } | Outcome::Denied { why }) => why.to_string(),
         Some(Outcome::RequestReused) => "the request was made before".into(),
-        Some(Outcome::Done { .. }) | None => "without a reason".into(),
+        Some(Outcome::Done { .. } | Outcome::Incident { .. }) | None => "without a reason".into(),
     }
 }
 

@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::Shared;
+use crate::model::incident::IncidentId;
 use crate::model::record::{Command, Outcome};
 use crate::spine::input::{Input, NotTaken, SHUT};
 
@@ -18,6 +19,8 @@ const KNOCK: Duration = Duration::from_millis(50);
 pub(super) struct Done {
     pub(super) position: u64,
     pub(super) changed: u32,
+    /// The one that it was about.
+    pub(super) incident: Option<IncidentId>,
 }
 
 /// Whether a full queue refuses a command at once, or it waits for its turn.
@@ -83,7 +86,8 @@ fn shut() -> Status {
 
 fn done(outcome: Outcome) -> Result<Done, Status> {
     match outcome {
-        Outcome::Done { position, changed } => Ok(Done { position, changed }),
+        Outcome::Done { position, changed } => Ok(Done { position, changed, incident: None }),
+        Outcome::Incident { position, incident } => Ok(Done { position, changed: 1, incident: Some(incident) }),
         Outcome::NotFound { what } => Err(not_found(&what)),
         Outcome::Precondition { why } => {
             let details = ErrorDetails::with_precondition_failure_violation("STATE", "", &*why);

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use super::history::{FrameMark, FramePage, Happened, HistoryStore, StoreError, StoreFuture, TimelinePage};
 use crate::limits;
-use crate::model::alert::AlertEvent;
+use crate::model::alert::{AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{CylinderCode, DeviceCode, Subject};
+use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::row::{FrameRow, ScanRow};
 use crate::model::time::Wall;
-use crate::store::{self, AlertCursor, AlertQuery, FrameCursor, FrameQuery, ScanCursor, ScanQuery, StatusQuery, Store};
+use crate::store::{
+    self, AlertCursor, AlertQuery, FrameCursor, FrameQuery, IncidentQuery, ReportingQuery, ScanCursor, ScanQuery,
+    StatusQuery, Store,
+};
 
 pub struct Stored(pub Arc<dyn Store>);
 
@@ -22,6 +26,22 @@ impl HistoryStore for Stored {
 
     fn timeline(&self, page: TimelinePage) -> StoreFuture<'_, Vec<Happened>> {
         Box::pin(self.read_timeline(page))
+    }
+
+    fn incident(&self, id: IncidentId) -> StoreFuture<'_, Option<Incident>> {
+        Box::pin(async move { self.0.incident(id).await.map_err(away) })
+    }
+
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> StoreFuture<'_, Vec<IncidentEvent>> {
+        Box::pin(async move { self.0.incident_timeline(id, after, limit).await.map_err(away) })
+    }
+
+    fn incidents(&self, query: IncidentQuery) -> StoreFuture<'_, Vec<Incident>> {
+        Box::pin(async move { self.0.incidents(query).await.map_err(away) })
+    }
+
+    fn reporting(&self, query: ReportingQuery) -> StoreFuture<'_, (u64, u64)> {
+        Box::pin(async move { self.0.reporting(query).await.map_err(away) })
     }
 
     fn entry(&self, kind: EntryKind, code: Box<str>) -> StoreFuture<'_, Option<Entry>> {
@@ -41,7 +61,7 @@ impl Stored {
         match subject {
             Subject::Device(device) => happened.extend(self.statuses(device, from, to, wanted).await.map_err(away)?),
             Subject::Cylinder(cylinder) => happened.extend(self.scans(cylinder, from, to, wanted).await.map_err(away)?),
-            Subject::Service => {}
+            Subject::Service | Subject::Incident(_) => {}
         }
         // Stable: what happened in the same ms stays in the order of the store.
         happened.sort_by_key(Happened::at);

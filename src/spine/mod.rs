@@ -24,6 +24,7 @@ use crate::core::telemetry::heard::Way;
 use crate::journal::{Identity, Journal, JournalError, codec};
 use crate::limits;
 use crate::model::alert::AlertEvent;
+use crate::model::incident::IncidentEvent;
 use crate::model::record::{Kind, Link, Outcome, Record};
 use crate::model::row::{Effects, Tally};
 use crate::model::time::{Elapsed, Wall};
@@ -52,6 +53,7 @@ pub struct Quotas {
 #[derive(Debug, Default)]
 pub struct Released {
     pub events: Vec<AlertEvent>,
+    pub incidents: Vec<IncidentEvent>,
     pub tally: Tally,
     /// Records applied.
     pub records: usize,
@@ -248,6 +250,7 @@ impl Spine {
             self.outbox.append(&self.bytes)?;
         }
         released.events.append(&mut effects.events);
+        released.incidents.append(&mut effects.incidents);
         released.tally += effects.tally;
         released.records += 1;
         if let (Waiter::Caller(reply), Some(outcome)) = (waiter, effects.reply) {

@@ -9,12 +9,13 @@ use tokio_postgres::Config;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
-    StatusQuery, Store, StoreError,
+    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
+    RejectQuery, ReportingQuery, ScanQuery, StatusQuery, Store, StoreError,
 };
-use crate::model::alert::{Alert, AlertEvent};
+use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
+use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
@@ -75,6 +76,11 @@ pass_on! {
     alert_events(query: AlertQuery) -> Vec<AlertEvent>;
     alert_events_after(epoch: u32, seq: u64, limit: usize) -> Vec<AlertEvent>;
     alert(id: AlertId) -> Option<Alert>;
+    incident_events_after(epoch: u32, seq: u64, limit: usize) -> Vec<IncidentEvent>;
+    incident_timeline(id: IncidentId, after: Cursor, limit: usize) -> Vec<IncidentEvent>;
+    incident(id: IncidentId) -> Option<Incident>;
+    incidents(query: IncidentQuery) -> Vec<Incident>;
+    reporting(query: ReportingQuery) -> (u64, u64);
     entry(kind: EntryKind, code: String) -> Option<Entry>;
     entries(kind: EntryKind, after: Option<String>, limit: usize) -> Vec<Entry>;
     maintain(now: Wall) -> Maintained;

@@ -2,15 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use vigil::model::alert::{Alert, AlertEvent};
+use vigil::model::alert::{Alert, AlertEvent, Cursor};
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::AlertId;
+use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
 use vigil::model::row::{FrameRow, RejectRow, Row, ScanRow, StatusRow};
 use vigil::model::time::Wall;
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, Maintained, Numbered, Options, RejectQuery, ScanQuery,
-    StatusQuery, Store, StoreError,
+    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
+    RejectQuery, ReportingQuery, ScanQuery, StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -123,6 +124,26 @@ impl Store for Database {
 
     fn alert(&self, id: AlertId) -> Fut<'_, Option<Alert>> {
         self.unless_away(|store| store.alert(id))
+    }
+
+    fn incident_events_after(&self, epoch: u32, seq: u64, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        self.unless_away(|store| store.incident_events_after(epoch, seq, limit))
+    }
+
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        self.unless_away(|store| store.incident_timeline(id, after, limit))
+    }
+
+    fn incident(&self, id: IncidentId) -> Fut<'_, Option<Incident>> {
+        self.unless_away(|store| store.incident(id))
+    }
+
+    fn incidents(&self, query: IncidentQuery) -> Fut<'_, Vec<Incident>> {
+        self.unless_away(|store| store.incidents(query))
+    }
+
+    fn reporting(&self, query: ReportingQuery) -> Fut<'_, (u64, u64)> {
+        self.unless_away(|store| store.reporting(query))
     }
 
     fn entry(&self, kind: EntryKind, code: String) -> Fut<'_, Option<Entry>> {

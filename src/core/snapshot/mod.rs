@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod arbitrary;
+mod incidents;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use rpds::RedBlackTreeMapSync;
 pub use self::read::Restoring;
 use super::books::Books;
 use super::cylinder::Cylinder;
+use super::dispatch::Dispatch;
 use super::lift::Lift;
 use super::paged::Paged;
 use super::policy::Policy;
@@ -39,7 +41,7 @@ use crate::model::ids::{FirmId, SiteCode};
 
 /// Rises with each field that is added, and with whatever else an earlier program would overlook or misread. It says
 /// whether a snapshot can be read; `CORE_VERSION` says whether it is gone on from as if nothing had happened.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// The oldest one that is still read: what it lacks has a value here that means what its absence meant.
 const FORMAT_OLDEST: u32 = 1;
 
@@ -58,6 +60,7 @@ pub struct Frozen {
     sites: RedBlackTreeMapSync<SiteCode, archive::Site>,
     firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
     service: Service,
+    dispatch: Dispatch,
     requests: Requests,
     quota: Arc<Quota>,
     today: Option<Today>,
@@ -97,6 +100,7 @@ impl Core {
             sites: self.sites.clone(),
             firms: self.firms.clone(),
             service: self.service.clone(),
+            dispatch: self.dispatch.clone(),
             requests: self.requests.clone(),
             quota: self.quota.clone(),
             today: self.today,

@@ -3,6 +3,7 @@
 use super::{FORMAT, Frozen};
 use crate::core::books::Books;
 use crate::core::cylinder::Cylinder;
+use crate::core::dispatch::Kept as Incident;
 use crate::core::judge::run::{Open, Phase, Run, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::lift::Lift;
@@ -20,6 +21,7 @@ use crate::core::telemetry::windows::Kept;
 use crate::model::alert::Cursor;
 use crate::model::record::Outcome;
 use crate::model::time::{Elapsed, Wall};
+use crate::proto::incident::write_entry;
 use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site};
 use crate::proto::writer::Writer;
 
@@ -49,6 +51,15 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     it.cylinders.drain(|it| part(&mut |w| w.message(14, |w| cylinder_state(w, it))));
     it.scanners.drain(|it| part(&mut |w| w.message(15, |w| scanner_state(w, it))));
     part(&mut |w| w.part(16, |w| storms(w, &it.books.storms)));
+    part(&mut |w| {
+        w.part(17, |w| {
+            w.uint(1, it.dispatch.seq);
+            w.uint(2, it.dispatch.number);
+        });
+    });
+    for it in it.dispatch.iter() {
+        part(&mut |w| w.message(18, |w| incident_state(w, it)));
+    }
     take(&piece);
 }
 
@@ -133,6 +144,10 @@ fn answer(w: &mut Writer<'_>, it: &Remembered) {
             w.uint(1, *position);
             w.uint(2, *changed);
         }),
+        Outcome::Incident { position, incident } => w.message(12, |w| {
+            w.uint(1, *position);
+            w.text(2, &incident.to_string());
+        }),
         Outcome::NotFound { what } => w.present_text(6, what),
         Outcome::Precondition { why } => w.present_text(7, why),
         Outcome::Denied { why } => w.present_text(8, why),
@@ -162,6 +177,15 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     w.uint(13, it.unreadable);
     w.some_uint(14, it.sighted_in);
     w.some_uint(15, it.online);
+}
+
+fn incident_state(w: &mut Writer<'_>, it: &Incident) {
+    w.text(1, &it.incident.id.to_string());
+    w.int(2, it.received.0);
+    for entry in &it.timeline {
+        w.message(3, |w| write_entry(w, entry));
+    }
+    runs(w, 4, &it.runs);
 }
 
 fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {

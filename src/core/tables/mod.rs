@@ -4,10 +4,12 @@
 //! and nothing follows from it.
 
 pub mod cylinders;
+pub mod dispatch;
 pub mod lifts;
 mod read;
 
 use self::cylinders::Cylinders;
+use self::dispatch::Dispatching;
 use self::lifts::Lifts;
 use self::read::File;
 use super::rules::{RuleFault, TABLES_FOLDER, did_you_mean};
@@ -16,6 +18,7 @@ use super::rules::{RuleFault, TABLES_FOLDER, did_you_mean};
 pub struct Tables {
     pub lifts: Lifts,
     pub cylinders: Cylinders,
+    pub dispatch: Dispatching,
 }
 
 /// Where an interval comes from, for whoever asks why something is due.
@@ -36,6 +39,7 @@ pub fn parse(files: &[(Box<str>, Box<str>)]) -> Result<Tables, Vec<RuleFault>> {
         match name {
             "lifts.toml" => tables.lifts = file.read(lifts::read),
             "cylinders.toml" => tables.cylinders = file.read(cylinders::read),
+            "dispatch.toml" => tables.dispatch = file.read(dispatch::read),
             other => file.refuse(format!("no table is called `{other}`{}", did_you_mean(other, NAMES.iter().copied()))),
         }
         faults.extend(file.faults());
@@ -43,4 +47,4 @@ pub fn parse(files: &[(Box<str>, Box<str>)]) -> Result<Tables, Vec<RuleFault>> {
     if faults.is_empty() { Ok(tables) } else { Err(faults) }
 }
 
-const NAMES: &[&str] = &["lifts.toml", "cylinders.toml"];
+const NAMES: &[&str] = &["lifts.toml", "cylinders.toml", "dispatch.toml"];

@@ -16,6 +16,7 @@ use crate::model::record::{Action, Command, Corrected, Correction, Kind, Link, R
 use crate::model::row::{Effects, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::{Scan, ScanEvent};
 use crate::model::time::{Elapsed, Wall};
+use crate::proto::incident;
 use crate::proto::internal as wire;
 use crate::proto::read::{
     Result, acknowledged, each, entry, evidence, health, known, numbered, policy, some_code, some_text, texts, there,
@@ -49,6 +50,7 @@ fn correction(it: wire::Correction) -> Result<Correction> {
     Ok(Correction {
         epoch: it.epoch,
         seq: it.seq,
+        incident_seq: it.incident_seq,
         numbers: each(it.numbers, |id| Ok(AlertId::parse(&id)?))?,
         alerts: each(it.alerts, corrected)?,
     })
@@ -69,6 +71,11 @@ fn command(it: wire::Command) -> Result<Command> {
         Wire::Acknowledge(it) => Action::Acknowledge { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
         Wire::Clear(it) => Action::Clear { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
         Wire::Upsert(it) => Action::Upsert(each(it.entries, entry)?),
+        Wire::OpenIncident(it) => Action::OpenIncident(incident::call(it)?),
+        Wire::AdvanceIncident(it) => {
+            let (incident, step, note) = incident::advance(it)?;
+            Action::AdvanceIncident { incident, step, note }
+        }
     };
     Ok(Command { request: it.request.into(), actor: actor(there("an actor", it.actor)?)?, action })
 }
@@ -104,6 +111,7 @@ pub(super) fn effects(bytes: &Bytes) -> Result<(u64, Effects)> {
             1 => cause = value.u64()?,
             2 => effects.rows.push(row(value.bytes()?, bytes)?),
             3 => effects.events.push(alert_event(wire::AlertEvent::decode(value.bytes()?)?)?),
+            4 => effects.incidents.push(incident::event(wire::IncidentEvent::decode(value.bytes()?)?)?),
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ use crate::model::record::{Action, Command, Correction, Kind, Link, Record};
 use crate::model::row::{Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::Scan;
 use crate::model::time::Wall;
+use crate::proto::incident;
 use crate::proto::write::{acknowledged, entry, evidence, health, number, policy};
 use crate::proto::writer::Writer;
 
@@ -54,6 +55,7 @@ fn correction(w: &mut Writer<'_>, it: &Correction) {
             w.message(3, |w| alert(w, &it.alert));
         });
     }
+    w.uint(5, it.incident_seq);
 }
 
 fn command(w: &mut Writer<'_>, it: &Command) {
@@ -67,6 +69,10 @@ fn command(w: &mut Writer<'_>, it: &Command) {
                 w.message(1, |w| entry(w, it));
             }
         }),
+        Action::OpenIncident(call) => w.message(12, |w| incident::write_call(w, call)),
+        Action::AdvanceIncident { incident, step, note } => {
+            w.message(13, |w| incident::write_advance(w, incident, step, note.as_deref()));
+        }
     }
 }
 
@@ -99,6 +105,9 @@ pub(super) fn effects(w: &mut Writer<'_>, cause: u64, effects: &Effects) {
     }
     for it in &effects.events {
         w.message(3, |w| alert_event(w, it));
+    }
+    for it in &effects.incidents {
+        w.message(4, |w| incident::write_event(w, it));
     }
 }
 

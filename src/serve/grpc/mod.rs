@@ -2,12 +2,14 @@
 
 mod alerts;
 mod convert;
+mod dispatch;
 mod explain;
 mod history;
 mod registry;
 mod rules;
 mod violations;
 mod watch;
+mod watch_incidents;
 
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
@@ -21,6 +23,7 @@ use super::{ServeError, Shared};
 use crate::limits;
 use crate::proto;
 use crate::proto::v1::alert_service_server::AlertServiceServer;
+use crate::proto::v1::dispatch_service_server::DispatchServiceServer;
 use crate::proto::v1::history_service_server::HistoryServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
 use crate::proto::v1::rules_service_server::RulesServiceServer;
@@ -48,6 +51,7 @@ pub(super) fn routes(shared: &Shared) -> Result<Routes, ServeError> {
         .add_service(InterceptedService::new(reflection().build_v1()?, gate()))
         .add_service(InterceptedService::new(reflection().build_v1alpha()?, gate()))
         .add_service(gated!(AlertServiceServer, alerts::Alerts(shared.clone())))
+        .add_service(gated!(DispatchServiceServer, dispatch::Dispatch(shared.clone())))
         .add_service(gated!(RegistryServiceServer, registry::Registry(shared.clone())))
         .add_service(gated!(RulesServiceServer, rules::Rules(shared.clone())))
         .add_service(gated!(HistoryServiceServer, history::History(shared.clone()))))
@@ -55,8 +59,14 @@ pub(super) fn routes(shared: &Shared) -> Result<Routes, ServeError> {
 
 /// Keeps the health service in step with readiness until shutdown.
 async fn report_health(reporter: HealthReporter, shared: Shared) {
-    const NAMES: [&str; 5] =
-        ["", "vigil.v1.AlertService", "vigil.v1.RegistryService", "vigil.v1.RulesService", "vigil.v1.HistoryService"];
+    const NAMES: [&str; 6] = [
+        "",
+        "vigil.v1.AlertService",
+        "vigil.v1.DispatchService",
+        "vigil.v1.RegistryService",
+        "vigil.v1.RulesService",
+        "vigil.v1.HistoryService",
+    ];
     let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         let stopped = tokio::select! {

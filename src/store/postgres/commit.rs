@@ -9,8 +9,9 @@ use super::{connect, copy, partitions::Days};
 use crate::clock::Clock;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{Entry, EntryKind};
+use crate::model::incident::IncidentEvent;
 use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
-use crate::store::columns::{Value, alert, archive, frame, misc, names, scan};
+use crate::store::columns::{Value, alert, archive, frame, incident, misc, names, scan};
 use crate::store::{Batch, Checkpoint, Committed, SetAside, StoreError};
 
 /// A batch by the tables that its rows go to, each in outbox order.
@@ -26,6 +27,7 @@ pub(super) struct Sorted<'b> {
     /// The last one of each code.
     entries: BTreeMap<EntryKind, BTreeMap<&'b str, &'b Entry>>,
     events: Vec<&'b AlertEvent>,
+    incidents: Vec<&'b IncidentEvent>,
 }
 
 impl<'b> Sorted<'b> {
@@ -34,6 +36,7 @@ impl<'b> Sorted<'b> {
         for effects in &batch.effects {
             effects.rows.iter().for_each(|row| sorted.add(row));
             sorted.events.extend(&effects.events);
+            sorted.incidents.extend(&effects.incidents);
         }
         sorted
     }
@@ -77,6 +80,7 @@ pub(super) async fn commit(client: &Object, batch: &Batch, sorted: &Sorted<'_>) 
         writing.entries(*kind, &entries).await?;
     }
     writing.events(&sorted.events).await?;
+    writing.incidents(&sorted.incidents).await?;
     let set_aside = writing.set_aside;
     client.batch_execute("COMMIT").await.map_err(connect::from)?;
     Ok(Committed { to: batch.to.position, set_aside })
@@ -216,6 +220,29 @@ impl Writing<'_> {
         // The copy has taken it, so it fits.
         let seq = i64::try_from(first.1).map_err(StoreError::refused)?;
         self.execute(&sql, &[first.0.into(), Value::Big(seq)]).await
+    }
+
+    async fn incidents(&self, events: &[&IncidentEvent]) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        copy::all(self.client, "incident_event", events).await?;
+        // A batch has few incidents, each of which may have several events.
+        let last: BTreeMap<_, _> = events.iter().map(|event| (event.incident.id, &event.incident)).collect();
+        let marks: Vec<String> = (1..=incident::COLUMNS.len()).map(|n| format!("${n}")).collect();
+        let sql = format!(
+            "INSERT INTO incident ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE {}",
+            names(incident::COLUMNS),
+            marks.join(", "),
+            names(incident::KEY),
+            replacing(incident::COLUMNS)
+        );
+        for it in last.values() {
+            let mut values = Vec::new();
+            incident::push(it, &mut values).map_err(StoreError::refused)?;
+            self.execute(&sql, &values).await?;
+        }
+        Ok(())
     }
 
     async fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<(), StoreError> {

@@ -11,8 +11,9 @@ use tokio_postgres::types::{IsNull, ToSql as _, Type};
 use super::connect;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::Entry;
+use crate::model::incident::IncidentEvent;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
-use crate::store::columns::{Unfit, Value, alert, archive, frame, misc, names, scan};
+use crate::store::columns::{Unfit, Value, alert, archive, frame, incident, misc, names, scan};
 use crate::store::{SetAside, StoreError};
 
 /// Something with columns.
@@ -95,6 +96,18 @@ impl Stored for AlertEvent {
 
     fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
         alert::push_event(self, out)
+    }
+}
+
+impl Stored for IncidentEvent {
+    const WHAT: &'static str = "incident's event";
+
+    fn columns(&self) -> Vec<&'static str> {
+        incident::EVENT_COLUMNS.to_vec()
+    }
+
+    fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
+        incident::push_event(self, out)
     }
 }
 

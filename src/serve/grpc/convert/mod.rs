@@ -4,6 +4,7 @@ mod alert;
 mod archive;
 mod explain;
 mod history;
+mod incident;
 mod stored;
 
 use prost_types::Timestamp;
@@ -13,6 +14,7 @@ pub(in crate::serve) use self::archive::entry_to_upsert;
 pub(super) use self::archive::{ArchiveEntry, entry_from, entry_kind, entry_to, lift_to};
 pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};
+pub(super) use self::incident::{call, incident, incident_event, incident_filter, kpis, step};
 pub(in crate::serve) use self::stored::{frame_row, lift};
 use super::Violations;
 use crate::model::time::Wall;
