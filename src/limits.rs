@@ -88,9 +88,13 @@ pub const FIRES_PER_RECORD: usize = 256;
 
 /// Lifts and cylinders, each; frames and scans of further unknown ones are set aside.
 pub const SUBJECTS: usize = 2_000_000;
-/// Firms and sites of the archive.
+/// Firms, sites and workers of the archive.
 pub const FIRMS: usize = 100_000;
 pub const SITES: usize = 200_000;
+pub const WORKERS: usize = 500_000;
+/// Most codes that a cylinder bears beside its own, and sites that may fill it beside its own.
+pub const ALIASES: usize = 8;
+pub const ENTRUSTMENTS: usize = 8;
 /// Scanners whose order is remembered.
 pub const SCANNERS: usize = 200_000;
 /// Codes and conditions of one lift that count as active.
@@ -186,6 +190,9 @@ pub const RULE_HINTS: usize = 64;
 pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
+
+/// Most days before something is due at which a rule may tell of it again.
+pub const RULE_CROSSING_DAYS: i64 = 3_660;
 
 /// Most lifts that a rule file may ask for before alerts are grouped: so many are remembered by name for each place.
 pub const STORM_LIFTS: usize = 100;
@@ -398,8 +405,9 @@ const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS);
 const _: () = assert!(PAGE_ROWS < TIMELINE_SKIP);
 const _: () = assert!(STREAM_REQUEST_ID_CHARS + 16 <= REQUEST_ID_CHARS);
 const _: () = assert!(2 * IMPORT_LINE_BYTES < REQUEST_BYTES);
-// An archive entry has up to three free texts of up to four bytes a character, and some codes.
-const _: () = assert!(COMMAND_ITEMS * (3 * 4 * ARCHIVE_TEXT_CHARS + 512) < JOURNAL_RECORD_BYTES);
+// An archive entry has up to six free texts of up to four bytes a character, and some codes. What changed in it is told
+// with what stood there before.
+const _: () = assert!(COMMAND_ITEMS * 3 * (6 * 4 * ARCHIVE_TEXT_CHARS + 1_536) < JOURNAL_RECORD_BYTES);
 // No archive entry fits into less than 25 bytes, and a frame counts as 256 bytes at least.
 const _: () = assert!(STREAM_AHEAD_BYTES / 25 * 256 < CONNECTION_AHEAD_BYTES / 2);
 // An alert that is corrected brings its evidence and its texts, some kilobytes at most.

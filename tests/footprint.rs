@@ -14,7 +14,7 @@ use vigil::core::{CORE_VERSION, Core};
 use vigil::limits::COMMAND_ITEMS;
 use vigil::model::actor::Actor;
 use vigil::model::alert::{Alert, AlertEvent, EventKind, StormScope};
-use vigil::model::archive::{Entry, Equipment, Firm, Lift, Site, SiteKind};
+use vigil::model::archive::{Entry, Firm, Lift, Site, SiteKind};
 use vigil::model::ids::{AlertId, DeviceCode, FirmId, PlaceId, SiteCode};
 use vigil::model::record::{Action, Command, Kind, Link, PolicyText, Record};
 use vigil::model::time::{Elapsed, Wall};
@@ -43,7 +43,7 @@ fn command(request: &str, action: Action) -> Kind {
 }
 
 fn firm(n: u32, name: &str) -> Entry {
-    Entry::Firm(Firm { id: FirmId::parse(&format!("FIRM-{n}")).unwrap(), name: name.into(), phone: None })
+    Entry::Firm(Firm::new(FirmId::parse(&format!("FIRM-{n}")).unwrap(), name))
 }
 
 fn site(n: u32, name: &str) -> Entry {
@@ -53,17 +53,9 @@ fn site(n: u32, name: &str) -> Entry {
 
 fn lift(n: u32, keep_alive_s: u32) -> Entry {
     Entry::Lift(Lift {
-        code: DeviceCode::parse(&format!("3130500112201{n:07}")).unwrap(),
-        equipment: Equipment::Lift,
         address: Some("Example Road 1".into()),
-        district: None,
-        rescue_code: None,
-        building: None,
-        feeder: None,
-        firm: None,
-        use_unit: None,
         keep_alive_s: Some(keep_alive_s),
-        inspection_due: None,
+        ..Lift::new(DeviceCode::parse(&format!("3130500112201{n:07}")).unwrap())
     })
 }
 

@@ -99,17 +99,9 @@ impl Running {
 
     async fn try_import(&self) -> Result<UpsertDevicesResponse, tonic::Status> {
         let entry = Entry::Lift(Lift {
-            code: DeviceCode::parse(OVERDUE).unwrap(),
-            equipment: Default::default(),
             address: Some("No. 1 Example Road".into()),
-            district: None,
-            rescue_code: None,
-            building: None,
-            feeder: None,
-            firm: None,
-            use_unit: None,
-            keep_alive_s: None,
             inspection_due: CivilDay::parse("2020-01-01"),
+            ..Lift::new(DeviceCode::parse(OVERDUE).unwrap())
         });
         let request =
             UpsertDevicesRequest { request_id: "r".into(), entry: Some(upsert_entry(&entry)), ..Default::default() };

@@ -19,6 +19,7 @@ fn read(folder: &str) -> Vec<(Box<str>, Box<str>)> {
     let mut files: Vec<(Box<str>, Box<str>)> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_type().unwrap().is_file())
         .map(|entry| (entry.file_name().to_str().unwrap().into(), fs::read_to_string(entry.path()).unwrap().into()))
         .collect();
     files.sort();

@@ -99,6 +99,10 @@ fn with_a_rule_removed_its_incidents_are_missed() {
     let rules = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules")).unwrap() {
         let path = entry.unwrap().path();
+        // Nothing falls due for lifts that no archive knows.
+        if path.is_dir() {
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         let (head, rest) = text.split_once("[[rule]]").unwrap();
         let mut kept = vec![head.to_owned()];

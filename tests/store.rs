@@ -6,6 +6,8 @@
 mod contract;
 #[path = "store/databases.rs"]
 mod databases;
+#[path = "store/dues.rs"]
+mod dues;
 #[path = "store/outages.rs"]
 mod outages;
 #[path = "store/partitions.rs"]
@@ -49,6 +51,7 @@ contract! {
     events_are_resumed_by_seq
     rejects_are_filtered
     an_entry_is_replaced_whole
+    due_dates_stand_until_another_is_recorded
     retention_drops_what_is_old
     evidence_outlives_the_frames_and_alerts_their_evidence
 }

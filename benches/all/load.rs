@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use vigil::model::archive::{Cylinder, Entry, Equipment, Lift};
+use vigil::model::archive::{Contract, ContractKind, Cylinder, Entrustment, Entry, Lift, Position};
 use vigil::model::ids::DeviceCode;
 use vigil::model::record::PolicyText;
 use vigil::model::time::{CivilDay, Wall};
@@ -87,32 +87,59 @@ pub fn device(n: u32) -> DeviceCode {
     DeviceCode::parse(&format!("3130500112201{n:07}")).expect("it has 20 digits")
 }
 
+/// As a real archive has it, every field filled. Ten of a building stand in for a city's; nothing is due in the first days.
 pub fn lift(n: u32) -> Entry {
+    let building = n / 10;
+    let day = |days_ago: u32| CivilDay((BEGAN.ms() / 86_400_000) as i32 - days_ago as i32);
     Entry::Lift(Lift {
-        code: device(n),
-        equipment: Equipment::Lift,
-        address: Some(format!("Building {}, {} Example Road, Jinfeng District", n % 40, n / 40).into()),
+        catalogue: Some("3110".parse().expect("it has 4 digits")),
+        registration: Some(device(n)),
+        use_registration: Some(format!("梯11宁A{n:05}(26)").into()),
+        address: Some(format!("Building {}, {} Example Road, Jinfeng District", building % 40, building / 40).into()),
         district: Some("640106".parse().expect("it has 6 digits")),
+        position: Some(Position { latitude_e7: 384_871_933, longitude_e7: 1_062_309_087 + n as i32 }),
         rescue_code: Some(format!("{n:06}").into()),
-        building: None,
-        feeder: None,
-        firm: Some(format!("firm-{}", n % 300).parse().expect("it is a firm's id")),
-        use_unit: Some("An example property company".into()),
+        building: Some(format!("640106-{building:06}").parse().expect("it is a place")),
+        feeder: Some(format!("F{}", building / 30).parse().expect("it is a place")),
+        firm: Some(format!("firm-{}", building % 300).parse().expect("it is a firm's id")),
+        contract: Some(Contract { from: day(7), to: Some(CivilDay(21_000)), kind: ContractKind::Calendar }),
+        use_unit: Some(format!("An example property company no. {}", building / 20).into()),
+        officer: Some("An Officer".into()),
+        officer_phone: Some(format!("139{:08}", building / 20).into()),
         // Long, so that those that have spoken don't count as offline while others do.
         keep_alive_s: Some(3_600),
+        terminal: Some(format!("EX-200 {n:08}").into()),
+        base_on: Some(day(200 + n % 30)),
+        inspected_on: Some(day(200 + n % 30)),
         inspection_due: Some(CivilDay(21_000)),
+        ..Lift::new(device(n))
     })
 }
 
+/// As a real archive has it: twenty units, each with batches of four models bought in sixty months; a stamped number and a
+/// tare for each; one in twenty was labelled anew, one in fifty is entrusted.
 pub fn cylinder(n: u32) -> Entry {
+    let site = |n: u32| format!("6401-{n:04}").parse().expect("it is a site's code");
+    let (unit, month, model) = (n % 20, n / 20 % 60, n / 1_200 % 4);
+    let made_on = CivilDay(18_600 + 30 * month as i32);
+    let entrusted = || Entrustment { site: site((unit + 1) % 20), from: CivilDay(20_000), to: Some(CivilDay(21_000)) };
     Entry::Cylinder(Cylinder {
-        code: format!("164001{n:06}").parse().expect("it has 12 digits"),
-        filling_unit: Some(format!("6401-{}", n % 20).parse().expect("it is a site's code")),
+        aliases: (n % 20 == 7).then(|| format!("OLD-{n:08}").parse().expect("it is a code")).into_iter().collect(),
+        stamped_number: Some(format!("A{n:09}").into()),
+        kind: Some("lpg-welded".into()),
         medium: Some("lpg".into()),
-        made_on: Some(CivilDay(18_000)),
-        inspection_due: Some(CivilDay(21_000)),
-        scrapped: false,
+        standard: Some("GB/T 5842-2022".into()),
+        made_on: Some(made_on),
+        volume_ml: Some([12_000, 26_200, 35_500, 118_000][model as usize]),
+        tare_g: Some([7_000, 13_000, 16_500, 47_000][model as usize] + n % 400),
+        max_fill_g: Some([5_000, 11_000, 14_900, 49_500][model as usize]),
+        filling_unit: Some(site(unit)),
+        filling_unit_since: Some(CivilDay(made_on.0 + 20)),
+        entrusted: (n % 50 == 3).then(entrusted).into_iter().collect(),
+        inspected_on: Some(CivilDay(20_000 + n as i32 % 300)),
+        inspection_due: Some(CivilDay(21_000 + n as i32 % 300)),
         district: Some("640106".parse().expect("it has 6 digits")),
+        ..Cylinder::new(format!("164001{n:06}").parse().expect("it has 12 digits"))
     })
 }
 

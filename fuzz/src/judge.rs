@@ -108,26 +108,19 @@ fn few_rules(choice: u8) -> String {
 fn archive(variant: u8) -> Vec<Entry> {
     let day = |n: u8| (variant & n != 0).then_some(CivilDay(20_779 + i32::from(variant)));
     let lift = Lift {
-        code: LIFTS[0].parse().expect("a good code"),
         equipment: if variant & 1 == 0 { Equipment::Lift } else { Equipment::Escalator },
-        address: None,
         district: "640104".parse().ok(),
-        rescue_code: None,
-        building: None,
-        feeder: None,
-        firm: None,
-        use_unit: None,
         keep_alive_s: (variant & 2 != 0).then_some(u32::from(variant)),
         inspection_due: day(4),
+        ..Lift::new(LIFTS[0].parse().expect("a good code"))
     };
     let cylinder = Cylinder {
-        code: "6401-00000001".parse().expect("a good code"),
         filling_unit: "6401-FILL".parse().ok(),
         medium: Some("lpg".into()),
         made_on: Some(CivilDay(18_000)),
         inspection_due: day(8),
         scrapped: variant & 16 != 0,
-        district: None,
+        ..Cylinder::new("6401-00000001".parse().expect("a good code"))
     };
     let kind = if variant & 32 == 0 { SiteKind::FillingStation } else { SiteKind::InspectionBody };
     let site =

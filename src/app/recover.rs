@@ -105,7 +105,7 @@ async fn from_store(config: &Config, store: Arc<dyn Store>, stored: Option<Check
     let mut spine = journals::replay(config, stored.epoch + 1)?.spine;
     journals::begin(&mut spine, policy, &clock).map_err(AppError::Spine)?;
     let mut entries = 0;
-    for kind in [EntryKind::Firm, EntryKind::Site, EntryKind::Lift, EntryKind::Cylinder] {
+    for kind in EntryKind::ALL.iter().copied() {
         let mut after = None;
         loop {
             let page = store.entries(kind, after, limits::COMMAND_ITEMS).await?;

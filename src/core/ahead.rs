@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use smallvec::SmallVec;
 
+use super::kept::KeptLift;
 use super::lift::Lift;
 use super::places::Key;
 use super::{Core, decode};
@@ -44,7 +45,7 @@ impl Core {
 impl Lift {
     /// Reads a part of each of its cache lines, as far as the order of its fields lets one tell.
     fn touch(&self) -> u64 {
-        let of_entry = self.entry.as_ref().and_then(|entry| entry.keep_alive_s).unwrap_or_default();
+        let of_entry = self.entry.as_ref().and_then(KeptLift::keep_alive_s).unwrap_or_default();
         let of_order = self.order.newest.as_ref().map_or(0, |newest| newest.seen[0] ^ newest.seen[3]);
         let claimed = [self.order.claimed, self.offset.claimed].into_iter().flatten().fold(0, |all, at| all ^ at.0);
         let heard = self.heard.map_or(0, |(heard, at)| heard.0 ^ at.0);

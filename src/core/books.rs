@@ -177,6 +177,7 @@ impl Books {
             occupied: None,
             group: None,
             flapping: false,
+            crossed: None,
         };
         match run.closed.take().filter(|_| reopens) {
             Some(closed) => {

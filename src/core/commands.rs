@@ -184,6 +184,16 @@ impl Core {
                 }
                 !known
             }
+            Entry::Worker(worker) => {
+                if self.workers.size() >= limits::WORKERS && !self.workers.contains_key(&worker.id) {
+                    return None;
+                }
+                let known = self.workers.get(&worker.id) == Some(worker);
+                if !known {
+                    self.workers.insert_mut(worker.id, worker.clone());
+                }
+                !known
+            }
         };
         if changed {
             out.rows.push(Row::Entry(entry.clone()));
@@ -193,14 +203,15 @@ impl Core {
 
     fn upsert_lift(&mut self, out: &mut Effects, entry: &archive::Lift) -> Option<bool> {
         let ix = self.lift(&entry.code)?;
-        let kept = Some(KeptLift::from(entry));
-        if self.lifts.get(ix).entry == kept {
+        let mut kept = KeptLift::from(entry);
+        if self.lifts.get(ix).entry.as_ref() == Some(&kept) {
             return Some(false);
         }
+        kept.share(&mut self.pools);
         let today = self.day();
         let (mut cx, lifts, _) = self.context(out);
         let lift = lifts.get_mut(ix);
-        lift.entry = kept;
+        lift.entry = Some(kept);
         lift.follow(&mut cx, today);
         lift.judge_due_dates(&mut cx, today);
         lift.entry_changed(&mut cx);
@@ -211,14 +222,15 @@ impl Core {
 
     fn upsert_cylinder(&mut self, out: &mut Effects, entry: &archive::Cylinder) -> Option<bool> {
         let ix = self.cylinder(&entry.code)?;
-        let kept = Some(KeptCylinder::from(entry));
-        if self.cylinders.get(ix).entry == kept {
+        let mut kept = KeptCylinder::from(entry);
+        if self.cylinders.get(ix).entry.as_ref() == Some(&kept) {
             return Some(false);
         }
+        kept.share(&mut self.pools);
         let today = self.day();
         let (mut cx, _, cylinders) = self.context(out);
         let cylinder = cylinders.get_mut(ix);
-        cylinder.entry = kept;
+        cylinder.entry = Some(kept);
         // Whoever changes the archive has looked which of the two cylinders it is.
         cylinder.duplicate = false;
         cylinder.follow(&mut cx, today);

@@ -110,6 +110,7 @@ impl Core {
             Entry::Cylinder(it) => self.cylinders.get(self.cylinder_at(&it.code)?).archived().map(Entry::Cylinder),
             Entry::Firm(it) => self.firms.get(&it.id).cloned().map(Entry::Firm),
             Entry::Site(it) => self.sites.get(&it.code).cloned().map(Entry::Site),
+            Entry::Worker(it) => self.workers.get(&it.id).cloned().map(Entry::Worker),
         }
     }
 }

@@ -54,7 +54,7 @@ impl Cylinder {
 
     /// The last day on which its inspection is good.
     pub fn inspection_due(&self) -> Option<CivilDay> {
-        self.inspected_until.max(self.entry.as_ref().and_then(|entry| entry.inspection_due))
+        self.inspected_until.max(self.entry.as_ref().and_then(KeptCylinder::inspection_due))
     }
 
     /// Judges its rules: at a scan, or because something else about it changed.
@@ -91,6 +91,7 @@ impl Cylinder {
                 evidence,
                 &ByHand::default(),
             );
+            run.note_crossed(&inputs);
         }
         self.runs.drop_blank();
     }

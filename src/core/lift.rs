@@ -122,7 +122,7 @@ impl Lift {
     }
 
     pub fn keep_alive_ms(&self, moments: &Moments) -> i64 {
-        let own = self.entry.as_ref().and_then(|entry| entry.keep_alive_s);
+        let own = self.entry.as_ref().and_then(KeptLift::keep_alive_s);
         own.map_or(moments.keep_alive_ms, |s| i64::from(s.max(1)) * 1_000)
     }
 
@@ -482,7 +482,7 @@ impl Lift {
     /// Rules of what is due on a civil day.
     pub fn judge_due_dates(&mut self, cx: &mut Context<'_>, today: CivilDay) {
         let policy = cx.policy;
-        let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
+        let due = self.entry.as_ref().and_then(KeptLift::inspection_due);
         for ix in policy.obligation_rules() {
             let Some(rule) = self.rule(policy, *ix) else { continue };
             let facts = ObligationFacts { policy, runs: &self.runs, due, today };

@@ -42,6 +42,7 @@ use self::books::{Books, Now};
 use self::cylinder::Cylinder;
 use self::dispatch::Dispatch;
 use self::judge::Context;
+use self::kept::Pools;
 use self::lift::Lift;
 use self::paged::Paged;
 use self::places::Places;
@@ -55,7 +56,7 @@ use self::telemetry::heard::{Change, Hearing};
 use self::timers::Timers;
 use crate::model::alert::Alert;
 use crate::model::archive;
-use crate::model::ids::{FirmId, SiteCode};
+use crate::model::ids::{FirmId, SiteCode, WorkerId};
 use crate::model::record::{Kind, Link, PolicyText, Record};
 use crate::model::row::{Effects, RejectReason, RejectRow, Row};
 use crate::model::time::{Elapsed, Wall};
@@ -78,9 +79,10 @@ pub struct Core {
     lifts: Paged<Lift>,
     cylinders: Paged<Cylinder>,
     scanners: Paged<Scanner>,
-    /// Copies of these two share all that they have in common, as those of `requests` do.
+    /// Copies of these three share all that they have in common, as those of `requests` do.
     sites: RedBlackTreeMapSync<SiteCode, archive::Site>,
     firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
+    workers: RedBlackTreeMapSync<WorkerId, archive::Worker>,
     service: Service,
     dispatch: Dispatch,
     requests: Requests,
@@ -89,6 +91,8 @@ pub struct Core {
     sweep: Option<Sweep>,
     index: Index,
     timers: Timers,
+    /// Follows from the entries of lifts and cylinders.
+    pools: Pools,
 }
 
 /// Where subjects stand in their tables: lifts and cylinders by code, scanners by site and name; lifts also by rescue code.
@@ -118,6 +122,7 @@ impl Core {
             scanners: Paged::default(),
             sites: RedBlackTreeMapSync::new_sync(),
             firms: RedBlackTreeMapSync::new_sync(),
+            workers: RedBlackTreeMapSync::new_sync(),
             service: Service::default(),
             dispatch: Dispatch::default(),
             requests: Requests::default(),
@@ -126,6 +131,7 @@ impl Core {
             sweep: None,
             index: Index::default(),
             timers: Timers::default(),
+            pools: Pools::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use rpds::RedBlackTreeMapSync;
 use super::{Core, Effects};
 use crate::limits;
 use crate::model::archive::Entry;
-use crate::model::ids::{FirmId, SiteCode};
+use crate::model::ids::{FirmId, SiteCode, WorkerId};
 use crate::model::row::Row;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 
@@ -23,7 +23,7 @@ pub struct Today {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sweep {
     next: usize,
-    /// Tell the store the archive on the way, firms and sites before all.
+    /// Tell the store the archive on the way, firms, sites and workers before all.
     retell: Option<Retell>,
 }
 
@@ -32,6 +32,7 @@ pub struct Sweep {
 enum Retell {
     Firms { after: Option<FirmId> },
     Sites { after: Option<SiteCode> },
+    Workers { after: Option<WorkerId> },
     Subjects,
 }
 
@@ -74,7 +75,7 @@ impl Core {
         }
     }
 
-    /// Tells the next firms and sites, and how far it came; `Subjects` once all of them are told.
+    /// Tells the next firms, sites and workers, and how far it came; `Subjects` once all of them are told.
     fn retell(&self, out: &mut Effects, mut from: Retell) -> Retell {
         for _ in 0..limits::SWEEP_SUBJECTS {
             from = match from {
@@ -89,6 +90,13 @@ impl Core {
                     Some((code, site)) => {
                         out.rows.push(Row::Entry(Entry::Site(site.clone())));
                         Retell::Sites { after: Some(*code) }
+                    }
+                    None => Retell::Workers { after: None },
+                },
+                Retell::Workers { after } => match behind(&self.workers, after) {
+                    Some((id, worker)) => {
+                        out.rows.push(Row::Entry(Entry::Worker(worker.clone())));
+                        Retell::Workers { after: Some(*id) }
                     }
                     None => Retell::Subjects,
                 },

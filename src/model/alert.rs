@@ -52,7 +52,7 @@ named!(
         Opened = 1 "opened",
         /// The same condition came back within 60 s of a clear: the same alert goes on.
         Reopened = 2 "reopened",
-        /// Its severity or certainty rose; or it was corrected (`core-changed`).
+        /// Its severity or certainty rose; or a day came closer (`crossed`), or it was corrected (`core-changed`).
         Raised = 3 "raised",
         Acknowledged = 4 "acknowledged",
         Cleared = 5 "cleared",
@@ -104,6 +104,8 @@ named!(
         CoreChanged = 19 "core-changed",
         /// So many lifts of a building, feeder or district raised the rule that it was taken for one thing.
         Storm = 20 "storm",
+        /// The day on which something is due has come closer, to one of the distances that the rule names.
+        Crossed = 21 "crossed",
         /// What was expected by a time didn't come.
         DeadlinePassed = 24 "deadline-passed",
     }

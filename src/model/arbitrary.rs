@@ -13,10 +13,16 @@ use super::alert::{
     Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Group, Place, Reason,
     Severity, StormScope, Title,
 };
-use super::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
+use super::archive::{
+    Contract, ContractKind, Cylinder, Entrustment, Entry, Equipment, Firm, Lift, Position, Site, SiteKind, Worker,
+};
 use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
-use super::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject};
+use super::ids::{
+    AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId,
+};
+use super::obligation::{DueKind, DueRow, Party};
 use super::record::{Action, Command, Corrected, Correction, Health, Kind, Link, PolicyText, Record};
+use super::report::{Report, ReportKind, ReportRow};
 use super::row::{Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
 use super::scan::{Scan, ScanEvent};
 use super::time::{CivilDay, Elapsed, Wall};
@@ -49,6 +55,10 @@ pub(crate) fn district() -> impl Strategy<Value = District> {
 
 pub(crate) fn firm_id() -> impl Strategy<Value = FirmId> {
     code_of("09AZaz-_", 1..=32).prop_map(|code| FirmId::parse(&code).unwrap())
+}
+
+pub(crate) fn worker_id() -> impl Strategy<Value = WorkerId> {
+    code_of("09AZaz-_", 1..=32).prop_map(|code| WorkerId::parse(&code).unwrap())
 }
 
 fn place_id() -> impl Strategy<Value = PlaceId> {
@@ -231,41 +241,146 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
     );
     let status = (device_code(), any::<bool>(), wall())
         .prop_map(|(device, online, received_at)| Row::Status(StatusRow { device, online, received_at }));
-    prop_oneof![3 => frame, 2 => scan, 1 => reject, 1 => status, 1 => entry().prop_map(Row::Entry)]
+    let due = due_row().prop_map(Row::Due);
+    let report = (report(), text(), wall())
+        .prop_map(|(report, recorded_by, recorded_at)| Row::Report(ReportRow { report, recorded_by, recorded_at }));
+    prop_oneof![3 => frame, 2 => scan, 1 => reject, 1 => status, 1 => entry().prop_map(Row::Entry), 1 => due, 1 => report]
+}
+
+pub(crate) fn party() -> impl Strategy<Value = Party> {
+    prop_oneof![firm_id().prop_map(Party::Firm), site_code().prop_map(Party::Site)]
+}
+
+pub(crate) fn due_row() -> impl Strategy<Value = DueRow> {
+    let days = (of(civil_day()), of(civil_day()), civil_day());
+    (subject(), select(DueKind::ALL), days, text(), of(district()), of(party()), wall()).prop_map(
+        |(subject, kind, (due_on, basis_on, recorded_on), clause, district, party, recorded_at)| DueRow {
+            subject,
+            kind,
+            due_on,
+            basis_on,
+            clause,
+            district,
+            party,
+            recorded_on,
+            recorded_at,
+        },
+    )
+}
+
+pub(crate) fn report() -> impl Strategy<Value = Report> {
+    let what = (subject(), select(ReportKind::ALL), civil_day(), any::<bool>());
+    (party(), text(), what, vec(text(), 0..3), of(civil_day()), of(text())).prop_map(
+        |(party, id, (subject, kind, done_on, passed), findings, valid_until, supersedes)| Report {
+            party,
+            id,
+            subject,
+            kind,
+            done_on,
+            passed,
+            findings,
+            valid_until,
+            supersedes,
+        },
+    )
+}
+
+fn contract() -> impl Strategy<Value = Contract> {
+    let kind = prop_oneof![
+        Just(ContractKind::Calendar),
+        (1..=365_u16).prop_map(|every_days| ContractKind::OnDemand { every_days })
+    ];
+    (civil_day(), of(civil_day()), kind).prop_map(|(from, to, kind)| Contract { from, to, kind })
+}
+
+fn position() -> impl Strategy<Value = Position> {
+    any::<(i32, i32)>().prop_map(|(latitude_e7, longitude_e7)| Position { latitude_e7, longitude_e7 })
+}
+
+fn lift() -> impl Strategy<Value = Lift> {
+    let catalogue = code_of("0123456789", 4..=4).prop_map(|code| Catalogue::parse(&code).unwrap());
+    let what = (device_code(), select(Equipment::ALL), of(catalogue), of(device_code()), of(text()));
+    let place = (of(text()), of(district()), of(position()), of(text()), of(place_id()), of(place_id()));
+    let whose = (of(firm_id()), of(contract()), of(text()), of(text()), of(text()));
+    let rest = (of(1..=86_400_u32), of(text()), of(civil_day()), of(civil_day()), of(civil_day()), of(civil_day()));
+    (what, place, whose, rest).prop_map(|(what, place, whose, rest)| {
+        let (code, equipment, catalogue, registration, use_registration) = what;
+        let (address, district, position, rescue_code, building, feeder) = place;
+        let (firm, contract, use_unit, officer, officer_phone) = whose;
+        let (keep_alive_s, terminal, base_on, inspected_on, inspection_due, out_of_use_since) = rest;
+        Lift {
+            code,
+            equipment,
+            catalogue,
+            registration,
+            use_registration,
+            address,
+            district,
+            position,
+            rescue_code,
+            building,
+            feeder,
+            firm,
+            contract,
+            use_unit,
+            officer,
+            officer_phone,
+            keep_alive_s,
+            terminal,
+            base_on,
+            inspected_on,
+            inspection_due,
+            out_of_use_since,
+        }
+    })
+}
+
+fn cylinder() -> impl Strategy<Value = Cylinder> {
+    let entrustment =
+        (site_code(), civil_day(), of(civil_day())).prop_map(|(site, from, to)| Entrustment { site, from, to });
+    let what = (cylinder_code(), vec(cylinder_code(), 0..3), of(text()), of(text()), of(text()), of(text()));
+    let made = (of(civil_day()), of(1..=u32::MAX), of(1..=u32::MAX), of(1..=u32::MAX));
+    let whose = (of(site_code()), of(civil_day()), vec(entrustment, 0..3), of(district()));
+    let rest = (of(civil_day()), of(civil_day()), of(civil_day()), any::<bool>());
+    (what, made, whose, rest).prop_map(|(what, made, whose, rest)| {
+        let (code, aliases, stamped_number, kind, medium, standard) = what;
+        let (made_on, volume_ml, tare_g, max_fill_g) = made;
+        let (filling_unit, filling_unit_since, entrusted, district) = whose;
+        let (inspected_on, inspection_due, extended_until, scrapped) = rest;
+        Cylinder {
+            code,
+            aliases,
+            stamped_number,
+            kind,
+            medium,
+            standard,
+            made_on,
+            volume_ml,
+            tare_g,
+            max_fill_g,
+            filling_unit,
+            filling_unit_since,
+            entrusted,
+            inspected_on,
+            inspection_due,
+            extended_until,
+            scrapped,
+            district,
+        }
+    })
 }
 
 pub(crate) fn entry() -> impl Strategy<Value = Entry> {
-    let equipment = select(vec![Equipment::Lift, Equipment::Escalator]);
-    let lift = (
-        (device_code(), equipment, of(text()), of(district()), of(text())),
-        (of(firm_id()), of(text()), of(1..=86_400_u32), of(civil_day()), of(place_id()), of(place_id())),
-    )
-        .prop_map(|(what, whose)| {
-            let (code, equipment, address, district, rescue_code) = what;
-            let (firm, use_unit, keep_alive_s, inspection_due, building, feeder) = whose;
-            Entry::Lift(Lift {
-                code,
-                equipment,
-                address,
-                district,
-                rescue_code,
-                building,
-                feeder,
-                firm,
-                use_unit,
-                keep_alive_s,
-                inspection_due,
-            })
-        });
-    let cylinder =
-        (cylinder_code(), of(site_code()), of(text()), of(civil_day()), of(civil_day()), any::<bool>(), of(district()))
-            .prop_map(|(code, filling_unit, medium, made_on, inspection_due, scrapped, district)| {
-                Entry::Cylinder(Cylinder { code, filling_unit, medium, made_on, inspection_due, scrapped, district })
-            });
-    let firm = (firm_id(), text(), of(text())).prop_map(|(id, name, phone)| Entry::Firm(Firm { id, name, phone }));
+    let firm = (firm_id(), text(), of(text()), of(text()), of(district()))
+        .prop_map(|(id, name, phone, address, district)| Entry::Firm(Firm { id, name, phone, address, district }));
     let site = (site_code(), select(SiteKind::ALL), text(), of(text()), of(district()))
         .prop_map(|(code, kind, name, address, district)| Entry::Site(Site { code, kind, name, address, district }));
-    prop_oneof![lift, cylinder, firm, site]
+    let worker = (worker_id(), text(), of(firm_id()), of(text()), of(text()), of(civil_day())).prop_map(
+        |(id, name, firm, phone, certificate, certified_until)| {
+            Entry::Worker(Worker { id, name, firm, phone, certificate, certified_until })
+        },
+    );
+    prop_oneof![lift().prop_map(Entry::Lift), cylinder().prop_map(Entry::Cylinder), firm, site, worker]
 }
 
 fn group() -> impl Strategy<Value = Group> {

@@ -88,6 +88,15 @@ code!(
 );
 
 code!(
+    /// A worker's id in the archive.
+    WorkerId, "worker id", 1..=32, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_', "1 to 32 characters of 0-9 A-Z a-z - _"
+);
+code!(
+    /// What a device is by the catalogue of special equipment: 3110 traction passenger lift, 3310 escalator.
+    Catalogue, "catalogue number", 4..=4, b'0'..=b'9', "4 digits"
+);
+
+code!(
     /// A building or a feeder, by the name that whoever keeps the archive gives it.
     PlaceId, "building or feeder", 1..=32, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'.',
     "1 to 32 characters of 0-9 A-Z a-z - _ ."

@@ -188,6 +188,8 @@ pub struct Scene {
     pub place: Place,
     /// The maintenance firm under contract.
     pub firm: Option<FirmId>,
+    /// The monitoring terminal, as the archive has it.
+    pub terminal: Option<Box<str>>,
     /// What opened it; `None`: a person.
     pub rule: Option<RuleId>,
 }

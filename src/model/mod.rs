@@ -10,6 +10,7 @@ pub mod ids;
 pub mod incident;
 pub mod obligation;
 pub mod record;
+pub mod report;
 pub mod row;
 pub mod scan;
 pub mod time;

@@ -7,7 +7,9 @@ use super::archive::Entry;
 use super::frame::Frame;
 use super::ids::{DeviceCode, SiteCode};
 use super::incident::IncidentEvent;
+use super::obligation::DueRow;
 use super::record::Outcome;
+use super::report::ReportRow;
 use super::scan::Scan;
 use super::time::Wall;
 
@@ -83,6 +85,8 @@ pub enum Row {
     Reject(RejectRow),
     Status(StatusRow),
     Entry(Entry),
+    Due(DueRow),
+    Report(ReportRow),
 }
 
 /// Where a frame's time in history comes from.

@@ -98,6 +98,7 @@ fn write_scene(w: &mut Writer<'_>, it: &Scene) {
     w.some_text(4, it.place.address.as_deref());
     w.some_text(5, it.firm.as_ref().map(FirmId::as_str));
     w.some_text(6, it.rule.as_ref().map(RuleId::as_str));
+    w.some_text(7, it.terminal.as_deref());
 }
 
 fn scene(it: wire::Scene) -> Result<Scene> {
@@ -106,6 +107,7 @@ fn scene(it: wire::Scene) -> Result<Scene> {
         rescue_code: some_text(it.rescue_code),
         place: Place { district: some_code(it.district, District::parse)?, address: some_text(it.address) },
         firm: some_code(it.firm, FirmId::parse)?,
+        terminal: some_text(it.terminal),
         rule: some_code(it.rule, RuleId::parse)?,
     })
 }

@@ -1,8 +1,12 @@
 //! Bytes to model: the helpers, and the nouns that both journals and snapshots hold.
 
 use crate::model::alert::{Acknowledged, Evidence};
-use crate::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
-use crate::model::ids::{CodeError, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode};
+use crate::model::archive::{
+    Contract, ContractKind, Cylinder, Entrustment, Entry, Equipment, Firm, Lift, Position, Site, SiteKind, Worker,
+};
+use crate::model::ids::{
+    Catalogue, CodeError, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode, WorkerId,
+};
 use crate::model::record::{Health, PolicyText};
 use crate::model::time::{CivilDay, Wall};
 use crate::proto::internal as wire;
@@ -91,6 +95,7 @@ pub(crate) fn entry(it: wire::Entry) -> Result<Entry> {
         Wire::Cylinder(it) => Entry::Cylinder(cylinder(it)?),
         Wire::Firm(it) => Entry::Firm(firm(it)?),
         Wire::Site(it) => Entry::Site(site(it)?),
+        Wire::Worker(it) => Entry::Worker(worker(it)?),
     })
 }
 
@@ -98,32 +103,86 @@ pub(crate) fn lift(it: wire::Lift) -> Result<Lift> {
     Ok(Lift {
         code: DeviceCode::parse(&it.code)?,
         equipment: if it.escalator { Equipment::Escalator } else { Equipment::Lift },
+        catalogue: some_code(it.catalogue, Catalogue::parse)?,
+        registration: some_code(it.registration, DeviceCode::parse)?,
+        use_registration: some_text(it.use_registration),
         address: some_text(it.address),
         district: some_code(it.district, District::parse)?,
+        position: it.position.map(|it| Position { latitude_e7: it.latitude_e7, longitude_e7: it.longitude_e7 }),
         rescue_code: some_text(it.rescue_code),
         building: some_code(it.building, PlaceId::parse)?,
         feeder: some_code(it.feeder, PlaceId::parse)?,
         firm: some_code(it.firm, FirmId::parse)?,
+        contract: it.contract.map(|it| contract(&it)).transpose()?,
         use_unit: some_text(it.use_unit),
+        officer: some_text(it.officer),
+        officer_phone: some_text(it.officer_phone),
         keep_alive_s: it.keep_alive_s,
+        terminal: some_text(it.terminal),
+        base_on: it.base_on_day.map(CivilDay),
+        inspected_on: it.inspected_on_day.map(CivilDay),
         inspection_due: it.inspection_due_day.map(CivilDay),
+        out_of_use_since: it.out_of_use_since_day.map(CivilDay),
     })
+}
+
+fn contract(it: &wire::Contract) -> Result<Contract> {
+    let kind = match it.on_demand_days {
+        None => ContractKind::Calendar,
+        Some(days) => {
+            let every_days = known("span between visits", days, |got| u16::try_from(got).ok())?;
+            ContractKind::OnDemand { every_days }
+        }
+    };
+    Ok(Contract { from: CivilDay(it.from_day), to: it.to_day.map(CivilDay), kind })
 }
 
 pub(crate) fn cylinder(it: wire::Cylinder) -> Result<Cylinder> {
     Ok(Cylinder {
         code: CylinderCode::parse(&it.code)?,
-        filling_unit: some_code(it.filling_unit, SiteCode::parse)?,
+        aliases: each(it.aliases, |code| Ok(CylinderCode::parse(&code)?))?,
+        stamped_number: some_text(it.stamped_number),
+        kind: some_text(it.kind),
         medium: some_text(it.medium),
+        standard: some_text(it.standard),
         made_on: it.made_on_day.map(CivilDay),
+        volume_ml: it.volume_ml,
+        tare_g: it.tare_g,
+        max_fill_g: it.max_fill_g,
+        filling_unit: some_code(it.filling_unit, SiteCode::parse)?,
+        filling_unit_since: it.filling_unit_since_day.map(CivilDay),
+        entrusted: each(it.entrusted, entrustment)?,
+        inspected_on: it.inspected_on_day.map(CivilDay),
         inspection_due: it.inspection_due_day.map(CivilDay),
+        extended_until: it.extended_until_day.map(CivilDay),
         scrapped: it.scrapped,
         district: some_code(it.district, District::parse)?,
     })
 }
 
+fn entrustment(it: wire::Entrustment) -> Result<Entrustment> {
+    Ok(Entrustment { site: SiteCode::parse(&it.site)?, from: CivilDay(it.from_day), to: it.to_day.map(CivilDay) })
+}
+
 pub(crate) fn firm(it: wire::Firm) -> Result<Firm> {
-    Ok(Firm { id: FirmId::parse(&it.id)?, name: it.name.into(), phone: some_text(it.phone) })
+    Ok(Firm {
+        id: FirmId::parse(&it.id)?,
+        name: it.name.into(),
+        phone: some_text(it.phone),
+        address: some_text(it.address),
+        district: some_code(it.district, District::parse)?,
+    })
+}
+
+pub(crate) fn worker(it: wire::Worker) -> Result<Worker> {
+    Ok(Worker {
+        id: WorkerId::parse(&it.id)?,
+        name: it.name.into(),
+        firm: some_code(it.firm, FirmId::parse)?,
+        phone: some_text(it.phone),
+        certificate: some_text(it.certificate),
+        certified_until: it.certified_until_day.map(CivilDay),
+    })
 }
 
 pub(crate) fn site(it: wire::Site) -> Result<Site> {

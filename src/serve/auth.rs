@@ -63,12 +63,14 @@ pub(super) fn sees_entry(actor: &Actor, entry: &Entry) -> bool {
         Entry::Lift(e) => e.district.as_ref(),
         Entry::Cylinder(e) => e.district.as_ref(),
         Entry::Site(e) => e.district.as_ref(),
-        Entry::Firm(_) => None,
+        Entry::Firm(e) => e.district.as_ref(),
+        Entry::Worker(_) => None,
     };
     actor.sees(district)
         || match (&actor.scope, entry) {
             (Scope::Firm(own), Entry::Lift(lift)) => lift.firm == Some(*own),
             (Scope::Firm(own), Entry::Firm(firm)) => firm.id == *own,
+            (Scope::Firm(own), Entry::Worker(worker)) => worker.firm == Some(*own),
             (Scope::Site(own), Entry::Cylinder(cylinder)) => cylinder.filling_unit == Some(*own),
             (Scope::Site(own), Entry::Site(site)) => site.code == *own,
             _ => false,

@@ -2,7 +2,7 @@
 
 use super::FleetOptions;
 use super::dice::{Dice, Stream};
-use crate::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
+use crate::model::archive::{Cylinder, Entry, Firm, Lift, Site, SiteKind};
 use crate::model::ids::{CylinderCode, DeviceCode, District, FirmId, SiteCode, Subject};
 use crate::model::time::CivilDay;
 
@@ -82,9 +82,8 @@ pub fn entries(options: &FleetOptions) -> impl Iterator<Item = Entry> + Send + u
     let options = options.clone();
     let today = CivilDay((options.began.ms() + CHINA_OFFSET_MS).div_euclid(DAY_MS) as i32);
     let firms = firms(&options);
-    let firm_entries = (0..firms).map(|n| {
-        Entry::Firm(Firm { id: firm_id(n), name: format!("Maintenance firm {:02}", n + 1).into(), phone: None })
-    });
+    let firm_entries =
+        (0..firms).map(|n| Entry::Firm(Firm::new(firm_id(n), &format!("Maintenance firm {:02}", n + 1))));
     let of_lifts = options.clone();
     let lifts = (0..options.lifts).map(move |n| Entry::Lift(lift(&of_lifts, n, firms, today)));
     let sites = (0..options.stations).map(|n| Entry::Site(site(n)));
@@ -116,17 +115,14 @@ fn lift(options: &FleetOptions, index: u32, firms: u32, today: CivilDay) -> Lift
     // A building has four lifts, an estate ten buildings.
     let (lift, building, house) = (index % 4 + 1, index / 4 % 10 + 1, index / 40 + 1);
     Lift {
-        code: lift_code(index),
-        equipment: Equipment::Lift,
         address: Some(format!("No. {house} Example Road, building {building}, lift {lift}").into()),
         district: Some(district(index)),
         rescue_code: Some(format!("{index:06}").into()),
-        building: None,
-        feeder: None,
         firm: Some(firm_id(dice.below(firms))),
         use_unit: Some(format!("Use unit {house:04}").into()),
         keep_alive_s: Some(options.pace.keep_alive_s),
         inspection_due: Some(CivilDay(today.0 + due_in_days as i32)),
+        ..Lift::new(lift_code(index))
     }
 }
 
@@ -153,12 +149,11 @@ fn cylinder(options: &FleetOptions, index: u32, today: CivilDay) -> Cylinder {
     let made_on = CivilDay((i64::from(today.0) - age_days) as i32);
     let station = station_of(index, options.stations);
     Cylinder {
-        code: cylinder_code(index, options.stations),
         filling_unit: Some(site_code(station)),
         medium: Some(medium.into()),
         made_on: Some(made_on),
         inspection_due: Some(CivilDay(made_on.0 + interval_days as i32)),
-        scrapped: false,
         district: Some(district(station)),
+        ..Cylinder::new(cylinder_code(index, options.stations))
     }
 }

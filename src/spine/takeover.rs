@@ -190,6 +190,11 @@ fn key(cause: u64, row: &Row) -> u64 {
         Row::Reject(it) => (3, cause, &it.topic, it.reason, &it.pointer).hash(&mut hash),
         Row::Status(it) => (4, cause, it.device).hash(&mut hash),
         Row::Entry(it) => (5, cause, it.kind().name(), it.code()).hash(&mut hash),
+        // A due date is as it is told, by whichever version: another one is another row, which takes its place.
+        Row::Due(it) => {
+            (6, cause, it.subject, it.kind, it.due_on, it.basis_on, &it.clause, it.district).hash(&mut hash)
+        }
+        Row::Report(it) => (7, cause, it.report.party, &it.report.id).hash(&mut hash),
     }
     hash.finish()
 }

@@ -9,13 +9,15 @@ use tokio_postgres::Config;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
-    RejectQuery, ReportingQuery, ScanQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
+    RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
@@ -83,6 +85,10 @@ pass_on! {
     reporting(query: ReportingQuery) -> (u64, u64);
     entry(kind: EntryKind, code: String) -> Option<Entry>;
     entries(kind: EntryKind, after: Option<String>, limit: usize) -> Vec<Entry>;
+    due_history(query: DueQuery) -> Vec<Numbered<DueRow>>;
+    due_standing(query: StandingQuery) -> Vec<DueRow>;
+    reports(query: ReportQuery) -> Vec<Numbered<ReportRow>>;
+    report(party: Party, id: String) -> Option<ReportRow>;
     maintain(now: Wall) -> Maintained;
     ping() -> ();
 }

@@ -5,16 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::query::page_rows;
 use super::{
-    AlertCursor, AlertQuery, Batch, Checkpoint, Committed, FrameCursor, FrameQuery, Fut, IncidentQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportingQuery, ScanCursor, ScanQuery, SetAside, StatusQuery, Store, StoreError,
-    retention,
+    AlertCursor, AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameCursor, FrameQuery, Fut, IncidentQuery,
+    Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanCursor, ScanQuery, SetAside,
+    StandingCursor, StandingQuery, StatusQuery, Store, StoreError, retention,
 };
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{self, Entry, EntryKind};
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, SiteCode, Subject};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
-use crate::model::time::Wall;
+use crate::model::time::{CivilDay, Wall};
 
 pub struct MemoryStore {
     id: u128,
@@ -35,7 +37,9 @@ struct Kept {
     late_scans: BTreeSet<LateScan>,
     statuses: Vec<Numbered<StatusRow>>,
     rejects: Vec<Numbered<RejectRow>>,
-    /// The last number given to a status or reject.
+    dues: Vec<Due>,
+    reports: Vec<Numbered<ReportRow>>,
+    /// The last number given to one of these.
     last_n: u64,
     events: BTreeMap<(u32, u64), AlertEvent>,
     by_subject: BTreeMap<(Subject, AlertCursor), (u32, u64)>,
@@ -43,6 +47,13 @@ struct Kept {
     entries: BTreeMap<(EntryKind, String), Entry>,
     incident_events: BTreeMap<(u32, u64), IncidentEvent>,
     incidents: BTreeMap<IncidentId, Incident>,
+}
+
+struct Due {
+    n: u64,
+    row: DueRow,
+    /// From this day on a later row stands instead.
+    until_on: Option<CivilDay>,
 }
 
 impl MemoryStore {
@@ -127,7 +138,22 @@ impl Kept {
             Row::Entry(entry) => {
                 self.entries.insert((entry.kind(), entry.code().to_owned()), entry.clone());
             }
+            Row::Due(row) => self.due(row),
+            Row::Report(row) => {
+                self.last_n += 1;
+                self.reports.push(Numbered { n: self.last_n, row: row.clone() });
+            }
         }
+    }
+
+    /// What stood before it stands no more.
+    fn due(&mut self, row: &DueRow) {
+        let same = |due: &&mut Due| StandingCursor::of(&due.row) == StandingCursor::of(row);
+        for due in self.dues.iter_mut().filter(same) {
+            due.until_on = Some(due.until_on.map_or(row.recorded_on, |until| until.min(row.recorded_on)));
+        }
+        self.last_n += 1;
+        self.dues.push(Due { n: self.last_n, row: row.clone(), until_on: None });
     }
 
     fn event(&mut self, event: &AlertEvent) {
@@ -157,7 +183,11 @@ impl Kept {
         let scans = cutoff(options.scan_retention_days);
         self.scans.values_mut().for_each(|rows| rows.retain(|row| row.received_at >= scans));
         self.scans.retain(|_, rows| !rows.is_empty());
-        self.forget_alerts(cutoff(options.alert_retention_days));
+        let alerts = cutoff(options.alert_retention_days);
+        self.forget_alerts(alerts);
+        self.reports.retain(|report| report.row.recorded_at >= alerts);
+        let first_day = retention::first_day(alerts);
+        self.dues.retain(|due| due.until_on.is_none_or(|until| until >= first_day));
         Maintained { rows_deleted: (before - self.size()) as u64, ..Maintained::default() }
     }
 
@@ -173,7 +203,7 @@ impl Kept {
     fn size(&self) -> usize {
         let (frames, scans) = (self.frames.values().map(Vec::len), self.scans.values().map(Vec::len));
         let rows = frames.sum::<usize>() + scans.sum::<usize>() + self.statuses.len() + self.rejects.len();
-        rows + self.events.len() + self.alerts.len()
+        rows + self.events.len() + self.alerts.len() + self.dues.len() + self.reports.len()
     }
 }
 
@@ -326,6 +356,52 @@ impl Store for MemoryStore {
                 .iter()
                 .filter(|((own, code), _)| *own == kind && after.as_ref().is_none_or(|after| code > after));
             Ok(wanted.take(page_rows(limit)).map(|(_, entry)| entry.clone()).collect())
+        })
+    }
+
+    fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
+        self.with(|kept| {
+            let wanted = kept
+                .dues
+                .iter()
+                .filter(|due| due.row.subject == query.subject && query.after.is_none_or(|after| due.n > after));
+            let wanted = wanted.map(|due| Numbered { n: due.n, row: due.row.clone() });
+            Ok(wanted.take(page_rows(query.limit)).collect())
+        })
+    }
+
+    fn due_standing(&self, query: StandingQuery) -> Fut<'_, Vec<DueRow>> {
+        self.with(|kept| {
+            let stood =
+                |due: &&Due| due.row.recorded_on <= query.as_of && due.until_on.is_none_or(|until| until > query.as_of);
+            let is_wanted = |row: &&DueRow| {
+                let lies = |wanted| row.district.is_some_and(|own| own.is_within(wanted));
+                row.due_on.is_some_and(|due| due < query.due_before)
+                    && query.subject.is_none_or(|subject| row.subject == subject)
+                    && (query.kinds.is_empty() || query.kinds.contains(&row.kind))
+                    && (query.districts.is_empty() || query.districts.iter().any(lies))
+                    && query.party.is_none_or(|party| row.party == Some(party))
+                    && query.after.is_none_or(|after| StandingCursor::of(row) > after)
+            };
+            let wanted = kept.dues.iter().filter(stood).map(|due| &due.row).filter(is_wanted);
+            let wanted: BTreeMap<_, _> = wanted.map(|row| (StandingCursor::of(row), row.clone())).collect();
+            Ok(wanted.into_values().take(page_rows(query.limit)).collect())
+        })
+    }
+
+    fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>> {
+        self.with(|kept| {
+            let wanted = kept.reports.iter().filter(|report| {
+                report.row.report.subject == query.subject && query.after.is_none_or(|after| report.n > after)
+            });
+            Ok(wanted.take(page_rows(query.limit)).cloned().collect())
+        })
+    }
+
+    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+        self.with(|kept| {
+            let mut rows = kept.reports.iter().map(|report| &report.row);
+            Ok(rows.find(|row| row.report.party == party && *row.report.id == *id).cloned())
         })
     }
 

@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 pub use error::StoreError;
 pub use query::{
-    AlertCursor, AlertQuery, FrameCursor, FrameQuery, IncidentQuery, Numbered, RejectQuery, ReportingQuery, ScanCursor,
-    ScanQuery, StatusQuery,
+    AlertCursor, AlertQuery, DueQuery, FrameCursor, FrameQuery, IncidentQuery, Numbered, RejectQuery, ReportQuery,
+    ReportingQuery, ScanCursor, ScanQuery, StandingCursor, StandingQuery, StatusQuery,
 };
 
 use crate::limits;
@@ -31,6 +31,8 @@ use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{Effects, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
@@ -95,7 +97,7 @@ pub struct Options {
     pub frame_retention_days: Option<u32>,
     /// The same for those of them from around the transitions of alerts.
     pub evidence_retention_days: Option<u32>,
-    /// For alert events, and for alerts since they were cleared.
+    /// For alert events and reports, for alerts since they were cleared, for due dates since others stand instead.
     pub alert_retention_days: Option<u32>,
     pub scan_retention_days: Option<u32>,
     /// The same for rejects and for rows set aside.
@@ -162,6 +164,15 @@ pub trait Store: Send + Sync {
     fn entry(&self, kind: EntryKind, code: String) -> Fut<'_, Option<Entry>>;
     /// Ascending by code, which is compared byte by byte.
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>>;
+
+    /// In the order in which they were stored.
+    fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>>;
+    /// Ascending by [`StandingCursor`].
+    fn due_standing(&self, query: StandingQuery) -> Fut<'_, Vec<DueRow>>;
+    /// In the order in which they were stored.
+    fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>>;
+    /// By the reporter's own id.
+    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>>;
 
     /// Creates what the coming days need and drops what is older than its retention, in bounded steps.
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained>;

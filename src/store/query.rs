@@ -6,8 +6,9 @@ use crate::limits;
 use crate::model::alert::AlertEvent;
 use crate::model::ids::{CylinderCode, DeviceCode, District, FirmId, SiteCode, Subject};
 use crate::model::incident::IncidentId;
+use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::row::{FrameRow, RejectReason, ScanRow};
-use crate::model::time::Wall;
+use crate::model::time::{CivilDay, Wall};
 
 use super::columns::order_number;
 
@@ -159,4 +160,47 @@ impl AlertCursor {
     pub fn of(event: &AlertEvent) -> Self {
         Self { at: event.at, epoch: event.epoch, seq: event.seq }
     }
+}
+
+/// How the due dates of one subject came to be what they are.
+#[derive(Debug, Clone)]
+pub struct DueQuery {
+    pub subject: Subject,
+    pub after: Option<u64>,
+    pub limit: usize,
+}
+
+/// What stood at the end of a day, by what was recorded by then. A field that is empty or `None` leaves all.
+#[derive(Debug, Clone)]
+pub struct StandingQuery {
+    pub as_of: CivilDay,
+    /// Due before this day; the day itself, for what is overdue as of it.
+    pub due_before: CivilDay,
+    pub subject: Option<Subject>,
+    pub kinds: Vec<DueKind>,
+    /// In any of them, or within.
+    pub districts: Vec<District>,
+    pub party: Option<Party>,
+    pub after: Option<StandingCursor>,
+    pub limit: usize,
+}
+
+/// The place of a due date among those that stood: a subject has at most one of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StandingCursor {
+    pub subject: Subject,
+    pub kind: DueKind,
+}
+
+impl StandingCursor {
+    pub fn of(row: &DueRow) -> Self {
+        Self { subject: row.subject, kind: row.kind }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct ReportQuery {
+    pub subject: Subject,
+    pub after: Option<u64>,
+    pub limit: usize,
 }

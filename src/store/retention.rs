@@ -3,7 +3,7 @@
 use super::Options;
 use super::columns::{frame, names};
 use crate::limits;
-use crate::model::time::Wall;
+use crate::model::time::{CivilDay, Wall};
 
 pub(super) const DAY_MS: i64 = 86_400_000;
 
@@ -39,6 +39,7 @@ pub(super) fn aging(options: &Options, frame_tables: &[&'static str]) -> Vec<Agi
         other("scan", "received_at", options.scan_retention_days),
         other("reject", "received_at", options.reject_retention_days),
         other("set_aside", "set_aside_at", options.reject_retention_days),
+        other("report", "recorded_at", options.alert_retention_days),
     ];
     frame_tables.iter().map(frame).chain(others).collect()
 }
@@ -69,6 +70,10 @@ pub(super) const DELETE_EVENTS: &str = "DELETE FROM alert_event WHERE (epoch, se
 pub(super) const DELETE_ALERTS: &str = "DELETE FROM alert WHERE (subject, rule, opening) IN (SELECT subject, rule, opening \
      FROM alert WHERE cleared_at < $1 ORDER BY cleared_at LIMIT $2)";
 
+/// One step: at most `$2` due dates instead of which another stands since before `$1`, a civil day.
+pub(super) const DELETE_DUE: &str =
+    "DELETE FROM due WHERE id IN (SELECT id FROM due WHERE until_on < $1 ORDER BY until_on LIMIT $2)";
+
 /// Whether a frame at `frame` is evidence of what happened to an alert at `event`.
 pub(super) fn is_around(frame: Wall, event: Wall) -> bool {
     (frame - event).abs() <= limits::EVIDENCE_MS
@@ -77,6 +82,11 @@ pub(super) fn is_around(frame: Wall, event: Wall) -> bool {
 /// The day that `at` falls on, counted from 1970-01-01.
 pub(super) fn day_of(at: Wall) -> i64 {
     at.ms().div_euclid(DAY_MS)
+}
+
+/// The first civil day that is kept, as [`cutoff`] has the first moment.
+pub(super) fn first_day(cutoff: Wall) -> CivilDay {
+    CivilDay(day_of(cutoff).clamp(0, i64::from(CivilDay::LAST.0)) as i32)
 }
 
 /// The first moment that is kept: today and the `days` before it.

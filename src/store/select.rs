@@ -2,14 +2,18 @@
 //!
 //! Each is one statement over an index, cut to a page, so that no reader holds a transaction open for long.
 
-use super::columns::{Read, Value, alert, archive, frame, incident, misc, names, scan};
+use super::columns::{Read, Value, alert, archive, frame, incident, misc, names, obligation, scan};
 use super::query::page_rows;
-use super::{AlertQuery, FrameQuery, IncidentQuery, Numbered, RejectQuery, ReportingQuery, ScanQuery, StatusQuery};
-use crate::model::alert::Cursor;
-use crate::model::alert::{Alert, AlertEvent};
+use super::{
+    AlertQuery, DueQuery, FrameQuery, IncidentQuery, Numbered, RejectQuery, ReportQuery, ReportingQuery, ScanQuery,
+    StandingQuery, StatusQuery,
+};
+use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
@@ -224,6 +228,68 @@ pub(super) fn reporting(query: &ReportingQuery) -> Select<'_, (u64, u64)> {
         Value::text(query.firm.as_ref().map_or("", |firm| firm.as_str())),
     ];
     Select { sql: sql.to_owned(), params, what: "a count of lifts", read: incident::read_reporting }
+}
+
+pub(super) fn due_history(query: &DueQuery) -> Select<'_, Numbered<DueRow>> {
+    let columns = names(obligation::DUE_COLUMNS);
+    let sql = format!("SELECT id, {columns} FROM due WHERE subject = $1 AND id > $2 ORDER BY id LIMIT $3");
+    let subject = Value::Text(query.subject.to_string().into());
+    let params = vec![subject, Value::Big(query.after.map_or(0, signed)), limit(query.limit)];
+    Select { sql, params, what: "a due date", read: obligation::read_numbered_due }
+}
+
+pub(super) fn due_standing(query: &StandingQuery) -> Select<'_, DueRow> {
+    let after = query.after;
+    let mut params = vec![
+        Value::Day(query.as_of),
+        Value::Day(query.due_before),
+        // No subject's name is empty, so this is before all of them.
+        after.map_or(Value::text(""), |after| Value::Text(after.subject.to_string().into())),
+        Value::Small(after.map_or(0, |after| obligation::kind_number(after.kind))),
+    ];
+    let mut wanted = String::new();
+    let mut any_of = |column: &str, operator: &str, values: Vec<Value<'static>>| {
+        let mut terms = Vec::new();
+        for value in values {
+            params.push(value);
+            terms.push(format!("{column} {operator} ${}", params.len()));
+        }
+        if !terms.is_empty() {
+            wanted += &format!(" AND ({})", terms.join(" OR "));
+        }
+    };
+    let text = |text: String| Value::Text(text.into());
+    any_of("subject", "=", query.subject.iter().map(|subject| text(subject.to_string())).collect());
+    any_of("kind", "=", query.kinds.iter().map(|kind| Value::Small(obligation::kind_number(*kind))).collect());
+    any_of("district", "LIKE", query.districts.iter().map(|district| text(format!("{district}%"))).collect());
+    any_of("party", "=", query.party.iter().map(|party| text(party.to_string())).collect());
+    params.push(limit(query.limit));
+    let (columns, last) = (names(obligation::DUE_COLUMNS), params.len());
+    // What still stands is most of it by far in a question of today, and has an index of its own.
+    let part = |stands: &str| {
+        format!(
+            "SELECT * FROM (SELECT {columns} FROM due WHERE {stands} AND recorded_on <= $1 AND due_on < $2 \
+             AND (subject, kind) > ($3, $4){wanted} ORDER BY subject, kind LIMIT ${last}) AS part"
+        )
+    };
+    let parts = [part("until_on IS NULL"), part("until_on > $1")].join(" UNION ALL ");
+    let sql = format!("{parts} ORDER BY subject, kind LIMIT ${last}");
+    Select { sql, params, what: "a due date", read: obligation::read_due }
+}
+
+pub(super) fn reports(query: &ReportQuery) -> Select<'_, Numbered<ReportRow>> {
+    let columns = names(obligation::REPORT_COLUMNS);
+    let sql = format!("SELECT id, {columns} FROM report WHERE subject = $1 AND id > $2 ORDER BY id LIMIT $3");
+    let subject = Value::Text(query.subject.to_string().into());
+    let params = vec![subject, Value::Big(query.after.map_or(0, signed)), limit(query.limit)];
+    Select { sql, params, what: "a report", read: obligation::read_numbered_report }
+}
+
+pub(super) fn report(party: Party, id: &str) -> Select<'_, Numbered<ReportRow>> {
+    let columns = names(obligation::REPORT_COLUMNS);
+    let sql = format!("SELECT id, {columns} FROM report WHERE party = $1 AND report = $2 ORDER BY id LIMIT 1");
+    let params = vec![Value::Text(party.to_string().into()), Value::text(id)];
+    Select { sql, params, what: "a report", read: obligation::read_numbered_report }
 }
 
 fn event_columns() -> String {

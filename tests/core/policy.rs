@@ -208,13 +208,8 @@ fn long_holds_go_on_through_silence() {
 #[test]
 fn what_a_scan_opens_while_a_new_policy_spreads_stays_open() {
     let cylinder = |n: usize| Cylinder {
-        code: CylinderCode::parse(&format!("CYL{n:05}")).unwrap(),
-        filling_unit: None,
-        medium: None,
-        made_on: None,
         inspection_due: Some(CivilDay(0)),
-        scrapped: false,
-        district: None,
+        ..Cylinder::new(CylinderCode::parse(&format!("CYL{n:05}")).unwrap())
     };
     let all = (0..=limits::SWEEP_SUBJECTS).map(|n| Entry::Cylinder(cylinder(n))).collect();
     let mut timeline = Timeline::new(&shipped());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use vigil::model::actor::{Actor, Role, Scope};
-use vigil::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
+use vigil::model::archive::{Cylinder, Entry, Firm, Lift, Site, SiteKind};
 use vigil::model::ids::AlertId;
 use vigil::model::record::{Action, Command, Health, Kind, Link, PolicyText, Record};
 use vigil::model::time::{CivilDay, Elapsed, Wall};
@@ -196,28 +196,20 @@ impl EntryLine {
         let inspection_due = self.due.as_ref().map(|day| CivilDay::parse(day).unwrap());
         if let Some(code) = &self.lift {
             return Entry::Lift(Lift {
-                code: code.parse().unwrap(),
-                equipment: Equipment::Lift,
                 address: text(&self.address),
                 district,
-                rescue_code: None,
-                building: None,
-                feeder: None,
                 firm: self.firm.as_ref().map(|id| id.parse().unwrap()),
-                use_unit: None,
                 keep_alive_s: self.keep_alive_s,
                 inspection_due,
+                ..Lift::new(code.parse().unwrap())
             });
         }
         if let Some(code) = &self.cylinder {
             return Entry::Cylinder(Cylinder {
-                code: code.parse().unwrap(),
                 filling_unit: self.filling_unit.as_ref().map(|code| code.parse().unwrap()),
-                medium: None,
-                made_on: None,
                 inspection_due,
-                scrapped: false,
                 district,
+                ..Cylinder::new(code.parse().unwrap())
             });
         }
         let name = text(&self.name).unwrap();
@@ -231,6 +223,6 @@ impl EntryLine {
                 district,
             });
         }
-        Entry::Firm(Firm { id: self.firm.as_ref().unwrap().parse().unwrap(), name, phone: None })
+        Entry::Firm(Firm::new(self.firm.as_ref().unwrap().parse().unwrap(), &name))
     }
 }

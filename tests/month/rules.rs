@@ -1,18 +1,12 @@
 //! The rules that are shipped, and the same with one of them broken on purpose.
 
-use std::fs;
+use std::path::Path;
 
 type Files = Vec<(Box<str>, Box<str>)>;
 
 pub(crate) fn shipped() -> Files {
-    let folder = format!("{}/config/rules", env!("CARGO_MANIFEST_DIR"));
-    let mut files: Files = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|entry| (entry.file_name().to_string_lossy().into(), fs::read_to_string(entry.path()).unwrap().into()))
-        .collect();
-    files.sort();
-    files
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules");
+    vigil::app::policy::read_folder(&folder).unwrap()
 }
 
 /// The first `from` behind the rule's id becomes `to`.

@@ -53,17 +53,9 @@ pub(crate) fn judge(started: &Core, timeline: &Timeline) -> Vec<Told> {
 
 fn entry(nth: usize, lift: LiftSpec) -> Entry {
     Entry::Lift(Lift {
-        code: DeviceCode::parse(&code(nth)).unwrap(),
         equipment: if lift.is_escalator { Equipment::Escalator } else { Equipment::Lift },
-        address: None,
-        district: None,
-        rescue_code: None,
-        firm: None,
-        use_unit: None,
         keep_alive_s: Some(lift.keep_alive_s),
-        inspection_due: None,
-        building: None,
-        feeder: None,
+        ..Lift::new(DeviceCode::parse(&code(nth)).unwrap())
     })
 }
 

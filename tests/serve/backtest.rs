@@ -8,7 +8,7 @@ use vigil::cli::run;
 use vigil::clock::Clock;
 use vigil::limits;
 use vigil::model::alert::EventKind;
-use vigil::model::archive::{Entry, Equipment, Lift};
+use vigil::model::archive::{Entry, Lift};
 use vigil::model::ids::RuleId;
 use vigil::model::record::Action;
 use vigil::model::row::Row;
@@ -50,17 +50,8 @@ impl Past {
 
     fn archive(&mut self, lift: &str, district: &str) -> Entry {
         let entry = Entry::Lift(Lift {
-            code: lift_code(lift).parse().unwrap(),
-            equipment: Equipment::Lift,
-            address: None,
             district: Some(district.parse().unwrap()),
-            rescue_code: None,
-            firm: None,
-            use_unit: None,
-            keep_alive_s: None,
-            inspection_due: None,
-            building: None,
-            feeder: None,
+            ..Lift::new(lift_code(lift).parse().unwrap())
         });
         self.timeline.command(&format!("archive {lift}"), Action::Upsert(vec![entry.clone()]));
         entry

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 use vigil::model::actor::Actor;
 use vigil::model::alert::Cursor;
-use vigil::model::archive::{Cylinder, Entry, Equipment, Lift, Site, SiteKind};
+use vigil::model::archive::{Cylinder, Entry, Lift, Site, SiteKind};
 use vigil::model::ids::{DeviceCode, District, PlaceId, Subject};
 use vigil::model::record::{Action, Command, Outcome, PolicyText};
 use vigil::model::time::{CivilDay, Elapsed};
@@ -210,31 +210,27 @@ impl Asker {
 
 fn entry(code: &str, today: CivilDay, dice: &mut Dice) -> Entry {
     Entry::Lift(Lift {
-        code: DeviceCode::parse(code).expect("codes of the simulation are well formed"),
-        equipment: Equipment::Lift,
         address: dice.chance(500).then(|| format!("{} Simulation Road", dice.below(100)).into()),
         district: dice.chance(700).then(|| District::parse("640104").expect("it is a district")),
-        rescue_code: None,
         // Where a lift stands is not drawn anew with each entry: then they would never raise anything together.
         building: code.ends_with(['1', '2', '3']).then(|| PlaceId::parse("B1").expect("a good id")),
         feeder: (!code.ends_with('0')).then(|| PlaceId::parse("F1").expect("a good id")),
-        firm: None,
-        use_unit: None,
         keep_alive_s: dice.chance(500).then_some(60),
         inspection_due: dice.chance(800).then(|| CivilDay(today.0 + dice.between(-2, 2) as i32)),
+        ..Lift::new(DeviceCode::parse(code).expect("codes of the simulation are well formed"))
     })
 }
 
 /// Any cylinder but the last, which nobody ever enters.
 fn cylinder(today: CivilDay, dice: &mut Dice) -> Cylinder {
+    let code = stations::cylinder(dice.below(CYLINDERS - 1));
     Cylinder {
-        code: stations::cylinder(dice.below(CYLINDERS - 1)),
         filling_unit: dice.chance(700).then(|| stations::site(dice.below(2) as usize)),
         medium: dice.chance(700).then(|| "lpg".into()),
-        made_on: None,
         inspection_due: dice.chance(800).then(|| CivilDay(today.0 + dice.between(-2, 2) as i32)),
         scrapped: dice.chance(80),
         district: dice.chance(700).then(|| District::parse("640104").expect("it is a district")),
+        ..Cylinder::new(code)
     }
 }
 

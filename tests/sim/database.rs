@@ -6,12 +6,14 @@ use vigil::model::alert::{Alert, AlertEvent, Cursor};
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::AlertId;
 use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
+use vigil::model::obligation::{DueRow, Party};
+use vigil::model::report::ReportRow;
 use vigil::model::row::{FrameRow, RejectRow, Row, ScanRow, StatusRow};
 use vigil::model::time::Wall;
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
-    RejectQuery, ReportingQuery, ScanQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
+    RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -152,6 +154,22 @@ impl Store for Database {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         self.unless_away(|store| store.entries(kind, after, limit))
+    }
+
+    fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
+        self.unless_away(|store| store.due_history(query))
+    }
+
+    fn due_standing(&self, query: StandingQuery) -> Fut<'_, Vec<DueRow>> {
+        self.unless_away(|store| store.due_standing(query))
+    }
+
+    fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>> {
+        self.unless_away(|store| store.reports(query))
+    }
+
+    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+        self.unless_away(|store| store.report(party, id))
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {

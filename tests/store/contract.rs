@@ -8,12 +8,16 @@ use vigil::limits::PAGE_ROWS;
 use vigil::model::alert::{AlertEvent, AlertState, Cursor, EventKind, Group, Reason, StormScope};
 use vigil::model::archive::{Entry, EntryKind, Firm};
 use vigil::model::ids::{FirmId, PlaceId, Subject};
+use vigil::model::obligation::DueRow;
+use vigil::model::report::ReportRow;
 use vigil::model::row::{FrameRow, Order, RejectReason, Row, ScanRow, StatusRow};
 use vigil::model::time::Wall;
 use vigil::store::{
-    AlertCursor, AlertQuery, FrameCursor, FrameQuery, RejectQuery, ScanCursor, ScanQuery, StatusQuery, StoreError,
+    AlertCursor, AlertQuery, DueQuery, FrameCursor, FrameQuery, RejectQuery, ReportQuery, ScanCursor, ScanQuery,
+    StatusQuery, StoreError,
 };
 
+pub(crate) use crate::dues::due_dates_stand_until_another_is_recorded;
 use crate::support::rows::{self, cylinder, device, frame};
 use crate::world::{Kind, World, now};
 
@@ -56,6 +60,15 @@ pub(crate) async fn everything_reads_back_as_it_was(mut world: World) {
     let rejects: Vec<_> = world.store.rejects(query).await.unwrap().into_iter().map(|r| r.row).collect();
     assert_eq!(rejects, expected.rejects);
     assert_eq!(world.store.alert_events_after(1, 0, PAGE_ROWS).await.unwrap(), expected.events);
+    let subject = Subject::Device(device(1));
+    let dues = world.store.due_history(DueQuery { subject, after: None, limit: PAGE_ROWS }).await.unwrap();
+    assert_eq!(dues.into_iter().map(|due| due.row).collect::<Vec<_>>(), expected.dues);
+    let reports = world.store.reports(ReportQuery { subject, after: None, limit: PAGE_ROWS }).await.unwrap();
+    assert_eq!(reports.into_iter().map(|report| report.row).collect::<Vec<_>>(), expected.reports);
+    let report = &expected.reports[7];
+    let own = |row: &&ReportRow| (row.report.party, &row.report.id) == (report.report.party, &report.report.id);
+    let found = world.store.report(report.report.party, report.report.id.to_string()).await.unwrap();
+    assert_eq!(found.as_ref(), expected.reports.iter().find(own));
     for entry in &expected.entries {
         let last = expected.entries.iter().rfind(|e| (e.kind(), e.code()) == (entry.kind(), entry.code()));
         let found = world.store.entry(entry.kind(), entry.code().to_owned()).await.unwrap();
@@ -71,6 +84,8 @@ struct AnyRows {
     rejects: Vec<vigil::model::row::RejectRow>,
     statuses: Vec<StatusRow>,
     entries: Vec<Entry>,
+    dues: Vec<DueRow>,
+    reports: Vec<ReportRow>,
     events: Vec<vigil::model::alert::AlertEvent>,
 }
 
@@ -85,6 +100,8 @@ impl AnyRows {
             rejects: draw(runner, n, rows::any_reject()),
             statuses: draw(runner, n, rows::any_status()),
             entries: draw(runner, n, rows::any_entry()),
+            dues: draw(runner, n, rows::any_due()),
+            reports: draw(runner, n, rows::any_report()),
             events: draw(runner, n, rows::any_event()),
         }
     }
@@ -95,6 +112,8 @@ impl AnyRows {
         let all = all.chain(self.rejects.iter().cloned().map(Row::Reject));
         let all = all.chain(self.statuses.iter().cloned().map(Row::Status));
         let all = all.chain(self.entries.iter().cloned().map(Row::Entry));
+        let all = all.chain(self.dues.iter().cloned().map(Row::Due));
+        let all = all.chain(self.reports.iter().cloned().map(Row::Report));
         vec![rows::rows(all), rows::events(self.events.clone())]
     }
 
@@ -104,6 +123,8 @@ impl AnyRows {
         self.rejects.extend(batch.rejects);
         self.statuses.extend(batch.statuses);
         self.entries.extend(batch.entries);
+        self.dues.extend(batch.dues);
+        self.reports.extend(batch.reports);
         self.events.extend(batch.events);
     }
 
@@ -387,7 +408,7 @@ pub(crate) async fn rejects_are_filtered(mut world: World) {
 
 pub(crate) async fn an_entry_is_replaced_whole(mut world: World) {
     let firm = |id: &str, name: &str, phone: Option<&str>| {
-        Entry::Firm(Firm { id: FirmId::parse(id).unwrap(), name: name.into(), phone: phone.map(Into::into) })
+        Entry::Firm(Firm { phone: phone.map(Into::into), ..Firm::new(FirmId::parse(id).unwrap(), name) })
     };
     let upsert = |entries: &[Entry]| vec![rows::rows(entries.iter().cloned().map(Row::Entry))];
     world.commit(upsert(&[firm("b", "old", Some("1")), firm("B", "other", None)])).await;

@@ -9,9 +9,15 @@ use vigil::model::alert::{
     Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Group, Place, Reason,
     Severity, StormScope, Title,
 };
-use vigil::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
+use vigil::model::archive::{
+    Contract, ContractKind, Cylinder, Entrustment, Entry, Equipment, Firm, Lift, Position, Site, SiteKind, Worker,
+};
 use vigil::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
-use vigil::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject};
+use vigil::model::ids::{
+    AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId,
+};
+use vigil::model::obligation::{DueKind, DueRow, Party};
+use vigil::model::report::{Report, ReportKind, ReportRow};
 use vigil::model::row::{
     Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource,
 };
@@ -61,6 +67,21 @@ pub(crate) fn reject(detail: &str, at: Wall) -> RejectRow {
         detail: detail.into(),
         payload: bytes::Bytes::from_static(&[0, 1, 0xff]),
         received_at: at,
+    }
+}
+
+/// Something without a date.
+pub(crate) fn due(subject: Subject, kind: DueKind) -> DueRow {
+    DueRow {
+        subject,
+        kind,
+        due_on: None,
+        basis_on: None,
+        clause: "TSG T7001-2023".into(),
+        district: None,
+        party: None,
+        recorded_on: CivilDay(0),
+        recorded_at: Wall(0),
     }
 }
 
@@ -307,46 +328,147 @@ fn any_district() -> impl Strategy<Value = Option<District>> {
     option::of("[0-9]{2,6}").prop_map(|text| text.map(|text| District::parse(&text).expect("2 to 6 digits")))
 }
 
+fn any_contract() -> impl Strategy<Value = Option<Contract>> {
+    let kind = prop_oneof![
+        Just(ContractKind::Calendar),
+        (1..=365_u16).prop_map(|every_days| ContractKind::OnDemand { every_days })
+    ];
+    let contract = (0..=CivilDay::LAST.0, any_day(), kind);
+    option::of(contract.prop_map(|(from, to, kind)| Contract { from: CivilDay(from), to, kind }))
+}
+
+fn any_lift() -> impl Strategy<Value = Lift> {
+    let texts = || option::of(any_text());
+    let place = option::of(any::<(i32, i32)>());
+    let place = place.prop_map(|it| it.map(|(latitude_e7, longitude_e7)| Position { latitude_e7, longitude_e7 }));
+    let codes = (option::of("[0-9]{4}"), option::of("[0-9A-Z]{17,20}"));
+    let what = (0..5_u32, select(Equipment::ALL), codes, place, any_contract(), any_district());
+    let words = (texts(), texts(), texts(), texts(), texts(), texts(), texts());
+    let days = (any_day(), any_day(), any_day(), any_day());
+    (what, words, days).prop_map(|(what, words, days)| {
+        let (n, equipment, (catalogue, registration), position, contract, district) = what;
+        let (address, rescue_code, use_unit, use_registration, officer, officer_phone, terminal) = words;
+        let (base_on, inspected_on, inspection_due, out_of_use_since) = days;
+        Lift {
+            code: device(n),
+            equipment,
+            catalogue: catalogue.map(|code| Catalogue::parse(&code).expect("4 digits")),
+            registration: registration.map(|code| DeviceCode::parse(&code).expect("a good code")),
+            use_registration,
+            address,
+            district,
+            position,
+            rescue_code,
+            building: (n % 3 > 0).then(|| PlaceId::parse("B.7").expect("a good id")),
+            feeder: (n % 3 > 1).then(|| PlaceId::parse("F_12").expect("a good id")),
+            firm: (n % 2 == 0).then(|| FirmId::parse("firm-1").expect("a good id")),
+            contract,
+            use_unit,
+            officer,
+            officer_phone,
+            keep_alive_s: (n > 0).then_some(n),
+            terminal,
+            base_on,
+            inspected_on,
+            inspection_due,
+            out_of_use_since,
+        }
+    })
+}
+
+fn any_cylinder() -> impl Strategy<Value = Cylinder> {
+    let texts = || option::of(any_text());
+    let site = |n: u32| SiteCode::parse(&format!("6401-{n}")).expect("a good code");
+    let entrustment = (0..5_u32, 0..=CivilDay::LAST.0, any_day()).prop_map(move |(n, from, to)| Entrustment {
+        site: site(n),
+        from: CivilDay(from),
+        to,
+    });
+    let what = (0..5_u32, any::<bool>(), any_district(), vec(entrustment, 0..3));
+    let words = (texts(), texts(), texts(), texts());
+    let numbers = (option::of(1..=u32::MAX), option::of(1..=u32::MAX), option::of(1..=u32::MAX));
+    let days = (any_day(), any_day(), any_day(), any_day(), any_day());
+    (what, words, numbers, days).prop_map(move |(what, words, numbers, days)| {
+        let (n, scrapped, district, entrusted) = what;
+        let (medium, stamped_number, kind, standard) = words;
+        let (volume_ml, tare_g, max_fill_g) = numbers;
+        let (made_on, inspection_due, filling_unit_since, inspected_on, extended_until) = days;
+        Cylinder {
+            code: cylinder(n),
+            aliases: (0..n % 3).map(|n| cylinder(90 + n)).collect(),
+            stamped_number,
+            kind,
+            medium,
+            standard,
+            made_on,
+            volume_ml,
+            tare_g,
+            max_fill_g,
+            filling_unit: (n % 2 == 0).then(|| site(0)),
+            filling_unit_since,
+            entrusted,
+            inspected_on,
+            inspection_due,
+            extended_until,
+            scrapped,
+            district,
+        }
+    })
+}
+
 pub(crate) fn any_entry() -> impl Strategy<Value = Entry> {
     let texts = || option::of(any_text());
-    let lift = (0..5_u32, any::<bool>(), texts(), any_district(), texts(), texts(), any_day()).prop_map(
-        |(n, escalator, address, district, rescue_code, use_unit, inspection_due)| {
-            Entry::Lift(Lift {
-                code: device(n),
-                equipment: if escalator { Equipment::Escalator } else { Equipment::Lift },
-                address,
-                district,
-                rescue_code,
-                building: (n % 3 > 0).then(|| PlaceId::parse("B.7").expect("a good id")),
-                feeder: (n % 3 > 1).then(|| PlaceId::parse("F_12").expect("a good id")),
-                firm: (n % 2 == 0).then(|| FirmId::parse("firm-1").expect("a good id")),
-                use_unit,
-                keep_alive_s: (n > 0).then_some(n),
-                inspection_due,
-            })
+    let firm_id = |id: &str| FirmId::parse(id).expect("a good id");
+    let firm = ("[a-c]", any_text(), texts(), texts(), any_district()).prop_map(
+        move |(id, name, phone, address, district)| {
+            Entry::Firm(Firm { id: firm_id(&id), name, phone, address, district })
         },
     );
-    let bottle = (0..5_u32, texts(), any_day(), any_day(), any::<bool>(), any_district()).prop_map(
-        |(n, medium, made_on, inspection_due, scrapped, district)| {
-            Entry::Cylinder(Cylinder {
-                code: cylinder(n),
-                filling_unit: (n % 2 == 0).then(|| SiteCode::parse("6401-A").expect("a good code")),
-                medium,
-                made_on,
-                inspection_due,
-                scrapped,
-                district,
-            })
-        },
-    );
-    let firm = ("[a-c]", any_text(), texts())
-        .prop_map(|(id, name, phone)| Entry::Firm(Firm { id: FirmId::parse(&id).expect("a good id"), name, phone }));
     let site = ("[A-C]{4}", select(SiteKind::ALL), any_text(), texts(), any_district()).prop_map(
         |(code, kind, name, address, district)| {
             Entry::Site(Site { code: SiteCode::parse(&code).expect("a good code"), kind, name, address, district })
         },
     );
-    prop_oneof![lift, bottle, firm, site]
+    let worker = ("[a-c]", any_text(), option::of("[a-c]"), texts(), texts(), any_day()).prop_map(
+        move |(id, name, firm, phone, certificate, certified_until)| {
+            let (id, firm) = (WorkerId::parse(&id).expect("a good id"), firm.map(|id| firm_id(&id)));
+            Entry::Worker(Worker { id, name, firm, phone, certificate, certified_until })
+        },
+    );
+    prop_oneof![any_lift().prop_map(Entry::Lift), any_cylinder().prop_map(Entry::Cylinder), firm, site, worker]
+}
+
+fn any_party() -> impl Strategy<Value = Party> {
+    select(vec!["firm:F-1", "firm:F-2", "site:6401-A"]).prop_map(|text| Party::parse(text).expect("a good party"))
+}
+
+/// Of one lift.
+pub(crate) fn any_due() -> impl Strategy<Value = DueRow> {
+    let recorded = ((0..=CivilDay::LAST.0).prop_map(CivilDay), any_time());
+    (select(DueKind::ALL), any_day(), any_day(), any_text(), any_district(), option::of(any_party()), recorded)
+        .prop_map(|(kind, due_on, basis_on, clause, district, party, (recorded_on, recorded_at))| DueRow {
+            due_on,
+            basis_on,
+            clause,
+            district,
+            party,
+            recorded_on,
+            recorded_at,
+            ..due(Subject::Device(device(1)), kind)
+        })
+}
+
+/// Of one lift.
+pub(crate) fn any_report() -> impl Strategy<Value = ReportRow> {
+    let what = (select(ReportKind::ALL), (0..=CivilDay::LAST.0).prop_map(CivilDay), any::<bool>());
+    let rest = (vec(any_text(), 0..3), any_day(), option::of(any_text()));
+    (any_party(), any_text(), what, rest, any_text(), any_time()).prop_map(
+        |(party, id, (kind, done_on, passed), (findings, valid_until, supersedes), recorded_by, recorded_at)| {
+            let subject = Subject::Device(device(1));
+            let report = Report { party, id, subject, kind, done_on, passed, findings, valid_until, supersedes };
+            ReportRow { report, recorded_by, recorded_at }
+        },
+    )
 }
 
 /// Whether the car was occupied, and the group.

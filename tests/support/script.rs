@@ -207,7 +207,6 @@ impl Script {
         let due = option("due=").map(|day| CivilDay::parse(day).unwrap());
         let entry = match options[0] {
             "lift" => Entry::Lift(Lift {
-                code: DeviceCode::parse(&lift_code(options[1])).unwrap(),
                 equipment: match option("equipment=") {
                     Some("escalator") => Equipment::Escalator,
                     None => Equipment::Lift,
@@ -215,22 +214,17 @@ impl Script {
                 },
                 address: Some("1 Test Street".into()),
                 district,
-                rescue_code: None,
-                building: None,
-                feeder: None,
-                firm: None,
-                use_unit: None,
                 keep_alive_s: option("keep_alive=").map(|s| s.parse().unwrap()),
                 inspection_due: due,
+                ..Lift::new(DeviceCode::parse(&lift_code(options[1])).unwrap())
             }),
             "cylinder" => Entry::Cylinder(Cylinder {
-                code: CylinderCode::parse(options[1]).unwrap(),
                 filling_unit: option("unit=").map(|site| SiteCode::parse(site).unwrap()),
                 medium: option("medium=").map(Into::into),
-                made_on: None,
                 inspection_due: due,
                 scrapped: options.contains(&"scrapped"),
                 district,
+                ..Cylinder::new(CylinderCode::parse(options[1]).unwrap())
             }),
             "site" => Entry::Site(Site {
                 code: SiteCode::parse(options[1]).unwrap(),
@@ -441,7 +435,7 @@ pub(crate) fn alert_of(text: &str) -> AlertId {
 
 fn outcome_word(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Done { .. } => "done",
+        Outcome::Done { .. } | Outcome::Incident { .. } => "done",
         Outcome::NotFound { .. } => "not-found",
         Outcome::Precondition { .. } => "precondition",
         Outcome::Denied { .. } => "denied",

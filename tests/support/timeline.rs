@@ -233,15 +233,7 @@ fn without_archive(alert: Alert) -> Alert {
 /// The rules that are shipped.
 pub(crate) fn shipped() -> PolicyText {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules");
-    let mut rules: Vec<(Box<str>, Box<str>)> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|entry| {
-            let text = std::fs::read_to_string(entry.path()).unwrap();
-            (entry.file_name().to_str().unwrap().into(), text.into())
-        })
-        .collect();
-    rules.sort();
+    let rules = vigil::app::policy::read_folder(&folder).unwrap();
     PolicyText { rules, zone: "Asia/Shanghai".into(), tzdb: "test".into(), topic_prefix: "vigil/v1".into() }
 }
 

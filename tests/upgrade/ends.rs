@@ -26,19 +26,7 @@ impl Outlet for Nobody {
 }
 
 fn lift(n: usize) -> Entry {
-    Entry::Lift(Lift {
-        code: DeviceCode::parse(&format!("{n:020}")).unwrap(),
-        equipment: Default::default(),
-        address: None,
-        district: None,
-        rescue_code: None,
-        building: None,
-        feeder: None,
-        firm: None,
-        use_unit: None,
-        keep_alive_s: None,
-        inspection_due: None,
-    })
+    Entry::Lift(Lift { ..Lift::new(DeviceCode::parse(&format!("{n:020}")).unwrap()) })
 }
 
 /// Flow: new rules make the core look at more lifts than it does at once; in the same moment it is told to end.

@@ -93,17 +93,8 @@ impl Life {
             ["-"] => {}
             ["archive", lift] => {
                 let entry = archive::Entry::Lift(archive::Lift {
-                    code: DeviceCode::parse(&code(lift)).unwrap(),
-                    equipment: Default::default(),
                     address: Some(format!("at {}", until.0).into()),
-                    district: None,
-                    rescue_code: None,
-                    building: None,
-                    feeder: None,
-                    firm: None,
-                    use_unit: None,
-                    keep_alive_s: None,
-                    inspection_due: None,
+                    ..archive::Lift::new(DeviceCode::parse(&code(lift)).unwrap())
                 });
                 self.enter(Kind::Command(Command {
                     request: until.0.to_string().into(),

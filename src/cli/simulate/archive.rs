@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
 use tonic::transport::Channel;
 
 use crate::cli::refused;
-use crate::model::archive::{Entry, Equipment};
+use crate::model::archive::{EntryKind, field_names, field_texts};
 use crate::proto::v1::registry_service_client::RegistryServiceClient;
 use crate::proto::v1::{UpsertDevicesRequest, UpsertDevicesResponse};
 use crate::serve::upsert_entry;
@@ -26,74 +27,23 @@ pub(super) async fn register(channel: Channel, options: &FleetOptions) -> anyhow
     Ok(answer)
 }
 
-type File = csv::Writer<std::fs::File>;
-
 /// Writes firms.csv, sites.csv, lifts.csv and cylinders.csv.
 pub(super) fn write(folder: &Path, options: &FleetOptions) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
-    let file = |name: &str, header: &[&str]| -> anyhow::Result<File> {
-        let mut file = csv::Writer::from_path(folder.join(name))?;
-        file.write_record(header)?;
-        Ok(file)
+    let file = |kind: EntryKind| -> anyhow::Result<_> {
+        let mut file = csv::Writer::from_path(folder.join(format!("{}s.csv", kind.name())))?;
+        file.write_record(field_names(kind))?;
+        Ok((kind, file))
     };
-    let mut firms = file("firms.csv", &["id", "name"])?;
-    let mut sites = file("sites.csv", &["code", "kind", "name", "address", "district"])?;
-    let mut lifts = file(
-        "lifts.csv",
-        &[
-            "code",
-            "equipment",
-            "address",
-            "district",
-            "rescue_code",
-            "firm",
-            "use_unit",
-            "keep_alive_s",
-            "inspection_due",
-        ],
-    )?;
-    let mut cylinders = file(
-        "cylinders.csv",
-        &["code", "filling_unit", "medium", "made_on", "inspection_due", "scrapped", "district"],
-    )?;
+    let kinds = [EntryKind::Firm, EntryKind::Site, EntryKind::Lift, EntryKind::Cylinder];
+    let mut files = kinds.into_iter().map(file).collect::<anyhow::Result<Vec<_>>>()?;
     for entry in entries(options) {
-        match entry {
-            Entry::Firm(firm) => firms.write_record([firm.id.as_str(), &firm.name])?,
-            Entry::Site(site) => sites.write_record([
-                site.code.as_str(),
-                site.kind.name(),
-                &site.name,
-                &text(site.address),
-                &text(site.district),
-            ])?,
-            Entry::Lift(lift) => lifts.write_record([
-                lift.code.as_str(),
-                if lift.equipment == Equipment::Lift { "lift" } else { "escalator" },
-                &text(lift.address),
-                &text(lift.district),
-                &text(lift.rescue_code),
-                &text(lift.firm),
-                &text(lift.use_unit),
-                &text(lift.keep_alive_s),
-                &text(lift.inspection_due),
-            ])?,
-            Entry::Cylinder(cylinder) => cylinders.write_record([
-                cylinder.code.as_str(),
-                &text(cylinder.filling_unit),
-                &text(cylinder.medium),
-                &text(cylinder.made_on),
-                &text(cylinder.inspection_due),
-                if cylinder.scrapped { "yes" } else { "no" },
-                &text(cylinder.district),
-            ])?,
-        }
+        let (_, file) =
+            files.iter_mut().find(|(kind, _)| *kind == entry.kind()).context("of no kind that a fleet has")?;
+        file.write_record(field_texts(&entry))?;
     }
-    for mut file in [firms, sites, lifts, cylinders] {
+    for (_, mut file) in files {
         file.flush()?;
     }
     Ok(())
-}
-
-fn text(value: Option<impl ToString>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
 }

@@ -86,6 +86,8 @@ pub struct Kpis {
     /// The same by the rule that opened it (empty: a person did), and by the firm under contract (empty: none known).
     pub false_alarm_by_rule: BTreeMap<Box<str>, Rate>,
     pub false_alarm_by_firm: BTreeMap<Box<str>, Rate>,
+    /// By the terminal's model, which is the first word of what the archive has of it (empty: nothing).
+    pub false_alarm_by_terminal: BTreeMap<Box<str>, Rate>,
 }
 
 /// Of incidents as they stand.
@@ -126,6 +128,8 @@ impl Kpis {
             let firm = it.scene.firm.as_ref().map_or("", |firm| firm.as_str());
             self.false_alarm.note(is_false);
             self.false_alarm_by_rule.entry(rule.into()).or_default().note(is_false);
+            let terminal = it.scene.terminal.as_deref().and_then(|text| text.split_whitespace().next());
+            self.false_alarm_by_terminal.entry(terminal.unwrap_or_default().into()).or_default().note(is_false);
             self.false_alarm_by_firm.entry(firm.into()).or_default().note(is_false);
         }
     }

@@ -314,8 +314,9 @@ impl Core {
         let lift = self.lift_at(&device).map(|ix| self.lifts.get(ix));
         let entry = lift.and_then(|lift| lift.archived());
         let place = lift.map(|lift| lift.who().place).unwrap_or_default();
-        let (rescue_code, firm) = entry.map_or((None, None), |it| (it.rescue_code, it.firm));
-        Scene { device: Some(device), rescue_code, place, firm, rule: None }
+        let Some(it) = entry else { return Scene { device: Some(device), place, ..Scene::default() } };
+        let (rescue_code, firm, terminal) = (it.rescue_code, it.firm, it.terminal);
+        Scene { device: Some(device), rescue_code, place, firm, terminal, rule: None }
     }
 
     /// Tells anew how incidents stand that are not over: what was told of them up to `seq` may be

@@ -1,6 +1,7 @@
 //! Who can be sent: tier by tier, from the archive and the table of who is on duty.
 
 use crate::core::Core;
+use crate::core::tables::dispatch::LatLon;
 use crate::model::ids::FirmId;
 use crate::model::incident::{Incident, Party, Tier, Whom};
 
@@ -16,7 +17,7 @@ impl Core {
             }),
             Tier::Station => match id {
                 Some(id) => table.station(id).cloned(),
-                None => table.nearest_station(district, None, self.minute_of_day()).cloned(),
+                None => table.nearest_station(district, self.position(incident), self.minute_of_day()).cloned(),
             },
             Tier::Public => table.public(district, id).cloned(),
         }
@@ -34,11 +35,16 @@ impl Core {
         None
     }
 
-    /// The firm that maintains the lift today; of one that the archive doesn't have any more, when it was received.
+    /// The firm that maintains the lift today. Of a contract that has ended nobody is sent.
     fn contracted(&self, incident: &Incident) -> Option<FirmId> {
-        let lift = incident.scene.device.and_then(|device| self.lift_at(&device));
-        let entry = lift.and_then(|ix| self.lifts.get(ix).archived());
-        entry.map_or(incident.scene.firm, |entry| entry.firm)
+        let entry = self.archived(&incident.scene.device?)?;
+        let holds = entry.contract.is_none_or(|contract| contract.covers(self.day()));
+        entry.firm.filter(|_| holds)
+    }
+
+    fn position(&self, incident: &Incident) -> Option<LatLon> {
+        let position = self.archived(&incident.scene.device?)?.position?;
+        Some((position.latitude_e7, position.longitude_e7))
     }
 
     fn firm_on_duty(&self, id: FirmId) -> Option<Party> {

@@ -79,6 +79,7 @@ pub fn inputs<F: Reading>(
         superseded: rule.unless.iter().any(|stronger| facts.is_open(*stronger)),
         severity,
         certainty,
+        crossed: rule.crossed(facts),
         footing,
     }
 }

@@ -72,6 +72,8 @@ pub struct Open {
     /// The event that began the group it belongs to.
     pub group: Option<Cursor>,
     pub flapping: bool,
+    /// How many of the rule's crossings lay behind when it was told last.
+    pub crossed: Option<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -122,6 +124,8 @@ pub struct Inputs {
     /// The highest that apply.
     pub severity: Severity,
     pub certainty: Certainty,
+    /// How many of the rule's crossings lie behind.
+    pub crossed: Option<u8>,
     pub footing: Footing,
 }
 
@@ -160,6 +164,13 @@ impl Run {
         self.closed = None;
         self.tally = None;
         self.lately = ThinVec::new();
+    }
+
+    /// An alert that has just opened is told with what lies behind by then.
+    pub fn note_crossed(&mut self, inputs: &Inputs) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.crossed = open.crossed.or(inputs.crossed);
+        }
     }
 
     /// Whether there is nothing to remember but how often it opened.
@@ -334,13 +345,19 @@ impl Open {
         let certainty = if confirmed { self.certainty.max(inputs.certainty) } else { self.certainty };
         let proven = confirmed && std::mem::take(&mut self.unproven);
         let severity = self.severity.max(inputs.severity);
+        // What lay behind when it opened was told by that; so is what a rise tells.
+        let before = self.crossed.or(inputs.crossed);
+        self.crossed = inputs.crossed.or(before);
         if severity > self.severity {
             return Some(Transition::Raise { severity, certainty, reason: Reason::Escalated, at: inputs.at });
         }
-        (proven || certainty > self.certainty).then_some(Transition::Raise {
+        if proven || certainty > self.certainty {
+            return Some(Transition::Raise { severity, certainty, reason: Reason::Confirmed, at: inputs.at });
+        }
+        (self.crossed > before).then_some(Transition::Raise {
             severity,
             certainty,
-            reason: Reason::Confirmed,
+            reason: Reason::Crossed,
             at: inputs.at,
         })
     }

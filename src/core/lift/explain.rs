@@ -9,6 +9,7 @@ use crate::core::explain::{
 use crate::core::judge::run::{Footing, Hold, Inputs, Open, Phase, Run};
 use crate::core::judge::tally::Occurrence;
 use crate::core::judge::{self, Context, Reading, built_in};
+use crate::core::kept::KeptLift;
 use crate::core::rules::{Clear, Count, Expr, Family, Field, Rule, RuleIx, RuleText, Term, Texts, Tri};
 use crate::core::telemetry::heard::Way;
 use crate::model::alert::{Evidence, Title};
@@ -62,7 +63,7 @@ impl Lift {
         today: CivilDay,
         texts: &Texts,
     ) -> Explained {
-        let due = self.entry.as_ref().and_then(|entry| entry.inspection_due);
+        let due = self.entry.as_ref().and_then(KeptLift::inspection_due);
         let facts = ObligationFacts { policy: cx.policy, runs: &self.runs, due, today };
         let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, of_clear: &facts, texts };
         let inputs = Inputs { footing: Footing::Sound, ..about.inputs(false) };

@@ -224,6 +224,8 @@ pub struct Rule {
     pub absent: Option<u32>,
     /// Doesn't open while one of these is open, and is superseded when one opens. Ascending.
     pub unless: Vec<RuleIx>,
+    /// Of what is due on a day: with so many days left an open alert is told again. Descending.
+    pub crossings: Vec<i64>,
     pub severity: Severity,
     /// The highest severity and certainty whose conditions are true count. In the order of the file.
     pub escalate: Vec<Escalation>,
@@ -259,6 +261,19 @@ impl Rule {
     /// What may make it begin where nothing is remembered of it.
     pub fn begins_by(&self) -> Reads {
         if self.count.is_some() { Reads::COUNTED } else { self.when.reads() }
+    }
+
+    /// How many of its crossings lie behind; `None`: it has none, or it isn't known on which day something is due.
+    pub fn crossed<F: Facts>(&self, facts: &F) -> Option<u8> {
+        let field = match self.family {
+            _ if self.crossings.is_empty() => return None,
+            Family::Obligation => Field::ObligationDaysOverdue,
+            Family::Cylinder => Field::CylinderDaysOverdue,
+            Family::Elevator => return None,
+        };
+        let Value::Int(days_overdue) = facts.field(field) else { return None };
+        let crossed = self.crossings.iter().filter(|left| days_overdue >= -**left).count();
+        u8::try_from(crossed).ok()
     }
 
     /// The first severity of a new alert is never below this.

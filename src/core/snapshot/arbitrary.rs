@@ -176,11 +176,11 @@ fn open() -> BoxedStrategy<Open> {
         age_ms,
     });
     let what = (select(Severity::ALL), select(Certainty::ALL), model::wall(), elapsed());
-    let flags = (any::<bool>(), any::<Option<bool>>(), of(event_ref()), any::<bool>());
+    let flags = (any::<bool>(), any::<Option<bool>>(), of(event_ref()), any::<bool>(), of(0..=16_u8));
     (what, of(acknowledged), vec(evidence, 0..3), of(elapsed()), span_ms(), span_ms(), flags)
         .prop_map(|(what, acknowledged, evidence, clear_since, clear_done_ms, stood_still_ms, flags)| {
             let (severity, certainty, opened_at, since) = what;
-            let (unproven, occupied, group, flapping) = flags;
+            let (unproven, occupied, group, flapping, crossed) = flags;
             Open {
                 severity,
                 certainty,
@@ -195,6 +195,7 @@ fn open() -> BoxedStrategy<Open> {
                 occupied,
                 group,
                 flapping,
+                crossed,
             }
         })
         .boxed()
@@ -364,6 +365,8 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
             frozen.sites = entries().filter_map(site).collect();
             let firm = |it| if let Entry::Firm(it) = it { Some((it.id, it)) } else { None };
             frozen.firms = entries().filter_map(firm).collect();
+            let worker = |it| if let Entry::Worker(it) = it { Some((it.id, it)) } else { None };
+            frozen.workers = entries().filter_map(worker).collect();
             frozen.service = service;
             frozen.requests = requests;
             frozen.quota = Quota { began, kept }.into();

@@ -9,7 +9,7 @@ use proptest::sample::{select, subsequence};
 
 use crate::core::Core;
 use crate::model::actor::Actor;
-use crate::model::archive::{Cylinder, Entry, Equipment, Firm, Lift, Site, SiteKind};
+use crate::model::archive::{Cylinder, Entry, Firm, Lift, Site, SiteKind};
 use crate::model::record::{Action, Command, Health, Kind, Link, PolicyText, Record};
 use crate::model::row::Effects;
 use crate::model::time::{CivilDay, Elapsed, Wall};
@@ -217,35 +217,27 @@ fn entry() -> impl Strategy<Value = Entry> {
     let lift = (select(&LIFTS[..]), due(), of(select(vec![20u32, 60, 3_600])), district(), of(Just("No. 1".into())))
         .prop_map(|(code, inspection_due, keep_alive_s, district, address)| {
             Entry::Lift(Lift {
-                code: code.parse().unwrap(),
-                equipment: Equipment::Lift,
                 address,
                 district,
-                rescue_code: None,
-                building: None,
-                feeder: None,
                 firm: Some("firm-1".parse().unwrap()),
-                use_unit: None,
                 keep_alive_s,
                 inspection_due,
+                ..Lift::new(code.parse().unwrap())
             })
         });
     let cylinder = (select(&CYLINDERS[..]), due(), any::<bool>()).prop_map(|(code, inspection_due, scrapped)| {
         Entry::Cylinder(Cylinder {
-            code: code.parse().unwrap(),
             filling_unit: Some(SITES[0].parse().unwrap()),
             medium: Some("lpg".into()),
-            made_on: None,
             inspection_due,
             scrapped,
-            district: None,
+            ..Cylinder::new(code.parse().unwrap())
         })
     });
     let site = (select(&SITES[..]), select(SiteKind::ALL)).prop_map(|(code, kind)| {
         Entry::Site(Site { code: code.parse().unwrap(), kind, name: "a site".into(), address: None, district: None })
     });
-    let firm =
-        Just(Entry::Firm(Firm { id: "firm-1".parse().unwrap(), name: "A firm".into(), phone: Some("1".into()) }));
+    let firm = Just(Entry::Firm(Firm { phone: Some("1".into()), ..Firm::new("firm-1".parse().unwrap(), "A firm") }));
     prop_oneof![4 => lift, 3 => cylinder, 2 => site, 1 => firm]
 }
 

@@ -37,7 +37,7 @@ use super::sweep::Today;
 use super::telemetry::heard::Hearing;
 use super::{CORE_VERSION, Core};
 use crate::model::archive;
-use crate::model::ids::{FirmId, SiteCode};
+use crate::model::ids::{FirmId, SiteCode, WorkerId};
 
 /// Rises with each field that is added, and with whatever else an earlier program would overlook or misread. It says
 /// whether a snapshot can be read; `CORE_VERSION` says whether it is gone on from as if nothing had happened.
@@ -59,6 +59,7 @@ pub struct Frozen {
     scanners: Paged<Scanner>,
     sites: RedBlackTreeMapSync<SiteCode, archive::Site>,
     firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
+    workers: RedBlackTreeMapSync<WorkerId, archive::Worker>,
     service: Service,
     dispatch: Dispatch,
     requests: Requests,
@@ -99,6 +100,7 @@ impl Core {
             scanners: self.scanners.clone(),
             sites: self.sites.clone(),
             firms: self.firms.clone(),
+            workers: self.workers.clone(),
             service: self.service.clone(),
             dispatch: self.dispatch.clone(),
             requests: self.requests.clone(),

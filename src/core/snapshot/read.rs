@@ -11,6 +11,7 @@ use crate::core::books::{Books, Now};
 use crate::core::cylinder::Cylinder;
 use crate::core::dispatch::Dispatch;
 use crate::core::judge::built_in::Numbers;
+use crate::core::kept::Pools;
 use crate::core::lift::Lift;
 use crate::core::paged::Paged;
 use crate::core::policy::{Known, Policy};
@@ -29,7 +30,7 @@ use crate::model::incident::IncidentId;
 use crate::model::record::Outcome;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::proto::internal as wire;
-use crate::proto::read::{CodecError, Result, each, firm, health, known, policy, site, there};
+use crate::proto::read::{CodecError, Result, each, firm, health, known, policy, site, there, worker};
 
 type Restored<T> = std::result::Result<T, SnapshotError>;
 
@@ -55,6 +56,7 @@ pub struct Restoring {
     lifts: Paged<Lift>,
     cylinders: Paged<Cylinder>,
     scanners: Paged<Scanner>,
+    pools: Pools,
 }
 
 impl Restoring {
@@ -68,6 +70,7 @@ impl Restoring {
             lifts: Paged::default(),
             cylinders: Paged::default(),
             scanners: Paged::default(),
+            pools: Pools::default(),
         }
     }
 
@@ -99,13 +102,14 @@ impl Restoring {
             cylinders.clear();
             scanners.clear();
         }
-        append(&mut self.lifts, "lift", lifts, limits::SUBJECTS, |it| subject::lift(it, rules))?;
-        append(&mut self.cylinders, "cylinder", cylinders, limits::SUBJECTS, |it| subject::cylinder(it, rules))?;
+        let pools = &mut self.pools;
+        append(&mut self.lifts, "lift", lifts, limits::SUBJECTS, |it| subject::lift(it, rules, pools))?;
+        append(&mut self.cylinders, "cylinder", cylinders, limits::SUBJECTS, |it| subject::cylinder(it, rules, pools))?;
         append(&mut self.scanners, "scanner", scanners, limits::SCANNERS, subject::scanner)
     }
 
     pub fn finish(self) -> Restored<Core> {
-        let Self { version, only, taken_by, rest: it, lifts, cylinders, scanners } = self;
+        let Self { version, only, taken_by, rest: it, lifts, cylinders, scanners, pools } = self;
         let Some(taken_by) = taken_by else { return Err(SnapshotError::Format { got: 0 }) };
         let mut books = at("the books", books(it.books.unwrap_or_default()))?;
         let rules = Rules { count: books.names.len() };
@@ -122,6 +126,7 @@ impl Restoring {
             sites: at("the sites", each(it.sites, site))?.into_iter().map(|it| (it.code, it)).collect(),
             firms: at("the firms", each(it.firms, firm))?.into_iter().map(|it| (it.id, it)).collect(),
             dispatch: Dispatch::default(),
+            workers: at("the workers", each(it.workers, worker))?.into_iter().map(|it| (it.id, it)).collect(),
             service: at("the state of the service", service(it.service.unwrap_or_default(), rules))?,
             requests: at("the answers to commands", requests(it.answers))?,
             quota: Arc::new(at("the quota of rejects", quota(it.quota.unwrap_or_default()))?),
@@ -129,6 +134,7 @@ impl Restoring {
             sweep: None,
             index: Index::default(),
             timers: Timers::default(),
+            pools,
         };
         // One lift alone is no storm.
         if only.is_none() {
@@ -167,11 +173,11 @@ fn append<M: Message + Default, T: Clone>(
     what: &str,
     items: Vec<Bytes>,
     most: usize,
-    read: impl Fn(M) -> Result<T>,
+    mut read: impl FnMut(M) -> Result<T>,
 ) -> Restored<()> {
     at(&format!("the {what}s"), bounded(table.len() + items.len(), most))?;
     for bytes in items {
-        let item = decode(bytes).and_then(&read);
+        let item = decode(bytes).and_then(&mut read);
         table.push(at(&format!("{what} {}", table.len()), item)?);
     }
     Ok(())

@@ -8,6 +8,7 @@ use crate::core::cylinder::Cylinder;
 use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
+use crate::core::kept::{KeptCylinder, KeptLift, Pools};
 use crate::core::lift::{CatchingUp, Lift};
 use crate::core::rules::{CodeList, Reach};
 use crate::core::scanner::Scanner;
@@ -33,10 +34,12 @@ pub(super) struct Rules {
     pub(super) count: usize,
 }
 
-pub(super) fn lift(it: wire::LiftState, rules: Rules) -> Result<Lift> {
+pub(super) fn lift(it: wire::LiftState, rules: Rules, pools: &mut Pools) -> Result<Lift> {
+    let mut entry = it.entry.map(read::lift).transpose()?.as_ref().map(KeptLift::from);
+    entry.iter_mut().for_each(|entry| entry.share(pools));
     Ok(Lift {
         code: DeviceCode::parse(&it.code)?,
-        entry: it.entry.map(read::lift).transpose()?.as_ref().map(Into::into),
+        entry,
         order: order(it.order.unwrap_or_default())?,
         offset: offset(&it.offset.unwrap_or_default()),
         registers: registers(it.registers.unwrap_or_default())?,
@@ -67,10 +70,12 @@ pub(super) fn span(ms: i64) -> Result<i64> {
     if ms.unsigned_abs() > MAX { Err(CodecError::Unfit("it has a time that can't be")) } else { Ok(ms) }
 }
 
-pub(super) fn cylinder(it: wire::CylinderState, rules: Rules) -> Result<Cylinder> {
+pub(super) fn cylinder(it: wire::CylinderState, rules: Rules, pools: &mut Pools) -> Result<Cylinder> {
+    let mut entry = it.entry.map(read::cylinder).transpose()?.as_ref().map(KeptCylinder::from);
+    entry.iter_mut().for_each(|entry| entry.share(pools));
     Ok(Cylinder {
         code: CylinderCode::parse(&it.code)?,
-        entry: it.entry.map(read::cylinder).transpose()?.as_ref().map(Into::into),
+        entry,
         inspected_until: it.inspected_until_day.map(CivilDay),
         scrapped: it.scrapped,
         duplicate: it.duplicate,
@@ -326,5 +331,6 @@ fn open(it: wire::OpenState) -> Result<Open> {
         group: it.group.as_ref().map(event_ref),
         flapping: it.flapping,
         since: Elapsed(it.since_ms),
+        crossed: it.crossed.map(|got| known("count of crossings", got, |got| u8::try_from(got).ok())).transpose()?,
     })
 }

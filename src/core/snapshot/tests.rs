@@ -110,7 +110,8 @@ fn assert_same(one: &Frozen, other: &Frozen) {
     assert!(one.lifts.iter().eq(other.lifts.iter()), "{:?} {:?}", one.lifts, other.lifts);
     assert!(one.cylinders.iter().eq(other.cylinders.iter()), "{:?} {:?}", one.cylinders, other.cylinders);
     assert!(one.scanners.iter().eq(other.scanners.iter()), "{:?} {:?}", one.scanners, other.scanners);
-    assert_eq!((&one.sites, &one.firms, &one.service), (&other.sites, &other.firms, &other.service));
+    assert_eq!((&one.sites, &one.firms, &one.workers), (&other.sites, &other.firms, &other.workers));
+    assert_eq!(one.service, other.service);
     assert_eq!((&one.requests, &one.quota, one.today), (&other.requests, &other.quota, other.today));
 }
 
@@ -156,8 +157,7 @@ fn a_snapshot_that_does_not_fit_is_refused() {
         change(&mut lift);
         snapshot.lift_states[1] = lift.encode_to_vec().into();
     }
-    let newer = format!("of format {}, this program reads format {FORMAT}", FORMAT + 1);
-    check(&|it| it.format += 1, &newer);
+    check(&|it| it.format = FORMAT + 1, &format!("of format {}, this program reads format {FORMAT}", FORMAT + 1));
     check(&|it| it.core_version += 1, "core version 2, this program's is 1");
     check(
         &|it| it.lift_states[1] = Bytes::from_static(b"\xff"),

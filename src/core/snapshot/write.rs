@@ -22,7 +22,7 @@ use crate::model::alert::Cursor;
 use crate::model::record::Outcome;
 use crate::model::time::{Elapsed, Wall};
 use crate::proto::incident::write_entry;
-use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site};
+use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site, worker};
 use crate::proto::writer::Writer;
 
 /// The number of each of `registers::FIELDS` in telemetry.proto.
@@ -51,14 +51,17 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     it.cylinders.drain(|it| part(&mut |w| w.message(14, |w| cylinder_state(w, it))));
     it.scanners.drain(|it| part(&mut |w| w.message(15, |w| scanner_state(w, it))));
     part(&mut |w| w.part(16, |w| storms(w, &it.books.storms)));
+    for it in it.workers.values() {
+        part(&mut |w| w.message(17, |w| worker(w, it)));
+    }
     part(&mut |w| {
-        w.part(17, |w| {
+        w.part(40, |w| {
             w.uint(1, it.dispatch.seq);
             w.uint(2, it.dispatch.number);
         });
     });
     for it in it.dispatch.iter() {
-        part(&mut |w| w.message(18, |w| incident_state(w, it)));
+        part(&mut |w| w.message(41, |w| incident_state(w, it)));
     }
     take(&piece);
 }
@@ -410,6 +413,7 @@ fn open(w: &mut Writer<'_>, it: &Open) {
     w.some_message(11, it.group, event_ref);
     w.uint(12, it.flapping);
     w.int(13, it.since.0);
+    w.some_uint(14, it.crossed);
 }
 
 fn storms(w: &mut Writer<'_>, it: &Storms) {

@@ -11,11 +11,13 @@ use crate::model::alert::{
     Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Group, Place, Reason, Severity, StormScope, Title,
 };
 use crate::model::frame::FrameKey;
-use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode, Subject};
+use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::record::{Action, Command, Corrected, Correction, Kind, Link, Record};
+use crate::model::report::{Report, ReportKind, ReportRow};
 use crate::model::row::{Effects, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::{Scan, ScanEvent};
-use crate::model::time::{Elapsed, Wall};
+use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::proto::incident;
 use crate::proto::internal as wire;
 use crate::proto::read::{
@@ -129,6 +131,8 @@ fn row(bytes: &[u8], all: &Bytes) -> Result<Row> {
             3 => row = Some(Row::Reject(reject_row(wire::RejectRow::decode(all.slice_ref(value.bytes()?))?)?)),
             4 => row = Some(Row::Status(status_row(wire::StatusRow::decode(value.bytes()?)?)?)),
             5 => row = Some(Row::Entry(entry(wire::Entry::decode(value.bytes()?)?)?)),
+            6 => row = Some(Row::Due(due_row(wire::DueRow::decode(value.bytes()?)?)?)),
+            7 => row = Some(Row::Report(report_row(wire::ReportRow::decode(value.bytes()?)?)?)),
             _ => {}
         }
     }
@@ -149,6 +153,42 @@ fn reject_row(it: wire::RejectRow) -> Result<RejectRow> {
 fn status_row(it: wire::StatusRow) -> Result<StatusRow> {
     let device = DeviceCode::parse(&it.device)?;
     Ok(StatusRow { device, online: it.online, received_at: Wall(it.received_at_ms) })
+}
+
+fn due_row(it: wire::DueRow) -> Result<DueRow> {
+    Ok(DueRow {
+        subject: Subject::parse(&it.subject)?,
+        kind: numbered("kind of what is due", it.kind, DueKind::from_number)?,
+        due_on: it.due_on_day.map(CivilDay),
+        basis_on: it.basis_on_day.map(CivilDay),
+        clause: it.clause.into(),
+        district: some_code(it.district, District::parse)?,
+        party: some_code(it.party, Party::parse)?,
+        recorded_on: CivilDay(it.recorded_on_day),
+        recorded_at: Wall(it.recorded_at_ms),
+    })
+}
+
+fn report_row(it: wire::ReportRow) -> Result<ReportRow> {
+    Ok(ReportRow {
+        report: report(there("a report", it.report)?)?,
+        recorded_by: it.recorded_by.into(),
+        recorded_at: Wall(it.recorded_at_ms),
+    })
+}
+
+fn report(it: wire::DeviceReport) -> Result<Report> {
+    Ok(Report {
+        party: Party::parse(&it.party)?,
+        id: it.id.into(),
+        subject: Subject::parse(&it.subject)?,
+        kind: numbered("kind of report", it.kind, ReportKind::from_number)?,
+        done_on: CivilDay(it.done_on_day),
+        passed: it.passed,
+        findings: texts(it.findings),
+        valid_until: it.valid_until_day.map(CivilDay),
+        supersedes: some_text(it.supersedes),
+    })
 }
 
 pub(super) fn time_source(got: u32) -> Result<TimeSource> {

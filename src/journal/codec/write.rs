@@ -4,12 +4,14 @@ use crate::model::actor::{Actor, Scope};
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::frame::{Ended, Frame, Listed, Reported};
 use crate::model::ids::AlertId;
+use crate::model::obligation::DueRow;
 use crate::model::record::{Action, Command, Correction, Kind, Link, Record};
+use crate::model::report::{Report, ReportRow};
 use crate::model::row::{Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::Scan;
 use crate::model::time::Wall;
 use crate::proto::incident;
-use crate::proto::write::{acknowledged, entry, evidence, health, number, policy};
+use crate::proto::write::{acknowledged, entry, evidence, health, number, policy, some_day};
 use crate::proto::writer::Writer;
 
 pub(super) fn record(w: &mut Writer<'_>, record: &Record) {
@@ -118,7 +120,39 @@ fn row(w: &mut Writer<'_>, row: &Row) {
         Row::Reject(it) => w.message(3, |w| reject_row(w, it)),
         Row::Status(it) => w.message(4, |w| status_row(w, it)),
         Row::Entry(it) => w.message(5, |w| entry(w, it)),
+        Row::Due(it) => w.message(6, |w| due_row(w, it)),
+        Row::Report(it) => w.message(7, |w| report_row(w, it)),
     }
+}
+
+fn due_row(w: &mut Writer<'_>, it: &DueRow) {
+    w.text(1, &it.subject.to_string());
+    w.uint(2, number(it.kind.number()));
+    some_day(w, 3, it.due_on);
+    some_day(w, 4, it.basis_on);
+    w.text(5, &it.clause);
+    w.some_text(6, it.district.as_ref().map(|code| code.as_str()));
+    w.some_text(7, it.party.map(|party| party.to_string()).as_deref());
+    w.sint(8, it.recorded_on.0);
+    w.int(9, it.recorded_at.0);
+}
+
+fn report_row(w: &mut Writer<'_>, it: &ReportRow) {
+    w.message(1, |w| report(w, &it.report));
+    w.text(2, &it.recorded_by);
+    w.int(3, it.recorded_at.0);
+}
+
+fn report(w: &mut Writer<'_>, it: &Report) {
+    w.text(1, &it.party.to_string());
+    w.text(2, &it.id);
+    w.text(3, &it.subject.to_string());
+    w.uint(4, number(it.kind.number()));
+    w.sint(5, it.done_on.0);
+    w.uint(6, it.passed);
+    w.texts(7, &it.findings);
+    some_day(w, 8, it.valid_until);
+    w.some_text(9, it.supersedes.as_deref());
 }
 
 fn frame_row(w: &mut Writer<'_>, it: &FrameRow) {

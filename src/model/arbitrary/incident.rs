@@ -38,8 +38,9 @@ fn ending() -> impl Strategy<Value = Ending> {
 }
 
 fn scene() -> impl Strategy<Value = Scene> {
-    (of(device_code()), of(text()), place(), of(firm_id()), of(rule_id()))
-        .prop_map(|(device, rescue_code, place, firm, rule)| Scene { device, rescue_code, place, firm, rule })
+    (of(device_code()), of(text()), place(), of(firm_id()), of(text()), of(rule_id())).prop_map(
+        |(device, rescue_code, place, firm, terminal, rule)| Scene { device, rescue_code, place, firm, terminal, rule },
+    )
 }
 
 fn entry() -> impl Strategy<Value = Entry> {

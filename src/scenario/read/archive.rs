@@ -5,8 +5,8 @@ use toml::de::DeTable;
 use super::Reader;
 use crate::core::rules::section::Section;
 use crate::limits;
-use crate::model::archive::{Cylinder, Entry, Equipment, Lift, Site, SiteKind};
-use crate::model::ids::{CodeError, CylinderCode, DeviceCode, District, PlaceId, SiteCode};
+use crate::model::archive::{Contract, ContractKind, Cylinder, Entry, Equipment, Lift, Site, SiteKind};
+use crate::model::ids::{Catalogue, CodeError, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode};
 use crate::model::time::CivilDay;
 use crate::scenario::NamedLift;
 
@@ -21,8 +21,30 @@ const LIFT: &[&str] = &[
     "feeder",
     "keep_alive_s",
     "inspection_due",
+    "catalogue",
+    "firm",
+    "contract_from",
+    "contract_to",
+    "on_demand_days",
+    "base_on",
+    "inspected_on",
+    "out_of_use_since",
 ];
-const CYLINDER: &[&str] = &["code", "filling_unit", "medium", "made_on", "inspection_due", "scrapped", "district"];
+const CYLINDER: &[&str] = &[
+    "code",
+    "filling_unit",
+    "medium",
+    "made_on",
+    "inspection_due",
+    "scrapped",
+    "district",
+    "kind",
+    "standard",
+    "tare_g",
+    "max_fill_g",
+    "inspected_on",
+    "extended_until",
+];
 const SITE: &[&str] = &["code", "kind", "name", "district"];
 const MOST: usize = limits::SCENARIO_SUBJECTS;
 
@@ -42,7 +64,7 @@ impl<'a> Reader<'a> {
         }
         if !top.has("lift") {
             let lift = NamedLift { name: "A".into(), code: code_of(0) };
-            self.archive.push(Entry::Lift(bare(lift.code)));
+            self.archive.push(Entry::Lift(Lift::new(lift.code)));
             self.lifts.push(lift);
         }
         for (start, table) in self.tables(top, "site", MOST) {
@@ -84,8 +106,22 @@ impl<'a> Reader<'a> {
             feeder: self.code(section, "feeder", PlaceId::parse),
             keep_alive_s: section.count("keep_alive_s", 86_400, &mut self.faults),
             inspection_due: self.day(section, "inspection_due"),
-            ..bare(code)
+            catalogue: self.code(section, "catalogue", Catalogue::parse),
+            firm: self.code(section, "firm", FirmId::parse),
+            contract: self.contract(section),
+            base_on: self.day(section, "base_on"),
+            inspected_on: self.day(section, "inspected_on"),
+            out_of_use_since: self.day(section, "out_of_use_since"),
+            ..Lift::new(code)
         }
+    }
+
+    fn contract(&mut self, section: &Section<'_>) -> Option<Contract> {
+        let from = self.day(section, "contract_from")?;
+        let to = self.day(section, "contract_to");
+        let every_days = section.count("on_demand_days", 365, &mut self.faults).and_then(|days| days.try_into().ok());
+        let kind = every_days.map_or(ContractKind::Calendar, |every_days| ContractKind::OnDemand { every_days });
+        Some(Contract { from, to, kind })
     }
 
     /// A lift's new entry, in a step: the whole of it, as an upsert is.
@@ -99,14 +135,21 @@ impl<'a> Reader<'a> {
     pub(super) fn cylinder(&mut self, start: usize, table: &'a DeTable<'a>) -> Option<Entry> {
         let section = Section::new(table, start, "a cylinder", CYLINDER, &mut self.faults);
         section.need("code", &mut self.faults)?;
+        let code = self.code(&section, "code", CylinderCode::parse)?;
         Some(Entry::Cylinder(Cylinder {
-            code: self.code(&section, "code", CylinderCode::parse)?,
             filling_unit: self.code(&section, "filling_unit", SiteCode::parse),
             medium: section.text("medium", &mut self.faults).map(|text| text.value.into()),
             made_on: self.day(&section, "made_on"),
             inspection_due: self.day(&section, "inspection_due"),
             scrapped: self.flag(&section, "scrapped").unwrap_or(false),
             district: self.code(&section, "district", District::parse),
+            kind: section.text("kind", &mut self.faults).map(|text| text.value.into()),
+            standard: section.text("standard", &mut self.faults).map(|text| text.value.into()),
+            tare_g: section.count("tare_g", 10_000_000, &mut self.faults),
+            max_fill_g: section.count("max_fill_g", 10_000_000, &mut self.faults),
+            inspected_on: self.day(&section, "inspected_on"),
+            extended_until: self.day(&section, "extended_until"),
+            ..Cylinder::new(code)
         }))
     }
 
@@ -158,20 +201,4 @@ impl<'a> Reader<'a> {
 fn code_of(nth: usize) -> DeviceCode {
     let text = format!("31305001122014{:06}", (nth + 1) % 1_000_000);
     DeviceCode::parse(&text).expect("20 digits are a device code")
-}
-
-fn bare(code: DeviceCode) -> Lift {
-    Lift {
-        code,
-        equipment: Equipment::Lift,
-        address: None,
-        district: None,
-        rescue_code: None,
-        building: None,
-        feeder: None,
-        firm: None,
-        use_unit: None,
-        keep_alive_s: None,
-        inspection_due: None,
-    }
 }

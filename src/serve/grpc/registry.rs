@@ -9,7 +9,7 @@ use super::{Violations, page_size};
 use crate::limits;
 use crate::model::actor::{Actor, Role};
 use crate::model::archive::{self, Entry, EntryKind};
-use crate::model::ids::{CylinderCode, DeviceCode, FirmId, SiteCode};
+use crate::model::ids::{CylinderCode, DeviceCode, FirmId, SiteCode, WorkerId};
 use crate::model::record::{Action, Command};
 use crate::proto::v1;
 use crate::proto::v1::registry_service_server::RegistryService;
@@ -56,6 +56,7 @@ impl RegistryService for Registry {
                 EntryKind::Cylinder => CylinderCode::parse(&asked.code).map(drop),
                 EntryKind::Firm => FirmId::parse(&asked.code).map(drop),
                 EntryKind::Site => SiteCode::parse(&asked.code).map(drop),
+                EntryKind::Worker => WorkerId::parse(&asked.code).map(drop),
             };
             violations.take("code", form);
         }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::alert::Evidence;
+use crate::model::archive::Entrustment;
+use crate::model::ids::SiteCode;
+use crate::model::time::CivilDay;
 use crate::store::StoreError;
 
 /// `{"name": number, …}`; `None` if there are none.
@@ -55,4 +58,39 @@ pub(super) fn evidence_from(text: &str) -> Result<Vec<Evidence>, StoreError> {
     let list: Vec<EvidenceJson> =
         serde_json::from_str(text).map_err(|error| StoreError::corrupt("an alert's evidence", error))?;
     Ok(list.into_iter().map(|e| Evidence { name: e.name, value: e.value, age_ms: e.age_ms }).collect())
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntrustmentJson {
+    site: String,
+    from: String,
+    to: Option<String>,
+}
+
+/// `[{"site": "6401-B", "from": "2026-05-01", "to": null}, …]`; `None` if there are none.
+pub(super) fn entrusted_text(entrusted: &[Entrustment]) -> Option<String> {
+    let list: Vec<EntrustmentJson> = entrusted
+        .iter()
+        .map(|it| EntrustmentJson {
+            site: it.site.to_string(),
+            from: it.from.to_string(),
+            to: it.to.map(|to| to.to_string()),
+        })
+        .collect();
+    (!list.is_empty()).then(|| serde_json::to_string(&list).expect("texts always have a JSON form"))
+}
+
+pub(super) fn entrusted_from(text: Option<&str>) -> Result<Vec<Entrustment>, StoreError> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let wrong = |error: &dyn std::fmt::Display| StoreError::corrupt("a cylinder's entrustments", error);
+    let list: Vec<EntrustmentJson> = serde_json::from_str(text).map_err(|error| wrong(&error))?;
+    let day = |text: &str| CivilDay::parse(text).ok_or_else(|| wrong(&format!("{text:?} is no day")));
+    let read = |it: &EntrustmentJson| {
+        Ok(Entrustment {
+            site: SiteCode::parse(&it.site).map_err(|error| wrong(&error))?,
+            from: day(&it.from)?,
+            to: it.to.as_deref().map(day).transpose()?,
+        })
+    };
+    list.iter().map(read).collect()
 }

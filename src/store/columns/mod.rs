@@ -9,6 +9,7 @@ pub(super) mod frame;
 pub(super) mod incident;
 pub(super) mod json;
 pub(super) mod misc;
+pub(super) mod obligation;
 pub(super) mod scan;
 
 use std::borrow::Cow;
@@ -46,6 +47,10 @@ impl<'a> Value<'a> {
 
     pub(super) fn time_or_null(at: Option<Wall>) -> Self {
         at.map_or(Self::Null, Self::Time)
+    }
+
+    pub(super) fn day_or_null(day: Option<CivilDay>) -> Self {
+        day.map_or(Self::Null, Self::Day)
     }
 
     pub(super) fn u32_or_null(number: Option<u32>) -> Self {

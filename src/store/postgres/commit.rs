@@ -9,8 +9,12 @@ use super::{connect, copy, partitions::Days};
 use crate::clock::Clock;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{Entry, EntryKind};
+use crate::model::ids::Subject;
 use crate::model::incident::IncidentEvent;
+use crate::model::obligation::{DueKind, DueRow};
+use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
+use crate::model::time::CivilDay;
 use crate::store::columns::{Value, alert, archive, frame, incident, misc, names, scan};
 use crate::store::{Batch, Checkpoint, Committed, SetAside, StoreError};
 
@@ -26,8 +30,17 @@ pub(super) struct Sorted<'b> {
     statuses: Vec<&'b StatusRow>,
     /// The last one of each code.
     entries: BTreeMap<EntryKind, BTreeMap<&'b str, &'b Entry>>,
+    dues: Vec<&'b DueRow>,
+    reports: Vec<&'b ReportRow>,
     events: Vec<&'b AlertEvent>,
     incidents: Vec<&'b IncidentEvent>,
+}
+
+/// A due date, and the day from which on a later one of the same batch stands instead.
+#[derive(Debug)]
+pub(super) struct Standing<'b> {
+    pub row: &'b DueRow,
+    pub until_on: Option<CivilDay>,
 }
 
 impl<'b> Sorted<'b> {
@@ -52,6 +65,8 @@ impl<'b> Sorted<'b> {
             Row::Entry(entry) => {
                 self.entries.entry(entry.kind()).or_default().insert(entry.code(), entry);
             }
+            Row::Due(row) => self.dues.push(row),
+            Row::Report(row) => self.reports.push(row),
         }
     }
 
@@ -79,6 +94,8 @@ pub(super) async fn commit(client: &Object, batch: &Batch, sorted: &Sorted<'_>) 
         let entries: Vec<_> = entries.values().copied().collect();
         writing.entries(*kind, &entries).await?;
     }
+    writing.dues(&sorted.dues).await?;
+    copy::all(client, "report", &sorted.reports).await?;
     writing.events(&sorted.events).await?;
     writing.incidents(&sorted.incidents).await?;
     let set_aside = writing.set_aside;
@@ -204,6 +221,33 @@ impl Writing<'_> {
         let (list, set) = (names(columns), replacing(columns));
         let sql = format!("INSERT INTO {table} ({list}) SELECT {list} FROM {stage} ON CONFLICT (code) DO UPDATE {set}");
         self.execute(&sql, &[]).await
+    }
+
+    /// What stood before these stands no more, and each of them until the next of its subject and kind.
+    async fn dues(&self, dues: &[&DueRow]) -> Result<(), StoreError> {
+        if dues.is_empty() {
+            return Ok(());
+        }
+        let mut ends: BTreeMap<(Subject, DueKind), CivilDay> = BTreeMap::new();
+        let standing = |row: &&'_ DueRow| {
+            let until_on = ends.get(&(row.subject, row.kind)).copied();
+            let end = until_on.map_or(row.recorded_on, |until| until.min(row.recorded_on));
+            ends.insert((row.subject, row.kind), end);
+            until_on
+        };
+        let mut untils: Vec<_> = dues.iter().rev().map(standing).collect();
+        untils.reverse();
+        let rows: Vec<Standing<'_>> =
+            dues.iter().zip(untils).map(|(row, until_on)| Standing { row, until_on }).collect();
+        let subjects = ends.keys().map(|(subject, _)| subject.to_string().into()).collect();
+        let kinds: Vec<u32> = ends.keys().map(|(_, kind)| kind.number().unsigned_abs()).collect();
+        let days = ends.values().map(|day| day.to_string().into()).collect();
+        // A day of which something else was known stays so: where our clock was set back, what was told last counts.
+        let sql = "UPDATE due SET until_on = s.day FROM (SELECT subject, kind, day::date AS day \
+                   FROM unnest($1::text[], $2::bigint[], $3::text[]) AS given (subject, kind, day)) AS s \
+                   WHERE due.subject = s.subject AND due.kind = s.kind AND (until_on IS NULL OR until_on > s.day)";
+        self.execute(sql, &[Value::list(subjects), Value::Codes(&kinds), Value::list(days)]).await?;
+        copy::all(self.client, "due", &rows.iter().collect::<Vec<_>>()).await
     }
 
     async fn events(&self, events: &[&AlertEvent]) -> Result<(), StoreError> {

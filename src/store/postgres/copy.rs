@@ -8,12 +8,14 @@ use deadpool_postgres::Object;
 use futures_util::SinkExt as _;
 use tokio_postgres::types::{IsNull, ToSql as _, Type};
 
+use super::commit::Standing;
 use super::connect;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::Entry;
 use crate::model::incident::IncidentEvent;
+use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
-use crate::store::columns::{Unfit, Value, alert, archive, frame, incident, misc, names, scan};
+use crate::store::columns::{Unfit, Value, alert, archive, frame, incident, misc, names, obligation, scan};
 use crate::store::{SetAside, StoreError};
 
 /// Something with columns.
@@ -84,6 +86,32 @@ impl Stored for Entry {
     fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
         archive::push(self, out);
         Ok(())
+    }
+}
+
+impl Stored for Standing<'_> {
+    const WHAT: &'static str = "due date";
+
+    fn columns(&self) -> Vec<&'static str> {
+        [obligation::DUE_COLUMNS, &[obligation::UNTIL]].concat()
+    }
+
+    fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
+        obligation::push_due(self.row, out);
+        out.push(obligation::day(self.until_on));
+        Ok(())
+    }
+}
+
+impl Stored for ReportRow {
+    const WHAT: &'static str = "report";
+
+    fn columns(&self) -> Vec<&'static str> {
+        obligation::REPORT_COLUMNS.to_vec()
+    }
+
+    fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
+        obligation::push_report(self, out)
     }
 }
 

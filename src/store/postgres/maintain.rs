@@ -102,7 +102,9 @@ async fn delete_alerts(client: &Object, cutoff: Wall, now: Wall, done: &mut Main
     let counted = |delete: &str| format!("WITH gone AS ({delete} RETURNING 1) {COUNT_GONE}, 0::bigint");
     let step = [Value::Big(epoch), Value::Big(seq), STEP_ROWS];
     in_steps(client, "alert_event", &counted(retention::DELETE_EVENTS), &step, done).await?;
-    in_steps(client, "alert", &counted(retention::DELETE_ALERTS), &[Value::Time(cutoff), STEP_ROWS], done).await
+    in_steps(client, "alert", &counted(retention::DELETE_ALERTS), &[Value::Time(cutoff), STEP_ROWS], done).await?;
+    let first_day = Value::Day(retention::first_day(cutoff));
+    in_steps(client, "due", &counted(retention::DELETE_DUE), &[first_day, STEP_ROWS], done).await
 }
 
 /// How many rows have gone; beside it stands how many of them were kept elsewhere.

@@ -19,8 +19,8 @@ use self::partitions::Days;
 use self::value::RowColumns;
 use super::select::{self, Dialect, Select};
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
-    RejectQuery, ReportingQuery, ScanQuery, StatusQuery, Store, StoreError, retention,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
+    RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, retention,
 };
 use crate::clock::Clock;
 use crate::limits;
@@ -28,6 +28,8 @@ use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
@@ -176,6 +178,22 @@ impl Store for PostgresStore {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         Box::pin(async move { self.page(select::entries(kind, after.as_deref(), limit)).await })
+    }
+
+    fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
+        Box::pin(async move { self.page(select::due_history(&query)).await })
+    }
+
+    fn due_standing(&self, query: StandingQuery) -> Fut<'_, Vec<DueRow>> {
+        Box::pin(async move { self.page(select::due_standing(&query)).await })
+    }
+
+    fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>> {
+        Box::pin(async move { self.page(select::reports(&query)).await })
+    }
+
+    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+        Box::pin(async move { Ok(self.page(select::report(party, &id)).await?.pop().map(|found| found.row)) })
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {

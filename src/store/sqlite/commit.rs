@@ -7,8 +7,9 @@ use crate::clock::Clock;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::Entry;
 use crate::model::incident::IncidentEvent;
+use crate::model::obligation::DueRow;
 use crate::model::row::{Order, Row};
-use crate::store::columns::{Unfit, Value, alert, archive, frame, incident, misc, names, scan};
+use crate::store::columns::{Unfit, Value, alert, archive, frame, incident, misc, names, obligation, scan};
 use crate::store::{Batch, Checkpoint, Committed, SetAside, StoreError};
 
 pub(super) fn id(connection: &Connection) -> Result<u128, StoreError> {
@@ -95,6 +96,11 @@ impl Writing<'_> {
                 self.run(&insert("status", misc::STATUS_COLUMNS), &values)
             }
             Row::Entry(entry) => self.entry(entry),
+            Row::Due(row) => self.due(row),
+            Row::Report(row) => {
+                obligation::push_report(row, &mut values).map_err(StoreError::refused)?;
+                self.run(&insert("report", obligation::REPORT_COLUMNS), &values)
+            }
         }
     }
 
@@ -134,6 +140,17 @@ impl Writing<'_> {
         let mut values = Vec::new();
         archive::push(entry, &mut values);
         self.run(&upsert(entry.kind().name(), archive::columns(entry.kind()), &["code"]), &values)
+    }
+
+    /// What stood before it stands no more.
+    fn due(&self, row: &DueRow) -> Result<(), StoreError> {
+        let mut values = Vec::new();
+        obligation::push_due(row, &mut values);
+        // A day of which something else was known stays so: where our clock was set back, what was told last counts.
+        let sql =
+            "UPDATE due SET until_on = ?1 WHERE subject = ?2 AND kind = ?3 AND (until_on IS NULL OR until_on > ?1)";
+        self.run(sql, &[Value::Day(row.recorded_on), values[0].clone(), values[1].clone()])?;
+        self.run(&insert("due", obligation::DUE_COLUMNS), &values)
     }
 
     fn event(&self, event: &AlertEvent) -> Result<(), StoreError> {

@@ -59,7 +59,9 @@ fn delete_alerts(inner: &Inner, cutoff: Wall, now: Wall, done: &mut Maintained) 
         Ok(gone)
     };
     in_steps("alert_event", done, |done| run(retention::DELETE_EVENTS, params![epoch, seq, STEP_ROWS], done))?;
-    in_steps("alert", done, |done| run(retention::DELETE_ALERTS, params![cutoff.ms(), STEP_ROWS], done))
+    in_steps("alert", done, |done| run(retention::DELETE_ALERTS, params![cutoff.ms(), STEP_ROWS], done))?;
+    let first_day = retention::first_day(cutoff).to_string();
+    in_steps("due", done, |done| run(retention::DELETE_DUE, params![first_day, STEP_ROWS], done))
 }
 
 /// Runs `step`, which returns how many rows have gone, until no more go, or the round has done its share.

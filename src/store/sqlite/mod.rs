@@ -18,14 +18,16 @@ use tokio::sync::Semaphore;
 use read::{DIALECT, page};
 
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
-    RejectQuery, ReportingQuery, ScanQuery, StatusQuery, Store, StoreError, select,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
+    RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, select,
 };
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::AlertId;
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 
@@ -190,6 +192,22 @@ impl Store for SqliteStore {
 
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>> {
         self.read(move |reader| page(reader, &select::entries(kind, after.as_deref(), limit)))
+    }
+
+    fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
+        self.read(move |reader| page(reader, &select::due_history(&query)))
+    }
+
+    fn due_standing(&self, query: StandingQuery) -> Fut<'_, Vec<DueRow>> {
+        self.read(move |reader| page(reader, &select::due_standing(&query)))
+    }
+
+    fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>> {
+        self.read(move |reader| page(reader, &select::reports(&query)))
+    }
+
+    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+        self.read(move |reader| Ok(page(reader, &select::report(party, &id))?.pop().map(|found| found.row)))
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {

@@ -17,6 +17,11 @@ fn rule(keys: &str) -> Rule {
     set.rules.remove(0)
 }
 
+/// `left-1`: one of its crossings lies behind.
+fn crossed(words: &[&str]) -> Option<u8> {
+    words.iter().find_map(|word| word.strip_prefix("left-")).map(|number| number.parse().unwrap())
+}
+
 fn tri(letter: &str) -> Tri {
     match letter {
         "T" => Tri::True,
@@ -39,38 +44,33 @@ fn check(keys: &str, steps: &[(f64, &str, &str)]) {
         books.now = Now { elapsed: at, wall: Wall(at.ms()) };
         let words: Vec<&str> = said.split(' ').collect();
         let has = |word| words.contains(&word);
-        let transition = if has("hand") {
-            Some(Transition::Clear { reason: Reason::Operator, at })
-        } else {
-            let footing = match (has("late"), has("blind")) {
+        let inputs = (!has("hand")).then(|| Inputs {
+            at,
+            when: tri(words[0]),
+            will_be_known: false,
+            clear: tri(words[1]),
+            carried: false,
+            suppressed: has("suppressed"),
+            superseded: has("superseded"),
+            severity: if has("grave") { Severity::Critical } else { rule.severity },
+            certainty: if has("sure") { Certainty::Observed } else { rule.certainty },
+            crossed: crossed(&words),
+            footing: match (has("late"), has("blind")) {
                 (true, _) => Footing::CatchingUp,
                 (_, true) => Footing::Blind,
                 _ => Footing::Sound,
-            };
-            let severity = if has("grave") { Severity::Critical } else { rule.severity };
-            let certainty = if has("sure") { Certainty::Observed } else { rule.certainty };
-            let (when, clear) = (tri(words[0]), tri(words[1]));
-            let (suppressed, superseded) = (has("suppressed"), has("superseded"));
-            run.step(
-                &rule,
-                &moments,
-                &Inputs {
-                    at,
-                    when,
-                    will_be_known: false,
-                    clear,
-                    carried: false,
-                    suppressed,
-                    superseded,
-                    severity,
-                    certainty,
-                    footing,
-                },
-            )
+            },
+        });
+        let transition = match &inputs {
+            None => Some(Transition::Clear { reason: Reason::Operator, at }),
+            Some(inputs) => run.step(&rule, &moments, inputs),
         };
         let mut out = Effects::default();
         if let Some(transition) = transition {
             books.carry_out(&mut out, &service::who(), &mut run, &label, transition, Vec::new(), &ByHand::default());
+            if let Some(inputs) = &inputs {
+                run.note_crossed(inputs);
+            }
         }
         let happened: Vec<String> = out.events.iter().map(describe).collect();
         assert_eq!(happened.join(", "), expected, "at {second} s, {said:?}, in {steps:?}");
@@ -86,6 +86,29 @@ fn describe(event: &crate::model::alert::AlertEvent) -> String {
             format!("{kind} {severity} {certainty} {reason} {at}")
         }
     }
+}
+
+#[test]
+fn an_alert_is_told_again_with_each_crossing_that_it_passes_while_it_is_open() {
+    check(
+        AT_ONCE,
+        &[
+            (0.0, "F T", ""),
+            (1.0, "T F left-1", "opened minor likely condition-held 1"),
+            (2.0, "T F left-1", ""),
+            (3.0, "T F left-2", "raised minor likely crossed 3"),
+            // Unknown is no crossing; what was told before is not told again.
+            (4.0, "? ?", ""),
+            (5.0, "T F left-2", ""),
+            // The day was put off a little, and comes closer again.
+            (6.0, "T F left-1", ""),
+            (7.0, "T F left-3", "raised minor likely crossed 7"),
+            // A higher severity tells as much.
+            (8.0, "T F left-4 grave", "raised critical likely escalated 8"),
+            (9.0, "T F left-4 grave", ""),
+            (10.0, "F T", "cleared condition-ended 10"),
+        ],
+    );
 }
 
 #[test]
@@ -306,6 +329,7 @@ fn deadlines_name_every_moment_that_time_alone_brings() {
             occupied: None,
             group: None,
             flapping: false,
+            crossed: None,
         }))
     };
     for (phase, due) in [

@@ -47,6 +47,10 @@ fn write(hash: &mut Fnv, rule: &Rule, extras: &[Box<str>], rules: &[&str]) -> fm
     for other in &rule.unless {
         writeln!(hash, "unless {}", rules[usize::from(*other)])?;
     }
+    // Rules without any keep the number that they had before there were crossings.
+    if !rule.crossings.is_empty() {
+        writeln!(hash, "crossings {:?}", rule.crossings)?;
+    }
     writeln!(hash, "{} {}", rule.severity.name(), rule.certainty.name())?;
     for step in &rule.escalate {
         let when = step.when.canonical(extras, rules);

@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "each",
     "absent",
     "unless",
+    "crossings",
     "severity",
     "escalate",
     "certainty",
@@ -86,6 +87,7 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
             section.key("clear_for").or(section.key("clear")).map_or(section.start, |(_, value)| value.span().start);
         context.faults.add::<()>(at, "`clear = \"quiet\"` needs a `clear_for` longer than 0, such as \"30m\"");
     }
+    let crossings = crossings(&section, context.faults);
     let escalate = context.escalate(&section, family, id, severity, certainty);
     let causes = context.causes(&section, family, id);
     if context.faults.0.len() > faults_before {
@@ -106,6 +108,7 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
         count,
         absent,
         unless,
+        crossings,
         severity,
         escalate,
         certainty: certainty?,
@@ -139,6 +142,7 @@ fn check_company(section: &Section<'_>, family: Option<Family>, faults: &mut Fau
             forbid(&["count", "within", "each"], "on obligations: they have no codes");
         }
         Some(Family::Elevator) | None => {
+            forbid(&["crossings"], "on elevators: nothing of them is due on a day");
             let clear = section.key("clear").and_then(|(_, value)| value.get_ref().as_str());
             if section.has("count") {
                 forbid(&["for", "drop"], "in a counting rule: `within` is the span that counts");
@@ -370,6 +374,29 @@ impl Context<'_> {
             }
             None => Some(word),
         }
+    }
+}
+
+/// Days left at which an open alert is told again, from the most on.
+fn crossings(section: &Section<'_>, faults: &mut Faults) -> Vec<i64> {
+    let mut crossings: Vec<i64> = Vec::new();
+    for value in section.array("crossings", faults).unwrap_or_default() {
+        let most = limits::RULE_CROSSING_DAYS;
+        match number(value).filter(|days| (0..=most).contains(days)) {
+            None => _ = faults.add::<()>(value.span().start, format!("`crossings` has whole numbers from 0 to {most}")),
+            Some(days) if crossings.last().is_some_and(|before| *before <= days) => {
+                faults.add::<()>(value.span().start, "`crossings` descends: days left get fewer");
+            }
+            Some(days) => crossings.push(days),
+        }
+    }
+    crossings
+}
+
+fn number(value: &Spanned<DeValue<'_>>) -> Option<i64> {
+    match value.get_ref() {
+        DeValue::Integer(n) => i64::from_str_radix(n.as_str(), n.radix()).ok(),
+        _ => None,
     }
 }
 

@@ -200,6 +200,7 @@ pub(in super::super) fn kpis(it: &Kpis, coverage: (u64, u64)) -> v1::GetKpisResp
         false_alarm: Some(rate(it.false_alarm)),
         false_alarm_by_rule: by(&it.false_alarm_by_rule),
         false_alarm_by_firm: by(&it.false_alarm_by_firm),
+        false_alarm_by_terminal: by(&it.false_alarm_by_terminal),
         coverage: Some(v1::KpiRate { numerator: coverage.1, denominator: coverage.0 }),
     }
 }

@@ -1,0 +1,60 @@
+//! What inspection bodies and firms report of a device: that it was inspected, tested, checked, or a rescue rehearsed.
+
+use super::ids::Subject;
+use super::obligation::Party;
+use super::row::bounded_set;
+use super::time::{CivilDay, Wall};
+
+bounded_set!(
+    /// What was done.
+    ReportKind {
+        /// The periodic inspection of a lift or a cylinder.
+        Periodic = 1 "periodic",
+        Testing = 2 "testing",
+        /// The supervisory inspection of an installation: years are counted from it.
+        Installation = 3 "installation",
+        /// That of a renovation: years are counted anew from it.
+        Renovation = 4 "renovation",
+        /// That of a major repair, which stands for the year's inspection.
+        MajorRepair = 5 "major-repair",
+        /// The firm's own check of each year.
+        SelfCheck = 6 "self-check",
+        /// A rehearsed rescue.
+        Drill = 7 "drill",
+    }
+);
+
+impl ReportKind {
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+}
+
+/// One report, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Who reports.
+    pub party: Party,
+    /// The reporter's own id, 1 to 64 characters: the same one again is the same report.
+    pub id: Box<str>,
+    pub subject: Subject,
+    pub kind: ReportKind,
+    /// The day on which it was finished.
+    pub done_on: CivilDay,
+    pub passed: bool,
+    /// What was found, at most `limits::FINDINGS`.
+    pub findings: Vec<Box<str>>,
+    /// The next date, where the report names one.
+    pub valid_until: Option<CivilDay>,
+    /// The reporter's id of the report that this one corrects.
+    pub supersedes: Option<Box<str>>,
+}
+
+/// A report as it was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportRow {
+    pub report: Report,
+    /// Who uploaded it.
+    pub recorded_by: Box<str>,
+    pub recorded_at: Wall,
+}
