@@ -1,10 +1,13 @@
 //! The commands, one file each: those that run the service, and those that talk to a running one.
 
+mod advance;
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
 mod history;
 pub mod import;
+mod incident;
+mod incidents;
 mod recover;
 mod rules;
 mod serve;
@@ -39,6 +42,9 @@ pub enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::Args),
     Watch(watch::Args),
+    Incidents(incidents::Args),
+    Incident(incident::Args),
+    Advance(advance::Args),
     History(history::Args),
     Trace(trace::Args),
     Explain(explain::Args),
@@ -136,6 +142,9 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             #[cfg(feature = "demo")]
             Command::Demo(args) => demo::run(args, terminal, stop.clone()).await,
             Command::Simulate(args) => simulate::run(*args, terminal, stop.clone()).await,
+            Command::Incidents(args) => or_stop(&stop, incidents::run(args, terminal)).await,
+            Command::Incident(args) => or_stop(&stop, incident::run(args, terminal)).await,
+            Command::Advance(args) => or_stop(&stop, advance::run(args, terminal)).await,
             Command::Watch(args) => or_stop(&stop, watch::run(args, terminal)).await,
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,

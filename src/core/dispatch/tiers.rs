@@ -11,10 +11,11 @@ impl Core {
         let (table, district) = (&self.policy.tables.dispatch, incident.scene.place.district.as_ref());
         let id = whom.id.as_deref();
         match whom.tier {
-            Tier::Firm => self.firm_on_duty(match id {
-                Some(id) => FirmId::parse(id).ok()?,
+            // A contracted firm is sent although the archive may not have it yet; one that somebody names must be known.
+            Tier::Firm => Some(self.firm_on_duty(match id {
+                Some(id) => FirmId::parse(id).ok().filter(|id| self.firms.contains_key(id))?,
                 None => self.contracted(incident)?,
-            }),
+            })),
             Tier::Station => match id {
                 Some(id) => table.station(id).cloned(),
                 None => table.nearest_station(district, self.position(incident), self.minute_of_day()).cloned(),
@@ -47,7 +48,7 @@ impl Core {
         Some((position.latitude_e7, position.longitude_e7))
     }
 
-    fn firm_on_duty(&self, id: FirmId) -> Option<Party> {
+    fn firm_on_duty(&self, id: FirmId) -> Party {
         let known = self.firms.get(&id);
         let on_duty = self.policy.tables.dispatch.on_duty(&id, self.minute_of_day());
         let name = known.map_or(id.as_str(), |firm| &*firm.name);
@@ -55,7 +56,7 @@ impl Core {
             Some((person, phone)) => (format!("{name} · {person}").into(), Some(phone.into())),
             None => (name.into(), known.and_then(|firm| firm.phone.clone())),
         };
-        Some(Party { tier: Tier::Firm, id: id.as_str().into(), name, phone })
+        Party { tier: Tier::Firm, id: id.as_str().into(), name, phone }
     }
 
     /// By the wall clock of the policy's zone.

@@ -1,0 +1,10 @@
+//! Rescues in the core, from outside: what may be done when, deadlines across restarts, figures against a hand's reckoning.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise, in its helpers too")]
+
+mod moves;
+mod random;
+mod shift;
+#[path = "../support/timeline.rs"]
+mod timeline;
+mod world;
