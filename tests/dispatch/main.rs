@@ -5,6 +5,7 @@
 mod moves;
 mod random;
 mod shift;
+#[allow(dead_code, reason = "what the tests of rules need more of it")]
 #[path = "../support/timeline.rs"]
 mod timeline;
 mod world;
