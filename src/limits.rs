@@ -81,6 +81,34 @@ pub const MARKERS_UNACKED: u16 = 8;
 
 /// Most entries or items in one command.
 pub const COMMAND_ITEMS: usize = 500;
+/// Most records of maintenance in one command: each is checked item by item and hashed, and no record of the inbox may
+/// take long.
+pub const VISITS: usize = 100;
+/// Workers, items, photos, persons and rectified records of one visit.
+pub const VISIT_WORKERS: usize = 8;
+pub const VISIT_ITEMS: usize = 128;
+pub const VISIT_PHOTOS: usize = 32;
+pub const VISIT_PEOPLE: usize = 4;
+pub const VISIT_RECTIFIES: usize = 16;
+/// Longest id of an item or kind of medium of a photo, and longest note, in characters.
+pub const VISIT_WORD_CHARS: usize = 32;
+pub const VISIT_NOTE_CHARS: usize = 200;
+/// Longest visit.
+pub const VISIT_MS: i64 = 24 * 3_600_000;
+/// Ids of records are known again for so long after they came. Of records of work that is older than the second the
+/// service looks into the store first.
+pub const RECORD_DAYS: i32 = 400;
+pub const RECORD_MEMORY_DAYS: i32 = 390;
+/// Ids of records that are remembered; beyond it no new ones are taken until old ones are forgotten.
+pub const RECORD_IDS: usize = 20_000_000;
+/// Pages of them that are looked through for old ones while one command is taken.
+pub const RECORD_PAGES_PER_COMMAND: usize = 64;
+/// Records of one lift that wait for a signature, and hazards that wait to be rectified; the oldest go first.
+pub const UNSIGNED_RECORDS: usize = 64;
+pub const OPEN_HAZARDS: usize = 16;
+/// The hours for which rules on what is open are judged by the hour; from then on by the day.
+pub const OPEN_HOURS: i64 = 14 * 24;
+
 /// Most alerts in one correction, and numbers of alerts: it is judged as one record.
 pub const CORRECTIONS: usize = 256;
 /// Most timers fired while one record is applied; the rest waits for the next record.
@@ -190,6 +218,11 @@ pub const RULE_HINTS: usize = 64;
 pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
+
+/// Reports of one lift that are remembered one by one, so that they can be superseded.
+pub const REPORTS_REMEMBERED: usize = 12;
+/// The data link of a lift on demand counts as lost when nothing was heard of it for so long.
+pub const LINK_LOST_MS: i64 = 24 * 3_600_000;
 
 /// Most days before something is due at which a rule may tell of it again.
 pub const RULE_CROSSING_DAYS: i64 = 3_660;
@@ -416,6 +449,18 @@ const _: () = assert!(GROUPED_PER_RECORD <= CORRECTIONS);
 // As long as few have been sent for, an incident that is told has two kilobytes.
 const _: () = assert!(INCIDENTS_RETOLD * 4 * 1024 < JOURNAL_RECORD_BYTES);
 const _: () = assert!(INCIDENT_SENSOR_ENTRIES < INCIDENT_ENTRIES);
+const _: () = assert!(VISITS <= COMMAND_ITEMS);
+// A visit's texts have up to four bytes a character; beside them stand codes and digests.
+const _: () = assert!(
+    VISITS
+        * (VISIT_ITEMS * 4 * (VISIT_NOTE_CHARS + VISIT_WORD_CHARS)
+            + VISIT_PHOTOS * (4 * 2 * VISIT_WORD_CHARS + 64)
+            + VISIT_PEOPLE * 4 * 3 * VISIT_NOTE_CHARS
+            + VISIT_RECTIFIES * 80
+            + 4_096)
+        < JOURNAL_RECORD_BYTES
+);
+const _: () = assert!(RECORD_MEMORY_DAYS < RECORD_DAYS);
 const _: () = assert!(EXPLAIN_WAIT_MS < EXPLAIN_MS);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);
 const _: () = assert!(IN_FLIGHT_BYTES > 16 * (PAYLOAD_BYTES + TOPIC_BYTES));

@@ -27,6 +27,8 @@ mod lift;
 mod overrides;
 #[path = "core/policy.rs"]
 mod policy;
+#[path = "core/records.rs"]
+mod records;
 #[path = "core/telemetry.rs"]
 mod telemetry;
 #[path = "core/trapped.rs"]

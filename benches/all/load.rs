@@ -143,16 +143,9 @@ pub fn cylinder(n: u32) -> Entry {
     })
 }
 
-/// The shipped rules.
+/// The shipped rules, with the tables of intervals.
 pub fn policy() -> PolicyText {
-    let rules = ["cylinder.toml", "elevator.toml", "inspection.toml"].map(|name| {
-        let text = std::fs::read_to_string(format!("{}/config/rules/{name}", env!("CARGO_MANIFEST_DIR")));
-        (name.into(), text.expect("the shipped rules").into())
-    });
-    PolicyText {
-        rules: rules.to_vec(),
-        zone: "Asia/Shanghai".into(),
-        tzdb: "bench".into(),
-        topic_prefix: "vigil/v1".into(),
-    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules");
+    let rules = vigil::app::policy::read_folder(&folder).expect("the shipped rules");
+    PolicyText { rules, zone: "Asia/Shanghai".into(), tzdb: "bench".into(), topic_prefix: "vigil/v1".into() }
 }

@@ -11,6 +11,7 @@ pub mod policy;
 pub mod recover;
 mod reload;
 pub mod text_file;
+pub mod verify;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -11,9 +11,10 @@ use crate::limits;
 use crate::model::actor::Actor;
 use crate::model::archive::EntryKind;
 use crate::model::record::{Action, Command, Kind};
+use crate::model::time::Wall;
 use crate::spine::Spine;
 use crate::store::known::{Known, KnownStore};
-use crate::store::{Checkpoint, Store, StoreError};
+use crate::store::{Checkpoint, LinkCursor, LinkQuery, Store, StoreError};
 
 /// How to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,8 +121,35 @@ async fn from_store(config: &Config, store: Arc<dyn Store>, stored: Option<Check
             spine.enter(Kind::Command(command), clock.elapsed(), clock.wall()).map_err(AppError::Spine)?;
         }
     }
+    adopt_records(&*store, &mut spine, &clock).await?;
     spine.sync().map_err(AppError::Spine)?;
     go_on(config, &*store, spine, 0, entries).await
+}
+
+/// The chains of records go on where the store's end.
+async fn adopt_records(store: &dyn Store, spine: &mut Spine, clock: &Clock) -> Result<(), RecoverError> {
+    let (mut device, mut commands) = (None, 0);
+    loop {
+        let devices = store.chained(device, limits::PAGE_ROWS).await?;
+        let Some(last) = devices.last() else { return Ok(()) };
+        device = Some(*last);
+        for device in devices {
+            let mut after = None;
+            loop {
+                let (from, to) = (Wall(i64::MIN), Wall::MAX);
+                let page = store.links(LinkQuery { device, from, to, after, limit: limits::VISITS }).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(LinkCursor::of(last));
+                commands += 1;
+                let command = Command {
+                    request: format!("recover-records-{commands}").into(),
+                    actor: Actor::local_admin(),
+                    action: Action::AdoptRecords(page.into_iter().map(|link| link.row).collect()),
+                };
+                spine.enter(Kind::Command(command), clock.elapsed(), clock.wall()).map_err(AppError::Spine)?;
+            }
+        }
+    }
 }
 
 /// Makes the journals if there are none yet.

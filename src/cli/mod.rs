@@ -16,6 +16,7 @@ mod simulate;
 mod terminal;
 mod time;
 mod trace;
+mod verify;
 mod watch;
 
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ pub enum Command {
     Import(import::Args),
     Rules(rules::Args),
     Recover(recover::Args),
+    Verify(verify::Args),
     Simulate(Box<simulate::Args>),
 }
 
@@ -151,6 +153,7 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Explain(args) => or_stop(&stop, explain::run(args, terminal)).await,
             Command::Rules(args) => rules::run(args, terminal, stop.clone()).await,
             Command::Recover(args) => recover::run(args, terminal).await,
+            Command::Verify(args) => or_stop(&stop, verify::run(args, terminal)).await,
             Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,
         }
     };

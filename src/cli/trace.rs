@@ -8,9 +8,11 @@ use super::show::{Language, Look, clean, event_json};
 use super::time::{FORMS, Moment, Zone, civil, rfc3339, to_proto};
 use super::{Server, Terminal, history, refused};
 use crate::model::scan::ScanEvent;
+use crate::model::visit::{Problem, VisitKind};
+use crate::proto::v1::chain_link::What;
 use crate::proto::v1::history_service_client::HistoryServiceClient;
 use crate::proto::v1::timeline_item::Item;
-use crate::proto::v1::{GetTimelineRequest, StoredScan, TimelineItem};
+use crate::proto::v1::{ChainLink, GetTimelineRequest, StoredScan, TimelineItem};
 
 /// Show what happened to a gas cylinder: its scans and alerts
 #[derive(Debug, Clone, clap::Args)]
@@ -73,6 +75,7 @@ fn line(item: &TimelineItem, look: &Look) -> String {
         Some(Item::Status(status)) => {
             format!("{} {}", civil(item.at.as_ref(), &look.zone), if status.online { "online" } else { "offline" })
         }
+        Some(Item::Record(link)) => format!("{} {}", civil(item.at.as_ref(), &look.zone), link_words(link)),
         None => format!("{} something that this version doesn't know", civil(item.at.as_ref(), &look.zone)),
     }
 }
@@ -108,12 +111,64 @@ fn scan_words(scan: &StoredScan) -> String {
     words
 }
 
+fn link_words(link: &ChainLink) -> String {
+    match &link.what {
+        Some(What::Record(stored)) => {
+            let record = stored.record.clone().unwrap_or_default();
+            let kind = VisitKind::from_number(record.kind).map_or("unknown", VisitKind::name);
+            let problem = Problem::from_number(record.problem).map_or("unknown", Problem::name);
+            let (firm, id) = (clean(&record.firm), clean(&record.record));
+            let mut words = format!("{kind} visit by {firm}, record {id} | {} items | {problem}", record.items.len());
+            for (name, text) in [("supersedes", &record.supersedes), ("note", &record.note)] {
+                if !text.is_empty() {
+                    words += &format!(" | {name} {}", clean(text));
+                }
+            }
+            stored.flags.iter().for_each(|flag| words += &format!(" | {}", clean(flag)));
+            words
+        }
+        Some(What::Signature(it)) => {
+            format!("record {} of {} signed by {}", clean(&it.record), clean(&it.firm), clean(&it.signatory))
+        }
+        None => "a record that this version doesn't know".into(),
+    }
+}
+
+fn link_json(link: &ChainLink) -> Value {
+    let what = match &link.what {
+        Some(What::Record(stored)) => {
+            let record = stored.record.clone().unwrap_or_default();
+            json!({ "visit": {
+                "firm": record.firm,
+                "record": record.record,
+                "kind": VisitKind::from_number(record.kind).map(VisitKind::name),
+                "workers": record.workers,
+                "recorder": record.recorder,
+                "started_at": rfc3339(record.started_at.as_ref()),
+                "ended_at": rfc3339(record.ended_at.as_ref()),
+                "items": record.items.len(),
+                "problem": Problem::from_number(record.problem).map(Problem::name),
+                "note": record.note,
+                "supersedes": record.supersedes,
+                "rectifies": record.rectifies,
+                "flags": stored.flags,
+            }})
+        }
+        Some(What::Signature(it)) => json!({ "signature": {
+            "firm": it.firm, "record": it.record, "signatory": it.signatory, "note": it.note,
+        }}),
+        None => Value::Null,
+    };
+    json!({ "number": link.number, "link": link.link, "what": what })
+}
+
 fn item_json(item: &TimelineItem) -> Value {
     let at = rfc3339(item.at.as_ref());
     match &item.item {
         Some(Item::AlertEvent(event)) => json!({ "at": at, "alert_event": event_json(event) }),
         Some(Item::Scan(scan)) => json!({ "at": at, "scan": scan_json(scan) }),
         Some(Item::Status(status)) => json!({ "at": at, "status": { "online": status.online } }),
+        Some(Item::Record(link)) => json!({ "at": at, "record": link_json(link) }),
         None => json!({ "at": at }),
     }
 }

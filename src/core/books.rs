@@ -226,7 +226,7 @@ impl Books {
 
     fn close(&mut self, run: &mut Run, at: Elapsed, reason: Reason) {
         if let Phase::Open(open) = std::mem::replace(&mut run.phase, Phase::Idle) {
-            let by_hand = reason == Reason::Operator;
+            let by_hand = matches!(reason, Reason::Operator | Reason::Maintained);
             self.storms.let_go(self.now.elapsed);
             open.group.into_iter().for_each(|group| self.storms.put_down(group));
             // By hand it counts from when the person did it.

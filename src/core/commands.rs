@@ -26,6 +26,10 @@ impl Core {
     }
 
     pub(super) fn take_command(&mut self, out: &mut Effects, command: &Command) -> Outcome {
+        // What is taken item by item is known again by its items.
+        if let Action::UploadVisits(uploads) = &command.action {
+            return self.upload_visits(out, &command.actor, uploads);
+        }
         if let Some(outcome) = self.requests.find(command) {
             return outcome;
         }
@@ -37,12 +41,15 @@ impl Core {
             Action::AdvanceIncident { incident, step, note } => {
                 self.advance(out, command, *incident, step, note.as_deref())
             }
+            Action::UploadVisits(uploads) => self.upload_visits(out, &command.actor, uploads),
+            Action::Sign(sign) => self.sign(out, &command.actor, sign),
+            Action::AdoptRecords(links) => self.adopt_records(out, links),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome
     }
 
-    fn done(&self, changed: u32) -> Outcome {
+    pub(super) fn done(&self, changed: u32) -> Outcome {
         Outcome::Done { position: self.next - 1, changed }
     }
 

@@ -138,6 +138,8 @@ pub struct OpenAlert {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Clears {
     ByHand,
+    /// A record of maintenance, or a person.
+    Maintained,
     /// With the next frame.
     Heard,
     /// Once nothing that the rule counts has occurred for so long.
@@ -375,6 +377,11 @@ fn command_about(command: &Command, device: &DeviceCode) -> Command {
         && entries.len() <= limits::COMMAND_ITEMS
     {
         entries.retain(|entry| matches!(entry, Entry::Lift(lift) if lift.code == *device));
+    }
+    if let Action::UploadVisits(uploads) = &mut command.action
+        && uploads.len() <= limits::VISITS
+    {
+        uploads.retain(|upload| upload.visit.device == *device);
     }
     command
 }

@@ -3,19 +3,23 @@
 mod counted;
 mod explain;
 mod facts;
+mod obligations;
 mod overridden;
 mod past;
+mod records;
 mod silence;
 mod told;
 mod who;
 
-use self::facts::{LiftFacts, ObligationFacts};
+use self::facts::LiftFacts;
 use self::who::who;
 use crate::core::books::ByHand;
 use crate::core::judge::run::{Closed, Footing, Phase, RuleNo, Transition, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::judge::{self, Context, Reading};
 use crate::core::kept::KeptLift;
+use crate::core::maintenance::records::Records;
+use crate::core::obligation::upkeep::Upkeep;
 use crate::core::policy::Policy;
 use crate::core::rules::{Clear, Facts, Family, Field, Moments, Reach, Reads, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::heard::Heard;
@@ -65,8 +69,12 @@ pub struct Lift {
     pub(crate) sighted_in: Option<u32>,
     /// What it last said of its own connection.
     pub(crate) online: Option<bool>,
+    /// Of one of which something is due or done.
+    pub(crate) upkeep: Option<Box<Upkeep>>,
     /// Of the overrides of the policy that its runs follow. Follows from these and its archive entry.
     pub(crate) reach: Reach,
+    /// Of its maintenance; `None`: there are none.
+    pub(crate) records: Option<Box<Records>>,
 }
 
 // A city has many, and judging a frame touches most of it. `tests/footprint.rs` counts what belongs to it beside.
@@ -117,7 +125,9 @@ impl Lift {
             unreadable: 0,
             sighted_in: None,
             online: None,
+            upkeep: None,
             reach: Reach::NONE,
+            records: None,
         }
     }
 
@@ -271,8 +281,18 @@ impl Lift {
         // A late frame shows nothing of the present: what a newer one lists it can't clear.
         let shown = frame.filter(|frame| self.order.newest() == Some(frame.key));
         let events_from = self.events_from(number, rule, frame, false);
-        let facts =
-            LiftFacts { lift: self, policy, is_silent, now, frame: shown, rule: Some(rule), over: &[], events_from };
+        let wall = cx.books.now.wall;
+        let facts = LiftFacts {
+            lift: self,
+            policy,
+            is_silent,
+            now,
+            wall,
+            frame: shown,
+            rule: Some(rule),
+            over: &[],
+            events_from,
+        };
         let when = counted.unwrap_or_else(|| rule.when.eval(&facts));
         // Most rules of most lifts are at rest: there is nothing to remember and nothing begins.
         if !when.is_true() && judge::find(&self.runs, number).is_none() {
@@ -378,6 +398,11 @@ impl Lift {
 
     /// When the shell's clock next has to look at this lift, if no frame comes.
     pub fn next_timer(&self, policy: &Policy, drained: bool) -> Option<Elapsed> {
+        self.next_of_frames(policy, drained).into_iter().chain(self.next_of_records(policy)).min()
+    }
+
+    /// The same, of rules on what it reports.
+    fn next_of_frames(&self, policy: &Policy, drained: bool) -> Option<Elapsed> {
         let due = self.next_due(policy);
         match &self.catching_up {
             None => due,
@@ -389,6 +414,15 @@ impl Lift {
     /// Fires what fell due by the clock, up to a moment: lifts take turns in the order of their deadlines, however late
     /// the clock is looked at.
     pub fn fire(&mut self, cx: &mut Context<'_>, until: Elapsed) {
+        if self.next_of_frames(cx.policy, cx.hearing.is_drained()).is_some_and(|due| due <= until) {
+            self.fire_frames(cx, until);
+        }
+        if self.next_of_records(cx.policy).is_some_and(|due| due <= until) {
+            self.judge_records(cx);
+        }
+    }
+
+    fn fire_frames(&mut self, cx: &mut Context<'_>, until: Elapsed) {
         if self.catching_up.as_ref().is_some_and(|catching_up| cx.hearing.is_drained() && catching_up.ends() <= until) {
             self.catching_up = None;
             self.fire_until(cx, until, self.footing_by_clock(cx));
@@ -477,33 +511,23 @@ impl Lift {
         self.drop_switched_off(cx, Reason::RuleChanged);
         self.look_again(cx);
         self.judge_due_dates(cx, today);
-    }
-
-    /// Rules of what is due on a civil day.
-    pub fn judge_due_dates(&mut self, cx: &mut Context<'_>, today: CivilDay) {
-        let policy = cx.policy;
-        let due = self.entry.as_ref().and_then(KeptLift::inspection_due);
-        for ix in policy.obligation_rules() {
-            let Some(rule) = self.rule(policy, *ix) else { continue };
-            let facts = ObligationFacts { policy, runs: &self.runs, due, today };
-            let when = rule.when.eval(&facts);
-            if !when.is_true() && judge::find(&self.runs, policy.number(*ix)).is_none() {
-                continue;
-            }
-            let inputs = judge::inputs(rule, when, &facts, &facts, cx.books.now.elapsed, false, Footing::Sound);
-            let evidence = judge::evidence(rule, &facts, false);
-            let run = self.runs.entry(policy.number(*ix));
-            if let Some(transition) = run.step(rule, &policy.set.moments, &inputs) {
-                self.carry_out(cx, *ix, transition, evidence);
-            }
-        }
-        self.runs.drop_blank();
+        self.judge_records(cx);
     }
 
     fn facts<'a>(&'a self, cx: &'a Context<'_>, frame: Option<&'a Frame>, rule: Option<&'a Rule>) -> LiftFacts<'a> {
         let is_silent = self.is_silent(cx);
-        let now = cx.books.now.elapsed;
-        LiftFacts { lift: self, policy: cx.policy, is_silent, now, frame, rule, over: &[], events_from: ALL_EVENTS }
+        let (now, wall) = (cx.books.now.elapsed, cx.books.now.wall);
+        LiftFacts {
+            lift: self,
+            policy: cx.policy,
+            is_silent,
+            now,
+            wall,
+            frame,
+            rule,
+            over: &[],
+            events_from: ALL_EVENTS,
+        }
     }
 }
 

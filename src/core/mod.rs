@@ -10,11 +10,13 @@ pub mod tables;
 pub mod telemetry;
 
 pub mod books;
+pub mod chain;
 pub mod cylinder;
 pub mod dispatch;
 pub mod explain;
 pub mod kept;
 pub mod lift;
+pub mod maintenance;
 pub mod obligation;
 pub mod paged;
 pub mod policy;
@@ -44,6 +46,7 @@ use self::dispatch::Dispatch;
 use self::judge::Context;
 use self::kept::Pools;
 use self::lift::Lift;
+use self::maintenance::known::KnownRecords;
 use self::paged::Paged;
 use self::places::Places;
 use self::policy::Policy;
@@ -86,6 +89,7 @@ pub struct Core {
     service: Service,
     dispatch: Dispatch,
     requests: Requests,
+    known_records: KnownRecords,
     quota: Arc<Quota>,
     today: Option<Today>,
     sweep: Option<Sweep>,
@@ -126,6 +130,7 @@ impl Core {
             service: Service::default(),
             dispatch: Dispatch::default(),
             requests: Requests::default(),
+            known_records: KnownRecords::default(),
             quota: Arc::default(),
             today: None,
             sweep: None,

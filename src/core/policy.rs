@@ -31,6 +31,7 @@ pub struct Policy {
     absence_rules: Vec<RuleIx>,
     cylinder_rules: Vec<RuleIx>,
     obligation_rules: Vec<RuleIx>,
+    record_rules: Vec<RuleIx>,
     /// Fields of lifts without which some critical rule can't be judged, ascending.
     critical_fields: Vec<Field>,
 }
@@ -98,6 +99,7 @@ impl Policy {
             absence_rules: of(&|rule| rule.absent.is_some()),
             cylinder_rules: of(&|rule| rule.family == Family::Cylinder),
             obligation_rules: of(&|rule| rule.family == Family::Obligation),
+            record_rules: of(&|rule| rule.family == Family::Record),
             counting_rules: of(&|rule| rule.count.is_some()),
             reads: set.rules.iter().map(Rule::reads).collect(),
             begins_by: set.rules.iter().map(Rule::begins_by).collect(),
@@ -194,6 +196,10 @@ impl Policy {
     pub fn obligation_rules(&self) -> &[RuleIx] {
         &self.obligation_rules
     }
+
+    pub fn record_rules(&self) -> &[RuleIx] {
+        &self.record_rules
+    }
 }
 
 /// Reads the rules and settings, or finds every fault.
@@ -204,8 +210,9 @@ pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), Vec<RuleFault>> {
         faults.push(RuleFault { file: "".into(), line: 0, column: 0, message: message.into() });
     });
     let set = check_rules(&text.rules).map_err(|of_rules| faults.extend(of_rules));
+    faults.extend(tables::parse(&text.rules).err().into_iter().flatten());
     match (set, zone) {
-        (Ok(set), Ok(zone)) => Ok((set, zone)),
+        (Ok(set), Ok(zone)) if faults.is_empty() => Ok((set, zone)),
         _ => Err(faults),
     }
 }

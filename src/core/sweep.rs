@@ -124,7 +124,11 @@ impl Core {
                 Some(ix) => {
                     let lift = lifts_table.get_mut(ix);
                     lift.follow(&mut cx, today);
+                    if retells {
+                        lift.forget_told();
+                    }
                     lift.judge_due_dates(&mut cx, today);
+                    lift.judge_records(&mut cx);
                     if retells {
                         cx.out.rows.extend(lift.archived().map(|entry| Row::Entry(Entry::Lift(entry))));
                     }

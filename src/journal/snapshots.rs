@@ -63,6 +63,11 @@ impl SnapshotDir {
         Ok(Self { dir })
     }
 
+    /// Those of a service that may be running: nothing is made or removed.
+    pub fn look(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
     /// Writes a snapshot that is either there whole, or not at all. `content` writes into a buffer of its own.
     pub fn write(
         &self,

@@ -106,6 +106,8 @@ named!(
         Storm = 20 "storm",
         /// The day on which something is due has come closer, to one of the distances that the rule names.
         Crossed = 21 "crossed",
+        /// A record told of the maintenance that followed.
+        Maintained = 22 "maintained",
         /// What was expected by a time didn't come.
         DeadlinePassed = 24 "deadline-passed",
     }

@@ -1,6 +1,7 @@
 //! Strategies for property tests: every value that the types allow, within the bounds that decoding keeps.
 
 mod incident;
+pub(crate) mod visit;
 
 use bytes::Bytes;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -33,7 +34,10 @@ pub(crate) fn text() -> impl Strategy<Value = Box<str>> {
         .prop_map(|chars| chars.into_iter().collect::<String>().into())
 }
 
-fn code_of(alphabet: &'static str, length: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = String> {
+pub(super) fn code_of(
+    alphabet: &'static str,
+    length: std::ops::RangeInclusive<usize>,
+) -> impl Strategy<Value = String> {
     vec(select(alphabet.as_bytes().to_vec()), length).prop_map(|bytes| bytes.into_iter().map(char::from).collect())
 }
 
@@ -244,7 +248,17 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
     let due = due_row().prop_map(Row::Due);
     let report = (report(), text(), wall())
         .prop_map(|(report, recorded_by, recorded_at)| Row::Report(ReportRow { report, recorded_by, recorded_at }));
-    prop_oneof![3 => frame, 2 => scan, 1 => reject, 1 => status, 1 => entry().prop_map(Row::Entry), 1 => due, 1 => report]
+    prop_oneof![
+        3 => frame,
+        2 => scan,
+        1 => reject,
+        1 => status,
+        1 => entry().prop_map(Row::Entry),
+        1 => due,
+        1 => report,
+        1 => visit::visit_row().prop_map(|row| Row::Visit(Box::new(row))),
+        1 => visit::signature_row().prop_map(Row::Signature),
+    ]
 }
 
 pub(crate) fn party() -> impl Strategy<Value = Party> {
@@ -473,6 +487,9 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Clear { alert, note }),
         vec(entry(), 0..4).prop_map(Action::Upsert),
         incident::action(),
+        vec(visit::upload(), 0..3).prop_map(Action::UploadVisits),
+        visit::sign().prop_map(Action::Sign),
+        vec(visit::link(), 0..3).prop_map(Action::AdoptRecords),
     ];
     (text(), actor(), action).prop_map(|(request, actor, action)| Command { request, actor, action })
 }

@@ -102,6 +102,12 @@ code!(
     "1 to 32 characters of 0-9 A-Z a-z - _ ."
 );
 
+code!(
+    /// What a firm or inspection body calls one of its own records.
+    RecordId, "record id", 1..=64, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'.' | b':',
+    "1 to 64 characters of 0-9 A-Z a-z - _ . :"
+);
+
 impl District {
     /// Whether `self` is `other` or lies within it.
     pub fn is_within(&self, other: &District) -> bool {

@@ -14,6 +14,7 @@ pub mod report;
 pub mod row;
 pub mod scan;
 pub mod time;
+pub mod visit;
 
 #[cfg(test)]
 pub(crate) mod arbitrary;

@@ -8,6 +8,7 @@ use super::archive::Entry;
 use super::ids::AlertId;
 use super::incident::{Call, IncidentId, Step};
 use super::time::{Elapsed, Wall};
+use super::visit::{ChainLink, Sign, Upload};
 
 /// One entry of the inbox.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,6 +134,14 @@ pub enum Action {
         step: Step,
         note: Option<Box<str>>,
     },
+    /// Records of maintenance visits, at most `limits::VISITS` of them. Each is known again by its firm and id, however
+    /// long ago it came: the request doesn't tell a repeat.
+    UploadVisits(Vec<Upload>),
+    /// The use unit signs a record.
+    Sign(Sign),
+    /// The journals were lost: these records, at most `limits::VISITS`, are what the store has, each device's in the order
+    /// of its chain. Only `vigil recover` says so.
+    AdoptRecords(Vec<ChainLink>),
 }
 
 /// How the shell around the core is doing; recorded when it changes, at most once a second.
@@ -170,4 +179,43 @@ pub enum Outcome {
     },
     /// The same request id came with another action before.
     RequestReused,
+    /// Of a command that takes each of its items by itself: one outcome an item, in their order.
+    Items {
+        position: u64,
+        items: Vec<ItemOutcome>,
+    },
+}
+
+/// What became of one item of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemOutcome {
+    /// It is recorded, with what is odd about it, by name.
+    Taken {
+        flags: Vec<&'static str>,
+    },
+    /// The very same was recorded before: nothing changed.
+    Known,
+    /// Another one is recorded under this id.
+    Exists {
+        why: Box<str>,
+    },
+    Invalid(Vec<ItemFault>),
+    NotFound {
+        what: Box<str>,
+    },
+    /// It doesn't fit the state of things; the text says what would.
+    Precondition {
+        why: Box<str>,
+    },
+    Denied {
+        why: Box<str>,
+    },
+}
+
+/// What is wrong with a field of an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemFault {
+    /// As the caller names it, such as `items[3].item`.
+    pub field: Box<str>,
+    pub why: Box<str>,
 }

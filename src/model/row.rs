@@ -12,6 +12,7 @@ use super::record::Outcome;
 use super::report::ReportRow;
 use super::scan::Scan;
 use super::time::Wall;
+use super::visit::{SignatureRow, VisitRow};
 
 /// All that one record changed.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -87,6 +88,8 @@ pub enum Row {
     Entry(Entry),
     Due(DueRow),
     Report(ReportRow),
+    Visit(Box<VisitRow>),
+    Signature(SignatureRow),
 }
 
 /// Where a frame's time in history comes from.

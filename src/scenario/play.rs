@@ -8,17 +8,20 @@ use serde_json::{Map, Value, json};
 use super::compose::Policies;
 use super::drive::{Drive, Message};
 use super::expect::{self, Heard};
-use super::spec::{Command, LinkStep};
+use super::spec::{Command, LinkStep, VisitStep};
 use super::tell::{self, Told};
 use super::{Action, Claimed, Failure, FrameSpec, Options, Run, Scenario, Step};
+use crate::core::lift::Lift;
 use crate::core::rules::line_and_column;
+use crate::core::tables;
 use crate::limits;
 use crate::model::actor::Actor;
 use crate::model::alert::Alert;
 use crate::model::archive::Entry;
-use crate::model::ids::{AlertId, DeviceCode, RuleId, SiteCode, Subject};
-use crate::model::record::{self, Kind, Outcome};
+use crate::model::ids::{AlertId, DeviceCode, FirmId, RuleId, SiteCode, Subject, WorkerId};
+use crate::model::record::{self, ItemOutcome, Kind, Outcome};
 use crate::model::row::Row;
+use crate::model::visit::{ItemDone, ItemResult, Salt, Sign, Upload, Visit};
 
 pub(super) fn play(scenario: &Scenario, policies: &Policies, options: Options) -> Run {
     let mut play = Play::new(scenario);
@@ -136,6 +139,15 @@ impl<'s> Play<'s> {
             }
             Action::Command(command) => self.command(command, place),
             Action::Archive(entry) => self.upsert(vec![(**entry).clone()], place),
+            Action::Visit(step) => self.visit(step, place),
+            Action::Sign { lift, record } => {
+                let (device, firm) = (*lift, self.firm_of(*lift));
+                let sign = Sign { device, firm, record: *record, signatory: "officer".into(), note: None };
+                let outcome = self.ask(record::Action::Sign(sign), place);
+                if !matches!(outcome, Some(Outcome::Done { .. })) {
+                    self.fail(place, format!("the signature was refused: {}", refusal(outcome.as_ref())));
+                }
+            }
             Action::Reload(_) => {
                 if let Some(policy) = reloads.next() {
                     self.reload(policy, place);
@@ -206,6 +218,59 @@ impl<'s> Play<'s> {
         let outcome = self.ask(record::Action::Upsert(entries), place);
         if !matches!(outcome, Some(Outcome::Done { .. })) {
             self.fail(place, format!("the archive refused: {}", refusal(outcome.as_ref())));
+        }
+    }
+
+    /// The firm under contract, or one that the archive doesn't have.
+    fn firm_of(&self, lift: DeviceCode) -> FirmId {
+        let archived = self.drive.core.lifts().iter().find(|it| it.code == lift).and_then(Lift::archived);
+        let nobody = || FirmId::parse("NOBODY").expect("it has the form of one");
+        archived.and_then(|it| it.firm).unwrap_or_else(nobody)
+    }
+
+    /// With all items that such a visit sees to, by workers whom the archive doesn't have.
+    fn visit(&mut self, step: &VisitStep, place: usize) {
+        let archived = self.drive.core.lifts().iter().find(|it| it.code == step.lift).and_then(Lift::archived);
+        let tables = tables::parse(&self.drive.core.policy().rules).unwrap_or_default();
+        let class = archived.and_then(|it| {
+            tables.maintenance.class_for(it.equipment, it.catalogue.as_ref().map(|number| number.as_str()))
+        });
+        let good = |id: &str| ItemDone { item: id.into(), result: ItemResult::Good, note: None };
+        let items = class.map(|class| class.required(step.kind).map(|item| good(&item.id)).collect());
+        let worker = |id: &str| WorkerId::parse(id).expect("it has the form of one");
+        let ended_at = self.drive.wall();
+        let visit = Visit {
+            firm: self.firm_of(step.lift),
+            record: step.record,
+            device: step.lift,
+            kind: step.kind,
+            workers: vec![worker("W-1"), worker("W-2")],
+            recorder: worker("W-1"),
+            started_at: ended_at - step.began_ms,
+            ended_at,
+            items: items.unwrap_or_default(),
+            problem: step.problem,
+            note: None,
+            photos: Vec::new(),
+            next_on: None,
+            supersedes: step.supersedes,
+            rectifies: step.rectifies.clone(),
+            people: Vec::new(),
+        };
+        let upload = Upload { visit, salt: Salt::default(), looked_up: false };
+        let outcome = self.ask(record::Action::UploadVisits(vec![upload]), place);
+        let item = match outcome {
+            Some(Outcome::Items { items, .. }) => items.into_iter().next(),
+            _ => None,
+        };
+        let is_taken = matches!(item, Some(ItemOutcome::Taken { .. } | ItemOutcome::Known));
+        if is_taken == step.refused {
+            let text = if is_taken {
+                "the service took it; it was to refuse".into()
+            } else {
+                format!("the service refused: {item:?}")
+            };
+            self.fail(place, text);
         }
     }
 
@@ -320,7 +385,9 @@ fn refusal(outcome: Option<&Outcome>) -> String {
         Some(Outcome::NotFound { what }) => format!("there is no {what}"),
         Some(Outcome::Precondition { why } | Outcome::Denied { why }) => why.to_string(),
         Some(Outcome::RequestReused) => "the request was made before".into(),
-        Some(Outcome::Done { .. } | Outcome::Incident { .. }) | None => "without a reason".into(),
+        Some(Outcome::Done { .. } | Outcome::Incident { .. } | Outcome::Items { .. }) | None => {
+            "without a reason".into()
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::compose::Extra;
 use crate::model::alert::{Certainty, EventKind, Reason, Severity};
 use crate::model::archive::Entry;
-use crate::model::ids::{DeviceCode, RuleId, SiteCode, Subject};
+use crate::model::ids::{DeviceCode, RecordId, RuleId, SiteCode, Subject};
+use crate::model::visit::{Problem, VisitKind};
 
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -64,6 +65,13 @@ pub enum Action {
     Command(Command),
     /// The archive's entry is put in the place of what it had.
     Archive(Box<Entry>),
+    /// A maintenance firm uploads a record of a visit that has just been finished.
+    Visit(Box<VisitStep>),
+    /// The use unit signs one.
+    Sign {
+        lift: DeviceCode,
+        record: RecordId,
+    },
     /// Other rules of the timeline's own, from here on.
     Reload(Extra),
     /// What must be open: exactly these, or none of them.
@@ -79,6 +87,21 @@ pub enum LinkStep {
     Up,
     Down,
     Drained,
+}
+
+/// A record of a visit that saw to all that it must, by the firm that has the lift under contract.
+#[derive(Debug, Clone)]
+pub struct VisitStep {
+    pub lift: DeviceCode,
+    pub record: RecordId,
+    pub kind: VisitKind,
+    /// When it began, before the step.
+    pub began_ms: i64,
+    pub problem: Problem,
+    pub supersedes: Option<RecordId>,
+    pub rectifies: Vec<RecordId>,
+    /// The service is to refuse it.
+    pub refused: bool,
 }
 
 /// What a dispatcher asks for.

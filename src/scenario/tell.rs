@@ -57,6 +57,13 @@ pub(super) fn step(scenario: &Scenario, action: &Action) -> String {
             format!("a dispatcher {what} {} of {}", command.rule.0, scenario.name_of(command.subject))
         }
         Action::Archive(entry) => format!("the archive has a new entry for {}", entry.code()),
+        Action::Visit(it) => {
+            let (lift, kind) = (scenario.name_of(Subject::Device(it.lift)), it.kind.name());
+            format!("record {} of a {kind} visit at {lift} is uploaded, {}", it.record, it.problem.name())
+        }
+        Action::Sign { lift, record } => {
+            format!("record {record} of {} is signed", scenario.name_of(Subject::Device(*lift)))
+        }
         Action::Reload(_) => "the rules are reloaded".into(),
         Action::Look { subject, .. } => format!("what is open of {} is looked at", scenario.name_of(*subject)),
     }

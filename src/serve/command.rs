@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::Shared;
 use crate::model::incident::IncidentId;
-use crate::model::record::{Command, Outcome};
+use crate::model::record::{Command, ItemOutcome, Outcome};
 use crate::spine::input::{Input, NotTaken, SHUT};
 
 /// How often a bulk command knocks on a full queue.
@@ -33,10 +33,15 @@ pub(super) enum Patience {
 impl Shared {
     /// Hands a command to the spine and waits for its outcome.
     pub(super) async fn command(&self, command: Command, patience: Patience) -> Result<Done, Status> {
+        done(self.outcome(command, patience).await?)
+    }
+
+    /// The same, whatever the outcome is.
+    pub(super) async fn outcome(&self, command: Command, patience: Patience) -> Result<Outcome, Status> {
         let deadline = Instant::now() + self.settings.command_wait;
         let answer = self.offer(command, patience, deadline).await?;
         match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(outcome)) => done(outcome),
+            Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(_)) => Err(ended()),
             Err(_) => Err(Status::deadline_exceeded(
                 "the outcome is not known yet: repeat the call with the same request id to learn it",
@@ -84,7 +89,7 @@ fn shut() -> Status {
     Status::with_error_details(Code::Unavailable, SHUT, details)
 }
 
-fn done(outcome: Outcome) -> Result<Done, Status> {
+pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
     match outcome {
         Outcome::Done { position, changed } => Ok(Done { position, changed, incident: None }),
         Outcome::Incident { position, incident } => Ok(Done { position, changed: 1, incident: Some(incident) }),
@@ -94,12 +99,19 @@ fn done(outcome: Outcome) -> Result<Done, Status> {
             Err(Status::with_error_details(Code::FailedPrecondition, why.into_string(), details))
         }
         Outcome::Denied { why } => Err(Status::permission_denied(why.into_string())),
+        // Whoever asks for items reads their outcomes.
+        Outcome::Items { position, items } => Ok(Done { position, changed: taken(&items), incident: None }),
         Outcome::RequestReused => {
             let details = ErrorDetails::with_error_info("REQUEST_ID_REUSED", super::grpc::DOMAIN, []);
             let message = "this request id came with another command before: choose a new one for each command";
             Err(Status::with_error_details(Code::AlreadyExists, message, details))
         }
     }
+}
+
+fn taken(items: &[ItemOutcome]) -> u32 {
+    let taken = items.iter().filter(|it| matches!(it, ItemOutcome::Taken { .. }));
+    u32::try_from(taken.count()).unwrap_or(u32::MAX)
 }
 
 pub(super) fn not_found(what: &str) -> Status {

@@ -6,10 +6,11 @@ use std::pin::Pin;
 use crate::model::alert::{AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::frame::FrameKey;
-use crate::model::ids::{DeviceCode, Subject};
+use crate::model::ids::{DeviceCode, FirmId, RecordId, Subject};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::row::{FrameRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
+use crate::model::visit::{ChainLink, VisitRow};
 use crate::store::{IncidentQuery, ReportingQuery};
 
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -50,6 +51,27 @@ pub trait HistoryStore: Send + Sync {
 
     /// Entries of the archive behind that code, by code.
     fn entries(&self, kind: EntryKind, after: Option<Box<str>>, limit: usize) -> StoreFuture<'_, Vec<Entry>>;
+
+    /// Records of maintenance of one device in order of their marks.
+    fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>>;
+
+    /// The record of a firm.
+    fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkPage {
+    pub device: DeviceCode,
+    /// Only those behind it.
+    pub after: Option<LinkMark>,
+    pub limit: usize,
+}
+
+/// The place of a record in its device's chain, and the store's own number for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkMark {
+    pub number: u64,
+    pub n: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +115,7 @@ pub enum Happened {
     Alert(AlertEvent),
     Scan(ScanRow),
     Status(StatusRow),
+    Record(ChainLink),
 }
 
 impl Happened {
@@ -102,6 +125,7 @@ impl Happened {
             Self::Alert(event) => event.at,
             Self::Scan(row) => row.effective_at,
             Self::Status(row) => row.received_at,
+            Self::Record(link) => link.recorded_at(),
         }
     }
 
@@ -110,6 +134,7 @@ impl Happened {
             (Self::Alert(event), subject) => event.alert.id.subject == *subject,
             (Self::Scan(row), Subject::Cylinder(code)) => row.scan.cylinder == *code,
             (Self::Status(row), Subject::Device(code)) => row.device == *code,
+            (Self::Record(link), Subject::Device(code)) => link.device() == *code,
             _ => false,
         }
     }
@@ -213,6 +238,33 @@ impl HistoryStore for MemoryHistory {
             found.sort_by(|a, b| a.code().cmp(b.code()));
             found.truncate(limit);
             found
+        })
+    }
+
+    fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {
+        self.answer(|| {
+            let links = (1..).zip(&self.happened).filter_map(|(n, happened)| match happened {
+                Happened::Record(link) => Some((LinkMark { number: link.number(), n }, link.clone())),
+                _ => None,
+            });
+            let wanted = |(mark, link): &(LinkMark, ChainLink)| {
+                link.device() == page.device && page.after.is_none_or(|after| *mark > after)
+            };
+            let mut found: Vec<_> = links.filter(wanted).collect();
+            found.sort_by_key(|(mark, _)| *mark);
+            found.truncate(page.limit);
+            found
+        })
+    }
+
+    fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
+        self.answer(|| {
+            self.happened.iter().find_map(|happened| match happened {
+                Happened::Record(ChainLink::Visit(row)) if (row.visit.firm, row.visit.record) == (firm, record) => {
+                    Some((**row).clone())
+                }
+                _ => None,
+            })
         })
     }
 }

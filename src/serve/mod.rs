@@ -165,6 +165,11 @@ pub fn frame_row(device: DeviceCode, stored: &StoredFrame) -> Result<FrameRow, S
     grpc::frame_row(device, stored)
 }
 
+/// Whether a record is one that `UploadRecords` would look at, or what is wrong with which field.
+pub fn check_record(told: &crate::proto::v1::MaintenanceRecord) -> Result<(), Vec<(String, String)>> {
+    grpc::check_record(told)
+}
+
 /// A lift as the archive's calls told it, or what is wrong with it.
 pub fn lift(told: &crate::proto::v1::Lift) -> Result<crate::model::archive::Lift, String> {
     grpc::lift(told)

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use super::history::{FrameMark, FramePage, Happened, HistoryStore, StoreError, StoreFuture, TimelinePage};
+use super::history::{
+    FrameMark, FramePage, Happened, HistoryStore, LinkMark, LinkPage, StoreError, StoreFuture, TimelinePage,
+};
 use crate::limits;
 use crate::model::alert::{AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::{CylinderCode, DeviceCode, Subject};
+use crate::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::row::{FrameRow, ScanRow};
 use crate::model::time::Wall;
+use crate::model::visit::{ChainLink, VisitRow};
 use crate::store::{
-    self, AlertCursor, AlertQuery, FrameCursor, FrameQuery, IncidentQuery, ReportingQuery, ScanCursor, ScanQuery,
-    StatusQuery, Store,
+    self, AlertCursor, AlertQuery, FrameCursor, FrameQuery, IncidentQuery, LinkCursor, LinkQuery, ReportingQuery,
+    ScanCursor, ScanQuery, StatusQuery, Store,
 };
 
 pub struct Stored(pub Arc<dyn Store>);
@@ -51,6 +54,20 @@ impl HistoryStore for Stored {
     fn entries(&self, kind: EntryKind, after: Option<Box<str>>, limit: usize) -> StoreFuture<'_, Vec<Entry>> {
         Box::pin(async move { self.0.entries(kind, after.map(Into::into), limit).await.map_err(away) })
     }
+
+    fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {
+        let LinkPage { device, after, limit } = page;
+        let after = after.map(|LinkMark { number, n }| LinkCursor { number, n });
+        let query = LinkQuery { device, from: Wall(i64::MIN), to: Wall::MAX, after, limit };
+        Box::pin(async move {
+            let found = self.0.links(query).await.map_err(away)?;
+            Ok(found.into_iter().map(|link| (LinkMark { number: link.row.number(), n: link.n }, link.row)).collect())
+        })
+    }
+
+    fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
+        Box::pin(async move { self.0.visit(firm, record).await.map_err(away) })
+    }
 }
 
 impl Stored {
@@ -59,7 +76,10 @@ impl Stored {
         let wanted = skip.saturating_add(limit);
         let mut happened = self.alerts(subject, from, to, wanted).await.map_err(away)?;
         match subject {
-            Subject::Device(device) => happened.extend(self.statuses(device, from, to, wanted).await.map_err(away)?),
+            Subject::Device(device) => {
+                happened.extend(self.statuses(device, from, to, wanted).await.map_err(away)?);
+                happened.extend(self.records(device, from, to, wanted).await.map_err(away)?);
+            }
             Subject::Cylinder(cylinder) => happened.extend(self.scans(cylinder, from, to, wanted).await.map_err(away)?),
             Subject::Service | Subject::Incident(_) => {}
         }
@@ -90,6 +110,21 @@ impl Stored {
             after = next.last().map(|last| last.n);
             let is_last = next.len() < limit;
             found.extend(next.into_iter().map(|status| Happened::Status(status.row)));
+            if is_last {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn records(&self, device: DeviceCode, from: Wall, to: Wall, wanted: usize) -> Found {
+        let (mut found, mut after) = (Vec::new(), None);
+        while found.len() < wanted {
+            let limit = page(wanted - found.len());
+            let next = self.0.links(LinkQuery { device, from, to, after, limit }).await?;
+            after = next.last().map(LinkCursor::of);
+            let is_last = next.len() < limit;
+            found.extend(next.into_iter().map(|link| Happened::Record(link.row)));
             if is_last {
                 break;
             }

@@ -195,6 +195,8 @@ fn key(cause: u64, row: &Row) -> u64 {
             (6, cause, it.subject, it.kind, it.due_on, it.basis_on, &it.clause, it.district).hash(&mut hash)
         }
         Row::Report(it) => (7, cause, it.report.party, &it.report.id).hash(&mut hash),
+        Row::Visit(it) => (8, it.visit.device, it.number).hash(&mut hash),
+        Row::Signature(it) => (8, it.sign.device, it.number).hash(&mut hash),
     }
     hash.finish()
 }

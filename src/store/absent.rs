@@ -9,17 +9,19 @@ use tokio_postgres::Config;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
-    RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LinkQuery, Maintained,
+    Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store,
+    StoreError,
 };
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::AlertId;
+use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
+use crate::model::visit::{ChainLink, VisitRow};
 
 pub struct OpenedLater {
     place: Place,
@@ -89,6 +91,9 @@ pass_on! {
     due_standing(query: StandingQuery) -> Vec<DueRow>;
     reports(query: ReportQuery) -> Vec<Numbered<ReportRow>>;
     report(party: Party, id: String) -> Option<ReportRow>;
+    links(query: LinkQuery) -> Vec<Numbered<ChainLink>>;
+    visit(firm: FirmId, record: RecordId) -> Option<VisitRow>;
+    chained(after: Option<DeviceCode>, limit: usize) -> Vec<DeviceCode>;
     maintain(now: Wall) -> Maintained;
     ping() -> ();
 }

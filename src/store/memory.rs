@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::query::page_rows;
 use super::{
     AlertCursor, AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameCursor, FrameQuery, Fut, IncidentQuery,
-    Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanCursor, ScanQuery, SetAside,
-    StandingCursor, StandingQuery, StatusQuery, Store, StoreError, retention,
+    LinkCursor, LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanCursor,
+    ScanQuery, SetAside, StandingCursor, StandingQuery, StatusQuery, Store, StoreError, retention,
 };
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{self, Entry, EntryKind};
-use crate::model::ids::{AlertId, CylinderCode, DeviceCode, SiteCode, Subject};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId, SiteCode, Subject};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
 use crate::model::time::{CivilDay, Wall};
+use crate::model::visit::{ChainLink, VisitRow};
 
 pub struct MemoryStore {
     id: u128,
@@ -47,6 +48,8 @@ struct Kept {
     entries: BTreeMap<(EntryKind, String), Entry>,
     incident_events: BTreeMap<(u32, u64), IncidentEvent>,
     incidents: BTreeMap<IncidentId, Incident>,
+    /// In the order in which they came.
+    links: Vec<ChainLink>,
 }
 
 struct Due {
@@ -143,6 +146,8 @@ impl Kept {
                 self.last_n += 1;
                 self.reports.push(Numbered { n: self.last_n, row: row.clone() });
             }
+            Row::Visit(row) => self.links.push(ChainLink::Visit(row.clone())),
+            Row::Signature(row) => self.links.push(ChainLink::Signature(row.clone())),
         }
     }
 
@@ -402,6 +407,38 @@ impl Store for MemoryStore {
         self.with(|kept| {
             let mut rows = kept.reports.iter().map(|report| &report.row);
             Ok(rows.find(|row| row.report.party == party && *row.report.id == *id).cloned())
+        })
+    }
+
+    fn links(&self, query: LinkQuery) -> Fut<'_, Vec<Numbered<ChainLink>>> {
+        self.with(|kept| {
+            let all = (1..).zip(&kept.links).filter(|(_, link)| link.device() == query.device);
+            let all = all.filter(|(_, link)| (query.from..query.to).contains(&link.recorded_at()));
+            let cursor = |n: u64, link: &ChainLink| LinkCursor { number: link.number(), n };
+            let mut found: Vec<_> =
+                all.filter(|(n, link)| query.after.is_none_or(|after| cursor(*n, link) > after)).collect();
+            found.sort_by_key(|(n, link)| cursor(*n, link));
+            found.truncate(page_rows(query.limit));
+            Ok(found.into_iter().map(|(n, link)| Numbered { n, row: link.clone() }).collect())
+        })
+    }
+
+    fn visit(&self, firm: FirmId, record: RecordId) -> Fut<'_, Option<VisitRow>> {
+        self.with(|kept| {
+            let visits = kept.links.iter().filter_map(|link| match link {
+                ChainLink::Visit(row) => Some(row),
+                ChainLink::Signature(_) => None,
+            });
+            let mut wanted = visits.filter(|row| (row.visit.firm, row.visit.record) == (firm, record));
+            Ok(wanted.next().map(|row| (**row).clone()))
+        })
+    }
+
+    fn chained(&self, after: Option<DeviceCode>, limit: usize) -> Fut<'_, Vec<DeviceCode>> {
+        self.with(|kept| {
+            let all: BTreeSet<DeviceCode> = kept.links.iter().map(ChainLink::device).collect();
+            let wanted = all.into_iter().filter(|device| after.is_none_or(|after| *device > after));
+            Ok(wanted.take(page_rows(limit)).collect())
         })
     }
 

@@ -22,19 +22,20 @@ use std::sync::Arc;
 
 pub use error::StoreError;
 pub use query::{
-    AlertCursor, AlertQuery, DueQuery, FrameCursor, FrameQuery, IncidentQuery, Numbered, RejectQuery, ReportQuery,
-    ReportingQuery, ScanCursor, ScanQuery, StandingCursor, StandingQuery, StatusQuery,
+    AlertCursor, AlertQuery, DueQuery, FrameCursor, FrameQuery, IncidentQuery, LinkCursor, LinkQuery, Numbered,
+    RejectQuery, ReportQuery, ReportingQuery, ScanCursor, ScanQuery, StandingCursor, StandingQuery, StatusQuery,
 };
 
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::AlertId;
+use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{Effects, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
+use crate::model::visit::{ChainLink, VisitRow};
 
 /// What every call returns. Boxed by hand, so that a store can be a trait object.
 pub type Fut<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -173,6 +174,12 @@ pub trait Store: Send + Sync {
     fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>>;
     /// By the reporter's own id.
     fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>>;
+    /// Records of maintenance of one device, ascending by [`LinkCursor`].
+    fn links(&self, query: LinkQuery) -> Fut<'_, Vec<Numbered<ChainLink>>>;
+    /// The record of a firm, as it was first stored.
+    fn visit(&self, firm: FirmId, record: RecordId) -> Fut<'_, Option<VisitRow>>;
+    /// Devices that have records of maintenance, ascending.
+    fn chained(&self, after: Option<DeviceCode>, limit: usize) -> Fut<'_, Vec<DeviceCode>>;
 
     /// Creates what the coming days need and drops what is older than its retention, in bounded steps.
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained>;

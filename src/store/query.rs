@@ -9,6 +9,7 @@ use crate::model::incident::IncidentId;
 use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::row::{FrameRow, RejectReason, ScanRow};
 use crate::model::time::{CivilDay, Wall};
+use crate::model::visit::ChainLink;
 
 use super::columns::order_number;
 
@@ -95,6 +96,30 @@ pub struct Numbered<T> {
     /// Ascending, with gaps. It is the cursor.
     pub n: u64,
     pub row: T,
+}
+
+/// The range is of when they were recorded.
+#[derive(Debug, Clone)]
+pub struct LinkQuery {
+    pub device: DeviceCode,
+    pub from: Wall,
+    pub to: Wall,
+    pub after: Option<LinkCursor>,
+    pub limit: usize,
+}
+
+/// The place of a record in its device's chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkCursor {
+    pub number: u64,
+    /// The store's own number: where somebody has tampered, two may stand in one place.
+    pub n: u64,
+}
+
+impl LinkCursor {
+    pub fn of(link: &Numbered<ChainLink>) -> Self {
+        Self { number: link.row.number(), n: link.n }
+    }
 }
 
 /// The range is of `received_at`.

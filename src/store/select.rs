@@ -2,20 +2,21 @@
 //!
 //! Each is one statement over an index, cut to a page, so that no reader holds a transaction open for long.
 
-use super::columns::{Read, Value, alert, archive, frame, incident, misc, names, obligation, scan};
+use super::columns::{Read, Value, alert, archive, frame, incident, misc, names, obligation, scan, visit};
 use super::query::page_rows;
 use super::{
-    AlertQuery, DueQuery, FrameQuery, IncidentQuery, Numbered, RejectQuery, ReportQuery, ReportingQuery, ScanQuery,
-    StandingQuery, StatusQuery,
+    AlertQuery, DueQuery, FrameQuery, IncidentQuery, LinkQuery, Numbered, RejectQuery, ReportQuery, ReportingQuery,
+    ScanQuery, StandingQuery, StatusQuery,
 };
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::AlertId;
+use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
+use crate::model::visit::{ChainLink, VisitRow};
 
 /// What differs between the databases.
 pub(super) struct Dialect {
@@ -290,6 +291,52 @@ pub(super) fn report(party: Party, id: &str) -> Select<'_, Numbered<ReportRow>> 
     let sql = format!("SELECT id, {columns} FROM report WHERE party = $1 AND report = $2 ORDER BY id LIMIT 1");
     let params = vec![Value::Text(party.to_string().into()), Value::text(id)];
     Select { sql, params, what: "a report", read: obligation::read_numbered_report }
+}
+
+pub(super) fn links(query: &LinkQuery) -> Select<'_, Numbered<ChainLink>> {
+    let sql = format!(
+        "{} WHERE l.device = $1 AND l.recorded_at >= $2 AND l.recorded_at < $3 AND (l.number, l.id) > ($4, $5) \
+         ORDER BY l.number, l.id LIMIT $6",
+        links_from()
+    );
+    let after = query.after;
+    let params = vec![
+        Value::text(query.device.as_str()),
+        Value::Time(query.from),
+        Value::Time(query.to),
+        Value::Big(after.map_or(-1, |after| signed(after.number))),
+        Value::Big(after.map_or(0, |after| signed(after.n))),
+        limit(query.limit),
+    ];
+    Select { sql, params, what: "a record of maintenance", read: visit::read }
+}
+
+pub(super) fn visit<'a>(firm: &'a FirmId, record: &'a RecordId) -> Select<'a, VisitRow> {
+    let sql =
+        format!("{} WHERE l.firm = $1 AND l.record = $2 AND l.what = 'visit' ORDER BY l.id LIMIT 1", links_from());
+    let params = vec![Value::text(firm.as_str()), Value::text(record.as_str())];
+    Select { sql, params, what: "a record of maintenance", read: visit::read_visit }
+}
+
+pub(super) fn chained(after: Option<&DeviceCode>, rows: usize) -> Select<'static, DeviceCode> {
+    let sql = format!("SELECT DISTINCT device FROM {} WHERE device > $1 ORDER BY device LIMIT $2", visit::TABLE);
+    let after = after.map_or_else(String::new, ToString::to_string);
+    let params = vec![Value::Text(after.into()), limit(rows)];
+    Select { sql, params, what: "a device with records", read: visit::read_device }
+}
+
+fn links_from() -> String {
+    let of = |alias: &str, columns: &[&str]| -> String {
+        columns.iter().map(|column| format!("{alias}.{column}")).collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "SELECT l.id, {}, {} FROM {} AS l LEFT JOIN {} AS p ON p.device = l.device AND p.number = l.number \
+         AND l.what = 'visit'",
+        of("l", visit::COLUMNS),
+        of("p", visit::PEOPLE_VALUES),
+        visit::TABLE,
+        visit::PEOPLE_TABLE,
+    )
 }
 
 fn event_columns() -> String {

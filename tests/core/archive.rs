@@ -134,6 +134,8 @@ fn an_inspection_is_overdue_when_its_last_day_has_passed_in_the_zone() {
     // 10:00 in Shanghai: the day turns in 14 h, by a tick.
     check(
         "0s     archive lift A due=2026-11-22 district=640104
+         0s     expect opened A inspection-due warning observed kind=INSPECTION days_overdue=0 due_on=2026-11-22
+         14h    expect cleared A inspection-due
          14h    expect opened A inspection-overdue critical observed kind=INSPECTION days_overdue=1
          15h    archive lift A due=2027-11-22 district=640104
          15h    expect cleared A inspection-overdue",
@@ -147,9 +149,12 @@ fn an_inspection_is_overdue_when_its_last_day_has_passed_in_the_zone() {
     // The clock is set, forth and back.
     check(
         "0s     archive lift A due=2026-11-22
+         0s     expect opened A inspection-due
          10s    wall 1d
+         10s    expect cleared A inspection-due
          10s    expect opened A inspection-overdue
          20s    wall -1d
+         20s    expect reopened A inspection-due
          20s    expect cleared A inspection-overdue",
     );
     // Cleared by a person it is due again when the day turns.

@@ -113,12 +113,13 @@ fn a_bad_policy_changes_nothing_and_says_why() {
 
 #[test]
 fn another_zone_turns_the_day_at_another_time() {
-    let mut script = check("0s archive lift A due=2026-11-22");
+    let mut script = check("0s archive lift A due=2026-11-22 \n 0s expect opened A inspection-due");
     reload(&mut script, PolicyText { zone: "Pacific/Kiritimati".into(), ..shipped() });
     // 16:00 of the 22nd there; the day turns in 8 h.
-    script.play("8h expect opened A inspection-overdue \n 9h end");
+    script.play("8h expect cleared A inspection-due \n 8h expect opened A inspection-overdue \n 9h end");
     reload(&mut script, shipped());
-    script.play("9h expect cleared A inspection-overdue \n 14h expect opened A inspection-overdue");
+    script.play("9h expect opened A inspection-due \n 9h expect cleared A inspection-overdue");
+    script.play("14h expect cleared A inspection-due \n 14h expect opened A inspection-overdue");
 }
 
 #[test]

@@ -146,7 +146,7 @@ step("ACCEPT")
 step("TURN_OUT")
 step("ARRIVE")
 do("free")
-first.next(kind("ALERT_CLEARED"))
+first.next(lambda event: event.incident.sensors_say_over)
 listed = again(centre.ListIncidents, dispatch.ListIncidentsRequest()).incidents
 tell("listed", incidents=[MessageToDict(it) for it in listed])
 step("FREE")

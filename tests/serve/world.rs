@@ -21,17 +21,20 @@ use vigil::model::alert::{
     Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Place, Reason, Severity, Title,
 };
 use vigil::model::archive::{Entry, EntryKind};
-use vigil::model::ids::{AlertId, DeviceCode, District, RuleId, Subject};
+use vigil::model::ids::{AlertId, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
 use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
 use vigil::model::record::{Action, Command, Outcome};
 use vigil::model::row::FrameRow;
 use vigil::model::time::Wall;
+use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::pages::{Board, Incidents, Page};
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
 use vigil::proto::v1::history_service_client::HistoryServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::serve::auth::Authenticate;
-use vigil::serve::history::{FramePage, Happened, HistoryStore, MemoryHistory, StoreFuture, TimelinePage};
+use vigil::serve::history::{
+    FramePage, Happened, HistoryStore, LinkMark, LinkPage, MemoryHistory, StoreFuture, TimelinePage,
+};
 use vigil::serve::reloads::{InForce, Reloads};
 use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
@@ -216,6 +219,7 @@ impl Spine {
             Action::OpenIncident(_) | Action::AdvanceIncident { .. } => {
                 Outcome::Precondition { why: "nobody is trapped here".into() }
             }
+            Action::UploadVisits(_) | Action::Sign(_) | Action::AdoptRecords(_) => panic!("this world has no records"),
         };
         self.answered.insert(command.request, (command.action, outcome.clone()));
         outcome
@@ -386,6 +390,16 @@ impl HistoryStore for Store {
         let mut memory = self.memory.lock().unwrap().clone();
         memory.entries = self.archive.lock().unwrap().values().cloned().collect();
         Box::pin(async move { memory.entries(kind, after, limit).await })
+    }
+
+    fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.links(page).await })
+    }
+
+    fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.visit(firm, record).await })
     }
 }
 

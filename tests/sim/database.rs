@@ -4,16 +4,18 @@ use std::sync::{Arc, Mutex};
 
 use vigil::model::alert::{Alert, AlertEvent, Cursor};
 use vigil::model::archive::{Entry, EntryKind};
-use vigil::model::ids::AlertId;
+use vigil::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
 use vigil::model::obligation::{DueRow, Party};
 use vigil::model::report::ReportRow;
 use vigil::model::row::{FrameRow, RejectRow, Row, ScanRow, StatusRow};
 use vigil::model::time::Wall;
+use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
-    RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LinkQuery, Maintained,
+    Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store,
+    StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -146,6 +148,18 @@ impl Store for Database {
 
     fn reporting(&self, query: ReportingQuery) -> Fut<'_, (u64, u64)> {
         self.unless_away(|store| store.reporting(query))
+    }
+
+    fn links(&self, query: LinkQuery) -> Fut<'_, Vec<Numbered<ChainLink>>> {
+        self.unless_away(|store| store.links(query))
+    }
+
+    fn visit(&self, firm: FirmId, record: RecordId) -> Fut<'_, Option<VisitRow>> {
+        self.unless_away(|store| store.visit(firm, record))
+    }
+
+    fn chained(&self, after: Option<DeviceCode>, limit: usize) -> Fut<'_, Vec<DeviceCode>> {
+        self.unless_away(|store| store.chained(after, limit))
     }
 
     fn entry(&self, kind: EntryKind, code: String) -> Fut<'_, Option<Entry>> {

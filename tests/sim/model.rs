@@ -252,7 +252,13 @@ impl Model {
         let row = match row {
             Row::Frame(row) => row,
             Row::Scan(row) => return self.take_scan(row, cause),
-            Row::Reject(_) | Row::Status(_) | Row::Entry(_) | Row::Due(_) | Row::Report(_) => return Ok(()),
+            Row::Reject(_)
+            | Row::Status(_)
+            | Row::Entry(_)
+            | Row::Due(_)
+            | Row::Report(_)
+            | Row::Visit(_)
+            | Row::Signature(_) => return Ok(()),
         };
         let identity = (row.device, row.generation, row.frame.key);
         if row.order != Order::VeryLate && !self.identities.insert(identity) {

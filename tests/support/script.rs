@@ -440,5 +440,6 @@ fn outcome_word(outcome: &Outcome) -> &'static str {
         Outcome::Precondition { .. } => "precondition",
         Outcome::Denied { .. } => "denied",
         Outcome::RequestReused => "reused",
+        Outcome::Items { .. } => "items",
     }
 }

@@ -13,6 +13,8 @@ pub enum Kind {
     Firms,
     Sites,
     Workers,
+    /// Records of maintenance visits
+    Records,
 }
 
 /// (name, must be there, what it holds)
@@ -92,8 +94,28 @@ const WORKERS: &[Column] = &[
     ("certified_until", false, "the last day on which it is good: YYYY-MM-DD"),
 ];
 
+const RECORDS: &[Column] = &[
+    ("firm", true, "id of the firm in the archive"),
+    ("record", true, "the firm's own id of the record: 1 to 64 characters of 0-9 A-Z a-z - _ . :"),
+    ("device", true, "code of the lift"),
+    ("kind", true, "half-month, quarter, half-year, year, on-demand or repair"),
+    ("workers", true, "ids of two workers or more, separated by blanks"),
+    ("recorder", true, "id of whoever wrote it"),
+    ("started_at", true, "2026-11-22T09:00:00+08:00"),
+    ("ended_at", true, "likewise"),
+    ("items", false, "ids with what became of each, good if nothing is said: t01..t31 t05=adjusted t07=failed"),
+    ("problem", false, "S0 (if empty) to S7"),
+    ("note", false, "what the problem is, or what was done"),
+    ("next_on", false, "when the firm means to come again: YYYY-MM-DD"),
+    ("supersedes", false, "id of the record that it corrects"),
+    ("rectifies", false, "ids of records whose problem is no more, separated by blanks"),
+    ("responsible", false, "who answers for it"),
+    ("responsible_phone", false, "how to reach them"),
+];
+
 impl Kind {
-    const ALL: &'static [Self] = &[Self::Lifts, Self::Cylinders, Self::Firms, Self::Sites, Self::Workers];
+    const ALL: &'static [Self] =
+        &[Self::Lifts, Self::Cylinders, Self::Firms, Self::Sites, Self::Workers, Self::Records];
 
     fn columns(self) -> &'static [Column] {
         match self {
@@ -102,6 +124,7 @@ impl Kind {
             Self::Firms => FIRMS,
             Self::Sites => SITES,
             Self::Workers => WORKERS,
+            Self::Records => RECORDS,
         }
     }
 
@@ -112,6 +135,7 @@ impl Kind {
             Self::Firms => "firms",
             Self::Sites => "sites",
             Self::Workers => "workers",
+            Self::Records => "records",
         }
     }
 }
@@ -197,7 +221,7 @@ impl Columns {
         self.text(fields, self.kind.columns()[0].0)
     }
 
-    fn text<'a>(&self, fields: &[&'a str], name: &str) -> &'a str {
+    pub(super) fn text<'a>(&self, fields: &[&'a str], name: &str) -> &'a str {
         self.number(name).and_then(|number| fields.get(number - 1)).copied().unwrap_or_default()
     }
 
@@ -210,6 +234,7 @@ impl Columns {
             Kind::Firms => Entry::Firm(words.firm()),
             Kind::Sites => Entry::Site(words.site()),
             Kind::Workers => Entry::Worker(words.worker()),
+            Kind::Records => unreachable!("records are no entries of the archive: `records` reads them"),
         };
         if words.faults.is_empty() { Ok(entry) } else { Err(words.faults) }
     }

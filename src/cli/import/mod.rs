@@ -2,6 +2,7 @@
 
 mod columns;
 mod lines;
+mod records;
 mod rows;
 
 use std::collections::hash_map::RandomState;
@@ -22,7 +23,7 @@ use crate::limits;
 use crate::proto::v1::registry_service_client::RegistryServiceClient;
 use crate::proto::v1::{UpsertDevicesRequest, UpsertDevicesResponse};
 
-/// Read lifts, cylinders, firms or sites from a CSV file into the archive
+/// Read lifts, cylinders, firms, sites or workers from a CSV file into the archive, or records of maintenance
 ///
 /// The file is UTF-8 with commas, its first line names the columns, and every further line is one entry, which
 /// replaces the one with the same code: a column that is left out is emptied. Good lines are taken even if others are
@@ -45,6 +46,9 @@ pub struct Args {
 pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
     let name = args.file.display().to_string();
     let (file, again, bytes) = rows::open(&args.file).with_context(|| name.clone())?;
+    if args.kind == Kind::Records {
+        return records::run(&args, &name, (file, again, bytes), terminal).await;
+    }
     let reader = Reader::new(args.kind, file, again).with_context(|| name.clone())?;
     let columns = reader.columns();
     let channel = args.server.connect().await?;

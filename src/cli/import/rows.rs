@@ -36,7 +36,7 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    fn add(&mut self, fault: Fault) {
+    pub(super) fn add(&mut self, fault: Fault) {
         if self.first.len() < limits::ENTRY_ERRORS {
             self.first.push(fault);
         } else {
@@ -44,7 +44,7 @@ impl Faults {
         }
     }
 
-    fn add_row(&mut self, faults: impl IntoIterator<Item = Fault>) {
+    pub(super) fn add_row(&mut self, faults: impl IntoIterator<Item = Fault>) {
         self.rows += 1;
         faults.into_iter().for_each(|fault| self.add(fault));
     }
@@ -99,10 +99,10 @@ pub(super) fn open(path: &Path) -> anyhow::Result<(File, File, u64)> {
     Ok((file, File::open(path).context("can't be opened")?, bytes))
 }
 
-const NOT_UTF8: &str = "is not UTF-8: save the file as CSV UTF-8";
+pub(super) const NOT_UTF8: &str = "is not UTF-8: save the file as CSV UTF-8";
 
 /// The fields as texts, or which one isn't UTF-8.
-fn texts(record: &ByteRecord) -> Result<Vec<&str>, usize> {
+pub(super) fn texts(record: &ByteRecord) -> Result<Vec<&str>, usize> {
     record.iter().enumerate().map(|(at, field)| std::str::from_utf8(field).map_err(|_| at)).collect()
 }
 

@@ -113,6 +113,7 @@ fn line(rule: &Rule, unless: &[String]) -> String {
     }
     let clears = match &rule.clear {
         Clear::Manual => "a person clears it".into(),
+        Clear::Maintained => "a record of maintenance clears it".into(),
         Clear::Heard => "a frame clears it".into(),
         Clear::Quiet => format!("clears after {} of quiet", show_ms(rule.clear_for_ms)),
         Clear::When(_) | Clear::WhenFalse if rule.clear_for_ms > 0 => {
@@ -136,6 +137,7 @@ fn line(rule: &Rule, unless: &[String]) -> String {
 fn as_json(rule: &Rule, unless: &[String]) -> Value {
     let clear = match &rule.clear {
         Clear::Manual => "manual",
+        Clear::Maintained => "maintained",
         Clear::Heard => "heard",
         Clear::Quiet => "quiet",
         Clear::When(_) => "condition",

@@ -66,7 +66,7 @@ pub fn inputs<F: Reading>(
         _ if carried => Tri::False,
         Clear::WhenFalse => !when,
         Clear::When(clear) => clear.eval(of_clear),
-        Clear::Manual | Clear::Heard => Tri::False,
+        Clear::Manual | Clear::Maintained | Clear::Heard => Tri::False,
     };
     let (severity, certainty) = level(rule, facts);
     Inputs {

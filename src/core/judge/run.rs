@@ -364,7 +364,7 @@ impl Open {
 
     /// When the clear condition had held long enough, if it has.
     fn cleared_at(&mut self, rule: &Rule, inputs: &Inputs) -> Option<Elapsed> {
-        if matches!(rule.clear, Clear::Manual | Clear::Heard) {
+        if matches!(rule.clear, Clear::Manual | Clear::Maintained | Clear::Heard) {
             return None;
         }
         match inputs.clear {

@@ -1,6 +1,7 @@
 //! A lift's rules, each with what it reads and why it is where it is.
 
-use super::facts::{LiftFacts, ObligationFacts};
+use super::facts::LiftFacts;
+use super::records::RecordFacts;
 use super::{Lift, who};
 use crate::core::explain::{
     BuiltInAlert, Clause, Clears, Explained, Explanation, NotJudged, OpenAlert, Reading as Read, Standing, Unknown,
@@ -9,7 +10,6 @@ use crate::core::explain::{
 use crate::core::judge::run::{Footing, Hold, Inputs, Open, Phase, Run};
 use crate::core::judge::tally::Occurrence;
 use crate::core::judge::{self, Context, Reading, built_in};
-use crate::core::kept::KeptLift;
 use crate::core::rules::{Clear, Count, Expr, Family, Field, Rule, RuleIx, RuleText, Term, Texts, Tri};
 use crate::core::telemetry::heard::Way;
 use crate::model::alert::{Evidence, Title};
@@ -25,6 +25,7 @@ impl Lift {
                 None => self.explain_switched_off(cx, ix, today, texts),
                 Some(rule) if rule.absent.is_some() => self.explain_absence(cx, ix, rule, texts),
                 Some(rule) if rule.family == Family::Obligation => self.explain_obligation(cx, ix, rule, today, texts),
+                Some(rule) if rule.family == Family::Record => self.explain_record(cx, ix, rule, texts),
                 Some(rule) => self.explain_rule(cx, ix, rule, texts),
             });
         Explanation {
@@ -63,8 +64,17 @@ impl Lift {
         today: CivilDay,
         texts: &Texts,
     ) -> Explained {
-        let due = self.entry.as_ref().and_then(KeptLift::inspection_due);
-        let facts = ObligationFacts { policy: cx.policy, runs: &self.runs, due, today };
+        let (facts, _) = self.gravest(cx.policy, rule, &self.dues(cx.policy), today);
+        let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, of_clear: &facts, texts };
+        let inputs = Inputs { footing: Footing::Sound, ..about.inputs(false) };
+        let is_open = about.run.is_some_and(|run| run.open().is_some());
+        let why_not = if is_open { Vec::new() } else { about.why_it_rests(&inputs) };
+        about.explained(&inputs, why_not)
+    }
+
+    fn explain_record(&self, cx: &Context<'_>, ix: RuleIx, rule: &Rule, texts: &Texts) -> Explained {
+        let now = cx.books.now.elapsed;
+        let facts = RecordFacts { policy: cx.policy, runs: &self.runs, records: self.records.as_deref(), now };
         let about = About { lift: self, cx, rule, run: self.run(cx, ix), facts: &facts, of_clear: &facts, texts };
         let inputs = Inputs { footing: Footing::Sound, ..about.inputs(false) };
         let is_open = about.run.is_some_and(|run| run.open().is_some());
@@ -77,6 +87,7 @@ impl Lift {
         let explained = match cx.policy.set.rule(ix) {
             rule if rule.absent.is_some() => self.explain_absence(cx, ix, rule, texts),
             rule if rule.family == Family::Obligation => self.explain_obligation(cx, ix, rule, today, texts),
+            rule if rule.family == Family::Record => self.explain_record(cx, ix, rule, texts),
             rule => self.explain_rule(cx, ix, rule, texts),
         };
         Explained { why_not: vec![WhyNot::SwitchedOff], next: None, ..explained }
@@ -206,6 +217,7 @@ impl<F: Reading> About<'_, F> {
         };
         match &self.rule.clear {
             Clear::Manual => Clears::ByHand,
+            Clear::Maintained => Clears::Maintained,
             Clear::Heard => Clears::Heard,
             Clear::Quiet => Clears::Quiet { done_ms, for_ms: self.rule.clear_for_ms },
             Clear::When(clear) => when(self.clause(self.of_clear, clear, &text.clear)),

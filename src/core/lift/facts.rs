@@ -4,12 +4,13 @@ use crate::core::judge::run::Run;
 use crate::core::judge::{self, Reading};
 use crate::core::lift::Lift;
 use crate::core::policy::Policy;
-use crate::core::rules::schema::{self, KIND_INSPECTION};
+use crate::core::rules::schema;
 use crate::core::rules::{CodeList, CodeTerm, Facts, Field, Fold, Rule, RuleIx, Term, Tri, Value};
 use crate::core::telemetry::registers::{self, DoorMoves, Held, Item};
 use crate::model::frame::{Car, Door, Frame, Mode};
 use crate::model::ids::District;
-use crate::model::time::{CivilDay, Elapsed};
+use crate::model::obligation::DueKind;
+use crate::model::time::{CivilDay, Elapsed, Wall};
 
 /// A lift as its rules' conditions read it.
 pub(super) struct LiftFacts<'a> {
@@ -18,6 +19,7 @@ pub(super) struct LiftFacts<'a> {
     /// Silent for so long that nothing it reported is known any more.
     pub(super) is_silent: bool,
     pub(super) now: Elapsed,
+    pub(super) wall: Wall,
     pub(super) frame: Option<&'a Frame>,
     pub(super) rule: Option<&'a Rule>,
     /// Codes that count although a newer frame excludes them.
@@ -64,6 +66,7 @@ impl Facts for LiftFacts<'_> {
         match field {
             Field::DeviceEquipment => self.lift.entry.as_ref().map(|e| schema::equipment_number(e.equipment)).into(),
             Field::DeviceRegistered => Value::Bool(self.lift.entry.is_some()),
+            Field::DeviceNeedsInspection => self.lift.needs_inspection(self.policy, self.wall).into(),
             Field::NormalRun => Value::Bool(self.normal_run()),
             _ if self.is_silent => Value::Unknown,
             Field::DoorShut => self.door_shut().into(),
@@ -136,9 +139,11 @@ impl Reading for LiftFacts<'_> {
 }
 
 /// Something that is due on a civil day, as its rules' conditions read it.
+#[derive(Clone, Copy)]
 pub(super) struct ObligationFacts<'a> {
     pub(super) policy: &'a Policy,
     pub(super) runs: &'a [Run],
+    pub(super) kind: DueKind,
     pub(super) due: Option<CivilDay>,
     pub(super) today: CivilDay,
 }
@@ -146,7 +151,7 @@ pub(super) struct ObligationFacts<'a> {
 impl Facts for ObligationFacts<'_> {
     fn field(&self, field: Field) -> Value {
         match field {
-            Field::ObligationKind => Value::Int(KIND_INSPECTION),
+            Field::ObligationKind => Value::Int(self.kind.number().into()),
             Field::ObligationDaysOverdue => self.due.map(|due| self.today.days_since(due)).into(),
             _ => Value::Unknown,
         }

@@ -5,7 +5,6 @@ use super::facts::LiftFacts;
 use crate::core::judge::run::Transition;
 use crate::core::judge::{self, Context};
 use crate::core::policy::Policy;
-use crate::core::rules::Clear;
 use crate::core::telemetry::registers::{self, Item};
 use crate::model::alert::Reason;
 use crate::model::time::Elapsed;
@@ -59,7 +58,7 @@ impl Lift {
             let reopens = !rule.is_critical() && closed.is_some_and(|c| !c.by_hand && at - c.at <= within_ms);
             let reason = Reason::AlreadyOver;
             self.carry_out(cx, *ix, Transition::Open { reopens, severity, certainty, reason, at }, evidence);
-            if rule.clear != Clear::Manual {
+            if !rule.clear.is_by_people() {
                 self.carry_out(cx, *ix, Transition::Clear { reason, at }, Vec::new());
             }
         }

@@ -34,7 +34,7 @@ pub struct LiftFacts {
     pub tested_on: Option<CivilDay>,
     /// Of a supervisory inspection of a major repair.
     pub supervised_on: Option<CivilDay>,
-    /// Of a renovation's supervisory inspection: a new base.
+    /// Of an installation's or renovation's supervisory inspection: a new base.
     pub renovated_on: Option<CivilDay>,
     pub self_checked_on: Option<CivilDay>,
     pub drilled_on: Option<CivilDay>,
@@ -94,7 +94,12 @@ pub fn restart_needs_inspection(tables: &Tables, facts: &LiftFacts, on: CivilDay
 }
 
 fn inspections(table: &Lifts, facts: &LiftFacts, dues: &mut Dues) {
-    let Some(years) = &table.inspection else { return };
+    let Some(years) = &table.inspection else {
+        // Whoever has no table goes by the date in the archive alone.
+        let due = |due_on| Due { kind: DueKind::Inspection, due_on, basis_on: None, clause: Clause::Archive };
+        dues.extend(facts.inspection_due.map(due));
+        return;
+    };
     let Some(base_on) = latest([facts.base_on, facts.renovated_on]) else {
         dues.extend(without_base(years, facts));
         return;
@@ -105,7 +110,8 @@ fn inspections(table: &Lifts, facts: &LiftFacts, dues: &mut Dues) {
     let schedule = Schedule::new(years, base_on, facts.inspection_due.filter(|_| told));
 
     let by_report = latest([inspected_on, facts.reported_on]).map_or(0, |day| schedule.open_through(day));
-    let by_repair = facts.supervised_on.map_or(0, |day| schedule.year_of(day));
+    let by_repair =
+        facts.supervised_on.map_or(0, |day| schedule.in_calendar_year_of(day).max(schedule.open_through(day)));
     let known = facts.known_since.map_or(0, |day| schedule.over_before(day));
     let inspected = by_report.max(by_repair);
     // What went before is known of no other way where the archive names no inspection.

@@ -7,6 +7,10 @@ pub mod cylinder;
 pub mod lift;
 pub mod months;
 mod schedule;
+pub mod upkeep;
+
+#[cfg(test)]
+mod properties;
 
 use std::fmt::Write;
 
@@ -31,7 +35,7 @@ pub struct Due {
 pub type Dues = SmallVec<[Due; 8]>;
 
 /// Why it falls due on that day. `lift::words` and `cylinder::words` have it for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Clause {
     /// A year of the schedule, counted from the base inspection.
     Year(u32),
@@ -81,7 +85,7 @@ impl Due {
             }
             Clause::Visit { days } => write!(words, "{days} days after the last visit of this kind or a greater one"),
             Clause::NoVisit { days } => {
-                write!(words, "{days} days from the start of maintenance, no visit being known")
+                write!(words, "{days} days from the start of maintenance, no visit since being known")
             }
             Clause::OnDemand { days } => {
                 write!(words, "on-demand contract, {days} days while the data link is healthy")
@@ -90,7 +94,7 @@ impl Due {
                 write!(words, "on-demand contract, {days} days since the data link was last healthy or the last visit")
             }
             Clause::Months { months } => write!(words, "{months} months after the last one"),
-            Clause::NoneYet { months } => write!(words, "{months} months from the start, none being known"),
+            Clause::NoneYet { months } => write!(words, "{months} months from the start, none since being known"),
             Clause::Interval { years } => write!(words, "{years} years after the last inspection"),
             Clause::FromMake { years } => write!(words, "{years} years after it was made, no inspection being known"),
             Clause::Report => write!(words, "the date set at the last inspection"),

@@ -12,6 +12,10 @@ impl Month {
         Self(i32::from(date.year()) * 12 + i32::from(date.month()) - 1)
     }
 
+    pub fn year(self) -> i32 {
+        self.0.div_euclid(12)
+    }
+
     pub fn plus(self, months: u32) -> Self {
         Self(self.0.saturating_add_unsigned(months))
     }
@@ -23,7 +27,7 @@ impl Month {
 
     /// Its last day, or the last day of all.
     pub fn last(self) -> CivilDay {
-        let (year, month) = (self.0.div_euclid(12), self.0.rem_euclid(12) + 1);
+        let (year, month) = (self.year(), self.0.rem_euclid(12) + 1);
         let first = i16::try_from(year).ok().and_then(|year| {
             let month = i8::try_from(month).ok()?;
             jiff::civil::Date::new(year, month, 1).ok()

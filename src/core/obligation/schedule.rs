@@ -42,6 +42,11 @@ impl<'t> Schedule<'t> {
         u32::try_from(months.saturating_add(11).div_euclid(12)).unwrap_or(0)
     }
 
+    /// The year that falls due in a day's calendar year.
+    pub(super) fn in_calendar_year_of(&self, day: CivilDay) -> u32 {
+        u32::try_from(Month::of(day).year() - self.base.year()).unwrap_or(0)
+    }
+
     /// The last year that was over before a day.
     pub(super) fn over_before(&self, day: CivilDay) -> u32 {
         self.year_of(day).saturating_sub(1)

@@ -250,7 +250,7 @@ impl Rule {
     pub fn reads(&self) -> Reads {
         let clear = match &self.clear {
             Clear::When(expr) => expr.reads(),
-            Clear::WhenFalse | Clear::Manual | Clear::Heard | Clear::Quiet => Reads::NONE,
+            Clear::WhenFalse | Clear::Manual | Clear::Maintained | Clear::Heard | Clear::Quiet => Reads::NONE,
         };
         let suppress = self.suppress.as_ref().map_or(Reads::NONE, Expr::reads);
         let unless = if self.unless.is_empty() { Reads::NONE } else { Reads::OPEN };
@@ -269,7 +269,7 @@ impl Rule {
             _ if self.crossings.is_empty() => return None,
             Family::Obligation => Field::ObligationDaysOverdue,
             Family::Cylinder => Field::CylinderDaysOverdue,
-            Family::Elevator => return None,
+            Family::Elevator | Family::Record => return None,
         };
         let Value::Int(days_overdue) = facts.field(field) else { return None };
         let crossed = self.crossings.iter().filter(|left| days_overdue >= -**left).count();
@@ -294,10 +294,19 @@ pub enum Clear {
     When(Expr),
     /// When a person says so.
     Manual,
+    /// When a record tells of maintenance that was begun since and left no problem, or a person says so.
+    Maintained,
     /// Absence rules: when a frame comes.
     Heard,
     /// Counting rules: when nothing that they count has occurred for `clear_for`.
     Quiet,
+}
+
+impl Clear {
+    /// Whether nothing that the lift reports clears it, nor that it reports nothing.
+    pub fn is_by_people(&self) -> bool {
+        matches!(self, Self::Manual | Self::Maintained)
+    }
 }
 
 /// What an alert rises to while a condition is true: to a severity, a certainty, or both, each above the rule's own.

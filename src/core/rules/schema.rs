@@ -2,6 +2,7 @@
 
 use crate::model::archive::Equipment;
 use crate::model::frame::{Car, Direction, Door, Mode};
+use crate::model::obligation::DueKind;
 use crate::model::scan::ScanEvent;
 
 /// What a rule is judged on.
@@ -13,10 +14,12 @@ pub enum Family {
     Cylinder,
     /// Something that is due on a civil day.
     Obligation,
+    /// What is open of a lift's maintenance records.
+    Record,
 }
 
 impl Family {
-    pub const ALL: &'static [Self] = &[Self::Elevator, Self::Cylinder, Self::Obligation];
+    pub const ALL: &'static [Self] = &[Self::Elevator, Self::Cylinder, Self::Obligation, Self::Record];
 
     /// Its name in `on`.
     pub fn name(self) -> &'static str {
@@ -24,6 +27,7 @@ impl Family {
             Self::Elevator => "elevator",
             Self::Cylinder => "cylinder",
             Self::Obligation => "obligation",
+            Self::Record => "record",
         }
     }
 
@@ -62,15 +66,16 @@ pub enum Words {
     ObligationKind,
 }
 
-/// `kind == INSPECTION`: the statutory inspection of a lift or cylinder.
-pub const KIND_INSPECTION: i64 = 1;
-
 /// The number of `LIFT` or `ESCALATOR`, which no wire message has.
 pub fn equipment_number(equipment: Equipment) -> i64 {
     match equipment {
         Equipment::Lift => 1,
         Equipment::Escalator => 2,
     }
+}
+
+fn number(kind: DueKind) -> i64 {
+    kind.number().into()
 }
 
 impl Words {
@@ -85,7 +90,17 @@ impl Words {
                 vec![("lift", equipment_number(Equipment::Lift)), ("escalator", equipment_number(Equipment::Escalator))]
             }
             Self::ScanEvent => ScanEvent::ALL.iter().map(|v| (v.name(), v.number().into())).collect(),
-            Self::ObligationKind => vec![("inspection", KIND_INSPECTION)],
+            // Constants have no hyphens.
+            Self::ObligationKind => vec![
+                ("inspection", number(DueKind::Inspection)),
+                ("testing", number(DueKind::Testing)),
+                ("half_month", number(DueKind::HalfMonth)),
+                ("quarter", number(DueKind::Quarter)),
+                ("half_year", number(DueKind::HalfYear)),
+                ("year", number(DueKind::Year)),
+                ("self_check", number(DueKind::SelfCheck)),
+                ("drill", number(DueKind::Drill)),
+            ],
         }
     }
 
@@ -152,6 +167,9 @@ fields! {
     DeviceEquipment = 13 "device.equipment" Elevator Type::Enum(Words::Equipment),
     /// The archive has this lift.
     DeviceRegistered = 14 "device.registered" Elevator Type::Bool,
+    /// It has been out of use for so long that it must be inspected before it runs again, and wasn't. Unknown for a lift
+    /// that the archive doesn't have.
+    DeviceNeedsInspection = 15 "device.needs_inspection" Elevator Type::Bool,
 
     /// What the scan says happened.
     ScanEvent = 20 "event" Cylinder Type::Enum(Words::ScanEvent),
@@ -165,6 +183,15 @@ fields! {
     ObligationKind = 30 "kind" Obligation Type::Enum(Words::ObligationKind),
     /// Civil days since the last day on which it could be done in time: above 0 it is overdue.
     ObligationDaysOverdue = 31 "days_overdue" Obligation Type::Int,
+
+    /// Records that the use unit has not signed.
+    RecordUnsigned = 44 "unsigned" Record Type::Int,
+    /// Whole hours since the oldest of them came; 0 if there are none.
+    RecordUnsignedHours = 45 "unsigned_hours" Record Type::Int,
+    /// Problems that records told of, S1 to S7, and that none has said to be rectified.
+    RecordProblems = 46 "problems" Record Type::Int,
+    /// Whole hours since the oldest of them was told; 0 if there are none.
+    RecordProblemHours = 47 "problem_hours" Record Type::Int,
 }
 
 impl Field {

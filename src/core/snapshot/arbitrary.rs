@@ -1,6 +1,6 @@
 //! Every state that the types allow, whether or not any journey leads there.
 
-use proptest::array::{uniform3, uniform4, uniform5};
+use proptest::array::{uniform3, uniform4, uniform5, uniform7, uniform8};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -16,6 +16,9 @@ use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
+use crate::core::maintenance::known::{Key as RecordKey, KnownRecord, KnownRecords};
+use crate::core::maintenance::records::{Hazard, Records, Unsigned};
+use crate::core::obligation::upkeep::{Counted, Day, Seldom, Told, Upkeep};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
@@ -39,7 +42,9 @@ use crate::model::frame::FrameKey;
 use crate::model::ids::{PlaceId, RuleId};
 use crate::model::incident::IncidentId;
 use crate::model::record::{Health, Outcome};
+use crate::model::report::ReportKind;
 use crate::model::time::{CivilDay, Elapsed, Wall};
+use crate::model::visit::Problem;
 
 fn elapsed() -> impl Strategy<Value = Elapsed> {
     prop_oneof![Just(Elapsed(0)), (0..1i64 << 40).prop_map(Elapsed), any::<i64>().prop_map(Elapsed)]
@@ -129,6 +134,23 @@ fn registers() -> BoxedStrategy<Registers> {
             active: active.into(),
             lingering: lingering.into(),
             rare,
+        })
+        .boxed()
+}
+
+fn upkeep() -> BoxedStrategy<Upkeep> {
+    let day = || of(model::civil_day()).prop_map(Day::from);
+    let report = (any::<u64>(), model::civil_day(), select(ReportKind::ALL), any::<bool>())
+        .prop_map(|(key, done_on, kind, passed)| Counted { key, done_on, kind, passed });
+    let days = ([day(), day()], uniform4(day()), uniform8(any::<u32>().prop_map(Told)));
+    let rare = of((day(), day(), uniform7(day()))).prop_map(|rare| {
+        let rare = rare.map(|(link_lost_on, idle_since, before)| Seldom { link_lost_on, idle_since, before });
+        rare.filter(|rare| *rare != Seldom::default()).map(Box::new)
+    });
+    (days, vec(report, 0..4), rare)
+        .prop_map(|(([known_since, maintained_from], visited_on, told), mut reports, rare)| {
+            reports.sort_by_key(|it| it.done_on);
+            Upkeep { known_since, maintained_from, visited_on, told, reports: reports.into(), rare }
         })
         .boxed()
 }
@@ -248,6 +270,8 @@ prop_compose! {
         (first_heard, catching_up) in (of(elapsed()), of((elapsed(), elapsed()))),
         runs in runs(rules),
         (policy, unreadable, sighted_in, online) in (number(), number(), of(number()), of(any::<bool>())),
+        records in of(records()),
+        upkeep in of(upkeep()),
     ) -> Lift {
         Lift {
             code,
@@ -265,9 +289,29 @@ prop_compose! {
             unreadable,
             sighted_in,
             online,
+            upkeep: upkeep.map(Box::new),
             reach: Reach::NONE,
+            records: records.map(Box::new),
         }
     }
+}
+
+fn records() -> impl Strategy<Value = Records> {
+    let unsigned = (model::firm_id(), model::visit::record_id(), number(), span_ms())
+        .prop_map(|(firm, record, number, since)| Unsigned { firm, record, number, since: Elapsed(since) });
+    let hazard = (model::firm_id(), model::visit::record_id(), select(Problem::ALL), span_ms())
+        .prop_map(|(firm, record, problem, since)| Hazard { firm, record, problem, since: Elapsed(since) });
+    (number(), model::visit::digest(), vec(unsigned, 0..3), vec(hazard, 0..3), span_ms()).prop_map(
+        |(links, head, unsigned, hazards, judged)| Records { links, head, unsigned, hazards, judged: Elapsed(judged) },
+    )
+}
+
+fn known_records() -> impl Strategy<Value = KnownRecords> {
+    let known = (any::<u64>(), any::<u32>(), model::civil_day(), any::<bool>())
+        .prop_map(|(content, device, day, superseded)| KnownRecord { content, device, day, superseded });
+    (btree_map(any::<u128>().prop_map(RecordKey), known, 0..5), any::<u128>()).prop_map(|(known, swept_to)| {
+        KnownRecords::restore(known.into_iter(), RecordKey(swept_to)).expect("a map is in order")
+    })
 }
 
 prop_compose! {
@@ -345,9 +389,9 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
     );
     let books = (number(), number(), number(), elapsed(), model::wall(), storms(rules));
     let day = of((any::<i32>(), model::wall(), model::wall()));
-    let quota = (elapsed(), btree_map(model::text(), number(), 0..3));
+    let quota = (elapsed(), btree_map(model::text(), number(), 0..3), known_records());
     (books, hearing(), subjects, service(rules).boxed(), requests().boxed(), quota, day).prop_map(
-        move |(books, hearing, subjects, service, requests, (began, kept), day)| {
+        move |(books, hearing, subjects, service, requests, (began, kept, known_records), day)| {
             let (lifts, cylinders, scanners, entries) = subjects;
             let (next, epoch, seq, elapsed, wall, storms) = books;
             let mut frozen = base.clone();
@@ -369,6 +413,7 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
             frozen.workers = entries().filter_map(worker).collect();
             frozen.service = service;
             frozen.requests = requests;
+            frozen.known_records = known_records;
             frozen.quota = Quota { began, kept }.into();
             frozen.today = day.map(|(day, begins, ends): (_, Wall, Wall)| Today { day: CivilDay(day), begins, ends });
             frozen

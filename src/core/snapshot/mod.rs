@@ -11,10 +11,12 @@ mod journey;
 #[cfg(test)]
 mod one;
 mod read;
+mod records;
 mod storms;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod write;
 
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use super::books::Books;
 use super::cylinder::Cylinder;
 use super::dispatch::Dispatch;
 use super::lift::Lift;
+use super::maintenance::known::KnownRecords;
 use super::paged::Paged;
 use super::policy::Policy;
 use super::rejects::Quota;
@@ -63,6 +66,7 @@ pub struct Frozen {
     service: Service,
     dispatch: Dispatch,
     requests: Requests,
+    known_records: KnownRecords,
     quota: Arc<Quota>,
     today: Option<Today>,
 }
@@ -104,6 +108,7 @@ impl Core {
             service: self.service.clone(),
             dispatch: self.dispatch.clone(),
             requests: self.requests.clone(),
+            known_records: self.known_records.clone(),
             quota: self.quota.clone(),
             today: self.today,
         }

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::subject::{self, Rules};
-use super::{FORMAT, FORMAT_OLDEST, SnapshotError, incidents, storms, write};
+use super::{FORMAT, FORMAT_OLDEST, SnapshotError, incidents, records, storms, write};
 use crate::core::books::{Books, Now};
 use crate::core::cylinder::Cylinder;
 use crate::core::dispatch::Dispatch;
 use crate::core::judge::built_in::Numbers;
 use crate::core::kept::Pools;
 use crate::core::lift::Lift;
+use crate::core::maintenance::known::{Key, KnownRecord};
 use crate::core::paged::Paged;
 use crate::core::policy::{Known, Policy};
 use crate::core::rejects::Quota;
@@ -57,6 +58,7 @@ pub struct Restoring {
     cylinders: Paged<Cylinder>,
     scanners: Paged<Scanner>,
     pools: Pools,
+    known_records: Vec<(Key, KnownRecord)>,
 }
 
 impl Restoring {
@@ -71,6 +73,7 @@ impl Restoring {
             cylinders: Paged::default(),
             scanners: Paged::default(),
             pools: Pools::default(),
+            known_records: Vec::new(),
         }
     }
 
@@ -97,11 +100,17 @@ impl Restoring {
         let mut lifts = std::mem::take(&mut self.rest.lift_states);
         let mut cylinders = std::mem::take(&mut self.rest.cylinder_states);
         let mut scanners = std::mem::take(&mut self.rest.scanner_states);
+        let known = std::mem::take(&mut self.rest.known_records);
+        let mut known = known.into_iter().map(|it| records::read_known(&it));
         if let Some(device) = &self.only {
+            let device_part = KnownRecord::device_of(device);
+            self.known_records.extend(known.by_ref().filter(|(_, known)| known.device == device_part));
             lifts.retain(|lift| names(lift, device));
             cylinders.clear();
             scanners.clear();
         }
+        self.known_records.extend(known);
+        at("the records", bounded(self.known_records.len(), limits::RECORD_IDS))?;
         let pools = &mut self.pools;
         append(&mut self.lifts, "lift", lifts, limits::SUBJECTS, |it| subject::lift(it, rules, pools))?;
         append(&mut self.cylinders, "cylinder", cylinders, limits::SUBJECTS, |it| subject::cylinder(it, rules, pools))?;
@@ -109,7 +118,7 @@ impl Restoring {
     }
 
     pub fn finish(self) -> Restored<Core> {
-        let Self { version, only, taken_by, rest: it, lifts, cylinders, scanners, pools } = self;
+        let Self { version, only, taken_by, rest: it, lifts, cylinders, scanners, known_records, pools } = self;
         let Some(taken_by) = taken_by else { return Err(SnapshotError::Format { got: 0 }) };
         let mut books = at("the books", books(it.books.unwrap_or_default()))?;
         let rules = Rules { count: books.names.len() };
@@ -129,6 +138,10 @@ impl Restoring {
             workers: at("the workers", each(it.workers, worker))?.into_iter().map(|it| (it.id, it)).collect(),
             service: at("the state of the service", service(it.service.unwrap_or_default(), rules))?,
             requests: at("the answers to commands", requests(it.answers))?,
+            known_records: at(
+                "the records",
+                records::read_all(known_records, it.records_swept_high, it.records_swept_low),
+            )?,
             quota: Arc::new(at("the quota of rejects", quota(it.quota.unwrap_or_default()))?),
             today: it.today.map(|it| today(&it)),
             sweep: None,

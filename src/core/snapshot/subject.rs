@@ -3,7 +3,7 @@
 use thin_vec::ThinVec;
 
 use super::read::bounded;
-use super::write;
+use super::{records, upkeep, write};
 use crate::core::cylinder::Cylinder;
 use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
 use crate::core::judge::runs::Runs;
@@ -55,8 +55,10 @@ pub(super) fn lift(it: wire::LiftState, rules: Rules, pools: &mut Pools) -> Resu
         unreadable: known("count of unreadable frames", it.unreadable, |got| u8::try_from(got).ok())?,
         sighted_in: it.sighted_in,
         online: it.online,
+        upkeep: it.upkeep.map(|it| upkeep::read(it).map(Box::new)).transpose()?,
         // Found once the policy is at hand.
         reach: Reach::NONE,
+        records: it.records.map(records::read_state).transpose()?.map(Box::new),
     })
 }
 

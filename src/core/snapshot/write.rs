@@ -1,6 +1,6 @@
 //! State to bytes. The numbers are the fields of `snapshot.proto`, ascending as the generated types would write them.
 
-use super::{FORMAT, Frozen};
+use super::{FORMAT, Frozen, records, upkeep};
 use crate::core::books::Books;
 use crate::core::cylinder::Cylinder;
 use crate::core::dispatch::Kept as Incident;
@@ -54,6 +54,14 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     for it in it.workers.values() {
         part(&mut |w| w.message(17, |w| worker(w, it)));
     }
+    for (key, known) in it.known_records.iter() {
+        part(&mut |w| w.message(20, |w| records::known(w, key, &known)));
+    }
+    let swept_to = it.known_records.swept_to().0;
+    part(&mut |w| {
+        w.fixed(21, (swept_to >> 64) as u64);
+        w.fixed(22, swept_to as u64);
+    });
     part(&mut |w| {
         w.part(40, |w| {
             w.uint(1, it.dispatch.seq);
@@ -155,6 +163,7 @@ fn answer(w: &mut Writer<'_>, it: &Remembered) {
         Outcome::Precondition { why } => w.present_text(7, why),
         Outcome::Denied { why } => w.present_text(8, why),
         Outcome::RequestReused => w.present_uint(9, true),
+        Outcome::Items { .. } => unreachable!("what is taken item by item is known again by its items"),
     }
 }
 
@@ -180,6 +189,8 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     w.uint(13, it.unreadable);
     w.some_uint(14, it.sighted_in);
     w.some_uint(15, it.online);
+    w.some_message(20, it.records.as_deref(), records::state);
+    w.some_message(21, it.upkeep.as_deref(), upkeep::write);
 }
 
 fn incident_state(w: &mut Writer<'_>, it: &Incident) {

@@ -129,12 +129,13 @@ impl Which {
 pub(super) fn read(root: &DeTable<'_>, faults: &mut Faults) -> Cylinders {
     let top = Section::new(root, 0, "the table of cylinders", &["kinds", "class", "interval", "life"], faults);
     let kinds = names(&top, "kinds", faults);
-    let classes: Box<[Class]> = entries(&top, "class", limits::TABLE_CLASSES, faults, |start, table, faults| {
+    let classes = entries(&top, "class", limits::TABLE_CLASSES, faults, |start, table, faults| {
         let section = Section::new(table, start, "a class", &["name", "media"], faults);
         let name = section.need_text("name", faults).and_then(|text| name(&text, faults))?;
         section.need("media", faults)?;
-        Some(Class { name, media: names(&section, "media", faults) })
+        Some((start, Class { name, media: names(&section, "media", faults) }))
     });
+    let classes = apart(classes, faults);
     let known = Known { kinds: &kinds, classes: &classes };
     let intervals = entries(&top, "interval", limits::TABLE_ENTRIES, faults, |start, table, faults| {
         let section = Section::new(table, start, "an interval", &with_which(&["years"]), faults);
@@ -149,6 +150,23 @@ pub(super) fn read(root: &DeTable<'_>, faults: &mut Faults) -> Cylinders {
         Some(Life { which, years, extension_years, source })
     });
     Cylinders { kinds, classes, intervals, lives }
+}
+
+/// Of two classes with the same name or medium nobody knows which is meant.
+fn apart(classes: Box<[(usize, Class)]>, faults: &mut Faults) -> Box<[Class]> {
+    let mut all: Vec<Class> = Vec::with_capacity(classes.len());
+    for (start, class) in classes {
+        for before in &all {
+            if before.name == class.name {
+                faults.add::<()>(start, format!("class `{}` stands in this file already", class.name));
+            }
+            for medium in class.media.iter().filter(|medium| before.media.contains(medium)) {
+                faults.add::<()>(start, format!("`{medium}` is in class `{}` already", before.name));
+            }
+        }
+        all.push(class);
+    }
+    all.into()
 }
 
 fn with_which<'a>(own: &[&'a str]) -> Vec<&'a str> {

@@ -8,6 +8,7 @@ mod frame;
 mod read;
 #[cfg(test)]
 mod tests;
+mod visit;
 mod write;
 
 use bytes::Bytes;

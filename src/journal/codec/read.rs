@@ -5,7 +5,7 @@ use prost::Message as _;
 
 use super::fields::Fields;
 use super::frame::frame_row;
-use super::write;
+use super::{visit, write};
 use crate::model::actor::{Actor, Role, Scope};
 use crate::model::alert::{
     Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Group, Place, Reason, Severity, StormScope, Title,
@@ -78,6 +78,9 @@ fn command(it: wire::Command) -> Result<Command> {
             let (incident, step, note) = incident::advance(it)?;
             Action::AdvanceIncident { incident, step, note }
         }
+        Wire::UploadVisits(it) => Action::UploadVisits(each(it.uploads, visit::read_upload)?),
+        Wire::Sign(it) => Action::Sign(visit::read_sign(it)?),
+        Wire::AdoptRecords(it) => Action::AdoptRecords(each(it.records, visit::read_link)?),
     };
     Ok(Command { request: it.request.into(), actor: actor(there("an actor", it.actor)?)?, action })
 }
@@ -133,6 +136,11 @@ fn row(bytes: &[u8], all: &Bytes) -> Result<Row> {
             5 => row = Some(Row::Entry(entry(wire::Entry::decode(value.bytes()?)?)?)),
             6 => row = Some(Row::Due(due_row(wire::DueRow::decode(value.bytes()?)?)?)),
             7 => row = Some(Row::Report(report_row(wire::ReportRow::decode(value.bytes()?)?)?)),
+            8 => {
+                let it = visit::read_visit_row(wire::VisitRow::decode(value.bytes()?)?)?;
+                row = Some(Row::Visit(Box::new(it)));
+            }
+            9 => row = Some(Row::Signature(visit::read_signature_row(wire::SignatureRow::decode(value.bytes()?)?)?)),
             _ => {}
         }
     }

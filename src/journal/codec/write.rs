@@ -1,5 +1,6 @@
 //! Model to bytes. The numbers are the fields of `journal.proto`.
 
+use super::visit;
 use crate::model::actor::{Actor, Scope};
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::frame::{Ended, Frame, Listed, Reported};
@@ -71,10 +72,21 @@ fn command(w: &mut Writer<'_>, it: &Command) {
                 w.message(1, |w| entry(w, it));
             }
         }),
-        Action::OpenIncident(call) => w.message(12, |w| incident::write_call(w, call)),
+        Action::OpenIncident(call) => w.message(40, |w| incident::write_call(w, call)),
         Action::AdvanceIncident { incident, step, note } => {
-            w.message(13, |w| incident::write_advance(w, incident, step, note.as_deref()));
+            w.message(41, |w| incident::write_advance(w, incident, step, note.as_deref()));
         }
+        Action::UploadVisits(uploads) => w.message(8, |w| {
+            for it in uploads {
+                w.message(1, |w| visit::upload(w, it));
+            }
+        }),
+        Action::Sign(it) => w.message(9, |w| visit::sign(w, it)),
+        Action::AdoptRecords(links) => w.message(12, |w| {
+            for it in links {
+                w.message(1, |w| visit::link(w, it));
+            }
+        }),
     }
 }
 
@@ -122,6 +134,8 @@ fn row(w: &mut Writer<'_>, row: &Row) {
         Row::Entry(it) => w.message(5, |w| entry(w, it)),
         Row::Due(it) => w.message(6, |w| due_row(w, it)),
         Row::Report(it) => w.message(7, |w| report_row(w, it)),
+        Row::Visit(it) => w.message(8, |w| visit::visit_row(w, it)),
+        Row::Signature(it) => w.message(9, |w| visit::signature_row(w, it)),
     }
 }
 

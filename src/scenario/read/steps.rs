@@ -8,8 +8,9 @@ use crate::core::rules::did_you_mean;
 use crate::core::rules::section::{Section, Text, article, table};
 use crate::limits;
 use crate::model::alert::{Certainty, EventKind, Reason, Severity};
-use crate::model::ids::{CylinderCode, DeviceCode, RuleId, SiteCode, Subject};
-use crate::scenario::spec::LinkStep;
+use crate::model::ids::{CylinderCode, DeviceCode, RecordId, RuleId, SiteCode, Subject};
+use crate::model::visit::{Problem, VisitKind};
+use crate::scenario::spec::{LinkStep, VisitStep};
 use crate::scenario::{Action, Command, Expected, Step, Want};
 
 /// When and on what; any step may have them.
@@ -32,6 +33,8 @@ const VERBS: &[(&str, &[&str])] = &[
     ("clear_by_hand", &["note", "refused", "cylinder"]),
     ("archive", &[]),
     ("archive_cylinder", &[]),
+    ("visit", &["kind", "began", "problem", "supersedes", "rectifies", "refused"]),
+    ("sign", &[]),
     ("reload", &[]),
     ("open", &["cylinder"]),
     ("not_open", &["cylinder"]),
@@ -42,6 +45,9 @@ const VERBS: &[(&str, &[&str])] = &[
     ("cleared", EXPECTATION),
     ("grouped", EXPECTATION),
 ];
+
+/// What a visit takes unless the step says otherwise.
+const VISIT_MS: i64 = 3_600_000;
 
 const EXPECTATION: &[&str] = &[
     "cylinder",
@@ -194,6 +200,8 @@ impl<'a> Reader<'a> {
                 let (start, entry) = table(verb, value, &mut self.faults)?;
                 Action::Archive(Box::new(self.cylinder(start, entry)?))
             }
+            "visit" => Action::Visit(Box::new(self.visit(section, verb)?)),
+            "sign" => Action::Sign { lift: self.lift(section)?, record: self.code(section, verb, RecordId::parse)? },
             "reload" => {
                 let text = self.text_of(verb, value)?;
                 Action::Reload(self.extra(&text))
@@ -205,6 +213,25 @@ impl<'a> Reader<'a> {
                 Action::Look { subject, rules, exactly: verb == "open" }
             }
             _ => return None,
+        })
+    }
+
+    fn visit(&mut self, section: &Section<'_>, verb: &str) -> Option<VisitStep> {
+        let rectifies = section.texts("rectifies", &mut self.faults);
+        let rectifies = rectifies.iter().filter_map(|text| match RecordId::parse(text.value) {
+            Ok(id) => Some(id),
+            Err(error) => self.faults.add(text.span.start, error.to_string()),
+        });
+        let rectifies = rectifies.collect();
+        Some(VisitStep {
+            lift: self.lift(section)?,
+            record: self.code(section, verb, RecordId::parse)?,
+            kind: self.word(section, "kind", VisitKind::ALL, VisitKind::name).unwrap_or(VisitKind::HalfMonth),
+            began_ms: self.span(section, "began", 1).unwrap_or(VISIT_MS),
+            problem: self.word(section, "problem", Problem::ALL, Problem::name).unwrap_or(Problem::None),
+            supersedes: self.code(section, "supersedes", RecordId::parse),
+            rectifies,
+            refused: self.flag(section, "refused").unwrap_or(false),
         })
     }
 

@@ -11,6 +11,7 @@ pub(super) mod json;
 pub(super) mod misc;
 pub(super) mod obligation;
 pub(super) mod scan;
+pub(super) mod visit;
 
 use std::borrow::Cow;
 

@@ -15,6 +15,7 @@ use crate::model::obligation::{DueKind, DueRow};
 use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
 use crate::model::time::CivilDay;
+use crate::store::columns::visit::{self, ChainRow, People};
 use crate::store::columns::{Value, alert, archive, frame, incident, misc, names, scan};
 use crate::store::{Batch, Checkpoint, Committed, SetAside, StoreError};
 
@@ -32,6 +33,9 @@ pub(super) struct Sorted<'b> {
     entries: BTreeMap<EntryKind, BTreeMap<&'b str, &'b Entry>>,
     dues: Vec<&'b DueRow>,
     reports: Vec<&'b ReportRow>,
+    /// Visits and signatures.
+    links: Vec<ChainRow<'b>>,
+    people: Vec<People<'b>>,
     events: Vec<&'b AlertEvent>,
     incidents: Vec<&'b IncidentEvent>,
 }
@@ -67,6 +71,11 @@ impl<'b> Sorted<'b> {
             }
             Row::Due(row) => self.dues.push(row),
             Row::Report(row) => self.reports.push(row),
+            Row::Visit(row) => {
+                self.links.push(ChainRow::Visit(row));
+                self.people.extend(visit::people(row));
+            }
+            Row::Signature(row) => self.links.push(ChainRow::Signature(row)),
         }
     }
 
@@ -96,6 +105,8 @@ pub(super) async fn commit(client: &Object, batch: &Batch, sorted: &Sorted<'_>) 
     }
     writing.dues(&sorted.dues).await?;
     copy::all(client, "report", &sorted.reports).await?;
+    copy::all(client, visit::TABLE, &sorted.links.iter().collect::<Vec<_>>()).await?;
+    copy::all(client, visit::PEOPLE_TABLE, &sorted.people.iter().collect::<Vec<_>>()).await?;
     writing.events(&sorted.events).await?;
     writing.incidents(&sorted.incidents).await?;
     let set_aside = writing.set_aside;

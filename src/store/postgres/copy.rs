@@ -15,6 +15,7 @@ use crate::model::archive::Entry;
 use crate::model::incident::IncidentEvent;
 use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::store::columns::visit::{self, ChainRow, People};
 use crate::store::columns::{Unfit, Value, alert, archive, frame, incident, misc, names, obligation, scan};
 use crate::store::{SetAside, StoreError};
 
@@ -136,6 +137,33 @@ impl Stored for IncidentEvent {
 
     fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
         incident::push_event(self, out)
+    }
+}
+
+impl Stored for ChainRow<'_> {
+    const WHAT: &'static str = "record of maintenance";
+
+    fn columns(&self) -> Vec<&'static str> {
+        visit::COLUMNS.to_vec()
+    }
+
+    fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
+        match self {
+            Self::Visit(row) => visit::push_visit(row, out),
+            Self::Signature(row) => visit::push_signature(row, out),
+        }
+    }
+}
+
+impl Stored for People<'_> {
+    const WHAT: &'static str = "people of a record";
+
+    fn columns(&self) -> Vec<&'static str> {
+        visit::PEOPLE_COLUMNS.to_vec()
+    }
+
+    fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
+        visit::push_people(self, out)
     }
 }
 

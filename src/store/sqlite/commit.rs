@@ -9,7 +9,7 @@ use crate::model::archive::Entry;
 use crate::model::incident::IncidentEvent;
 use crate::model::obligation::DueRow;
 use crate::model::row::{Order, Row};
-use crate::store::columns::{Unfit, Value, alert, archive, frame, incident, misc, names, obligation, scan};
+use crate::store::columns::{Unfit, Value, alert, archive, frame, incident, misc, names, obligation, scan, visit};
 use crate::store::{Batch, Checkpoint, Committed, SetAside, StoreError};
 
 pub(super) fn id(connection: &Connection) -> Result<u128, StoreError> {
@@ -100,6 +100,18 @@ impl Writing<'_> {
             Row::Report(row) => {
                 obligation::push_report(row, &mut values).map_err(StoreError::refused)?;
                 self.run(&insert("report", obligation::REPORT_COLUMNS), &values)
+            }
+            Row::Visit(row) => {
+                visit::push_visit(row, &mut values).map_err(StoreError::refused)?;
+                self.run(&insert(visit::TABLE, visit::COLUMNS), &values)?;
+                let Some(people) = visit::people(row) else { return Ok(()) };
+                let mut values = Vec::new();
+                visit::push_people(&people, &mut values).map_err(StoreError::refused)?;
+                self.run(&insert(visit::PEOPLE_TABLE, visit::PEOPLE_COLUMNS), &values)
+            }
+            Row::Signature(row) => {
+                visit::push_signature(row, &mut values).map_err(StoreError::refused)?;
+                self.run(&insert(visit::TABLE, visit::COLUMNS), &values)
             }
         }
     }

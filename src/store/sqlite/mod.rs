@@ -18,18 +18,20 @@ use tokio::sync::Semaphore;
 use read::{DIALECT, page};
 
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, Maintained, Numbered, Options,
-    RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, select,
+    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LinkQuery, Maintained,
+    Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store,
+    StoreError, select,
 };
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::AlertId;
+use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
+use crate::model::visit::{ChainLink, VisitRow};
 
 mod embedded {
     refinery::embed_migrations!("src/store/sqlite/migrations");
@@ -208,6 +210,18 @@ impl Store for SqliteStore {
 
     fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
         self.read(move |reader| Ok(page(reader, &select::report(party, &id))?.pop().map(|found| found.row)))
+    }
+
+    fn links(&self, query: LinkQuery) -> Fut<'_, Vec<Numbered<ChainLink>>> {
+        self.read(move |reader| page(reader, &select::links(&query)))
+    }
+
+    fn visit(&self, firm: FirmId, record: RecordId) -> Fut<'_, Option<VisitRow>> {
+        self.read(move |reader| Ok(page(reader, &select::visit(&firm, &record))?.pop()))
+    }
+
+    fn chained(&self, after: Option<DeviceCode>, limit: usize) -> Fut<'_, Vec<DeviceCode>> {
+        self.read(move |reader| page(reader, &select::chained(after.as_ref(), limit)))
     }
 
     fn maintain(&self, now: Wall) -> Fut<'_, Maintained> {

@@ -37,6 +37,7 @@ fn write(hash: &mut Fnv, rule: &Rule, extras: &[Box<str>], rules: &[&str]) -> fm
         Clear::WhenFalse => writeln!(hash, "clear")?,
         Clear::When(expr) => writeln!(hash, "clear when {}", expr.canonical(extras, rules))?,
         Clear::Manual => writeln!(hash, "clear manual")?,
+        Clear::Maintained => writeln!(hash, "clear maintained")?,
         Clear::Heard => writeln!(hash, "clear heard")?,
         Clear::Quiet => writeln!(hash, "clear quiet")?,
     }

@@ -101,7 +101,7 @@ fn changed(base: &Rule, section: &Section<'_>, file: &str, faults: &mut Faults) 
         }
     };
     match base {
-        Rule { family: Family::Obligation | Family::Cylinder, .. } => {
+        Rule { family: Family::Obligation | Family::Record | Family::Cylinder, .. } => {
             forbid(&["for", "drop", "clear_for", "count", "within", "absent"], "it is judged by the day");
         }
         Rule { absent: Some(_), .. } => {
@@ -110,7 +110,7 @@ fn changed(base: &Rule, section: &Section<'_>, file: &str, faults: &mut Faults) 
         Rule { count: Some(_), .. } => forbid(&["for", "drop", "absent"], "it counts occurrences"),
         _ => forbid(&["count", "within", "absent"], "it holds a condition"),
     }
-    if base.clear == Clear::Manual {
+    if base.clear.is_by_people() {
         forbid(&["clear_for"], "a person clears it");
     }
     if let Some(text) = section.text("severity", faults) {

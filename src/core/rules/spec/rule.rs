@@ -141,6 +141,11 @@ fn check_company(section: &Section<'_>, family: Option<Family>, faults: &mut Fau
             forbid(&["for", "drop", "clear_for", "absent"], "on obligations: they are judged by the day");
             forbid(&["count", "within", "each"], "on obligations: they have no codes");
         }
+        Some(Family::Record) => {
+            forbid(&["for", "drop", "clear_for", "absent"], "on records: they are judged by the hour");
+            forbid(&["count", "within", "each"], "on records: they have no codes");
+            forbid(&["crossings"], "on records: nothing of them is due on a day");
+        }
         Some(Family::Elevator) | None => {
             forbid(&["crossings"], "on elevators: nothing of them is due on a day");
             let clear = section.key("clear").and_then(|(_, value)| value.get_ref().as_str());
@@ -159,14 +164,15 @@ fn check_company(section: &Section<'_>, family: Option<Family>, faults: &mut Fau
             } else if !section.has("for") {
                 forbid(&["drop"], "without `for`: there is no hold that it could reset");
             }
-            if clear == Some(MANUAL) {
-                forbid(&["clear_for"], "with `clear = \"manual\"`: a person clears at once");
+            if clear.is_some_and(|clear| [MANUAL, MAINTAINED].contains(&clear)) {
+                forbid(&["clear_for"], "with `clear = \"manual\"` or \"maintained\"`: people clear at once");
             }
         }
     }
 }
 
 const MANUAL: &str = "manual";
+const MAINTAINED: &str = "maintained";
 const QUIET: &str = "quiet";
 
 impl Context<'_> {
@@ -315,6 +321,7 @@ impl Context<'_> {
         let text = section.text("clear", self.faults)?;
         match text.value {
             MANUAL => return Some(Clear::Manual),
+            MAINTAINED if family == Family::Elevator => return Some(Clear::Maintained),
             QUIET => return Some(Clear::Quiet),
             _ => {}
         }

@@ -28,7 +28,7 @@ pub(super) fn order(rules: &[Rule]) -> Result<Vec<RuleIx>, Cycle> {
 fn awaited(rule: &Rule) -> Vec<RuleIx> {
     let clear = match &rule.clear {
         Clear::When(expr) => Some(expr),
-        Clear::WhenFalse | Clear::Manual | Clear::Heard | Clear::Quiet => None,
+        Clear::WhenFalse | Clear::Manual | Clear::Maintained | Clear::Heard | Clear::Quiet => None,
     };
     let escalate = rule.escalate.iter().map(|step| &step.when).chain(rule.causes.iter().map(|(when, _)| when));
     let conditions = [Some(&rule.when), rule.suppress.as_ref(), clear].into_iter().flatten().chain(escalate);

@@ -100,6 +100,7 @@ fn why_not(why: &WhyNot) -> v1::WhyNot {
 fn alert(it: &Explained, open: &OpenAlert, numbered: bool) -> v1::ExplainedAlert {
     let (clears_by, clear, clear_held_ms, clear_for_ms) = match &open.clears {
         Clears::ByHand => ("person", None, 0, 0),
+        Clears::Maintained => ("maintenance", None, 0, 0),
         Clears::Heard => ("frame", None, 0, 0),
         Clears::Quiet { done_ms, for_ms } => ("quiet", None, *done_ms, *for_ms),
         Clears::When { clause, done_ms, for_ms } => ("condition", Some(clause), *done_ms, *for_ms),

@@ -5,6 +5,7 @@ mod archive;
 mod explain;
 mod history;
 mod incident;
+mod maintenance;
 mod stored;
 
 use prost_types::Timestamp;
@@ -15,6 +16,8 @@ pub(super) use self::archive::{ArchiveEntry, entry_from, entry_kind, entry_to, l
 pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};
 pub(super) use self::incident::{call, incident, incident_event, incident_filter, kpis, step};
+pub(in crate::serve) use self::maintenance::check_record;
+pub(super) use self::maintenance::{chain_link, record_answer, record_refused, sign_from, visit_from};
 pub(in crate::serve) use self::stored::{frame_row, lift};
 use super::Violations;
 use crate::model::time::Wall;

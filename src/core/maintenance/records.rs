@@ -1,0 +1,144 @@
+//! What a lift remembers of its records: the head of its chain, what waits for a signature, which hazards are open.
+
+use super::known::Key;
+use crate::core::chain;
+use crate::limits;
+use crate::model::ids::{FirmId, RecordId};
+use crate::model::time::Elapsed;
+use crate::model::visit::{Digest, Problem, Visit};
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// Of a lift that has any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Records {
+    /// Links in its chain.
+    pub links: u64,
+    pub head: Digest,
+    /// In the order in which they came.
+    pub unsigned: Vec<Unsigned>,
+    pub hazards: Vec<Hazard>,
+    /// Rules on what is open have been judged up to here.
+    pub judged: Elapsed,
+}
+
+/// A record that the use unit has not signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsigned {
+    pub firm: FirmId,
+    pub record: RecordId,
+    /// Its place in the chain.
+    pub number: u64,
+    pub since: Elapsed,
+}
+
+/// A problem that a record told of and that no record has said to be rectified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hazard {
+    pub firm: FirmId,
+    pub record: RecordId,
+    pub problem: Problem,
+    pub since: Elapsed,
+}
+
+impl Records {
+    pub fn new(now: Elapsed) -> Self {
+        Self { links: 0, head: chain::START, unsigned: Vec::new(), hazards: Vec::new(), judged: now }
+    }
+
+    /// Takes note of all that a record leaves open, and of what it ends.
+    pub fn note(&mut self, visit: &Visit, number: u64, now: Elapsed) {
+        let Visit { firm, record, problem, .. } = *visit;
+        if let Some(old) = &visit.supersedes {
+            self.supersede(Key::of(&firm, old));
+        }
+        for id in &visit.rectifies {
+            self.rectify(Key::of(&firm, id));
+        }
+        self.note_unsigned(Unsigned { firm, record, number, since: now });
+        if problem != Problem::None {
+            self.note_hazard(Hazard { firm, record, problem, since: now });
+        }
+    }
+
+    pub fn note_unsigned(&mut self, unsigned: Unsigned) {
+        if self.unsigned.len() >= limits::UNSIGNED_RECORDS {
+            self.unsigned.remove(0);
+        }
+        self.unsigned.push(unsigned);
+    }
+
+    pub fn note_hazard(&mut self, hazard: Hazard) {
+        if self.hazards.len() >= limits::OPEN_HAZARDS {
+            self.hazards.remove(0);
+        }
+        self.hazards.push(hazard);
+    }
+
+    /// Lets go of all that a record left open: it was corrected by another one.
+    pub fn supersede(&mut self, key: Key) {
+        self.unsigned.retain(|it| Key::of(&it.firm, &it.record) != key);
+        self.rectify(key);
+    }
+
+    pub fn rectify(&mut self, key: Key) {
+        self.hazards.retain(|it| Key::of(&it.firm, &it.record) != key);
+    }
+
+    /// The next moment at which something has been open for one more hour.
+    pub fn next_due(&self) -> Option<Elapsed> {
+        let unsigned = self.unsigned.iter().map(|it| it.since);
+        unsigned.chain(self.hazards.iter().map(|it| it.since)).filter_map(|since| self.next_hour(since)).min()
+    }
+
+    fn next_hour(&self, since: Elapsed) -> Option<Elapsed> {
+        let hours = (self.judged - since).max(0) / HOUR_MS + 1;
+        (hours <= limits::OPEN_HOURS).then(|| since + hours * HOUR_MS)
+    }
+}
+
+/// Whole hours.
+pub fn open_hours(since: Elapsed, now: Elapsed) -> i64 {
+    (now - since).max(0) / HOUR_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unsigned(record: &str, since: i64) -> Unsigned {
+        let (firm, record) = (FirmId::parse("F-1").unwrap(), RecordId::parse(record).unwrap());
+        Unsigned { firm, record, number: 1, since: Elapsed(since) }
+    }
+
+    #[test]
+    fn it_is_due_whenever_something_has_been_open_for_another_hour() {
+        let mut records = Records::new(Elapsed(0));
+        assert_eq!(records.next_due(), None);
+        records.note_unsigned(unsigned("a", 1_000));
+        records.note_unsigned(unsigned("b", 2_000));
+        for (judged, due) in [
+            (0, Some(HOUR_MS + 1_000)),
+            (HOUR_MS + 999, Some(HOUR_MS + 1_000)),
+            (HOUR_MS + 1_000, Some(HOUR_MS + 2_000)),
+            (HOUR_MS + 2_000, Some(2 * HOUR_MS + 1_000)),
+            (limits::OPEN_HOURS * HOUR_MS + 1_000, Some(limits::OPEN_HOURS * HOUR_MS + 2_000)),
+            (limits::OPEN_HOURS * HOUR_MS + 2_000, None),
+        ] {
+            records.judged = Elapsed(judged);
+            assert_eq!(records.next_due(), due.map(Elapsed), "{judged}");
+        }
+        assert_eq!(open_hours(Elapsed(1_000), Elapsed(24 * HOUR_MS + 999)), 23);
+        assert_eq!(open_hours(Elapsed(1_000), Elapsed(24 * HOUR_MS + 1_000)), 24);
+    }
+
+    #[test]
+    fn the_oldest_go_first() {
+        let mut records = Records::new(Elapsed(0));
+        for n in 0..=limits::UNSIGNED_RECORDS {
+            records.note_unsigned(unsigned(&format!("r{n}"), 0));
+        }
+        assert_eq!(records.unsigned.len(), limits::UNSIGNED_RECORDS);
+        assert_eq!(records.unsigned[0].record.as_str(), "r1");
+    }
+}

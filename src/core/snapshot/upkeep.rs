@@ -1,0 +1,79 @@
+//! What is known of a lift's obligations, to bytes and back.
+
+use super::read::bounded;
+use crate::core::obligation::upkeep::{Counted, Day, Seldom, TOLD, Told, Upkeep};
+use crate::limits;
+use crate::model::report::ReportKind;
+use crate::model::time::CivilDay;
+use crate::proto::internal as wire;
+use crate::proto::read::{CodecError, Result, each, numbered};
+use crate::proto::write::{number, some_day};
+use crate::proto::writer::Writer;
+
+pub(super) fn write(w: &mut Writer<'_>, it: &Upkeep) {
+    some_day(w, 1, it.known_since.get());
+    some_day(w, 2, it.maintained_from.get());
+    for (field, day) in (3..).zip(it.visited_on) {
+        some_day(w, field, day.get());
+    }
+    some_day(w, 7, it.link_lost_on());
+    some_day(w, 8, it.idle_since());
+    for it in &it.reports {
+        w.message(9, |w| {
+            w.fixed(1, it.key);
+            w.sint(2, it.done_on.0);
+            w.uint(3, number(it.kind.number()));
+            w.uint(4, it.passed);
+        });
+    }
+    let before = it.rare.as_ref().map_or([Day::default(); ReportKind::ALL.len()], |rare| rare.before);
+    for (kind, day) in ReportKind::ALL.iter().zip(before).filter_map(|(kind, day)| Some((kind, day.get()?))) {
+        w.message(10, |w| {
+            w.uint(1, number(kind.number()));
+            w.sint(2, day.0);
+        });
+    }
+    for (kind, told) in TOLD.iter().zip(it.told).filter(|(_, told)| *told != Told::NOTHING) {
+        w.message(11, |w| {
+            w.uint(1, number(kind.number()));
+            w.uint(2, told.0);
+        });
+    }
+}
+
+pub(super) fn read(it: wire::UpkeepState) -> Result<Upkeep> {
+    bounded(it.reports.len(), limits::REPORTS_REMEMBERED)?;
+    let day = |day: Option<i32>| Day::from(day.map(CivilDay));
+    let report = |it: wire::CountedReport| {
+        Ok(Counted {
+            key: it.key,
+            done_on: CivilDay(it.done_on_day),
+            kind: numbered("kind of report", it.kind, ReportKind::from_number)?,
+            passed: it.passed,
+        })
+    };
+    let mut upkeep = Upkeep {
+        known_since: day(it.known_since_day),
+        maintained_from: day(it.maintained_from_day),
+        visited_on: [it.half_month_day, it.quarter_day, it.half_year_day, it.year_day].map(day),
+        reports: each(it.reports, report)?.into(),
+        ..Upkeep::default()
+    };
+    if !upkeep.reports.is_sorted_by_key(|it| it.done_on) {
+        return Err(CodecError::Unfit("its reports are not in the order of their days"));
+    }
+    let mut rare =
+        Seldom { link_lost_on: day(it.link_lost_on_day), idle_since: day(it.idle_since_day), ..Seldom::default() };
+    for it in it.before {
+        let at = usize::try_from(it.kind).ok().and_then(|kind| kind.checked_sub(1));
+        let place = at.and_then(|at| rare.before.get_mut(at));
+        *place.ok_or(CodecError::Unfit("it has a kind of report that can't be"))? = Some(CivilDay(it.day)).into();
+    }
+    for it in it.told {
+        let at = TOLD.iter().position(|kind| number(kind.number()) == it.kind);
+        let at = at.ok_or(CodecError::Unfit("it has something due that can't be due on a lift"))?;
+        upkeep.told[at] = Told(it.sum);
+    }
+    upkeep.rare = Some(Box::new(rare)).filter(|rare| **rare != Seldom::default());
+    Ok(upkeep)
+}
