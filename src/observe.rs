@@ -5,6 +5,7 @@
 //! never from what devices send. A line's target is the module that the event is about, so that a log filter can
 //! name it. `docs/metrics.md` lists the metrics.
 
+mod incidents;
 mod rules;
 
 use std::io::IsTerminal as _;
@@ -17,10 +18,10 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Log, LogFormat};
 use crate::model::alert::{EventKind, Group, Reason, Severity};
 use crate::model::ids::RuleId;
-use crate::model::incident::{IncidentId, State, What};
 use crate::model::row::{RejectReason, Tally};
 use crate::spine::takeover::Way;
 
+pub use self::incidents::IncidentMoved;
 pub use self::rules::{ReloadedBy, RulesRefused, RulesReloaded};
 
 /// Something that happened, worth telling people and counting.
@@ -330,31 +331,6 @@ impl Event for StormBegan<'_> {
     }
 }
 
-/// Something happened to a rescue.
-#[derive(Debug)]
-pub struct IncidentMoved {
-    pub incident: IncidentId,
-    pub what: What,
-    pub state: State,
-    pub since_ms: i64,
-}
-
-impl Event for IncidentMoved {
-    fn log(&self) {
-        info!(target: "vigil::incident",
-            incident = %self.incident,
-            what = self.what.name(),
-            state = self.state.name(),
-            since_ms = self.since_ms,
-            "a rescue moved"
-        );
-    }
-
-    fn measure(&self) {
-        counter!("vigil_incident_events_total", "what" => self.what.name()).increment(1);
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
     Counter,
@@ -498,6 +474,7 @@ mod tests {
     use crate::core::rules::Difference;
     use crate::model::alert::{Cursor, StormScope};
     use crate::model::ids::PlaceId;
+    use crate::model::incident::{IncidentId, State, What};
     use crate::model::time::Wall;
     use crate::serve::reloads::Reloaded;
 

@@ -8,6 +8,8 @@ mod contract;
 mod databases;
 #[path = "store/dues.rs"]
 mod dues;
+#[path = "store/incidents.rs"]
+mod incidents;
 #[path = "store/outages.rs"]
 mod outages;
 #[path = "store/partitions.rs"]
@@ -52,6 +54,8 @@ contract! {
     rejects_are_filtered
     an_entry_is_replaced_whole
     due_dates_stand_until_another_is_recorded
+    an_incident_is_as_its_last_event_left_it
+    lifts_that_report_are_counted
     retention_drops_what_is_old
     evidence_outlives_the_frames_and_alerts_their_evidence
 }

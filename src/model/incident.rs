@@ -76,7 +76,7 @@ named!(
         /// The firm or station that is sent.
         Rescuer = 4 "rescuer",
         /// A deadline.
-        Clock = 5 "clock",
+        Deadline = 5 "deadline",
     }
 );
 named!(

@@ -3,8 +3,8 @@
 //! `machine` says what may be done and what comes of it, `tiers` who can be sent, `commands` takes what people do, `clock`
 //! what time does, `kpi` makes figures of what happened. This file holds the incidents and writes their entries.
 
-mod clock;
 mod commands;
+mod deadlines;
 pub mod kpi;
 pub mod machine;
 mod tiers;
@@ -329,7 +329,7 @@ impl Core {
         let going = self.dispatch.going.iter().take(limits::INCIDENTS_RETOLD);
         let going: Vec<IncidentId> = going.map(|(_, id)| *id).collect();
         for id in going {
-            self.write(out, id, What::Retold, Source::Clock, Says::default());
+            self.write(out, id, What::Retold, Source::Deadline, Says::default());
         }
     }
 

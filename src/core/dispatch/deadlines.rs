@@ -26,7 +26,7 @@ impl Core {
         let tier = kept.incident.legs.last().map(|leg| leg.party.tier);
         let is_past = |by: Option<i64>| by.is_some_and(|by| by <= since_ms);
         let what = if is_past(kept.incident.accept_by_ms) { What::Unanswered } else { What::ArrivalLate };
-        self.write(out, id, what, Source::Clock, Says { party, ..Says::default() });
+        self.write(out, id, what, Source::Deadline, Says { party, ..Says::default() });
         self.go_on(out, id, tier.and_then(Tier::next));
     }
 
@@ -51,9 +51,9 @@ impl Core {
 
     fn send_or_propose(&mut self, out: &mut Effects, id: IncidentId, party: Party, commands: bool) {
         if commands {
-            self.send(out, id, party, Source::Clock, Says::default());
+            self.send(out, id, party, Source::Deadline, Says::default());
         } else {
-            self.write(out, id, What::Proposed, Source::Clock, Says { party: Some(party), ..Says::default() });
+            self.write(out, id, What::Proposed, Source::Deadline, Says { party: Some(party), ..Says::default() });
         }
     }
 
