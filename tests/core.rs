@@ -29,6 +29,8 @@ mod overrides;
 mod policy;
 #[path = "core/records.rs"]
 mod records;
+#[path = "core/registry.rs"]
+mod registry;
 #[path = "core/telemetry.rs"]
 mod telemetry;
 #[path = "core/trapped.rs"]

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vigil::app::recover::{Way, recover};
+use vigil::app::verify::{self, Known};
 use vigil::app::{self, Addresses, AppError};
 use vigil::config::{Config, StoreAt};
 use vigil::core::CORE_VERSION;
@@ -24,8 +25,12 @@ use vigil::model::time::CivilDay;
 use vigil::observe::Metrics;
 use vigil::proto::internal as wire;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
+use vigil::proto::v1::maintenance_service_client::MaintenanceServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
-use vigil::proto::v1::{UpsertDevicesRequest, UpsertDevicesResponse};
+use vigil::proto::v1::{
+    MaintenanceRecord, Problem, RecordOutcome, UploadRecordsRequest, UpsertDevicesRequest, UpsertDevicesResponse,
+    VisitKind,
+};
 use vigil::serve::upsert_entry;
 use vigil::spine::recover::{Parts, Replayed};
 use vigil::spine::takeover::Way as Taken;
@@ -168,6 +173,57 @@ async fn lost_journals_are_noticed_and_begun_anew_from_the_store() {
     assert_eq!(epoch, 2);
     assert!(open.contains(&format!("{OVERDUE}/inspection-overdue/1")), "{open:?}");
     running.stop().await;
+}
+
+impl Running {
+    /// What became of a record of a repair.
+    async fn repaired(&self, record: &str) -> (RecordOutcome, u64) {
+        let at = |seconds: i64| Some(prost_types::Timestamp { seconds: 1_767_225_600 + seconds, nanos: 0 });
+        let record = MaintenanceRecord {
+            firm: "F-1".into(),
+            record: record.into(),
+            device: OVERDUE.into(),
+            kind: VisitKind::Repair.into(),
+            workers: vec!["W-1".into(), "W-2".into()],
+            recorder: "W-1".into(),
+            started_at: at(0),
+            ended_at: at(3_600),
+            problem: Problem::S0.into(),
+            ..MaintenanceRecord::default()
+        };
+        let request = UploadRecordsRequest { line: 1, record: Some(record) };
+        let mut client = MaintenanceServiceClient::connect(self.url()).await.unwrap();
+        let answers = client.upload_records(tokio_stream::iter([request])).await.unwrap();
+        let answer = answers.into_inner().message().await.unwrap().unwrap();
+        (answer.outcome(), answer.position)
+    }
+}
+
+/// Flow: records are uploaded, the journals are lost, and new ones begun from the store; then the same records come again,
+/// and another one.
+/// Asserts: what the store has is known, and the chain goes on where it ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn chains_of_records_go_on_where_the_store_has_them() {
+    let (_dir, config) = with_history().await;
+    let running = start(&config).await.unwrap();
+    for record in ["r-1", "r-2"] {
+        assert_eq!(running.repaired(record).await.0, RecordOutcome::Taken);
+    }
+    running.stop().await;
+    std::fs::remove_dir_all(&config.service.data_dir).unwrap();
+    recover(&config, Way::FromStore).await.unwrap();
+    let running = start(&config).await.unwrap();
+    for (record, outcome) in
+        [("r-1", RecordOutcome::Known), ("r-3", RecordOutcome::Taken), ("r-2", RecordOutcome::Known)]
+    {
+        assert_eq!(running.repaired(record).await.0, outcome, "{record}");
+    }
+    running.stop().await;
+    let (store, known) = verify::open(&config).await.unwrap();
+    let device = DeviceCode::parse(OVERDUE).unwrap();
+    assert!(matches!(&known, Known::Heads(heads) if heads[&device].0 == 3), "{known:?}");
+    let verdict = verify::verify(&*store, &known, device).await.unwrap();
+    assert_eq!((verdict.links, verdict.broken), (3, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,12 +74,14 @@ fn the_shipped_rules_are_these() {
             "drill-overdue",
             "escalator-stop",
             "fault-repeats",
+            "hazard-reported",
             "inspection-due",
             "inspection-overdue",
             "maintenance-overdue",
             "offline",
             "overtravel",
             "power-lost",
+            "record-unsigned",
             "restart-uninspected",
             "safety-circuit",
             "stopped-out-of-zone",
@@ -110,7 +112,7 @@ fn rule<'a>(rules: &'a RuleSet, id: &str) -> &'a Rule {
 /// (id, family, for, drop, clear_for in ms, silent keep-alives, severity): section 8 of the domain reference.
 #[test]
 fn the_shipped_rules_hold_as_long_as_they_should() {
-    use Family::{Cylinder, Elevator, Obligation};
+    use Family::{Cylinder, Elevator, Obligation, Record};
     use Severity::{Critical, Major, Minor, Warning};
     let rules = shipped();
     for (id, family, for_ms, drop_ms, clear_for_ms, absent, severity) in [
@@ -132,6 +134,8 @@ fn the_shipped_rules_hold_as_long_as_they_should() {
         ("cylinder-overdue", Cylinder, 0, 3_000, 0, None, Critical),
         ("cylinder-unregistered", Cylinder, 0, 3_000, 0, None, Critical),
         ("inspection-overdue", Obligation, 0, 3_000, 0, None, Critical),
+        ("record-unsigned", Record, 0, 0, 0, None, Minor),
+        ("hazard-reported", Record, 0, 3_000, 0, None, Critical),
     ] {
         let rule = rule(&rules, id);
         assert_eq!(
@@ -147,7 +151,7 @@ fn the_shipped_rules_hold_as_long_as_they_should() {
     assert!(rule(&rules, "trapped-reported").suppress.is_none());
     assert_eq!(rule(&rules, "power-lost").escalate[0].severity, Some(Critical));
     assert_eq!(rule(&rules, "escalator-stop").escalate[0].severity, Some(Critical));
-    assert!(matches!(rule(&rules, "unintended-movement").clear, Clear::Manual));
+    assert!(matches!(rule(&rules, "unintended-movement").clear, Clear::Maintained));
     assert!(matches!(rule(&rules, "door-fault").clear, Clear::Quiet));
     assert!(matches!(rule(&rules, "fault-repeats").clear, Clear::Quiet));
     let count = |times, within_ms, each| Some(Count { times, within_ms, each });

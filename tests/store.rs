@@ -14,6 +14,8 @@ mod incidents;
 mod outages;
 #[path = "store/partitions.rs"]
 mod partitions;
+#[path = "store/records.rs"]
+mod records;
 mod support;
 #[path = "store/world.rs"]
 mod world;
@@ -53,9 +55,12 @@ contract! {
     events_are_resumed_by_seq
     rejects_are_filtered
     an_entry_is_replaced_whole
+    changes_of_an_entry_stay_in_their_order
+    lifts_are_found_by_what_people_know_of_them
     due_dates_stand_until_another_is_recorded
     an_incident_is_as_its_last_event_left_it
     lifts_that_report_are_counted
+    records_read_back_as_they_were
     retention_drops_what_is_old
     evidence_outlives_the_frames_and_alerts_their_evidence
 }

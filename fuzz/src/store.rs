@@ -138,7 +138,13 @@ impl Stores {
                 Row::Frame(row) => (row.received_at, row.effective_at) = (at, at),
                 Row::Scan(row) => (row.received_at, row.effective_at) = (at, at),
                 Row::Reject(row) => row.received_at = at,
-                Row::Status(_) | Row::Entry(_) | Row::Due(_) | Row::Report(_) | Row::Visit(_) | Row::Signature(_) => {}
+                Row::Status(_)
+                | Row::Entry(_)
+                | Row::Change(_)
+                | Row::Due(_)
+                | Row::Report(_)
+                | Row::Visit(_)
+                | Row::Signature(_) => {}
             }
         }
         self.waiting.append(&mut rows);
@@ -184,7 +190,13 @@ async fn check_kept(store: &dyn Store, rows: &[Row], times: Range<Wall>) {
             Row::Frame(row) => !is_whole(frames.len()) || frames.contains(row),
             Row::Scan(row) => scans[&row.scan.cylinder].contains(row),
             Row::Reject(row) => !is_whole(rejects.len()) || rejects.iter().any(|found| found.row == *row),
-            Row::Status(_) | Row::Entry(_) | Row::Due(_) | Row::Report(_) | Row::Visit(_) | Row::Signature(_) => true,
+            Row::Status(_)
+            | Row::Entry(_)
+            | Row::Change(_)
+            | Row::Due(_)
+            | Row::Report(_)
+            | Row::Visit(_)
+            | Row::Signature(_) => true,
         };
         assert!(kept, "{row:?} is stored, and not found");
     }

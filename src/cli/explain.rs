@@ -183,6 +183,7 @@ impl Page {
         }
         text + &match &*alert.clears_by {
             "person" => " | only a person clears it".to_owned(),
+            "maintenance" => " | a record of maintenance or a person clears it".to_owned(),
             "frame" => " | any frame clears it".to_owned(),
             "quiet" => format!(" | quiet for {} of {}", seconds(alert.clear_held_ms), seconds(alert.clear_for_ms)),
             "condition" if alert.clear_for_ms > 0 => {

@@ -4,10 +4,12 @@ mod advance;
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
+mod export;
 mod history;
 pub mod import;
 mod incident;
 mod incidents;
+mod overdue;
 mod recover;
 mod rules;
 mod serve;
@@ -49,7 +51,9 @@ pub enum Command {
     History(history::Args),
     Trace(trace::Args),
     Explain(explain::Args),
+    Overdue(overdue::Args),
     Import(import::Args),
+    Export(export::Args),
     Rules(rules::Args),
     Recover(recover::Args),
     Verify(verify::Args),
@@ -151,10 +155,12 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,
             Command::Explain(args) => or_stop(&stop, explain::run(args, terminal)).await,
+            Command::Overdue(args) => or_stop(&stop, overdue::run(args, terminal)).await,
             Command::Rules(args) => rules::run(args, terminal, stop.clone()).await,
             Command::Recover(args) => recover::run(args, terminal).await,
             Command::Verify(args) => or_stop(&stop, verify::run(args, terminal)).await,
             Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,
+            Command::Export(args) => or_stop(&stop, export::run(args, terminal)).await,
         }
     };
     match work.await {

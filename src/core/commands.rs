@@ -1,17 +1,13 @@
-//! What people and other systems ask for: acknowledge, clear, and the archive.
+//! What people and other systems ask for: acknowledge and clear. `registry` has what they ask of the archive.
 
 use super::books::{ByHand, Label, Who};
 use super::judge::built_in;
 use super::judge::run::{RuleNo, Run, Transition};
-use super::kept::{KeptCylinder, KeptLift};
 use super::policy::Policy;
 use super::{Core, Effects, service};
-use crate::limits;
 use crate::model::alert::{Alert, Reason, Title};
-use crate::model::archive::{self, Entry};
 use crate::model::ids::{AlertId, Subject};
 use crate::model::record::{Action, Command, Outcome, PolicyText};
-use crate::model::row::Row;
 
 impl Core {
     pub(super) fn take_policy(&mut self, text: &PolicyText) -> Outcome {
@@ -30,20 +26,28 @@ impl Core {
         if let Action::UploadVisits(uploads) = &command.action {
             return self.upload_visits(out, &command.actor, uploads);
         }
+        if let Action::UploadReports(uploads) = &command.action {
+            return self.upload_reports(out, &command.actor, uploads);
+        }
         if let Some(outcome) = self.requests.find(command) {
             return outcome;
         }
         let outcome = match &command.action {
             Action::Acknowledge { alert, note } => self.on_alert(out, command, alert, note.as_deref(), false),
             Action::Clear { alert, note } => self.on_alert(out, command, alert, note.as_deref(), true),
-            Action::Upsert(entries) => self.upsert(out, entries),
+            Action::Upsert(entries) => self.upsert(out, &command.actor, entries),
+            Action::ReplaceTerminal { device, terminal } => {
+                self.replace_terminal(out, &command.actor, device, terminal.as_deref())
+            }
+            Action::TransferCylinders { cylinders, to, on } => self.transfer(out, &command.actor, cylinders, to, *on),
+            Action::UploadVisits(uploads) => self.upload_visits(out, &command.actor, uploads),
+            Action::UploadReports(uploads) => self.upload_reports(out, &command.actor, uploads),
+            Action::Sign(sign) => self.sign(out, &command.actor, sign),
+            Action::AdoptRecords(links) => self.adopt_records(out, links),
             Action::OpenIncident(call) => self.take_call(out, command, call),
             Action::AdvanceIncident { incident, step, note } => {
                 self.advance(out, command, *incident, step, note.as_deref())
             }
-            Action::UploadVisits(uploads) => self.upload_visits(out, &command.actor, uploads),
-            Action::Sign(sign) => self.sign(out, &command.actor, sign),
-            Action::AdoptRecords(links) => self.adopt_records(out, links),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome
@@ -144,103 +148,5 @@ impl Core {
             let label = Label { title: &title, dispatch, rules: None };
             alerts.push(self.books.alert(&who(), run.rule, run.openings, open, &label));
         }
-    }
-
-    fn upsert(&mut self, out: &mut Effects, entries: &[Entry]) -> Outcome {
-        if entries.len() > limits::COMMAND_ITEMS {
-            let why = format!("{} entries; send at most {} at a time", entries.len(), limits::COMMAND_ITEMS);
-            return Outcome::Precondition { why: why.into() };
-        }
-        let mut changed = 0;
-        for entry in entries {
-            match self.upsert_one(out, entry) {
-                Some(true) => changed += 1,
-                Some(false) => {}
-                None => {
-                    let (kind, code) = (entry.kind().name(), entry.code());
-                    let why = format!("{kind} {code} would be more of its kind than this service takes");
-                    return Outcome::Precondition { why: why.into() };
-                }
-            }
-        }
-        self.done(changed)
-    }
-
-    /// Whether it changed anything; `None`: there are too many.
-    fn upsert_one(&mut self, out: &mut Effects, entry: &Entry) -> Option<bool> {
-        let changed = match entry {
-            Entry::Lift(lift) => self.upsert_lift(out, lift)?,
-            Entry::Cylinder(cylinder) => self.upsert_cylinder(out, cylinder)?,
-            Entry::Firm(firm) => {
-                if self.firms.size() >= limits::FIRMS && !self.firms.contains_key(&firm.id) {
-                    return None;
-                }
-                let known = self.firms.get(&firm.id) == Some(firm);
-                if !known {
-                    self.firms.insert_mut(firm.id, firm.clone());
-                }
-                !known
-            }
-            Entry::Site(site) => {
-                if self.sites.size() >= limits::SITES && !self.sites.contains_key(&site.code) {
-                    return None;
-                }
-                let known = self.sites.get(&site.code) == Some(site);
-                if !known {
-                    self.sites.insert_mut(site.code, site.clone());
-                }
-                !known
-            }
-            Entry::Worker(worker) => {
-                if self.workers.size() >= limits::WORKERS && !self.workers.contains_key(&worker.id) {
-                    return None;
-                }
-                let known = self.workers.get(&worker.id) == Some(worker);
-                if !known {
-                    self.workers.insert_mut(worker.id, worker.clone());
-                }
-                !known
-            }
-        };
-        if changed {
-            out.rows.push(Row::Entry(entry.clone()));
-        }
-        Some(changed)
-    }
-
-    fn upsert_lift(&mut self, out: &mut Effects, entry: &archive::Lift) -> Option<bool> {
-        let ix = self.lift(&entry.code)?;
-        let mut kept = KeptLift::from(entry);
-        if self.lifts.get(ix).entry.as_ref() == Some(&kept) {
-            return Some(false);
-        }
-        kept.share(&mut self.pools);
-        let today = self.day();
-        let (mut cx, lifts, _) = self.context(out);
-        let lift = lifts.get_mut(ix);
-        lift.entry = Some(kept);
-        lift.follow(&mut cx, today);
-        lift.judge_due_dates(&mut cx, today);
-        lift.entry_changed(&mut cx);
-        self.settle(ix);
-        self.note_rescue_code(ix, entry.rescue_code.as_deref());
-        Some(true)
-    }
-
-    fn upsert_cylinder(&mut self, out: &mut Effects, entry: &archive::Cylinder) -> Option<bool> {
-        let ix = self.cylinder(&entry.code)?;
-        let mut kept = KeptCylinder::from(entry);
-        if self.cylinders.get(ix).entry.as_ref() == Some(&kept) {
-            return Some(false);
-        }
-        kept.share(&mut self.pools);
-        let today = self.day();
-        let (mut cx, _, cylinders) = self.context(out);
-        let cylinder = cylinders.get_mut(ix);
-        cylinder.entry = Some(kept);
-        // Whoever changes the archive has looked which of the two cylinders it is.
-        cylinder.duplicate = false;
-        cylinder.follow(&mut cx, today);
-        Some(true)
     }
 }

@@ -6,6 +6,7 @@ use super::{Core, Effects};
 use crate::model::alert::{Alert, AlertEvent, AlertState, EventKind};
 use crate::model::archive::Entry;
 use crate::model::ids::{AlertId, Subject};
+use crate::model::obligation::DueRow;
 use crate::model::record::{Corrected, Correction};
 use crate::model::time::Wall;
 
@@ -101,6 +102,13 @@ impl Core {
         for Corrected { kind, at, alert } in &it.alerts {
             self.books.correct(out, *kind, *at, alert.clone());
         }
+    }
+
+    /// When it is due now what was due as `told` says; `None`: it is no lift's.
+    pub fn present_due(&self, told: &DueRow) -> Option<DueRow> {
+        let Subject::Device(code) = told.subject else { return None };
+        let lift = self.lifts.get(self.lift_at(&code)?);
+        Some(lift.present_due(&self.policy, told.kind, self.day(), self.books.now.wall))
     }
 
     /// The archive's present entry for what `entry` is about.

@@ -373,15 +373,27 @@ impl Core {
 /// What a command does to that lift. Its request stays known, so that one refused as reused does nothing here either.
 fn command_about(command: &Command, device: &DeviceCode) -> Command {
     let mut command = command.clone();
-    if let Action::Upsert(entries) = &mut command.action
-        && entries.len() <= limits::COMMAND_ITEMS
-    {
-        entries.retain(|entry| matches!(entry, Entry::Lift(lift) if lift.code == *device));
+    match &mut command.action {
+        Action::Upsert(entries) if entries.len() <= limits::COMMAND_ITEMS => {
+            // Whether a report counts depends on who makes it.
+            entries.retain(|entry| match entry {
+                Entry::Lift(lift) => lift.code == *device,
+                Entry::Site(_) => true,
+                _ => false,
+            });
+        }
+        Action::TransferCylinders { cylinders, .. } => cylinders.clear(),
+        _ => {}
     }
     if let Action::UploadVisits(uploads) = &mut command.action
         && uploads.len() <= limits::VISITS
     {
         uploads.retain(|upload| upload.visit.device == *device);
+    }
+    if let Action::UploadReports(uploads) = &mut command.action
+        && uploads.len() <= limits::COMMAND_ITEMS
+    {
+        uploads.retain(|upload| upload.report.device == *device);
     }
     command
 }

@@ -165,6 +165,14 @@ impl Lift {
         took
     }
 
+    /// Another terminal reports from here on. The generations of before and of now.
+    pub fn replace_terminal(&mut self, cx: &mut Context<'_>) -> (u32, u32) {
+        let (before, was_broken) = (self.order.generation(), self.order.is_broken());
+        self.order.replace();
+        self.say_order(cx, was_broken);
+        (before, self.order.generation())
+    }
+
     fn judge_frame(&mut self, cx: &mut Context<'_>, frame: &Frame, arrival: &Arrival, newer: bool) {
         let drained = cx.hearing.is_drained();
         let late_ms = if newer {

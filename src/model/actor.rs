@@ -1,5 +1,6 @@
 //! Who asks, and how far they may see.
 
+use super::archive::Entry;
 use super::ids::{District, FirmId, SiteCode};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +71,26 @@ impl Actor {
 
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
+    }
+
+    /// Whether an entry of the archive is within its scope: also what is its own, wherever that is.
+    pub fn sees_entry(&self, entry: &Entry) -> bool {
+        let district = match entry {
+            Entry::Lift(e) => e.district.as_ref(),
+            Entry::Cylinder(e) => e.district.as_ref(),
+            Entry::Site(e) => e.district.as_ref(),
+            Entry::Firm(e) => e.district.as_ref(),
+            Entry::Worker(_) => None,
+        };
+        self.sees(district)
+            || match (&self.scope, entry) {
+                (Scope::Firm(own), Entry::Lift(lift)) => lift.firm == Some(*own),
+                (Scope::Firm(own), Entry::Firm(firm)) => firm.id == *own,
+                (Scope::Firm(own), Entry::Worker(worker)) => worker.firm == Some(*own),
+                (Scope::Site(own), Entry::Cylinder(cylinder)) => cylinder.filling_unit == Some(*own),
+                (Scope::Site(own), Entry::Site(site)) => site.code == *own,
+                _ => false,
+            }
     }
 
     /// Whether something that lies in `district` may be seen. What has no district is only for those who may see all.

@@ -15,16 +15,21 @@ use super::alert::{
     Severity, StormScope, Title,
 };
 use super::archive::{
-    Contract, ContractKind, Cylinder, Entrustment, Entry, Equipment, Firm, Lift, Position, Site, SiteKind, Worker,
+    Contract, ContractKind, Cylinder, Entrustment, Entry, EntryKind, Equipment, FieldChange, Firm, Lift, Position,
+    Site, SiteKind, Worker,
 };
 use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
 use super::ids::{
-    AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId,
+    AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RecordId, RuleId, SiteCode, Subject,
+    WorkerId,
 };
 use super::obligation::{DueKind, DueRow, Party};
 use super::record::{Action, Command, Corrected, Correction, Health, Kind, Link, PolicyText, Record};
-use super::report::{Report, ReportKind, ReportRow};
-use super::row::{Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
+use super::report::{Report, ReportKind, ReportRow, ReportUpload};
+use super::row::{
+    ChangeKind, ChangeRow, Effects, FrameRow, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow,
+    TimeSource,
+};
 use super::scan::{Scan, ScanEvent};
 use super::time::{CivilDay, Elapsed, Wall};
 
@@ -258,6 +263,7 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
         1 => report,
         1 => visit::visit_row().prop_map(|row| Row::Visit(Box::new(row))),
         1 => visit::signature_row().prop_map(Row::Signature),
+        1 => change().prop_map(Row::Change),
     ]
 }
 
@@ -283,19 +289,26 @@ pub(crate) fn due_row() -> impl Strategy<Value = DueRow> {
 }
 
 pub(crate) fn report() -> impl Strategy<Value = Report> {
-    let what = (subject(), select(ReportKind::ALL), civil_day(), any::<bool>());
-    (party(), text(), what, vec(text(), 0..3), of(civil_day()), of(text())).prop_map(
-        |(party, id, (subject, kind, done_on, passed), findings, valid_until, supersedes)| Report {
+    let record_id = || code_of("0123456789abcXYZ-_.:", 1..=64).prop_map(|id| RecordId::parse(&id).unwrap());
+    let what = (device_code(), select(ReportKind::ALL), civil_day(), any::<bool>());
+    (party(), record_id(), what, vec(text(), 0..3), of(record_id())).prop_map(
+        |(party, id, (device, kind, done_on, passed), findings, supersedes)| Report {
             party,
             id,
-            subject,
+            device,
             kind,
             done_on,
             passed,
             findings,
-            valid_until,
             supersedes,
         },
+    )
+}
+
+fn change() -> impl Strategy<Value = ChangeRow> {
+    let field = (text(), text(), text()).prop_map(|(field, before, after)| FieldChange { field, before, after });
+    (select(EntryKind::ALL), text(), select(ChangeKind::ALL), wall(), text(), vec(field, 0..3)).prop_map(
+        |(kind, code, what, changed_at, actor, fields)| ChangeRow { kind, code, what, changed_at, actor, fields },
     )
 }
 
@@ -487,6 +500,11 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Clear { alert, note }),
         vec(entry(), 0..4).prop_map(Action::Upsert),
         incident::action(),
+        vec((report(), any::<bool>()).prop_map(|(report, looked_up)| ReportUpload { report, looked_up }), 0..3)
+            .prop_map(Action::UploadReports),
+        (device_code(), of(text())).prop_map(|(device, terminal)| Action::ReplaceTerminal { device, terminal }),
+        (vec(cylinder_code(), 0..4), site_code(), civil_day())
+            .prop_map(|(cylinders, to, on)| Action::TransferCylinders { cylinders, to, on }),
         vec(visit::upload(), 0..3).prop_map(Action::UploadVisits),
         visit::sign().prop_map(Action::Sign),
         vec(visit::link(), 0..3).prop_map(Action::AdoptRecords),

@@ -2,7 +2,7 @@
 
 mod fields;
 
-pub use self::fields::{field_names, field_texts, position_from};
+pub use self::fields::{FieldChange, changes, field_names, field_texts, position_from};
 use super::ids::{Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode, WorkerId};
 use super::time::CivilDay;
 

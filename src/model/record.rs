@@ -5,9 +5,10 @@ use bytes::Bytes;
 use super::actor::Actor;
 use super::alert::{Alert, EventKind};
 use super::archive::Entry;
-use super::ids::AlertId;
+use super::ids::{AlertId, CylinderCode, DeviceCode, SiteCode};
 use super::incident::{Call, IncidentId, Step};
-use super::time::{Elapsed, Wall};
+use super::report::ReportUpload;
+use super::time::{CivilDay, Elapsed, Wall};
 use super::visit::{ChainLink, Sign, Upload};
 
 /// One entry of the inbox.
@@ -134,11 +135,28 @@ pub enum Action {
         step: Step,
         note: Option<Box<str>>,
     },
+    /// The lift has another terminal, which counts afresh (`docs/adr/0002-frame-identity.md`).
+    ReplaceTerminal {
+        device: DeviceCode,
+        /// As the archive is to have it; `None`: not known.
+        terminal: Option<Box<str>>,
+    },
+    /// The cylinders are another filling unit's, all of them or none.
+    TransferCylinders {
+        /// At most `limits::COMMAND_ITEMS`.
+        cylinders: Vec<CylinderCode>,
+        to: SiteCode,
+        /// The first day on which they are.
+        on: CivilDay,
+    },
     /// Records of maintenance visits, at most `limits::VISITS` of them. Each is known again by its firm and id, however
     /// long ago it came: the request doesn't tell a repeat.
     UploadVisits(Vec<Upload>),
     /// The use unit signs a record.
     Sign(Sign),
+    /// Reports of inspections, tests, checks and drills, at most `limits::COMMAND_ITEMS` of them. Each is known again by its
+    /// reporter and id: the request doesn't tell a repeat.
+    UploadReports(Vec<ReportUpload>),
     /// The journals were lost: these records, at most `limits::VISITS`, are what the store has, each device's in the order
     /// of its chain. Only `vigil recover` says so.
     AdoptRecords(Vec<ChainLink>),

@@ -1,6 +1,6 @@
-//! What inspection bodies and firms report of a device: that it was inspected, tested, checked, or a rescue rehearsed.
+//! What inspection bodies and firms report of a lift: that it was inspected, tested, checked, or a rescue rehearsed.
 
-use super::ids::Subject;
+use super::ids::{DeviceCode, RecordId};
 use super::obligation::Party;
 use super::row::bounded_set;
 use super::time::{CivilDay, Wall};
@@ -8,7 +8,7 @@ use super::time::{CivilDay, Wall};
 bounded_set!(
     /// What was done.
     ReportKind {
-        /// The periodic inspection of a lift or a cylinder.
+        /// The periodic inspection.
         Periodic = 1 "periodic",
         Testing = 2 "testing",
         /// The supervisory inspection of an installation: years are counted from it.
@@ -35,19 +35,25 @@ impl ReportKind {
 pub struct Report {
     /// Who reports.
     pub party: Party,
-    /// The reporter's own id, 1 to 64 characters: the same one again is the same report.
-    pub id: Box<str>,
-    pub subject: Subject,
+    /// The reporter's own id of it: with the reporter it is known again by that.
+    pub id: RecordId,
+    pub device: DeviceCode,
     pub kind: ReportKind,
     /// The day on which it was finished.
     pub done_on: CivilDay,
     pub passed: bool,
     /// What was found, at most `limits::FINDINGS`.
     pub findings: Vec<Box<str>>,
-    /// The next date, where the report names one.
-    pub valid_until: Option<CivilDay>,
-    /// The reporter's id of the report that this one corrects.
-    pub supersedes: Option<Box<str>>,
+    /// The report that this one corrects: of the same reporter and lift.
+    pub supersedes: Option<RecordId>,
+}
+
+/// A report on its way in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportUpload {
+    pub report: Report,
+    /// The store was asked for a report of this reporter and id, and has none.
+    pub looked_up: bool,
 }
 
 /// A report as it was taken.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::alert::AlertEvent;
-use super::archive::Entry;
+use super::archive::{Entry, EntryKind, FieldChange};
 use super::frame::Frame;
 use super::ids::{DeviceCode, SiteCode};
 use super::incident::IncidentEvent;
@@ -85,7 +85,9 @@ pub enum Row {
     Scan(ScanRow),
     Reject(RejectRow),
     Status(StatusRow),
+    /// The archive's present entry, whole.
     Entry(Entry),
+    Change(ChangeRow),
     Due(DueRow),
     Report(ReportRow),
     Visit(Box<VisitRow>),
@@ -206,6 +208,32 @@ bounded_set!(
         DuplicateCode = 4 "duplicate-code",
     }
 );
+
+bounded_set!(
+    /// What was done to an entry of the archive.
+    ChangeKind {
+        Created = 1 "created",
+        Changed = 2 "changed",
+        /// The lift's terminal is another one from here on.
+        TerminalReplaced = 3 "terminal_replaced",
+        /// The cylinder is another filling unit's from the day on that is told with it.
+        Transferred = 4 "transferred",
+    }
+);
+
+/// A change of the archive: never rewritten. What an entry was before follows from what it is and what was changed since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeRow {
+    pub kind: EntryKind,
+    /// Of the entry.
+    pub code: Box<str>,
+    pub what: ChangeKind,
+    pub changed_at: Wall,
+    /// The id of who did it.
+    pub actor: Box<str>,
+    /// In the order of `archive::field_names`. Empty where it was created.
+    pub fields: Vec<FieldChange>,
+}
 
 /// `online` or `offline`, as the device or its last will says: for its timeline only.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,7 @@ use crate::model::alert::Alert;
 use crate::model::archive::Entry;
 use crate::model::ids::{AlertId, DeviceCode, FirmId, RuleId, SiteCode, Subject, WorkerId};
 use crate::model::record::{self, ItemOutcome, Kind, Outcome};
+use crate::model::report::{Report, ReportUpload};
 use crate::model::row::Row;
 use crate::model::visit::{ItemDone, ItemResult, Salt, Sign, Upload, Visit};
 
@@ -139,6 +140,7 @@ impl<'s> Play<'s> {
             }
             Action::Command(command) => self.command(command, place),
             Action::Archive(entry) => self.upsert(vec![(**entry).clone()], place),
+            Action::Inspected { report, refused } => self.inspected(report, *refused, place),
             Action::Visit(step) => self.visit(step, place),
             Action::Sign { lift, record } => {
                 let (device, firm) = (*lift, self.firm_of(*lift));
@@ -218,6 +220,23 @@ impl<'s> Play<'s> {
         let outcome = self.ask(record::Action::Upsert(entries), place);
         if !matches!(outcome, Some(Outcome::Done { .. })) {
             self.fail(place, format!("the archive refused: {}", refusal(outcome.as_ref())));
+        }
+    }
+
+    fn inspected(&mut self, report: &Report, refused: bool, place: usize) {
+        let upload = ReportUpload { report: report.clone(), looked_up: true };
+        let outcome = self.ask(record::Action::UploadReports(vec![upload]), place);
+        let item = match &outcome {
+            Some(Outcome::Items { items, .. }) => items.first(),
+            _ => None,
+        };
+        match item {
+            Some(ItemOutcome::Taken { .. } | ItemOutcome::Known) if refused => {
+                self.fail(place, "the service took it; it was to refuse");
+            }
+            Some(ItemOutcome::Taken { .. } | ItemOutcome::Known) => {}
+            _ if refused => {}
+            item => self.fail(place, format!("the service refused: {item:?}")),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod archive;
 mod frames;
+mod report;
 mod steps;
 
 use std::collections::BTreeMap;

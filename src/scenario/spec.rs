@@ -6,6 +6,7 @@ use super::compose::Extra;
 use crate::model::alert::{Certainty, EventKind, Reason, Severity};
 use crate::model::archive::Entry;
 use crate::model::ids::{DeviceCode, RecordId, RuleId, SiteCode, Subject};
+use crate::model::report::Report;
 use crate::model::visit::{Problem, VisitKind};
 
 #[derive(Debug, Clone)]
@@ -65,6 +66,13 @@ pub enum Action {
     Command(Command),
     /// The archive's entry is put in the place of what it had.
     Archive(Box<Entry>),
+    /// Somebody uploads a report of an inspection, test, check or drill.
+    Inspected {
+        report: Box<Report>,
+        /// The service is to refuse it.
+        refused: bool,
+    },
+
     /// A maintenance firm uploads a record of a visit that has just been finished.
     Visit(Box<VisitStep>),
     /// The use unit signs one.

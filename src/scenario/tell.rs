@@ -57,6 +57,12 @@ pub(super) fn step(scenario: &Scenario, action: &Action) -> String {
             format!("a dispatcher {what} {} of {}", command.rule.0, scenario.name_of(command.subject))
         }
         Action::Archive(entry) => format!("the archive has a new entry for {}", entry.code()),
+        Action::Inspected { report, .. } => {
+            let (kind, passed) = (report.kind.name(), if report.passed { "passed" } else { "failed" });
+            let lift = scenario.name_of(Subject::Device(report.device));
+            format!("{} reports {kind} of {lift} on {}: {passed}", report.party, report.done_on)
+        }
+
         Action::Visit(it) => {
             let (lift, kind) = (scenario.name_of(Subject::Device(it.lift)), it.kind.name());
             format!("record {} of a {kind} visit at {lift} is uploaded, {}", it.record, it.problem.name())

@@ -7,7 +7,7 @@ use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
-use crate::model::actor::{Actor, Role, Scope};
+use crate::model::actor::{Actor, Role};
 use crate::model::archive::Entry;
 
 /// Finds out who calls, or refuses with UNAUTHENTICATED.
@@ -59,22 +59,7 @@ pub(super) fn require(actor: &Actor, roles: &[Role]) -> Result<(), Status> {
 
 /// Whether an archive entry is within the actor's scope.
 pub(super) fn sees_entry(actor: &Actor, entry: &Entry) -> bool {
-    let district = match entry {
-        Entry::Lift(e) => e.district.as_ref(),
-        Entry::Cylinder(e) => e.district.as_ref(),
-        Entry::Site(e) => e.district.as_ref(),
-        Entry::Firm(e) => e.district.as_ref(),
-        Entry::Worker(_) => None,
-    };
-    actor.sees(district)
-        || match (&actor.scope, entry) {
-            (Scope::Firm(own), Entry::Lift(lift)) => lift.firm == Some(*own),
-            (Scope::Firm(own), Entry::Firm(firm)) => firm.id == *own,
-            (Scope::Firm(own), Entry::Worker(worker)) => worker.firm == Some(*own),
-            (Scope::Site(own), Entry::Cylinder(cylinder)) => cylinder.filling_unit == Some(*own),
-            (Scope::Site(own), Entry::Site(site)) => site.code == *own,
-            _ => false,
-        }
+    actor.sees_entry(entry)
 }
 
 #[cfg(test)]

@@ -8,10 +8,14 @@ use crate::model::archive::{Entry, EntryKind};
 use crate::model::frame::FrameKey;
 use crate::model::ids::{DeviceCode, FirmId, RecordId, Subject};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
-use crate::model::row::{FrameRow, ScanRow, StatusRow};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
+use crate::model::row::{ChangeRow, FrameRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
-use crate::store::{IncidentQuery, ReportingQuery};
+use crate::store::{
+    ChangeQuery, IncidentQuery, LiftQuery, Numbered, ReportQuery, ReportingQuery, StandingCursor, StandingQuery,
+};
 
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -52,11 +56,26 @@ pub trait HistoryStore: Send + Sync {
     /// Entries of the archive behind that code, by code.
     fn entries(&self, kind: EntryKind, after: Option<Box<str>>, limit: usize) -> StoreFuture<'_, Vec<Entry>>;
 
+    /// Lifts by what people know of them, by code.
+    fn lifts(&self, query: LiftQuery) -> StoreFuture<'_, Vec<Entry>>;
+
+    /// What was changed in one entry, in the order in which it was.
+    fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>>;
+
     /// Records of maintenance of one device in order of their marks.
     fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>>;
 
     /// The record of a firm.
     fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>>;
+
+    /// What was due, as it stood.
+    fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>>;
+
+    /// Reports on one device, in the order of their numbers.
+    fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>>;
+
+    /// By the reporter's own id.
+    fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +166,9 @@ pub struct MemoryHistory {
     pub happened: Vec<Happened>,
     pub entries: Vec<Entry>,
     pub incident_events: Vec<IncidentEvent>,
+    pub dues: Vec<DueRow>,
+    pub reports: Vec<ReportRow>,
+    pub changes: Vec<ChangeRow>,
     pub away: bool,
 }
 
@@ -241,6 +263,18 @@ impl HistoryStore for MemoryHistory {
         })
     }
 
+    fn lifts(&self, query: LiftQuery) -> StoreFuture<'_, Vec<Entry>> {
+        self.answer(|| {
+            let is_behind = |code: &str| query.after.as_deref().is_none_or(|after| code > after);
+            let wanted =
+                |e: &&Entry| is_behind(e.code()) && if let Entry::Lift(lift) = e { query.fits(lift) } else { false };
+            let mut found: Vec<_> = self.entries.iter().filter(wanted).cloned().collect();
+            found.sort_by(|a, b| a.code().cmp(b.code()));
+            found.truncate(query.limit);
+            found
+        })
+    }
+
     fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {
         self.answer(|| {
             let links = (1..).zip(&self.happened).filter_map(|(n, happened)| match happened {
@@ -257,6 +291,17 @@ impl HistoryStore for MemoryHistory {
         })
     }
 
+    fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>> {
+        self.answer(|| {
+            let numbered = (1..).zip(&self.changes).map(|(n, row)| Numbered { n, row: row.clone() });
+            let wanted = |it: &Numbered<ChangeRow>| {
+                (it.row.kind, &*it.row.code) == (query.kind, query.code.as_str())
+                    && query.after.is_none_or(|n| it.n > n)
+            };
+            numbered.filter(wanted).take(query.limit).collect()
+        })
+    }
+
     fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
         self.answer(|| {
             self.happened.iter().find_map(|happened| match happened {
@@ -266,5 +311,34 @@ impl HistoryStore for MemoryHistory {
                 _ => None,
             })
         })
+    }
+
+    /// By what stands now, whatever the day.
+    fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
+        self.answer(|| {
+            let is_wanted = |row: &&DueRow| {
+                row.due_on.is_some_and(|due| due < query.due_before)
+                    && query.subject.is_none_or(|subject| row.subject == subject)
+                    && query.party.is_none_or(|party| row.party == Some(party))
+                    && query.after.is_none_or(|after| StandingCursor::of(row) > after)
+            };
+            let mut found: Vec<_> = self.dues.iter().filter(is_wanted).cloned().collect();
+            found.sort_by_key(StandingCursor::of);
+            found.truncate(query.limit);
+            found
+        })
+    }
+
+    fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>> {
+        self.answer(|| {
+            let numbered = (1..).zip(&self.reports).map(|(n, row)| Numbered { n, row: row.clone() });
+            let wanted = numbered
+                .filter(|it| it.row.report.device == query.device && query.after.is_none_or(|after| it.n > after));
+            wanted.take(query.limit).collect()
+        })
+    }
+
+    fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>> {
+        self.answer(|| self.reports.iter().find(|row| (row.report.party, row.report.id) == (party, id)).cloned())
     }
 }

@@ -160,6 +160,11 @@ pub fn upsert_entry(entry: &crate::model::archive::Entry) -> crate::proto::v1::u
     grpc::entry_to_upsert(entry)
 }
 
+/// An entry of the archive as `ListEntries` told it, or what is wrong with it.
+pub fn listed_entry(told: crate::proto::v1::ArchiveEntry) -> Result<crate::model::archive::Entry, String> {
+    grpc::entry(told)
+}
+
 /// A frame as `QueryFrames` told it, or what is wrong with it.
 pub fn frame_row(device: DeviceCode, stored: &StoredFrame) -> Result<FrameRow, String> {
     grpc::frame_row(device, stored)

@@ -10,13 +10,16 @@ use crate::model::alert::{AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
-use crate::model::row::{FrameRow, ScanRow};
+use crate::model::obligation::{DueRow, Party};
+use crate::model::report::ReportRow;
+use crate::model::row::{ChangeRow, FrameRow, ScanRow};
 use crate::model::time::Wall;
-use crate::model::visit::{ChainLink, VisitRow};
 use crate::store::{
-    self, AlertCursor, AlertQuery, FrameCursor, FrameQuery, IncidentQuery, LinkCursor, LinkQuery, ReportingQuery,
-    ScanCursor, ScanQuery, StatusQuery, Store,
+    self, AlertCursor, AlertQuery, ChangeQuery, FrameCursor, FrameQuery, IncidentQuery, LiftQuery, LinkCursor,
+    LinkQuery, Numbered, ReportQuery, ReportingQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery, Store,
 };
+
+use crate::model::visit::{ChainLink, VisitRow};
 
 pub struct Stored(pub Arc<dyn Store>);
 
@@ -55,6 +58,14 @@ impl HistoryStore for Stored {
         Box::pin(async move { self.0.entries(kind, after.map(Into::into), limit).await.map_err(away) })
     }
 
+    fn lifts(&self, query: LiftQuery) -> StoreFuture<'_, Vec<Entry>> {
+        Box::pin(async move { self.0.lifts(query).await.map_err(away) })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>> {
+        Box::pin(async move { self.0.changes(query).await.map_err(away) })
+    }
+
     fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {
         let LinkPage { device, after, limit } = page;
         let after = after.map(|LinkMark { number, n }| LinkCursor { number, n });
@@ -67,6 +78,18 @@ impl HistoryStore for Stored {
 
     fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
         Box::pin(async move { self.0.visit(firm, record).await.map_err(away) })
+    }
+
+    fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
+        Box::pin(async move { self.0.due_standing(query).await.map_err(away) })
+    }
+
+    fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>> {
+        Box::pin(async move { self.0.reports(query).await.map_err(away) })
+    }
+
+    fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>> {
+        Box::pin(async move { self.0.report(party, id).await.map_err(away) })
     }
 }
 

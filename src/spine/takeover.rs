@@ -15,7 +15,9 @@ use crate::journal::{Entry, Journal, codec};
 use crate::limits;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{self, EntryKind};
+use crate::model::ids::Subject;
 use crate::model::incident::IncidentEvent;
+use crate::model::obligation::{DueKind, DueRow};
 use crate::model::record::{Corrected, Correction, Kind, Record};
 use crate::model::row::{Effects, Row};
 use crate::model::time::{Elapsed, Wall};
@@ -39,12 +41,16 @@ pub enum Way {
     Corrected { epoch: u32, alerts: usize },
 }
 
+type Dues = BTreeMap<(Subject, DueKind), DueRow>;
+
 /// What the outbox has of the tail.
 struct Told {
     /// Frames, scans, rejects and statuses, by what makes each the same.
     rows: BTreeSet<u64>,
     /// What was told last of an entry of the archive.
     entries: BTreeMap<(EntryKind, Box<str>), archive::Entry>,
+    /// What was told last of what is due.
+    dues: Dues,
     /// By cause.
     events: BTreeMap<u64, u64>,
     alerts: Alerts,
@@ -60,6 +66,7 @@ struct Own {
     alerts: Alerts,
     /// Entries of the archive that it would have told.
     entries: BTreeMap<(EntryKind, Box<str>), archive::Entry>,
+    dues: Dues,
     /// Other events than those told.
     differs: bool,
 }
@@ -125,6 +132,7 @@ impl Told {
         let mut told = Self {
             rows: BTreeSet::new(),
             entries: BTreeMap::new(),
+            dues: Dues::new(),
             events: BTreeMap::new(),
             alerts: core.open_alerts().into_iter().collect(),
             seq: core.seq(),
@@ -152,6 +160,7 @@ impl Told {
         for row in effects.rows {
             match row {
                 Row::Entry(entry) => _ = self.entries.insert(key_of_entry(&entry), entry),
+                Row::Due(due) => _ = self.dues.insert((due.subject, due.kind), due),
                 row => _ = self.rows.insert(key(cause, &row)),
             }
         }
@@ -190,11 +199,9 @@ fn key(cause: u64, row: &Row) -> u64 {
         Row::Reject(it) => (3, cause, &it.topic, it.reason, &it.pointer).hash(&mut hash),
         Row::Status(it) => (4, cause, it.device).hash(&mut hash),
         Row::Entry(it) => (5, cause, it.kind().name(), it.code()).hash(&mut hash),
-        // A due date is as it is told, by whichever version: another one is another row, which takes its place.
-        Row::Due(it) => {
-            (6, cause, it.subject, it.kind, it.due_on, it.basis_on, &it.clause, it.district).hash(&mut hash)
-        }
-        Row::Report(it) => (7, cause, it.report.party, &it.report.id).hash(&mut hash),
+        Row::Change(it) => (10, cause, it.kind.name(), &it.code, it.what).hash(&mut hash),
+        Row::Due(it) => (6, cause, it.subject, it.kind).hash(&mut hash),
+        Row::Report(it) => (7, cause, it.report.party, it.report.id).hash(&mut hash),
         Row::Visit(it) => (8, it.visit.device, it.number).hash(&mut hash),
         Row::Signature(it) => (8, it.sign.device, it.number).hash(&mut hash),
     }
@@ -226,7 +233,7 @@ fn sum(effects: &Effects) -> u64 {
 fn rejudge(spine: &mut Spine, told: &mut Told, replayed: &mut Replayed) -> Result<Own, RecoverError> {
     let Spine { inbox, outbox, core, poison, .. } = spine;
     let alerts = core.open_alerts().into_iter().collect();
-    let mut own = Own { alerts, entries: BTreeMap::new(), differs: false };
+    let mut own = Own { alerts, entries: BTreeMap::new(), dues: Dues::new(), differs: false };
     let (mut reader, mut entries, mut bytes) = (inbox.reader(), Vec::new(), Vec::new());
     loop {
         reader.read(core.next(), READ_RECORDS, limits::GROUP_BYTES, &mut entries)?;
@@ -293,19 +300,32 @@ impl Own {
                 }
                 goes_on
             }
+            Row::Due(due) => {
+                self.dues.insert((due.subject, due.kind), due.clone());
+                if goes_on {
+                    told.dues.insert((due.subject, due.kind), due.clone());
+                }
+                goes_on
+            }
             row => !told.rows.contains(&key(pos, row)),
         });
         effects
     }
 }
 
-/// Tells the archive's entries that were touched, where what was told last is not how they stand. An entry replaces the one
-/// before it, so they can't be told where they lacked.
+/// Tells the archive's entries and the due dates that were touched, where what was told last is not how they stand. Each
+/// replaces the one before it, so they can't be told where they lacked.
 fn tell_entries(spine: &mut Spine, told: &Told, own: &Own) -> Result<u64, RecoverError> {
     let touched: BTreeMap<_, _> = told.entries.iter().chain(&own.entries).collect();
     let is_told = |entry: &archive::Entry| told.entries.get(&key_of_entry(entry)) == Some(entry);
     let present = touched.values().filter_map(|entry| spine.core.present_entry(entry));
-    let rows: Vec<Row> = present.filter(|entry| !is_told(entry)).map(Row::Entry).collect();
+    let mut rows: Vec<Row> = present.filter(|entry| !is_told(entry)).map(Row::Entry).collect();
+    let touched: Dues = told.dues.iter().chain(&own.dues).map(|(key, due)| (*key, due.clone())).collect();
+    for (key, due) in &touched {
+        let stands = |due: &DueRow| (due.due_on, due.basis_on, due.clause.clone(), due.district, due.party);
+        let present = spine.core.present_due(due);
+        rows.extend(present.filter(|now| told.dues.get(key).map(stands) != Some(stands(now))).map(Row::Due));
+    }
     let cause = spine.core.next().saturating_sub(1);
     let mut bytes = Vec::new();
     for rows in rows.chunks(limits::COMMAND_ITEMS) {

@@ -9,9 +9,9 @@ use tokio_postgres::Config;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store,
-    StoreError,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
+    StatusQuery, Store, StoreError,
 };
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
@@ -19,7 +19,7 @@ use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 
@@ -87,10 +87,12 @@ pass_on! {
     reporting(query: ReportingQuery) -> (u64, u64);
     entry(kind: EntryKind, code: String) -> Option<Entry>;
     entries(kind: EntryKind, after: Option<String>, limit: usize) -> Vec<Entry>;
+    lifts(query: LiftQuery) -> Vec<Entry>;
+    changes(query: ChangeQuery) -> Vec<Numbered<ChangeRow>>;
     due_history(query: DueQuery) -> Vec<Numbered<DueRow>>;
     due_standing(query: StandingQuery) -> Vec<DueRow>;
     reports(query: ReportQuery) -> Vec<Numbered<ReportRow>>;
-    report(party: Party, id: String) -> Option<ReportRow>;
+    report(party: Party, id: RecordId) -> Option<ReportRow>;
     links(query: LinkQuery) -> Vec<Numbered<ChainLink>>;
     visit(firm: FirmId, record: RecordId) -> Option<VisitRow>;
     chained(after: Option<DeviceCode>, limit: usize) -> Vec<DeviceCode>;

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::query::page_rows;
 use super::{
-    AlertCursor, AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameCursor, FrameQuery, Fut, IncidentQuery,
-    LinkCursor, LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanCursor,
-    ScanQuery, SetAside, StandingCursor, StandingQuery, StatusQuery, Store, StoreError, retention,
+    AlertCursor, AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameCursor, FrameQuery, Fut,
+    IncidentQuery, LiftQuery, LinkCursor, LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery,
+    ReportingQuery, ScanCursor, ScanQuery, SetAside, StandingCursor, StandingQuery, StatusQuery, Store, StoreError,
+    retention,
 };
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{self, Entry, EntryKind};
@@ -15,7 +16,7 @@ use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId, Sit
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
 use crate::model::time::{CivilDay, Wall};
 use crate::model::visit::{ChainLink, VisitRow};
 
@@ -38,6 +39,8 @@ struct Kept {
     late_scans: BTreeSet<LateScan>,
     statuses: Vec<Numbered<StatusRow>>,
     rejects: Vec<Numbered<RejectRow>>,
+    changes: Vec<Numbered<ChangeRow>>,
+    /// The last number given to a status, reject or change.
     dues: Vec<Due>,
     reports: Vec<Numbered<ReportRow>>,
     /// The last number given to one of these.
@@ -137,6 +140,10 @@ impl Kept {
             Row::Status(row) => {
                 self.last_n += 1;
                 self.statuses.push(Numbered { n: self.last_n, row: row.clone() });
+            }
+            Row::Change(row) => {
+                self.last_n += 1;
+                self.changes.push(Numbered { n: self.last_n, row: row.clone() });
             }
             Row::Entry(entry) => {
                 self.entries.insert((entry.kind(), entry.code().to_owned()), entry.clone());
@@ -364,6 +371,29 @@ impl Store for MemoryStore {
         })
     }
 
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        self.with(|kept| {
+            let fits = |entry: &Entry| match entry {
+                Entry::Lift(lift) => {
+                    query.fits(lift) && query.after.as_deref().is_none_or(|after| lift.code.as_str() > after)
+                }
+                _ => false,
+            };
+            let found = kept.entries.values().filter(|entry| fits(entry));
+            Ok(found.take(page_rows(query.limit)).cloned().collect())
+        })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        self.with(|kept| {
+            let wanted = kept.changes.iter().filter(|change| {
+                (change.row.kind, &*change.row.code) == (query.kind, query.code.as_str())
+                    && query.after.is_none_or(|after| change.n > after)
+            });
+            Ok(wanted.take(page_rows(query.limit)).cloned().collect())
+        })
+    }
+
     fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
         self.with(|kept| {
             let wanted = kept
@@ -397,16 +427,16 @@ impl Store for MemoryStore {
     fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>> {
         self.with(|kept| {
             let wanted = kept.reports.iter().filter(|report| {
-                report.row.report.subject == query.subject && query.after.is_none_or(|after| report.n > after)
+                report.row.report.device == query.device && query.after.is_none_or(|after| report.n > after)
             });
             Ok(wanted.take(page_rows(query.limit)).cloned().collect())
         })
     }
 
-    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+    fn report(&self, party: Party, id: RecordId) -> Fut<'_, Option<ReportRow>> {
         self.with(|kept| {
             let mut rows = kept.reports.iter().map(|report| &report.row);
-            Ok(rows.find(|row| row.report.party == party && *row.report.id == *id).cloned())
+            Ok(rows.find(|row| row.report.party == party && row.report.id == id).cloned())
         })
     }
 

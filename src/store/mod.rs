@@ -22,8 +22,9 @@ use std::sync::Arc;
 
 pub use error::StoreError;
 pub use query::{
-    AlertCursor, AlertQuery, DueQuery, FrameCursor, FrameQuery, IncidentQuery, LinkCursor, LinkQuery, Numbered,
-    RejectQuery, ReportQuery, ReportingQuery, ScanCursor, ScanQuery, StandingCursor, StandingQuery, StatusQuery,
+    AlertCursor, AlertQuery, ChangeQuery, DueQuery, FrameCursor, FrameQuery, IncidentQuery, LiftQuery, LinkCursor,
+    LinkQuery, Numbered, RejectQuery, ReportQuery, ReportingQuery, ScanCursor, ScanQuery, StandingCursor,
+    StandingQuery, StatusQuery,
 };
 
 use crate::limits;
@@ -33,7 +34,7 @@ use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{Effects, FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, Effects, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 
@@ -166,6 +167,10 @@ pub trait Store: Send + Sync {
     /// Ascending by code, which is compared byte by byte.
     fn entries(&self, kind: EntryKind, after: Option<String>, limit: usize) -> Fut<'_, Vec<Entry>>;
 
+    /// Ascending by code.
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>>;
+    /// In the order in which they were made.
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>>;
     /// In the order in which they were stored.
     fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>>;
     /// Ascending by [`StandingCursor`].
@@ -173,7 +178,7 @@ pub trait Store: Send + Sync {
     /// In the order in which they were stored.
     fn reports(&self, query: ReportQuery) -> Fut<'_, Vec<Numbered<ReportRow>>>;
     /// By the reporter's own id.
-    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>>;
+    fn report(&self, party: Party, id: RecordId) -> Fut<'_, Option<ReportRow>>;
     /// Records of maintenance of one device, ascending by [`LinkCursor`].
     fn links(&self, query: LinkQuery) -> Fut<'_, Vec<Numbered<ChainLink>>>;
     /// The record of a firm, as it was first stored.

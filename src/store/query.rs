@@ -4,6 +4,7 @@
 
 use crate::limits;
 use crate::model::alert::AlertEvent;
+use crate::model::archive::{EntryKind, Lift};
 use crate::model::ids::{CylinderCode, DeviceCode, District, FirmId, SiteCode, Subject};
 use crate::model::incident::IncidentId;
 use crate::model::obligation::{DueKind, DueRow, Party};
@@ -132,6 +133,43 @@ pub struct StatusQuery {
     pub limit: usize,
 }
 
+/// Changes of one entry of the archive, in the order in which they were made.
+#[derive(Debug, Clone)]
+pub struct ChangeQuery {
+    pub kind: EntryKind,
+    pub code: String,
+    pub after: Option<u64>,
+    pub limit: usize,
+}
+
+/// Lifts for which all holds that is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct LiftQuery {
+    pub rescue_code: Option<String>,
+    /// A registration code, or a device code.
+    pub registration: Option<String>,
+    /// A part of the address, whatever the case of its Latin letters.
+    pub address: Option<String>,
+    /// The code of the last one of the page before.
+    pub after: Option<String>,
+    pub limit: usize,
+}
+
+impl LiftQuery {
+    /// Whether a lift is one of those that are asked for, whatever page it is on.
+    pub fn fits(&self, lift: &Lift) -> bool {
+        let is_code = |code: &String| {
+            lift.code.as_str() == code || lift.registration.as_ref().is_some_and(|own| own.as_str() == code)
+        };
+        let holds = |part: &String| {
+            lift.address.as_ref().is_some_and(|own| own.to_ascii_lowercase().contains(&part.to_ascii_lowercase()))
+        };
+        self.rescue_code.as_deref().is_none_or(|code| lift.rescue_code.as_deref() == Some(code))
+            && self.registration.as_ref().is_none_or(is_code)
+            && self.address.as_ref().is_none_or(holds)
+    }
+}
+
 /// The range is of `received_at`.
 #[derive(Debug, Clone)]
 pub struct RejectQuery {
@@ -225,7 +263,7 @@ impl StandingCursor {
 
 #[derive(Debug, Clone)]
 pub struct ReportQuery {
-    pub subject: Subject,
+    pub device: DeviceCode,
     pub after: Option<u64>,
     pub limit: usize,
 }

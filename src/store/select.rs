@@ -5,8 +5,8 @@
 use super::columns::{Read, Value, alert, archive, frame, incident, misc, names, obligation, scan, visit};
 use super::query::page_rows;
 use super::{
-    AlertQuery, DueQuery, FrameQuery, IncidentQuery, LinkQuery, Numbered, RejectQuery, ReportQuery, ReportingQuery,
-    ScanQuery, StandingQuery, StatusQuery,
+    AlertQuery, ChangeQuery, DueQuery, FrameQuery, IncidentQuery, LiftQuery, LinkQuery, Numbered, RejectQuery,
+    ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery,
 };
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
@@ -14,7 +14,7 @@ use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 
@@ -22,6 +22,8 @@ use crate::model::visit::{ChainLink, VisitRow};
 pub(super) struct Dialect {
     /// A time before all others, which a missing claimed time counts as.
     pub never: &'static str,
+    /// Where in an address, its Latin letters made small, a text stands, from 1; 0: nowhere. The text and `)` follow.
+    pub position_in_address: &'static str,
     /// Frames are in these tables.
     pub frame_tables: &'static [&'static str],
 }
@@ -231,6 +233,41 @@ pub(super) fn reporting(query: &ReportingQuery) -> Select<'_, (u64, u64)> {
     Select { sql: sql.to_owned(), params, what: "a count of lifts", read: incident::read_reporting }
 }
 
+pub(super) fn lifts<'a>(query: &'a LiftQuery, dialect: &Dialect) -> Select<'a, Entry> {
+    let columns = names(archive::columns(EntryKind::Lift));
+    let mut sql = format!("SELECT {columns} FROM lift WHERE code > $1");
+    let mut params = vec![Value::text(query.after.as_deref().unwrap_or(""))];
+    if let Some(code) = &query.rescue_code {
+        params.push(Value::text(code));
+        sql += &format!(" AND rescue_code = ${}", params.len());
+    }
+    if let Some(code) = &query.registration {
+        params.push(Value::text(code));
+        sql += &format!(" AND (registration = ${0} OR code = ${0})", params.len());
+    }
+    if let Some(part) = &query.address {
+        params.push(Value::Text(part.to_ascii_lowercase().into()));
+        sql += &format!(" AND {} ${}) > 0", dialect.position_in_address, params.len());
+    }
+    params.push(limit(query.limit));
+    sql += &format!(" ORDER BY code LIMIT ${}", params.len());
+    Select { sql, params, what: "a lift", read: archive::reader(EntryKind::Lift) }
+}
+
+pub(super) fn changes(query: &ChangeQuery) -> Select<'_, Numbered<ChangeRow>> {
+    let columns = names(misc::CHANGE_COLUMNS);
+    let sql = format!(
+        "SELECT id, {columns} FROM archive_change WHERE kind = $1 AND code = $2 AND id > $3 ORDER BY id LIMIT $4"
+    );
+    let params = vec![
+        Value::text(query.kind.name()),
+        Value::text(&query.code),
+        Value::Big(query.after.map_or(0, signed)),
+        limit(query.limit),
+    ];
+    Select { sql, params, what: "a change of the archive", read: misc::read_numbered_change }
+}
+
 pub(super) fn due_history(query: &DueQuery) -> Select<'_, Numbered<DueRow>> {
     let columns = names(obligation::DUE_COLUMNS);
     let sql = format!("SELECT id, {columns} FROM due WHERE subject = $1 AND id > $2 ORDER BY id LIMIT $3");
@@ -280,16 +317,16 @@ pub(super) fn due_standing(query: &StandingQuery) -> Select<'_, DueRow> {
 
 pub(super) fn reports(query: &ReportQuery) -> Select<'_, Numbered<ReportRow>> {
     let columns = names(obligation::REPORT_COLUMNS);
-    let sql = format!("SELECT id, {columns} FROM report WHERE subject = $1 AND id > $2 ORDER BY id LIMIT $3");
-    let subject = Value::Text(query.subject.to_string().into());
-    let params = vec![subject, Value::Big(query.after.map_or(0, signed)), limit(query.limit)];
+    let sql = format!("SELECT id, {columns} FROM report WHERE device = $1 AND id > $2 ORDER BY id LIMIT $3");
+    let device = Value::text(query.device.as_str());
+    let params = vec![device, Value::Big(query.after.map_or(0, signed)), limit(query.limit)];
     Select { sql, params, what: "a report", read: obligation::read_numbered_report }
 }
 
-pub(super) fn report(party: Party, id: &str) -> Select<'_, Numbered<ReportRow>> {
+pub(super) fn report<'a>(party: Party, id: &'a RecordId) -> Select<'a, Numbered<ReportRow>> {
     let columns = names(obligation::REPORT_COLUMNS);
     let sql = format!("SELECT id, {columns} FROM report WHERE party = $1 AND report = $2 ORDER BY id LIMIT 1");
-    let params = vec![Value::Text(party.to_string().into()), Value::text(id)];
+    let params = vec![Value::Text(party.to_string().into()), Value::text(id.as_str())];
     Select { sql, params, what: "a report", read: obligation::read_numbered_report }
 }
 

@@ -73,13 +73,17 @@ fn row(row: &Row) -> String {
         Row::Reject(it) => format!("reject {} {:?} {}", it.reason.name(), &*it.pointer, it.detail),
         Row::Status(it) => format!("status {} {}", it.device, it.online),
         Row::Entry(it) => format!("entry {} {}", it.kind().name(), it.code()),
+        Row::Change(it) => {
+            let fields = it.fields.iter().map(|it| format!(" {}={}", it.field, it.after)).collect::<String>();
+            format!("{} {} {} by {}{fields}", it.what.name(), it.kind.name(), it.code, it.actor)
+        }
         Row::Due(it) => {
             let due_on = it.due_on.map_or("never".to_owned(), |day| day.to_string());
             format!("due {} {} {due_on} {}", it.subject, it.kind.name(), it.clause)
         }
         Row::Report(it) => {
             let report = &it.report;
-            format!("report {} {} {} {}", report.subject, report.party, report.id, report.kind.name())
+            format!("report {} {} {} {}", report.device, report.party, report.id, report.kind.name())
         }
         Row::Visit(it) => format!("visit {} {} {}", it.visit.device, it.number, it.link),
         Row::Signature(it) => format!("signature {} {} {}", it.sign.device, it.number, it.link),

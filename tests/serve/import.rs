@@ -90,3 +90,34 @@ async fn large_files_go_in_groups_and_the_faults_kept_are_bounded() {
     assert!(world.store.archive.lock().unwrap().contains_key(&key));
     world.end().await;
 }
+
+/// Flow: files of every kind are imported and exported, and what was exported is imported again.
+/// Asserts: it changes nothing; for spreadsheets it begins with a byte order mark, and formulas are texts.
+#[tokio::test]
+async fn what_is_exported_is_what_was_imported() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    for (kind, file, rows) in [
+        ("lifts", "lifts-whole.csv", 2),
+        ("cylinders", "cylinders-whole.csv", 2),
+        ("firms", "firms-spaces.csv", 1),
+        ("workers", "workers-mixed.csv", 2),
+    ] {
+        let first = print(&world, &["import", kind, &format!("tests/import/{file}")]).await;
+        let changed = first.out.text().split(" changed").next().unwrap().rsplit(' ').next().unwrap().to_owned();
+        let path = folder.path().join(kind);
+        let path = path.to_str().unwrap();
+        let exported = print(&world, &["export", kind, "--output", path]).await;
+        assert_eq!(exported.result, Ok(true), "{}", exported.err.text());
+        let again = print(&world, &["import", kind, path]).await;
+        assert_eq!(
+            again.out.text(),
+            format!("{changed} rows: 0 changed, {changed} unchanged, 0 failed\n").replace("1 rows", "1 row")
+        );
+        assert!(changed.parse::<usize>().unwrap() >= rows, "{kind}: {changed}");
+        let shown = print(&world, &["export", kind, "--bom"]).await;
+        assert!(shown.out.text().starts_with('\u{feff}'), "{kind}");
+        assert_eq!(shown.out.text().lines().count(), changed.parse::<usize>().unwrap() + 1);
+    }
+    world.end().await;
+}

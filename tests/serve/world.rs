@@ -23,8 +23,10 @@ use vigil::model::alert::{
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::{AlertId, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
 use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
+use vigil::model::obligation::{DueRow, Party};
 use vigil::model::record::{Action, Command, Outcome};
-use vigil::model::row::FrameRow;
+use vigil::model::report::ReportRow;
+use vigil::model::row::{ChangeRow, FrameRow};
 use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::pages::{Board, Incidents, Page};
@@ -40,7 +42,9 @@ use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
 use vigil::spine::retrace::Past;
 use vigil::store::memory::MemoryStore;
-use vigil::store::{IncidentQuery, Options, ReportingQuery};
+use vigil::store::{
+    ChangeQuery, IncidentQuery, LiftQuery, Numbered, Options, ReportQuery, ReportingQuery, StandingQuery,
+};
 
 /// Everything a test may wait for comes within this time, or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -219,7 +223,19 @@ impl Spine {
             Action::OpenIncident(_) | Action::AdvanceIncident { .. } => {
                 Outcome::Precondition { why: "nobody is trapped here".into() }
             }
-            Action::UploadVisits(_) | Action::Sign(_) | Action::AdoptRecords(_) => panic!("this world has no records"),
+            Action::ReplaceTerminal { device, .. } => {
+                let key = (EntryKind::Lift, device.as_str().into());
+                let is_there = self.store.archive.lock().unwrap().contains_key(&key);
+                if is_there {
+                    self.upsert(Vec::new())
+                } else {
+                    Outcome::NotFound { what: format!("lift {device}").into() }
+                }
+            }
+            Action::TransferCylinders { .. } => self.upsert(Vec::new()),
+            Action::UploadVisits(_) | Action::Sign(_) | Action::AdoptRecords(_) | Action::UploadReports(_) => {
+                panic!("this world has no records")
+            }
         };
         self.answered.insert(command.request, (command.action, outcome.clone()));
         outcome
@@ -392,6 +408,17 @@ impl HistoryStore for Store {
         Box::pin(async move { memory.entries(kind, after, limit).await })
     }
 
+    fn lifts(&self, query: LiftQuery) -> StoreFuture<'_, Vec<Entry>> {
+        let mut memory = self.memory.lock().unwrap().clone();
+        memory.entries = self.archive.lock().unwrap().values().cloned().collect();
+        Box::pin(async move { memory.lifts(query).await })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.changes(query).await })
+    }
+
     fn links(&self, page: LinkPage) -> StoreFuture<'_, Vec<(LinkMark, ChainLink)>> {
         let memory = self.memory.lock().unwrap().clone();
         Box::pin(async move { memory.links(page).await })
@@ -400,6 +427,21 @@ impl HistoryStore for Store {
     fn visit(&self, firm: FirmId, record: RecordId) -> StoreFuture<'_, Option<VisitRow>> {
         let memory = self.memory.lock().unwrap().clone();
         Box::pin(async move { memory.visit(firm, record).await })
+    }
+
+    fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.due(query).await })
+    }
+
+    fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.reports(query).await })
+    }
+
+    fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.report(party, id).await })
     }
 }
 

@@ -8,14 +8,14 @@ use vigil::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
 use vigil::model::obligation::{DueRow, Party};
 use vigil::model::report::ReportRow;
-use vigil::model::row::{FrameRow, RejectRow, Row, ScanRow, StatusRow};
+use vigil::model::row::{ChangeRow, FrameRow, RejectRow, Row, ScanRow, StatusRow};
 use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store,
-    StoreError,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
+    StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -170,6 +170,14 @@ impl Store for Database {
         self.unless_away(|store| store.entries(kind, after, limit))
     }
 
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        self.unless_away(|store| store.lifts(query))
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        self.unless_away(|store| store.changes(query))
+    }
+
     fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
         self.unless_away(|store| store.due_history(query))
     }
@@ -182,7 +190,7 @@ impl Store for Database {
         self.unless_away(|store| store.reports(query))
     }
 
-    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+    fn report(&self, party: Party, id: RecordId) -> Fut<'_, Option<ReportRow>> {
         self.unless_away(|store| store.report(party, id))
     }
 

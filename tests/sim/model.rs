@@ -255,6 +255,7 @@ impl Model {
             Row::Reject(_)
             | Row::Status(_)
             | Row::Entry(_)
+            | Row::Change(_)
             | Row::Due(_)
             | Row::Report(_)
             | Row::Visit(_)
@@ -379,6 +380,9 @@ impl Model {
         for row in &self.outbox[*ix].effects.rows {
             match row {
                 Row::Reject(reject) if reject.reason == RejectReason::Skipped => skipped.push(reject),
+                Row::Entry(_) | Row::Change(_) | Row::Frame(_) | Row::Scan(_) | Row::Reject(_) | Row::Status(_) => {
+                    return wrong("led to more than that it was kept");
+                }
                 _ => return wrong("led to more than that it was kept"),
             }
         }

@@ -233,7 +233,7 @@ async fn stop_deletion_of(world: &World, seq: u64) {
     }
 }
 
-async fn execute(world: &World, sql: &str) {
+pub(crate) async fn execute(world: &World, sql: &str) {
     match world.url.strip_prefix("sqlite:") {
         Some(file) => rusqlite::Connection::open(file).unwrap().execute_batch(sql).unwrap(),
         None => client(&world.url).await.batch_execute(sql).await.unwrap(),

@@ -14,7 +14,8 @@ use vigil::model::archive::{
 };
 use vigil::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
 use vigil::model::ids::{
-    AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RuleId, SiteCode, Subject, WorkerId,
+    AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RecordId, RuleId, SiteCode, Subject,
+    WorkerId,
 };
 use vigil::model::obligation::{DueKind, DueRow, Party};
 use vigil::model::report::{Report, ReportKind, ReportRow};
@@ -460,12 +461,12 @@ pub(crate) fn any_due() -> impl Strategy<Value = DueRow> {
 
 /// Of one lift.
 pub(crate) fn any_report() -> impl Strategy<Value = ReportRow> {
+    let id = || "[0-9A-Za-z:._-]{1,20}".prop_map(|id| RecordId::parse(&id).expect("a good id"));
     let what = (select(ReportKind::ALL), (0..=CivilDay::LAST.0).prop_map(CivilDay), any::<bool>());
-    let rest = (vec(any_text(), 0..3), any_day(), option::of(any_text()));
-    (any_party(), any_text(), what, rest, any_text(), any_time()).prop_map(
-        |(party, id, (kind, done_on, passed), (findings, valid_until, supersedes), recorded_by, recorded_at)| {
-            let subject = Subject::Device(device(1));
-            let report = Report { party, id, subject, kind, done_on, passed, findings, valid_until, supersedes };
+    let rest = (vec(any_text(), 0..3), option::of(id()));
+    (any_party(), id(), what, rest, any_text(), any_time()).prop_map(
+        |(party, id, (kind, done_on, passed), (findings, supersedes), recorded_by, recorded_at)| {
+            let report = Report { party, id, device: device(1), kind, done_on, passed, findings, supersedes };
             ReportRow { report, recorded_by, recorded_at }
         },
     )

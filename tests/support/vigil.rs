@@ -81,6 +81,10 @@ impl Vigil {
         format!("http://{}", self.grpc)
     }
 
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("vigil.toml")
+    }
+
     /// The history's file, where it is SQLite.
     pub fn sqlite(&self) -> PathBuf {
         self.folder.path().join("data/vigil.db")

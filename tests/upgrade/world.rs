@@ -234,6 +234,16 @@ pub fn check(spine: &Spine) {
     for entry in archive.values() {
         assert_eq!(core.present_entry(entry).as_ref(), Some(entry), "the store has an old entry");
     }
+    let told = effects.iter().flat_map(|effects| &effects.rows).filter_map(|row| match row {
+        Row::Due(due) => Some(((due.subject, due.kind), due.clone())),
+        _ => None,
+    });
+    let last_told: BTreeMap<_, _> = told.collect();
+    for due in last_told.values() {
+        let now = core.present_due(due).map(|now| (now.due_on, now.basis_on, now.clause, now.district, now.party));
+        let told = (due.due_on, due.basis_on, due.clause.clone(), due.district, due.party);
+        assert!(now.is_none_or(|now| now == told), "the store has an old date: {due:?}");
+    }
     let frames = frames(&effects);
     assert_eq!(frames.iter().collect::<BTreeSet<_>>().len(), frames.len(), "a frame is stored twice: {frames:?}");
 

@@ -12,7 +12,7 @@ use crate::core::rules::{Facts, Field, Rule, Tri, Value};
 use crate::limits;
 use crate::model::alert::{Evidence, Severity};
 use crate::model::archive::ContractKind;
-use crate::model::ids::Subject;
+use crate::model::ids::{District, Subject};
 use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::row::Row;
 use crate::model::time::{CivilDay, Wall};
@@ -102,29 +102,50 @@ impl Lift {
 
     /// Tells each date that isn't as it was told last.
     fn tell_dues(&mut self, cx: &mut Context<'_>, dues: &[Due], today: CivilDay) {
-        let Some(upkeep) = &mut self.upkeep else { return };
-        let entry = self.entry.as_ref();
-        let district = entry.and_then(|entry| entry.district());
-        let party = entry.and_then(|entry| entry.firm()).map(Party::Firm);
-        let recorded_at = cx.books.now.wall;
-        for (told, kind) in upkeep.told.iter_mut().zip(TOLD) {
+        let Some(upkeep) = &self.upkeep else { return };
+        let (before, (district, party)) = (upkeep.told, self.whose());
+        let mut told = before;
+        for (told, kind) in told.iter_mut().zip(TOLD) {
             let due = dues.iter().find(|due| due.kind == kind);
-            let now = due.map_or(Told::NOTHING, |due| Told::of(due, district.as_ref(), party.as_ref()));
-            if std::mem::replace(told, now) == now {
-                continue;
-            }
-            cx.out.rows.push(Row::Due(DueRow {
-                subject: Subject::Device(self.code),
-                kind,
-                due_on: due.map(|due| due.due_on),
-                basis_on: due.and_then(|due| due.basis_on),
-                clause: due.map(|due| schedule::words(&cx.policy.tables, due)).unwrap_or_default(),
-                district,
-                party,
-                recorded_on: today,
-                recorded_at,
-            }));
+            *told = due.map_or(Told::NOTHING, |due| Told::of(due, district.as_ref(), party.as_ref()));
         }
+        if told == before {
+            return;
+        }
+        for ((kind, told), before) in TOLD.into_iter().zip(told).zip(before) {
+            if told != before {
+                let due = dues.iter().find(|due| due.kind == kind);
+                let row = self.due_row(cx.policy, kind, due, today, cx.books.now.wall);
+                cx.out.rows.push(Row::Due(row));
+            }
+        }
+        self.upkeep_mut().told = told;
+    }
+
+    fn whose(&self) -> (Option<District>, Option<Party>) {
+        let entry = self.entry.as_ref();
+        (entry.and_then(|entry| entry.district()), entry.and_then(|entry| entry.firm()).map(Party::Firm))
+    }
+
+    fn due_row(&self, policy: &Policy, kind: DueKind, due: Option<&Due>, today: CivilDay, now: Wall) -> DueRow {
+        let (district, party) = self.whose();
+        DueRow {
+            subject: Subject::Device(self.code),
+            kind,
+            due_on: due.map(|due| due.due_on),
+            basis_on: due.and_then(|due| due.basis_on),
+            clause: due.map(|due| schedule::words(&policy.tables, due)).unwrap_or_default(),
+            district,
+            party,
+            recorded_on: today,
+            recorded_at: now,
+        }
+    }
+
+    /// When something of a kind is due, as it would be told now.
+    pub fn present_due(&self, policy: &Policy, kind: DueKind, today: CivilDay, now: Wall) -> DueRow {
+        let dues = self.dues(policy);
+        self.due_row(policy, kind, dues.iter().find(|due| due.kind == kind), today, now)
     }
 
     /// All dates are told again: the store is new.

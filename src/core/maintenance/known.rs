@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::limits;
 use crate::model::ids::{DeviceCode, FirmId, RecordId};
+use crate::model::obligation::Party;
 use crate::model::time::CivilDay;
 use crate::model::visit::Digest;
 
@@ -18,6 +19,13 @@ impl Key {
     pub fn of(firm: &FirmId, record: &RecordId) -> Self {
         // Neither holds a slash.
         Self(half(&super::digest(&format!("{firm}/{record}"))))
+    }
+}
+
+impl Key {
+    pub fn of_report(party: &Party, id: &RecordId) -> Self {
+        // A firm's records have one slash.
+        Self(half(&super::digest(&format!("report/{party}/{id}"))))
     }
 }
 

@@ -157,7 +157,8 @@ fn a_snapshot_that_does_not_fit_is_refused() {
         change(&mut lift);
         snapshot.lift_states[1] = lift.encode_to_vec().into();
     }
-    check(&|it| it.format = FORMAT + 1, &format!("of format {}, this program reads format {FORMAT}", FORMAT + 1));
+    let newer = format!("of format {}, this program reads format {FORMAT}", FORMAT + 1);
+    check(&|it| it.format += 1, &newer);
     check(&|it| it.core_version += 1, "core version 2, this program's is 1");
     check(
         &|it| it.lift_states[1] = Bytes::from_static(b"\xff"),

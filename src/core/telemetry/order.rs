@@ -87,6 +87,13 @@ impl Order {
         self.run.as_ref().is_some_and(|run| run.count >= 2 && run.all_claimed_later)
     }
 
+    /// The terminal was replaced: whatever comes next begins a new generation. Nothing is begun before something came.
+    pub fn replace(&mut self) {
+        if self.newest.is_some() {
+            *self = Self { generation: self.generation + 1, ..Self::default() };
+        }
+    }
+
     /// Takes note of a frame. `claimed` is the time it gave itself, if any.
     pub fn take(&mut self, key: FrameKey, claimed: Option<Wall>, now: Elapsed, keep_alive_ms: i64) -> Verdict {
         let Some(newest) = &mut self.newest else {
@@ -308,6 +315,18 @@ mod tests {
             assert_eq!(got, expected, "boot {boot} seq {seq} at {now_s} s of {steps:?}");
         }
         order
+    }
+
+    #[test]
+    fn a_terminal_that_is_known_to_be_replaced_counts_afresh_at_once() {
+        let mut order = check(&[(7, 900, Some(10), 10, NEWER)]);
+        order.replace();
+        order.replace();
+        let key = FrameKey { boot: 1, seq: 1 };
+        // Its clock is slow: by itself it would be known after ten frames.
+        assert_eq!(order.take(key, Some(Wall(1_000)), Elapsed(20_000), KEEP_ALIVE_MS), NEWER);
+        assert_eq!((order.generation(), order.newest()), (1, Some(key)));
+        assert_eq!(order.take(key, Some(Wall(1_000)), Elapsed(21_000), KEEP_ALIVE_MS), Verdict::Repeat);
     }
 
     #[test]

@@ -10,12 +10,15 @@ use crate::model::actor::{Actor, Role, Scope};
 use crate::model::alert::{
     Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Group, Place, Reason, Severity, StormScope, Title,
 };
+use crate::model::archive::{EntryKind, FieldChange};
 use crate::model::frame::FrameKey;
-use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode, Subject};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, RecordId, SiteCode, Subject};
 use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::record::{Action, Command, Corrected, Correction, Kind, Link, Record};
-use crate::model::report::{Report, ReportKind, ReportRow};
-use crate::model::row::{Effects, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource};
+use crate::model::report::{Report, ReportKind, ReportRow, ReportUpload};
+use crate::model::row::{
+    ChangeKind, ChangeRow, Effects, Order, RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow, TimeSource,
+};
 use crate::model::scan::{Scan, ScanEvent};
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::proto::incident;
@@ -78,6 +81,15 @@ fn command(it: wire::Command) -> Result<Command> {
             let (incident, step, note) = incident::advance(it)?;
             Action::AdvanceIncident { incident, step, note }
         }
+        Wire::UploadReports(it) => Action::UploadReports(each(it.uploads, report_upload)?),
+        Wire::ReplaceTerminal(it) => {
+            Action::ReplaceTerminal { device: DeviceCode::parse(&it.device)?, terminal: some_text(it.terminal) }
+        }
+        Wire::TransferCylinders(it) => Action::TransferCylinders {
+            cylinders: each(it.cylinders, |code| Ok(CylinderCode::parse(&code)?))?,
+            to: SiteCode::parse(&it.to)?,
+            on: CivilDay(it.on_day),
+        },
         Wire::UploadVisits(it) => Action::UploadVisits(each(it.uploads, visit::read_upload)?),
         Wire::Sign(it) => Action::Sign(visit::read_sign(it)?),
         Wire::AdoptRecords(it) => Action::AdoptRecords(each(it.records, visit::read_link)?),
@@ -134,6 +146,7 @@ fn row(bytes: &[u8], all: &Bytes) -> Result<Row> {
             3 => row = Some(Row::Reject(reject_row(wire::RejectRow::decode(all.slice_ref(value.bytes()?))?)?)),
             4 => row = Some(Row::Status(status_row(wire::StatusRow::decode(value.bytes()?)?)?)),
             5 => row = Some(Row::Entry(entry(wire::Entry::decode(value.bytes()?)?)?)),
+            10 => row = Some(Row::Change(change_row(wire::ChangeRow::decode(value.bytes()?)?)?)),
             6 => row = Some(Row::Due(due_row(wire::DueRow::decode(value.bytes()?)?)?)),
             7 => row = Some(Row::Report(report_row(wire::ReportRow::decode(value.bytes()?)?)?)),
             8 => {
@@ -163,6 +176,22 @@ fn status_row(it: wire::StatusRow) -> Result<StatusRow> {
     Ok(StatusRow { device, online: it.online, received_at: Wall(it.received_at_ms) })
 }
 
+fn change_row(it: wire::ChangeRow) -> Result<ChangeRow> {
+    let field = |it: wire::FieldChange| FieldChange {
+        field: it.field.into(),
+        before: it.before.into(),
+        after: it.after.into(),
+    };
+    Ok(ChangeRow {
+        kind: known("kind of archive entry", it.kind.as_str(), EntryKind::from_name)?,
+        code: it.code.into(),
+        what: numbered("change", it.what, ChangeKind::from_number)?,
+        changed_at: Wall(it.changed_at_ms),
+        actor: it.actor.into(),
+        fields: it.fields.into_iter().map(field).collect(),
+    })
+}
+
 fn due_row(it: wire::DueRow) -> Result<DueRow> {
     Ok(DueRow {
         subject: Subject::parse(&it.subject)?,
@@ -185,17 +214,20 @@ fn report_row(it: wire::ReportRow) -> Result<ReportRow> {
     })
 }
 
+fn report_upload(it: wire::UploadReport) -> Result<ReportUpload> {
+    Ok(ReportUpload { report: report(there("a report", it.report)?)?, looked_up: it.looked_up })
+}
+
 fn report(it: wire::DeviceReport) -> Result<Report> {
     Ok(Report {
         party: Party::parse(&it.party)?,
-        id: it.id.into(),
-        subject: Subject::parse(&it.subject)?,
+        id: RecordId::parse(&it.id)?,
+        device: DeviceCode::parse(&it.device)?,
         kind: numbered("kind of report", it.kind, ReportKind::from_number)?,
         done_on: CivilDay(it.done_on_day),
         passed: it.passed,
         findings: texts(it.findings),
-        valid_until: it.valid_until_day.map(CivilDay),
-        supersedes: some_text(it.supersedes),
+        supersedes: some_code(it.supersedes, RecordId::parse)?,
     })
 }
 

@@ -8,7 +8,7 @@ use crate::model::ids::AlertId;
 use crate::model::obligation::DueRow;
 use crate::model::record::{Action, Command, Correction, Kind, Link, Record};
 use crate::model::report::{Report, ReportRow};
-use crate::model::row::{Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
+use crate::model::row::{ChangeRow, Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::Scan;
 use crate::model::time::Wall;
 use crate::proto::incident;
@@ -76,12 +76,32 @@ fn command(w: &mut Writer<'_>, it: &Command) {
         Action::AdvanceIncident { incident, step, note } => {
             w.message(41, |w| incident::write_advance(w, incident, step, note.as_deref()));
         }
+        Action::ReplaceTerminal { device, terminal } => w.message(6, |w| {
+            w.text(1, device.as_str());
+            w.some_text(2, terminal.as_deref());
+        }),
+        Action::TransferCylinders { cylinders, to, on } => w.message(7, |w| {
+            for code in cylinders {
+                w.present_text(1, code.as_str());
+            }
+            w.text(2, to.as_str());
+            w.sint(3, on.0);
+        }),
         Action::UploadVisits(uploads) => w.message(8, |w| {
             for it in uploads {
                 w.message(1, |w| visit::upload(w, it));
             }
         }),
         Action::Sign(it) => w.message(9, |w| visit::sign(w, it)),
+        Action::UploadReports(uploads) => w.message(10, |w| {
+            for it in uploads {
+                w.message(1, |w| {
+                    w.message(1, |w| report(w, &it.report));
+                    w.uint(2, it.looked_up);
+                });
+            }
+        }),
+
         Action::AdoptRecords(links) => w.message(12, |w| {
             for it in links {
                 w.message(1, |w| visit::link(w, it));
@@ -136,6 +156,22 @@ fn row(w: &mut Writer<'_>, row: &Row) {
         Row::Report(it) => w.message(7, |w| report_row(w, it)),
         Row::Visit(it) => w.message(8, |w| visit::visit_row(w, it)),
         Row::Signature(it) => w.message(9, |w| visit::signature_row(w, it)),
+        Row::Change(it) => w.message(10, |w| change_row(w, it)),
+    }
+}
+
+fn change_row(w: &mut Writer<'_>, it: &ChangeRow) {
+    w.text(1, it.kind.name());
+    w.text(2, &it.code);
+    w.uint(3, number(it.what.number()));
+    w.int(4, it.changed_at.0);
+    w.text(5, &it.actor);
+    for it in &it.fields {
+        w.message(6, |w| {
+            w.text(1, &it.field);
+            w.text(2, &it.before);
+            w.text(3, &it.after);
+        });
     }
 }
 
@@ -159,14 +195,13 @@ fn report_row(w: &mut Writer<'_>, it: &ReportRow) {
 
 fn report(w: &mut Writer<'_>, it: &Report) {
     w.text(1, &it.party.to_string());
-    w.text(2, &it.id);
-    w.text(3, &it.subject.to_string());
+    w.text(2, it.id.as_str());
+    w.text(3, it.device.as_str());
     w.uint(4, number(it.kind.number()));
     w.sint(5, it.done_on.0);
     w.uint(6, it.passed);
     w.texts(7, &it.findings);
-    some_day(w, 8, it.valid_until);
-    w.some_text(9, it.supersedes.as_deref());
+    w.some_text(8, it.supersedes.as_ref().map(|id| id.as_str()));
 }
 
 fn frame_row(w: &mut Writer<'_>, it: &FrameRow) {

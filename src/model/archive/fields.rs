@@ -69,6 +69,30 @@ pub fn field_texts(entry: &Entry) -> Vec<String> {
     }
 }
 
+/// A field that has another value than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldChange {
+    /// One of `field_names`, or `generation`, which counts the terminals of a lift.
+    pub field: Box<str>,
+    /// Empty: it wasn't known.
+    pub before: Box<str>,
+    /// Empty: it isn't known any more.
+    pub after: Box<str>,
+}
+
+/// What differs between two states of one entry.
+pub fn changes(before: &Entry, after: &Entry) -> Vec<FieldChange> {
+    let names = field_names(after.kind());
+    let texts = field_texts(before).into_iter().zip(field_texts(after));
+    let changed = names.iter().zip(texts).filter(|(_, (before, after))| before != after);
+    let change = |(name, (before, after)): (&&str, (String, String))| FieldChange {
+        field: (*name).into(),
+        before: before.into(),
+        after: after.into(),
+    };
+    changed.map(change).collect()
+}
+
 fn of_lift(it: &Lift) -> Vec<String> {
     let [latitude, longitude] =
         it.position.map(|it| [it.latitude_e7, it.longitude_e7].map(degrees)).unwrap_or_default();
@@ -214,6 +238,15 @@ mod tests {
             let [latitude, longitude] = [latitude_e7, longitude_e7].map(degrees);
             prop_assert_eq!(position_from(&latitude, &longitude), Ok(Position { latitude_e7, longitude_e7 }));
         }
+    }
+
+    #[test]
+    fn changes_name_what_differs() {
+        let before = Firm { phone: Some("1".into()), ..Firm::new("f".parse().unwrap(), "A") };
+        let after = Firm { phone: None, district: "6401".parse().ok(), ..before.clone() };
+        let changes = changes(&Entry::Firm(before), &Entry::Firm(after));
+        let told: Vec<_> = changes.iter().map(|it| (&*it.field, &*it.before, &*it.after)).collect();
+        assert_eq!(told, [("phone", "1", ""), ("district", "", "6401")]);
     }
 
     #[test]

@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn day(&mut self, section: &Section<'_>, key: &str) -> Option<CivilDay> {
+    pub(super) fn day(&mut self, section: &Section<'_>, key: &str) -> Option<CivilDay> {
         let text = section.text(key, &mut self.faults)?;
         match CivilDay::parse(text.value) {
             Some(day) => Some(day),

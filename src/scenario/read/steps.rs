@@ -33,6 +33,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("clear_by_hand", &["note", "refused", "cylinder"]),
     ("archive", &[]),
     ("archive_cylinder", &[]),
+    ("report", &["refused"]),
     ("visit", &["kind", "began", "problem", "supersedes", "rectifies", "refused"]),
     ("sign", &[]),
     ("reload", &[]),
@@ -200,6 +201,12 @@ impl<'a> Reader<'a> {
                 let (start, entry) = table(verb, value, &mut self.faults)?;
                 Action::Archive(Box::new(self.cylinder(start, entry)?))
             }
+            "report" => {
+                let (start, report) = table(verb, value, &mut self.faults)?;
+                let lift = self.lift(section)?;
+                let report = Box::new(self.report(start, report, lift)?);
+                Action::Inspected { report, refused: self.flag(section, "refused").unwrap_or(false) }
+            }
             "visit" => Action::Visit(Box::new(self.visit(section, verb)?)),
             "sign" => Action::Sign { lift: self.lift(section)?, record: self.code(section, verb, RecordId::parse)? },
             "reload" => {
@@ -364,7 +371,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One word of a closed set, if the key is there.
-    fn word<T: Copy>(
+    pub(super) fn word<T: Copy>(
         &mut self,
         section: &Section<'_>,
         key: &str,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::convert;
+use super::convert::{self, Asked};
+use super::dues::{self, Page};
 use super::history::store_status;
 use super::violations::Violation;
 use super::{Violations, fitting, page_size};
@@ -16,6 +17,7 @@ use crate::limits;
 use crate::model::actor::{Actor, Role};
 use crate::model::ids::{DeviceCode, Subject};
 use crate::model::record::{Action, Command, ItemFault, ItemOutcome, Outcome};
+use crate::model::time::CivilDay;
 use crate::model::visit::{Salt, Upload, Visit};
 use crate::proto::v1;
 use crate::proto::v1::maintenance_service_server::MaintenanceService;
@@ -25,6 +27,7 @@ use crate::serve::history::{LinkMark, LinkPage, StoreError};
 use crate::serve::stream::{Pulled, Source};
 use crate::serve::token::Question;
 use crate::serve::{Shared, overload};
+use crate::store::StandingQuery;
 
 /// Records that came together are taken together: so long after the first of them others are waited for.
 const GATHER: Duration = Duration::from_millis(10);
@@ -95,6 +98,29 @@ impl MaintenanceService for Maintenance {
         let last = found[..shown].last().filter(|_| more);
         let token = last.map(|(mark, _)| question.token(&[&mark.number.to_string(), &mark.n.to_string()]));
         Ok(Response::new(v1::ListRecordsResponse { links, next_page_token: token.unwrap_or_default() }))
+    }
+
+    async fn list_due(&self, request: Request<v1::ListDueRequest>) -> Result<Response<v1::ListDueResponse>, Status> {
+        let actor = actor(&request)?;
+        let asked = request.into_inner();
+        let mut violations = Violations::default();
+        let device = violations.optional("device", &asked.device, DeviceCode::parse);
+        let until = violations.optional("until", &asked.until, convert::day).unwrap_or(CivilDay::LAST);
+        let v1::ListDueRequest { districts, kinds, firm, page_size: size, page_token, .. } = &asked;
+        let as_of = self.0.today();
+        let query = convert::standing_from(Asked { districts, kinds, firm, site: "" }, as_of, &mut violations);
+        let due_before = CivilDay(until.max(as_of).0 + 1);
+        let query = StandingQuery { due_before, subject: device.map(Subject::Device), ..query };
+        let question = Question::of(&("due", &query));
+        let after = dues::cursor(question, page_token, &mut violations);
+        let limit = page_size(*size, &mut violations);
+        violations.check()?;
+        if let Some(device) = device {
+            self.0.check_scope(&actor, &Subject::Device(device)).await?;
+        }
+        let query = StandingQuery { after, limit, ..query };
+        let Page { items, next_page_token } = self.0.standing(&actor, query, question).await?;
+        Ok(Response::new(v1::ListDueResponse { items, as_of: as_of.to_string(), next_page_token }))
     }
 }
 

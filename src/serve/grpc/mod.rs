@@ -3,8 +3,10 @@
 mod alerts;
 mod convert;
 mod dispatch;
+mod dues;
 mod explain;
 mod history;
+mod inspection;
 mod maintenance;
 mod registry;
 mod rules;
@@ -17,7 +19,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-pub(super) use self::convert::{check_record, entry_to_upsert, frame_row, lift};
+pub(super) use self::convert::{check_record, entry, entry_to_upsert, frame_row, lift};
 use self::violations::Violations;
 use super::auth::Gate;
 use super::{ServeError, Shared};
@@ -26,6 +28,7 @@ use crate::proto;
 use crate::proto::v1::alert_service_server::AlertServiceServer;
 use crate::proto::v1::dispatch_service_server::DispatchServiceServer;
 use crate::proto::v1::history_service_server::HistoryServiceServer;
+use crate::proto::v1::inspection_service_server::InspectionServiceServer;
 use crate::proto::v1::maintenance_service_server::MaintenanceServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
 use crate::proto::v1::rules_service_server::RulesServiceServer;
@@ -57,12 +60,13 @@ pub(super) fn routes(shared: &Shared) -> Result<Routes, ServeError> {
         .add_service(gated!(RegistryServiceServer, registry::Registry(shared.clone())))
         .add_service(gated!(RulesServiceServer, rules::Rules(shared.clone())))
         .add_service(gated!(HistoryServiceServer, history::History(shared.clone())))
+        .add_service(gated!(InspectionServiceServer, inspection::Inspection(shared.clone())))
         .add_service(gated!(MaintenanceServiceServer, maintenance::Maintenance(shared.clone()))))
 }
 
 /// Keeps the health service in step with readiness until shutdown.
 async fn report_health(reporter: HealthReporter, shared: Shared) {
-    const NAMES: [&str; 7] = [
+    const NAMES: [&str; 8] = [
         "",
         "vigil.v1.AlertService",
         "vigil.v1.DispatchService",
@@ -70,6 +74,7 @@ async fn report_health(reporter: HealthReporter, shared: Shared) {
         "vigil.v1.RulesService",
         "vigil.v1.HistoryService",
         "vigil.v1.MaintenanceService",
+        "vigil.v1.InspectionService",
     ];
     let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::alert::Evidence;
-use crate::model::archive::Entrustment;
+use crate::model::archive::{Entrustment, FieldChange};
 use crate::model::ids::SiteCode;
 use crate::model::time::CivilDay;
 use crate::store::StoreError;
@@ -93,4 +93,27 @@ pub(super) fn entrusted_from(text: Option<&str>) -> Result<Vec<Entrustment>, Sto
         })
     };
     list.iter().map(read).collect()
+}
+
+#[derive(Serialize, Deserialize)]
+struct FieldChangeJson {
+    field: Box<str>,
+    before: Box<str>,
+    after: Box<str>,
+}
+
+/// `[{"field": "firm", "before": "nx-lift", "after": "nx-2"}, …]`; `None` if there are none.
+pub(super) fn changes_text(changes: &[FieldChange]) -> Option<String> {
+    let list: Vec<FieldChangeJson> = changes
+        .iter()
+        .map(|it| FieldChangeJson { field: it.field.clone(), before: it.before.clone(), after: it.after.clone() })
+        .collect();
+    (!list.is_empty()).then(|| serde_json::to_string(&list).expect("texts always have a JSON form"))
+}
+
+pub(super) fn changes_from(text: Option<&str>) -> Result<Vec<FieldChange>, StoreError> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let list: Vec<FieldChangeJson> =
+        serde_json::from_str(text).map_err(|error| StoreError::corrupt("a change of the archive", error))?;
+    Ok(list.into_iter().map(|it| FieldChange { field: it.field, before: it.before, after: it.after }).collect())
 }

@@ -1,8 +1,10 @@
-//! The columns of what was rejected, of what devices say of their connection, and of rows set aside.
+//! The columns of what was rejected, of what devices say of their connection, of changes of the archive, and of rows set
+//! aside.
 
-use super::{Columns, Read, Value};
+use super::{Columns, Read, Value, json};
+use crate::model::archive::EntryKind;
 use crate::model::ids::DeviceCode;
-use crate::model::row::{RejectReason, RejectRow, StatusRow};
+use crate::model::row::{ChangeKind, ChangeRow, RejectReason, RejectRow, StatusRow};
 use crate::store::{Numbered, SetAside, StoreError};
 
 pub(crate) const REJECT_COLUMNS: &[&str] = &["topic", "reason", "pointer", "detail", "payload", "received_at"];
@@ -51,6 +53,37 @@ fn read_status(columns: &mut dyn Columns) -> Result<StatusRow, StoreError> {
     Ok(StatusRow { device: c.present(device)?, online: c.present(online)?, received_at: c.present(received_at)? })
 }
 
+pub(crate) const CHANGE_COLUMNS: &[&str] = &["kind", "code", "what", "changed_at", "actor", "fields"];
+
+pub(crate) fn push_change<'a>(row: &'a ChangeRow, out: &mut Vec<Value<'a>>) {
+    out.extend([
+        Value::text(row.kind.name()),
+        Value::text(&row.code),
+        Value::text(row.what.name()),
+        Value::Time(row.changed_at),
+        Value::text(&row.actor),
+        json::changes_text(&row.fields).map_or(Value::Null, Value::Json),
+    ]);
+}
+
+fn read_change(columns: &mut dyn Columns) -> Result<ChangeRow, StoreError> {
+    let c = columns;
+    let (kind, code, what) = (c.named(EntryKind::from_name)?, c.boxed()?, c.named(change_kind)?);
+    let (changed_at, actor, fields) = (c.time()?, c.boxed()?, c.json()?);
+    Ok(ChangeRow {
+        kind,
+        code: c.present(code)?,
+        what,
+        changed_at: c.present(changed_at)?,
+        actor: c.present(actor)?,
+        fields: json::changes_from(fields.as_deref())?,
+    })
+}
+
+fn change_kind(name: &str) -> Option<ChangeKind> {
+    ChangeKind::ALL.iter().copied().find(|what| what.name() == name)
+}
+
 /// The store's own number stands before the columns.
 fn numbered<T>(columns: &mut dyn Columns, read: Read<T>) -> Result<Numbered<T>, StoreError> {
     let n = columns.number()?;
@@ -63,6 +96,10 @@ pub(crate) fn read_numbered_reject(columns: &mut dyn Columns) -> Result<Numbered
 
 pub(crate) fn read_numbered_status(columns: &mut dyn Columns) -> Result<Numbered<StatusRow>, StoreError> {
     numbered(columns, read_status)
+}
+
+pub(crate) fn read_numbered_change(columns: &mut dyn Columns) -> Result<Numbered<ChangeRow>, StoreError> {
+    numbered(columns, read_change)
 }
 
 /// What is written down of a row that its own table can't hold: its debug form, which escapes what databases refuse.

@@ -1,7 +1,7 @@
 //! The columns of what is due, and of the reports that say it was done.
 
 use super::{Columns, Unfit, Value};
-use crate::model::ids::{District, Subject};
+use crate::model::ids::{DeviceCode, District, RecordId, Subject};
 use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::report::{Report, ReportKind, ReportRow};
 use crate::model::time::CivilDay;
@@ -13,19 +13,8 @@ pub(crate) const DUE_COLUMNS: &[&str] =
 /// The day from which on a later row stands instead.
 pub(crate) const UNTIL: &str = "until_on";
 
-pub(crate) const REPORT_COLUMNS: &[&str] = &[
-    "party",
-    "report",
-    "subject",
-    "kind",
-    "done_on",
-    "passed",
-    "findings",
-    "valid_until",
-    "supersedes",
-    "recorded_by",
-    "recorded_at",
-];
+pub(crate) const REPORT_COLUMNS: &[&str] =
+    &["party", "report", "device", "kind", "done_on", "passed", "findings", "supersedes", "recorded_by", "recorded_at"];
 
 pub(crate) fn kind_number(kind: DueKind) -> i16 {
     // A closed set of a few.
@@ -78,14 +67,13 @@ pub(crate) fn push_report<'a>(row: &'a ReportRow, out: &mut Vec<Value<'a>>) -> R
     let report = &row.report;
     out.extend([
         Value::Text(report.party.to_string().into()),
-        Value::text(&report.id),
-        Value::Text(report.subject.to_string().into()),
+        Value::text(report.id.as_str()),
+        Value::text(report.device.as_str()),
         Value::text(report.kind.name()),
         Value::Day(report.done_on),
         Value::Bool(report.passed),
         Value::texts(&report.findings),
-        day(report.valid_until),
-        Value::text_or_null(&report.supersedes),
+        report.supersedes.as_ref().map_or(Value::Null, |id| Value::text(id.as_str())),
         Value::text(&row.recorded_by),
         Value::Time(row.recorded_at),
     ]);
@@ -93,19 +81,18 @@ pub(crate) fn push_report<'a>(row: &'a ReportRow, out: &mut Vec<Value<'a>>) -> R
 }
 
 fn read_report(c: &mut dyn Columns) -> Result<ReportRow, StoreError> {
-    let (party, id, subject) = (c.parsed(Party::parse)?, c.boxed()?, c.parsed(Subject::parse)?);
+    let (party, id, device) = (c.parsed(Party::parse)?, c.parsed(RecordId::parse)?, c.parsed(DeviceCode::parse)?);
     let (kind, done_on, passed) = (c.named(ReportKind::from_name)?, c.day()?, c.bool()?);
-    let (findings, valid_until, supersedes) = (c.boxes()?, c.day()?, c.boxed()?);
+    let (findings, supersedes) = (c.boxes()?, c.parsed(RecordId::parse)?);
     let (recorded_by, recorded_at) = (c.boxed()?, c.time()?);
     let report = Report {
         party: c.present(party)?,
         id: c.present(id)?,
-        subject: c.present(subject)?,
+        device: c.present(device)?,
         kind,
         done_on: c.present(done_on)?,
         passed: c.present(passed)?,
         findings,
-        valid_until,
         supersedes,
     };
     Ok(ReportRow { report, recorded_by: c.present(recorded_by)?, recorded_at: c.present(recorded_at)? })

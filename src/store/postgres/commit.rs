@@ -13,7 +13,7 @@ use crate::model::ids::Subject;
 use crate::model::incident::IncidentEvent;
 use crate::model::obligation::{DueKind, DueRow};
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
 use crate::model::time::CivilDay;
 use crate::store::columns::visit::{self, ChainRow, People};
 use crate::store::columns::{Value, alert, archive, frame, incident, misc, names, scan};
@@ -29,6 +29,7 @@ pub(super) struct Sorted<'b> {
     late_scans: Vec<&'b ScanRow>,
     rejects: Vec<&'b RejectRow>,
     statuses: Vec<&'b StatusRow>,
+    changes: Vec<&'b ChangeRow>,
     /// The last one of each code.
     entries: BTreeMap<EntryKind, BTreeMap<&'b str, &'b Entry>>,
     dues: Vec<&'b DueRow>,
@@ -66,6 +67,7 @@ impl<'b> Sorted<'b> {
             Row::Scan(row) => self.scans.push(row),
             Row::Reject(row) => self.rejects.push(row),
             Row::Status(row) => self.statuses.push(row),
+            Row::Change(row) => self.changes.push(row),
             Row::Entry(entry) => {
                 self.entries.entry(entry.kind()).or_default().insert(entry.code(), entry);
             }
@@ -99,6 +101,7 @@ pub(super) async fn commit(client: &Object, batch: &Batch, sorted: &Sorted<'_>) 
     writing.staged("scan", scan::COLUMNS, &sorted.late_scans).await?;
     writing.apart("reject", &sorted.rejects).await?;
     copy::all(client, "status", &sorted.statuses).await?;
+    copy::all(client, "archive_change", &sorted.changes).await?;
     for (kind, entries) in &sorted.entries {
         let entries: Vec<_> = entries.values().copied().collect();
         writing.entries(*kind, &entries).await?;

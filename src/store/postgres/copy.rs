@@ -14,7 +14,7 @@ use crate::model::alert::AlertEvent;
 use crate::model::archive::Entry;
 use crate::model::incident::IncidentEvent;
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::store::columns::visit::{self, ChainRow, People};
 use crate::store::columns::{Unfit, Value, alert, archive, frame, incident, misc, names, obligation, scan};
 use crate::store::{SetAside, StoreError};
@@ -73,6 +73,19 @@ impl Stored for StatusRow {
 
     fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
         misc::push_status(self, out);
+        Ok(())
+    }
+}
+
+impl Stored for ChangeRow {
+    const WHAT: &'static str = "change of the archive";
+
+    fn columns(&self) -> Vec<&'static str> {
+        misc::CHANGE_COLUMNS.to_vec()
+    }
+
+    fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
+        misc::push_change(self, out);
         Ok(())
     }
 }

@@ -19,9 +19,9 @@ use self::partitions::Days;
 use self::value::RowColumns;
 use super::select::{self, Dialect, Select};
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store,
-    StoreError, retention,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
+    StatusQuery, Store, StoreError, retention,
 };
 use crate::clock::Clock;
 use crate::limits;
@@ -31,12 +31,16 @@ use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 
-const DIALECT: Dialect =
-    Dialect { never: "'-infinity'", frame_tables: &["frame", "frame_out_of_range", "late_frame", "evidence_frame"] };
+const DIALECT: Dialect = Dialect {
+    never: "'-infinity'",
+    // Of other collations small letters aren't Latin ones only.
+    position_in_address: r#"strpos(lower(address COLLATE "C"),"#,
+    frame_tables: &["frame", "frame_out_of_range", "late_frame", "evidence_frame"],
+};
 
 pub struct PostgresStore {
     pool: Pool,
@@ -182,6 +186,14 @@ impl Store for PostgresStore {
         Box::pin(async move { self.page(select::entries(kind, after.as_deref(), limit)).await })
     }
 
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        Box::pin(async move { self.page(select::lifts(&query, &DIALECT)).await })
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        Box::pin(async move { self.page(select::changes(&query)).await })
+    }
+
     fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
         Box::pin(async move { self.page(select::due_history(&query)).await })
     }
@@ -194,7 +206,7 @@ impl Store for PostgresStore {
         Box::pin(async move { self.page(select::reports(&query)).await })
     }
 
-    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+    fn report(&self, party: Party, id: RecordId) -> Fut<'_, Option<ReportRow>> {
         Box::pin(async move { Ok(self.page(select::report(party, &id)).await?.pop().map(|found| found.row)) })
     }
 

@@ -96,6 +96,10 @@ impl Writing<'_> {
                 self.run(&insert("status", misc::STATUS_COLUMNS), &values)
             }
             Row::Entry(entry) => self.entry(entry),
+            Row::Change(row) => {
+                misc::push_change(row, &mut values);
+                self.run(&insert("archive_change", misc::CHANGE_COLUMNS), &values)
+            }
             Row::Due(row) => self.due(row),
             Row::Report(row) => {
                 obligation::push_report(row, &mut values).map_err(StoreError::refused)?;

@@ -18,9 +18,9 @@ use tokio::sync::Semaphore;
 use read::{DIALECT, page};
 
 use super::{
-    AlertQuery, Batch, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery, Store,
-    StoreError, select,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
+    StatusQuery, Store, StoreError, select,
 };
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
@@ -29,7 +29,7 @@ use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{FrameRow, RejectRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 
@@ -196,6 +196,14 @@ impl Store for SqliteStore {
         self.read(move |reader| page(reader, &select::entries(kind, after.as_deref(), limit)))
     }
 
+    fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
+        self.read(move |reader| page(reader, &select::lifts(&query, &DIALECT)))
+    }
+
+    fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
+        self.read(move |reader| page(reader, &select::changes(&query)))
+    }
+
     fn due_history(&self, query: DueQuery) -> Fut<'_, Vec<Numbered<DueRow>>> {
         self.read(move |reader| page(reader, &select::due_history(&query)))
     }
@@ -208,7 +216,7 @@ impl Store for SqliteStore {
         self.read(move |reader| page(reader, &select::reports(&query)))
     }
 
-    fn report(&self, party: Party, id: String) -> Fut<'_, Option<ReportRow>> {
+    fn report(&self, party: Party, id: RecordId) -> Fut<'_, Option<ReportRow>> {
         self.read(move |reader| Ok(page(reader, &select::report(party, &id))?.pop().map(|found| found.row)))
     }
 

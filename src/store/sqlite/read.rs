@@ -6,8 +6,11 @@ use super::value::RowColumns;
 use crate::store::StoreError;
 use crate::store::select::{Dialect, Select};
 
-pub(super) const DIALECT: Dialect =
-    Dialect { never: "-9223372036854775808", frame_tables: &["frame", "late_frame", "evidence_frame"] };
+pub(super) const DIALECT: Dialect = Dialect {
+    never: "-9223372036854775808",
+    position_in_address: "instr(lower(address),",
+    frame_tables: &["frame", "late_frame", "evidence_frame"],
+};
 
 pub(super) fn page<T>(reader: &Connection, select: &Select<'_, T>) -> Result<Vec<T>, StoreError> {
     let mut statement = reader.prepare_cached(&numbered(&select.sql))?;

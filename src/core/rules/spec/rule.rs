@@ -164,8 +164,11 @@ fn check_company(section: &Section<'_>, family: Option<Family>, faults: &mut Fau
             } else if !section.has("for") {
                 forbid(&["drop"], "without `for`: there is no hold that it could reset");
             }
-            if clear.is_some_and(|clear| [MANUAL, MAINTAINED].contains(&clear)) {
-                forbid(&["clear_for"], "with `clear = \"manual\"` or \"maintained\"`: people clear at once");
+            if clear == Some(MANUAL) {
+                forbid(&["clear_for"], "with `clear = \"manual\"`: a person clears at once");
+            }
+            if clear == Some(MAINTAINED) {
+                forbid(&["clear_for"], "with `clear = \"maintained\"`: a record clears at once");
             }
         }
     }

@@ -7,11 +7,12 @@ mod tests;
 
 use self::cylinder::{cylinder_from, cylinder_to};
 use self::lift::lift_from;
-pub(in super::super) use self::lift::lift_to;
-use super::text;
+pub(in super::super) use self::lift::{lift_to, rescue_code};
+use super::{text, timestamp};
 use crate::limits::ARCHIVE_TEXT_CHARS;
-use crate::model::archive::{Entry, EntryKind, Firm, Site, SiteKind, Worker};
+use crate::model::archive::{Entry, EntryKind, FieldChange, Firm, Site, SiteKind, Worker};
 use crate::model::ids::{District, FirmId, SiteCode, WorkerId};
+use crate::model::row::{ChangeKind, ChangeRow};
 use crate::model::time::CivilDay;
 use crate::proto::v1;
 use crate::proto::v1::get_device_response::Entry as Shown;
@@ -116,6 +117,38 @@ pub(in super::super) fn entry_to(entry: &Entry) -> Shown {
         Entry::Firm(e) => Shown::Firm(firm_to(e)),
         Entry::Site(e) => Shown::Site(site_to(e)),
         Entry::Worker(e) => Shown::Worker(worker_to(e)),
+    }
+}
+
+pub(in super::super) fn archive_entry(entry: &Entry) -> v1::ArchiveEntry {
+    use v1::archive_entry::Entry as Listed;
+    let entry = match entry_to(entry) {
+        Shown::Lift(lift) => Listed::Lift(lift),
+        Shown::Cylinder(cylinder) => Listed::Cylinder(cylinder),
+        Shown::Firm(firm) => Listed::Firm(firm),
+        Shown::Site(site) => Listed::Site(site),
+        Shown::Worker(worker) => Listed::Worker(worker),
+    };
+    v1::ArchiveEntry { entry: Some(entry) }
+}
+
+pub(in super::super) fn device_change(row: &ChangeRow) -> v1::DeviceChange {
+    let what = match row.what {
+        ChangeKind::Created => v1::DeviceChangeKind::Created,
+        ChangeKind::Changed => v1::DeviceChangeKind::Changed,
+        ChangeKind::TerminalReplaced => v1::DeviceChangeKind::TerminalReplaced,
+        ChangeKind::Transferred => v1::DeviceChangeKind::Transferred,
+    };
+    let field = |it: &FieldChange| v1::FieldChange {
+        field: it.field.to_string(),
+        before: it.before.to_string(),
+        after: it.after.to_string(),
+    };
+    v1::DeviceChange {
+        what: what.into(),
+        changed_at: Some(timestamp(row.changed_at)),
+        actor: row.actor.to_string(),
+        fields: row.fields.iter().map(field).collect(),
     }
 }
 

@@ -6,19 +6,23 @@ mod explain;
 mod history;
 mod incident;
 mod maintenance;
+mod obligation;
 mod stored;
 
 use prost_types::Timestamp;
 
 pub(super) use self::alert::{alert, alert_event, districts, filter, heartbeat, kinds};
 pub(in crate::serve) use self::archive::entry_to_upsert;
-pub(super) use self::archive::{ArchiveEntry, entry_from, entry_kind, entry_to, lift_to};
+pub(super) use self::archive::{
+    ArchiveEntry, archive_entry, day, device_change, entry_from, entry_kind, entry_to, lift_to, rescue_code,
+};
 pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};
 pub(super) use self::incident::{call, incident, incident_event, incident_filter, kpis, step};
 pub(in crate::serve) use self::maintenance::check_record;
 pub(super) use self::maintenance::{chain_link, record_answer, record_refused, sign_from, visit_from};
-pub(in crate::serve) use self::stored::{frame_row, lift};
+pub(super) use self::obligation::{Asked, due_item, report_from, report_result, standing_from, stored_report};
+pub(in crate::serve) use self::stored::{entry, frame_row, lift};
 use super::Violations;
 use crate::model::time::Wall;
 

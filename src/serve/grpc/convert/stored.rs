@@ -47,6 +47,21 @@ pub(in crate::serve) fn lift(told: &v1::Lift) -> Result<Lift, String> {
     }
 }
 
+/// The entry, or all that is wrong with it.
+pub(in crate::serve) fn entry(told: v1::ArchiveEntry) -> Result<Entry, String> {
+    use v1::archive_entry::Entry as Listed;
+    let asked = match told.entry.ok_or("is missing")? {
+        Listed::Lift(lift) => ArchiveEntry::Lift(lift),
+        Listed::Cylinder(cylinder) => ArchiveEntry::Cylinder(cylinder),
+        Listed::Firm(firm) => ArchiveEntry::Firm(firm),
+        Listed::Site(site) => ArchiveEntry::Site(site),
+        Listed::Worker(worker) => ArchiveEntry::Worker(worker),
+    };
+    let mut violations = Violations::default();
+    let entry = entry_from(asked, &mut violations);
+    entry.ok_or_else(|| violations.check().err().map(|status| status.message().to_owned()).unwrap_or_default())
+}
+
 fn time(field: &str, at: Option<&Timestamp>) -> Result<Wall, String> {
     at.ok_or("is missing").and_then(wall).map_err(|why| format!("{field}: {why}"))
 }

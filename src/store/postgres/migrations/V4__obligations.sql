@@ -28,11 +28,10 @@ CREATE TABLE report (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     recorded_at timestamptz NOT NULL,
     done_on     date    NOT NULL,
-    valid_until date,
     passed      boolean NOT NULL,
     party       text COLLATE "C" NOT NULL,
     report      text COLLATE "C" NOT NULL,
-    subject     text COLLATE "C" NOT NULL,
+    device      text COLLATE "C" NOT NULL,
     kind        text    NOT NULL,
     findings    text[],
     supersedes  text,
@@ -40,5 +39,5 @@ CREATE TABLE report (
 );
 COMMENT ON TABLE report IS 'Reports of inspections, tests, checks and drills. Never changed: a correction names what it supersedes.';
 COMMENT ON COLUMN report.report IS 'The reporter''s own id.';
-CREATE INDEX report_subject ON report (subject, id);
+CREATE INDEX report_device ON report (device, id);
 CREATE INDEX report_own ON report (party, report, id);

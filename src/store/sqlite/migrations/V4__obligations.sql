@@ -24,15 +24,14 @@ CREATE TABLE report (
     id          INTEGER PRIMARY KEY,
     party       TEXT    NOT NULL,
     report      TEXT    NOT NULL, -- the reporter's own id
-    subject     TEXT    NOT NULL,
+    device      TEXT    NOT NULL,
     kind        TEXT    NOT NULL,
     done_on     TEXT    NOT NULL,
     passed      INTEGER NOT NULL,
     findings    TEXT,
-    valid_until TEXT,
     supersedes  TEXT,
     recorded_by TEXT    NOT NULL,
     recorded_at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX report_subject ON report (subject, id);
+CREATE INDEX report_device ON report (device, id);
 CREATE INDEX report_own ON report (party, report, id);

@@ -128,7 +128,7 @@ fn contract(it: &v1::MaintenanceContract, v: &mut Violations) -> Option<Contract
     Some(Contract { from: from?, to, kind })
 }
 
-fn rescue_code(text: &str) -> Result<Box<str>, String> {
+pub(in crate::serve::grpc) fn rescue_code(text: &str) -> Result<Box<str>, String> {
     let good = (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if good { Ok(text.into()) } else { Err(format!("{:?} does not fit: 1 to 12 digits", short(text))) }
 }

@@ -1,0 +1,164 @@
+//! A maintenance firm's day, with a client that isn't ours and the service as it is shipped.
+#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
+
+mod support;
+
+use std::fmt::Write as _;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::mosquitto::{Mosquitto, Settings};
+use support::process;
+use support::python;
+use support::vigil::{BINARY, Vigil};
+use vigil::model::time::CivilDay;
+
+const LIFTS: u64 = 3_000;
+const RECORDS: usize = 500;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn device(n: u64) -> String {
+    format!("311{n:017}")
+}
+
+fn cli(words: &[&str]) -> (Output, String) {
+    let output = process::command(BINARY).args(words).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output, text)
+}
+
+/// What the client told of each step, in order.
+fn told(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Flow: a firm, its workers and 3,000 lifts are imported, two rows of them bad. A client written with grpcio streams 500
+/// records, one of them bad, and all of them again, corrects one, has it signed, and follows that lift's chain. The service
+/// is killed and started again; records are imported from a file; somebody changes one in the database.
+/// Asserts: each answer, due dates and timeline as they must be; `vigil verify` finds every chain whole, until it doesn't.
+#[test]
+fn a_firms_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let broker = Mosquitto::start(Settings::default());
+    let mut vigil = Vigil::with_sqlite(broker.addr());
+    let server = vigil.grpc_url();
+    let import = |kind: &str, file: &str| cli(&["import", kind, file, "--server", &server]);
+    let (_, said) = import("firms", &write("firms.csv", "id,name\nF-1,First\n"));
+    assert!(said.starts_with("1 row: 1 changed"), "{said}");
+    let workers = "id,name,firm,certified_until\nW-1,One,F-1,2099-01-01\nW-2,Two,F-1,2099-01-01\n";
+    let (_, said) = import("workers", &write("workers.csv", workers));
+    assert!(said.starts_with("2 rows: 2 changed"), "{said}");
+    let mut lifts = "code,catalogue,district,firm,contract_from\n".to_owned();
+    for n in 1..=LIFTS {
+        writeln!(lifts, "{},3110,640104,F-1,2026-01-01", device(n)).unwrap();
+    }
+    lifts += "3110000000000000000X9Y,3110,640104,F-1,2026-01-01\n31100000000000099999,31,640104,F-1,2026-01-01\n";
+    let (output, said) = import("lifts", &write("lifts.csv", &lifts));
+    assert!(said.contains("3002 rows: 3000 changed, 0 unchanged, 2 failed"), "{said}");
+    assert!(said.contains("lifts.csv:3002:1: code") && said.contains("lifts.csv:3003:2: catalogue"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+
+    python::generate(folder.path());
+    let client = || {
+        let mut command: Command = python::command("firm.py");
+        let arguments = [vigil.grpc().to_string(), folder.path().to_str().unwrap().to_owned(), RECORDS.to_string()];
+        told(&command.args(arguments).output().unwrap())
+    };
+    let told = client();
+    let step = |name: &str| told.iter().find(|it| it["step"] == name).unwrap_or_else(|| panic!("{name}: {told:#?}"));
+    let uploaded = step("uploaded");
+    assert_eq!(uploaded["outcomes"], json!({"RECORD_OUTCOME_TAKEN": 499, "RECORD_OUTCOME_REFUSED": 1}));
+    let refused = &uploaded["refused"][0];
+    assert_eq!(
+        (&refused["line"], &refused["code"], &refused["faults"][0][0]),
+        (&json!(250), &json!(3), &json!("workers"))
+    );
+    assert_eq!(uploaded["flags"], json!([]));
+    assert_eq!(step("again")["outcomes"], json!({"RECORD_OUTCOME_KNOWN": 499, "RECORD_OUTCOME_REFUSED": 1}));
+    let changed = step("changed");
+    assert_eq!((&changed["code"], &changed["outcome"]), (&json!(6), &json!("RECORD_OUTCOME_REFUSED")));
+    assert!(changed["message"].as_str().unwrap().contains("supersedes"), "{changed}");
+    assert_eq!(step("corrected")["outcome"], "RECORD_OUTCOME_TAKEN");
+    assert_eq!((&step("signed")["again"], &step("refusal")["code"]), (&json!(true), &json!("NOT_FOUND")));
+    let chain = step("chain");
+    assert_eq!((&chain["numbers"], &chain["whole"]), (&json!([1, 2, 3]), &json!(true)), "{chain}");
+    let order = json!(["record", "record", "signature"]);
+    assert_eq!((&chain["what"], &step("timeline")["items"]), (&order, &order));
+
+    check_due_dates(&mut vigil);
+    let config = vigil.config();
+    let verify = |words: &[&str]| cli(&[&["verify", "--config", config.to_str().unwrap()], words].concat());
+    let (output, said) = verify(&[]);
+    assert!(said.contains("499 devices, 501 whole records: every chain is whole") && output.status.success(), "{said}");
+
+    // The same from a file: two are known, one is new, one is bad.
+    let header = "firm,record,device,kind,workers,recorder,started_at,ended_at,items,note\n";
+    let row = |record: &str, n: u64, note: &str| {
+        let (began, ended) = ("2026-02-01T09:00:00+08:00", "2026-02-01T10:00:00+08:00");
+        format!("F-1,{record},{},half-month,W-1 W-2,W-1,{began},{ended},t01..t31 t05=adjusted,{note}\n", device(n))
+    };
+    let good = header.to_owned() + &row("f-1", 600, "") + &row("f-2", 601, "oiled");
+    let file = write("records.csv", &good);
+    let (output, said) = import("records", &file);
+    assert!(said.starts_with("2 rows: 2 recorded, 0 known before, 0 failed") && output.status.success(), "{said}");
+    let file = write("records.csv", &(good + &row("f-3", 99_999, "") + "F-1,f-4,x,weekly,W-1,W-1,,,,\n"));
+    let (output, said) = import("records", &file);
+    assert!(said.contains("4 rows: 0 recorded, 2 known before, 2 failed"), "{said}");
+    assert!(
+        said.contains("records.csv:4: lift 31100000000000099999") && said.contains("records.csv:5:4: kind"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+
+    // A clean end takes a snapshot, which the ends of the chains are held against.
+    assert!(vigil.stop().success());
+    let (_, said) = verify(&[]);
+    assert!(said.contains("501 devices, 503 whole records: every chain is whole"), "{said}");
+    assert!(!said.contains("can't be checked"), "{said}");
+    let history = rusqlite::Connection::open(vigil.sqlite()).unwrap();
+    history
+        .execute("UPDATE maintenance SET note = 'nothing was done' WHERE device = ? AND number = 2", [device(1)])
+        .unwrap();
+    history.execute("DELETE FROM maintenance WHERE device = ?", [device(600)]).unwrap();
+    let (output, said) = verify(&[]);
+    assert!(said.contains(&format!("{}: number 2 is not what was recorded", device(1))), "{said}");
+    assert!(said.contains(&format!("{}: it ends with number 0", device(600))), "{said}");
+    assert!(said.contains("2 chains broken") && output.status.code() == Some(1), "{said}");
+    let (output, said) = verify(&[&device(2)]);
+    assert!(said.contains("1 device, 1 whole record: every chain is whole") && output.status.success(), "{said}");
+}
+
+/// Each lift that was visited is due 15 days after that, each other one 15 days after it came to be known.
+fn check_due_dates(vigil: &mut Vigil) {
+    let history = rusqlite::Connection::open(vigil.sqlite()).unwrap();
+    let days = |n: u64| -> Vec<(CivilDay, CivilDay)> {
+        let sql = "SELECT due_on, recorded_on FROM due WHERE subject = ? AND kind = 3 ORDER BY id";
+        let mut statement = history.prepare(sql).unwrap();
+        let day = |text: String| CivilDay::parse(&text).unwrap();
+        let rows = statement.query_map([device(n)], |row| Ok((day(row.get(0)?), day(row.get(1)?)))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let sql = "SELECT ended_at / 1000 FROM maintenance WHERE device = ? AND number = 1";
+    let ended: i64 = history.query_row(sql, [device(1)], |row| row.get(0)).unwrap();
+    // In Shanghai.
+    let visited = ((ended + 8 * 3_600) / 86_400) as i32;
+    for n in [1, 2, 249, 251, 500] {
+        let [_, (due_on, _)] = days(n)[..] else { panic!("lift {n}: {:?}", days(n)) };
+        assert_eq!(due_on, CivilDay(visited + 15), "lift {n}");
+    }
+    for n in [250, 501, 3_000] {
+        let [(due_on, recorded_on)] = days(n)[..] else { panic!("lift {n} was not visited: {:?}", days(n)) };
+        assert_eq!(due_on, CivilDay(recorded_on.0 + 15), "lift {n}");
+    }
+    vigil.wait_for("the last signature to be stored", PATIENCE, || {
+        history.query_row("SELECT 1 FROM maintenance WHERE what = 'signature'", [], |_| Ok(())).ok()
+    });
+}
