@@ -351,6 +351,11 @@ pub const ANSWER_BYTES: usize = 1024 * 1024;
 pub const PAGE_TOKEN_CHARS: usize = 512;
 /// What may have happened to a subject in the ms at which a page of its timeline begins, and stood on pages before.
 pub const TIMELINE_SKIP: usize = 10_000;
+/// Answers to fill requests that are still good; beyond it nothing is allowed.
+pub const VERDICTS: usize = 65_536;
+/// Messages to devices that wait to be published, and those that the broker has not acknowledged.
+pub const DOWNLINKS: usize = 4_096;
+pub const DOWNLINKS_UNACKED: u16 = 64;
 /// Bad entries named in the answer to one upload; the rest is counted.
 pub const ENTRY_ERRORS: usize = 200;
 /// Rows that `vigil import` has read and the service has not taken yet.

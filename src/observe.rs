@@ -5,6 +5,7 @@
 //! never from what devices send. A line's target is the module that the event is about, so that a log filter can
 //! name it. `docs/metrics.md` lists the metrics.
 
+mod downlinks;
 mod incidents;
 mod rules;
 
@@ -21,6 +22,7 @@ use crate::model::ids::RuleId;
 use crate::model::row::{RejectReason, Tally};
 use crate::spine::takeover::Way;
 
+pub use self::downlinks::{DownlinksDropped, DownlinksPublished};
 pub use self::incidents::IncidentMoved;
 pub use self::rules::{ReloadedBy, RulesRefused, RulesReloaded};
 
@@ -211,7 +213,8 @@ impl Event for JudgedReports {
     }
 
     fn measure(&self) {
-        let Tally { frames, late, scans, repeats, rejects: by_reason, unknown_fields, ignored } = self.tally;
+        let Tally { frames, late, scans, allowed, denied, repeats, rejects: by_reason, unknown_fields, ignored } =
+            self.tally;
         let rejects = self.tally.rejects();
         counter!("vigil_records_judged_total").increment(self.records as u64);
         for (reason, n) in RejectReason::ALL.iter().zip(by_reason).filter(|(_, n)| *n > 0) {
@@ -220,6 +223,9 @@ impl Event for JudgedReports {
         for (what, n) in [("newer", frames), ("late", late), ("scan", scans), ("repeat", repeats), ("reject", rejects)]
         {
             counter!("vigil_items_total", "what" => what).increment(n.into());
+        }
+        for (verdict, n) in [("allow", allowed), ("deny", denied)] {
+            counter!("vigil_fill_verdicts_total", "verdict" => verdict).increment(n.into());
         }
         counter!("vigil_unknown_fields_total").increment(unknown_fields.into());
         counter!("vigil_messages_ignored_total").increment(ignored.into());
@@ -382,6 +388,9 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_records_judged_total", &[], "Records of the inbox judged"),
     counts("vigil_items_total", &["what"], "Frames and scans that came in, by what became of them"),
     counts("vigil_unknown_fields_total", &[], "Fields that the wire contract doesn't know"),
+    counts("vigil_fill_verdicts_total", &["verdict"], "Fill requests answered, by the answer"),
+    counts("vigil_downlinks_published_total", &[], "Answers to devices that went to the broker"),
+    counts("vigil_downlinks_dropped_total", &["reason"], "Answers to devices that were not sent, by why"),
     counts("vigil_messages_ignored_total", &[], "Messages that nobody waits for"),
     counts("vigil_streams_dropped_total", &[], "Streams ended because their client took nothing"),
     counts("vigil_rules_reloads_total", &["by", "outcome"], "Times that the rule files were read again"),
@@ -491,7 +500,10 @@ mod tests {
         emit(CoreTookOver { from: 1, to: 2, way: Way::Corrected { epoch: 2, alerts: 3 } });
         let mut tally = Tally { frames: 3, ..Tally::default() };
         tally.note_reject(RejectReason::TooDeep);
+        tally.denied = 2;
         emit(JudgedReports { records: 2, tally });
+        emit(DownlinksPublished { count: 2 });
+        emit(DownlinksDropped { reason: "expired", count: 1 });
         emit(StreamDropped { after_ms: 60_000 });
         emit(RulesRefused { by: ReloadedBy::File, actor: "", why: "elevator.toml:1:1: no" });
         let reloaded = Reloaded { version: 2, position: Some(7), difference: Difference::default() };
@@ -532,6 +544,8 @@ mod tests {
             "vigil_mqtt_disconnects_total{reason=\"timeout\"} 1",
             "vigil_mqtt_connected 0",
             "vigil_rejects_total{reason=\"too-deep\"} 1",
+            "vigil_fill_verdicts_total{verdict=\"deny\"} 2",
+            "vigil_downlinks_dropped_total{reason=\"expired\"} 1",
             "vigil_store_stalls_total 1",
             "vigil_store_stalled 0",
             "vigil_snapshot_bytes 4096",

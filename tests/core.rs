@@ -19,6 +19,8 @@ mod bounds;
 mod counts;
 #[path = "core/explain.rs"]
 mod explain;
+#[path = "core/fills.rs"]
+mod fills;
 #[path = "core/invariants.rs"]
 mod invariants;
 #[path = "core/lift.rs"]

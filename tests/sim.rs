@@ -75,6 +75,7 @@ struct Ran {
     events: u64,
     foretold: u64,
     cylinder_alerts: u64,
+    fills_allowed: u64,
     /// Events that came through a filter.
     filtered: u64,
     /// Events of alerts that were some of many.
@@ -89,6 +90,7 @@ impl Ran {
         self.events += other.events;
         self.foretold += other.foretold;
         self.cylinder_alerts += other.cylinder_alerts;
+        self.fills_allowed += other.fills_allowed;
         self.filtered += other.filtered;
         self.in_groups += other.in_groups;
     }
@@ -137,6 +139,7 @@ fn run(seed: u64, steps: u64, canary: Option<Canary>) -> Result<Ran, String> {
         events: world.model.events.len() as u64,
         foretold,
         cylinder_alerts: world.yard.foretold,
+        fills_allowed: world.yard.allowed,
         in_groups: world.model.events.iter().filter(|(_, event)| event.alert.group.is_some()).count() as u64,
         filtered: world.listeners.iter().map(|listener| listener.got).sum(),
     })
@@ -169,12 +172,12 @@ fn many_seeds() {
     if let Some((_, what)) = failed.into_inner().unwrap() {
         panic!("{what}");
     }
-    let Ran { drawn, frames, scans, events, foretold, cylinder_alerts, filtered, in_groups, .. } =
+    let Ran { drawn, frames, scans, events, foretold, cylinder_alerts, fills_allowed, filtered, in_groups, .. } =
         ran.into_inner().unwrap();
     println!(
         "{seeds} seeds of {steps} steps in {:.1?}: {frames} frames, {scans} scans, {events} alert events, \
          {in_groups} of them in groups, {filtered} times through a filter; foretold were \
-         {foretold} entrapments and {cylinder_alerts} alerts on cylinders",
+         {foretold} entrapments and {cylinder_alerts} alerts on cylinders; {fills_allowed} fillings allowed",
         began.elapsed()
     );
     for (fault, drawn) in Fault::ALL.iter().zip(&drawn) {

@@ -136,7 +136,7 @@ pub fn cylinder(n: u32) -> Entry {
         filling_unit: Some(site(unit)),
         filling_unit_since: Some(CivilDay(made_on.0 + 20)),
         entrusted: (n % 50 == 3).then(entrusted).into_iter().collect(),
-        inspected_on: Some(CivilDay(20_000 + n as i32 % 300)),
+        inspected_on: Some(CivilDay(20_400 + n as i32 % 300)),
         inspection_due: Some(CivilDay(21_000 + n as i32 % 300)),
         district: Some("640106".parse().expect("it has 6 digits")),
         ..Cylinder::new(format!("164001{n:06}").parse().expect("it has 12 digits"))

@@ -86,6 +86,7 @@ fn rows(topic: &str, payload: &Bytes) -> Vec<Row> {
                 time_source,
                 order,
                 flags: flags.clone(),
+                verdict: None,
             };
             rows.extend(items.good.into_iter().map(row).map(Row::Scan));
             items.rejects

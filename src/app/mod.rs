@@ -32,6 +32,7 @@ use crate::clock::Clock;
 use crate::config::{Config, StoreAt};
 use crate::feed::Feed;
 use crate::feed::events::{Events, StoredIncidents};
+use crate::ingest::downlink::{self, Downlinks};
 use crate::ingest::{self, IngestError, Login, MqttOptions};
 use crate::limits;
 use crate::model::alert::Cursor;
@@ -181,12 +182,19 @@ async fn run_once(
     let identity = spine.outbox().identity();
     let snapshots = Arc::new(snapshots);
     let past = Arc::new(journals::past(config, &spine, Arc::clone(&snapshots))?);
+    let (downlinks, to_publish) = Downlinks::new();
     let driver = Driver {
         spine,
         inputs: receiver,
         clock: clock.clone(),
         durable,
-        outlet: Box::new(ToFeed::new(Arc::clone(&feed), Arc::clone(&incident_feed), Arc::clone(&vitals), outbox_next)),
+        outlet: Box::new(ToFeed::new(
+            Arc::clone(&feed),
+            Arc::clone(&incident_feed),
+            Arc::clone(&vitals),
+            outbox_next,
+            downlinks,
+        )),
         vitals: Arc::clone(&vitals),
         snapshots,
         options: Options {
@@ -225,6 +233,11 @@ async fn run_once(
         reloads,
     };
     let mqtt = mqtt_options(config, &vitals);
+    let downlinks = downlink::run(mqtt.clone(), to_publish, clock.clone(), front.clone());
+    tasks.spawn(async move {
+        downlinks.await;
+        Ok(())
+    });
     let ingest = ingest::run(mqtt, inputs.clone(), durable_watch, clock.clone(), front.clone());
     tasks.spawn(async move { Ok(ingest.await?) });
     let grpc = listener(listeners.0, "grpc.listen", config.grpc.listen)?;

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::core::telemetry::heard::Way;
 use crate::feed::{Feed, Judged, LinkState};
+use crate::ingest::downlink::Downlinks;
 use crate::model::incident::IncidentEvent;
 use crate::observe::{AlertTransition, IncidentMoved, JudgedReports, StormBegan, emit};
 use crate::spine::Released;
@@ -17,6 +18,7 @@ pub(super) struct ToFeed {
     incidents: Arc<Feed<IncidentEvent>>,
     vitals: Arc<Vitals>,
     outbox_next: watch::Sender<u64>,
+    downlinks: Downlinks,
 }
 
 impl ToFeed {
@@ -25,13 +27,16 @@ impl ToFeed {
         incidents: Arc<Feed<IncidentEvent>>,
         vitals: Arc<Vitals>,
         outbox_next: watch::Sender<u64>,
+        downlinks: Downlinks,
     ) -> Self {
-        Self { feed, incidents, vitals, outbox_next }
+        Self { feed, incidents, vitals, outbox_next, downlinks }
     }
 }
 
 impl Outlet for ToFeed {
     fn released(&mut self, released: Released, standing: Standing) {
+        // First, since somebody stands with a gun in his hand.
+        self.downlinks.send(released.downlinks);
         let link = match standing.way {
             Way::Down => LinkState::Down,
             Way::Draining => LinkState::Draining,

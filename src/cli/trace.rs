@@ -1,7 +1,8 @@
-//! `vigil trace`: what happened to one cylinder.
+//! `vigil trace`: one cylinder's whole life.
 
 use std::process::ExitCode;
 
+use prost_types::Timestamp;
 use serde_json::{Value, json};
 
 use super::show::{Language, Look, clean, event_json};
@@ -10,11 +11,12 @@ use super::{Server, Terminal, history, refused};
 use crate::model::scan::ScanEvent;
 use crate::model::visit::{Problem, VisitKind};
 use crate::proto::v1::chain_link::What;
-use crate::proto::v1::history_service_client::HistoryServiceClient;
+use crate::proto::v1::cylinder_service_client::CylinderServiceClient;
+use crate::proto::v1::stored_scan::Event as StoredEvent;
 use crate::proto::v1::timeline_item::Item;
-use crate::proto::v1::{ChainLink, GetTimelineRequest, StoredScan, TimelineItem};
+use crate::proto::v1::{ChainLink, CylinderStep, StoredScan, TraceCylinderRequest};
 
-/// Show what happened to a gas cylinder: its scans and alerts
+/// Show the life of a gas cylinder: its scans, who had it, its fillings, what filling guns were told, its alerts
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Code of the cylinder
@@ -38,26 +40,28 @@ pub struct Args {
 
 pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
     let moment = |moment: Moment| moment.resolve(history::now(), &args.zone.zone).map_err(anyhow::Error::msg);
-    let mut request = GetTimelineRequest {
-        subject: format!("cylinder:{}", args.cylinder),
-        from: Some(to_proto(moment(args.from)?)),
-        to: Some(to_proto(moment(args.to)?)),
-        ..Default::default()
+    let (from, to) = (to_proto(moment(args.from)?), to_proto(moment(args.to)?));
+    let order = |at: &Timestamp| (at.seconds, at.nanos);
+    let is_wanted = |step: &CylinderStep| {
+        let at = step.item.as_ref().and_then(|item| item.at.as_ref());
+        at.is_none_or(|at| (order(&from)..order(&to)).contains(&order(at)))
     };
     let look = Look { zone: args.zone.zone.clone(), language: args.lang, colour: terminal.colour };
-    let mut client = HistoryServiceClient::new(args.server.connect().await?);
+    let mut client = CylinderServiceClient::new(args.server.connect().await?);
+    let request = TraceCylinderRequest { cylinder: args.cylinder.clone() };
+    let mut life = client.trace_cylinder(request).await.map_err(|status| refused(&status))?.into_inner();
     let mut count = 0;
-    loop {
-        let page = client.get_timeline(request.clone()).await.map_err(|status| refused(&status))?.into_inner();
-        for item in &page.items {
+    let mut holder = String::new();
+    while let Some(message) = life.message().await.map_err(|status| refused(&status))? {
+        for step in &message.steps {
+            let had_by = std::mem::replace(&mut holder, step.holder.clone());
+            if !is_wanted(step) {
+                continue;
+            }
             count += 1;
-            let line = if args.json { item_json(item).to_string() } else { line(item, &look) };
+            let line = if args.json { step_json(step).to_string() } else { line(step, &had_by, &look) };
             terminal.line(&line)?;
         }
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
     }
     if count == 0 {
         terminal.notice(&format!(
@@ -68,15 +72,29 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(item: &TimelineItem, look: &Look) -> String {
-    match &item.item {
+/// `had_by`: who had the cylinder before.
+fn line(step: &CylinderStep, had_by: &str, look: &Look) -> String {
+    let at = step.item.as_ref().and_then(|item| item.at.as_ref());
+    match step.item.as_ref().and_then(|item| item.item.as_ref()) {
         Some(Item::AlertEvent(event)) => look.event(event),
-        Some(Item::Scan(scan)) => format!("{} {}", civil(item.at.as_ref(), &look.zone), scan_words(scan)),
-        Some(Item::Status(status)) => {
-            format!("{} {}", civil(item.at.as_ref(), &look.zone), if status.online { "online" } else { "offline" })
+        Some(Item::Scan(scan)) => {
+            let mut words = scan_words(scan);
+            if scan.event == StoredEvent::Filled as i32 {
+                words += &format!(" | filling {}", step.fills);
+            }
+            if step.holder != had_by {
+                words += &match &*step.holder {
+                    "" => " | now with nobody known".to_owned(),
+                    holder => format!(" | now with {}", clean(holder)),
+                };
+            }
+            format!("{} {words}", civil(at, &look.zone))
         }
-        Some(Item::Record(link)) => format!("{} {}", civil(item.at.as_ref(), &look.zone), link_words(link)),
-        None => format!("{} something that this version doesn't know", civil(item.at.as_ref(), &look.zone)),
+        Some(Item::Status(status)) => {
+            format!("{} {}", civil(at, &look.zone), if status.online { "online" } else { "offline" })
+        }
+        Some(Item::Record(link)) => format!("{} {}", civil(at, &look.zone), link_words(link)),
+        None => format!("{} something that this version doesn't know", civil(at, &look.zone)),
     }
 }
 
@@ -104,6 +122,13 @@ fn scan_words(scan: &StoredScan) -> String {
     }
     if let Some(passed) = scan.passed {
         words += if passed { " | passed" } else { " | not passed" };
+    }
+    if let Some(verdict) = &scan.verdict {
+        words += if verdict.allow { " | allowed" } else { " | denied" };
+        for (n, reason) in verdict.reasons.iter().enumerate() {
+            words += if n == 0 { ": " } else { ", " };
+            words += &clean(reason);
+        }
     }
     for finding in scan.findings.iter().chain(&scan.flags) {
         words += &format!(" | {}", clean(finding));
@@ -162,11 +187,14 @@ fn link_json(link: &ChainLink) -> Value {
     json!({ "number": link.number, "link": link.link, "what": what })
 }
 
-fn item_json(item: &TimelineItem) -> Value {
-    let at = rfc3339(item.at.as_ref());
-    match &item.item {
-        Some(Item::AlertEvent(event)) => json!({ "at": at, "alert_event": event_json(event) }),
-        Some(Item::Scan(scan)) => json!({ "at": at, "scan": scan_json(scan) }),
+fn step_json(step: &CylinderStep) -> Value {
+    let at = rfc3339(step.item.as_ref().and_then(|item| item.at.as_ref()));
+    let (holder, fills) = (&step.holder, step.fills);
+    match step.item.as_ref().and_then(|item| item.item.as_ref()) {
+        Some(Item::AlertEvent(event)) => {
+            json!({ "at": at, "holder": holder, "fills": fills, "alert_event": event_json(event) })
+        }
+        Some(Item::Scan(scan)) => json!({ "at": at, "holder": holder, "fills": fills, "scan": scan_json(scan) }),
         Some(Item::Status(status)) => json!({ "at": at, "status": { "online": status.online } }),
         Some(Item::Record(link)) => json!({ "at": at, "record": link_json(link) }),
         None => json!({ "at": at }),
@@ -198,6 +226,9 @@ fn scan_json(scan: &StoredScan) -> Value {
         "request": scan.request,
         "valid_until": rfc3339(scan.valid_until.as_ref()),
         "flags": scan.flags,
+        "verdict": scan.verdict.as_ref().map(|it| {
+            json!({ "allow": it.allow, "reasons": it.reasons, "expires_at": rfc3339(it.expires_at.as_ref()) })
+        }),
         "invalid": scan.invalid,
     })
 }

@@ -22,9 +22,13 @@ impl Core {
     }
 
     pub(super) fn take_command(&mut self, out: &mut Effects, command: &Command) -> Outcome {
-        // What is taken item by item is known again by its items.
-        if let Action::UploadVisits(uploads) = &command.action {
-            return self.upload_visits(out, &command.actor, uploads);
+        match &command.action {
+            // What is taken item by item is known again by its items.
+            Action::UploadVisits(uploads) => return self.upload_visits(out, &command.actor, uploads),
+            // Its answer is good for seconds, and remembered for as long.
+            Action::CheckFill(request) => return self.check_fill(out, command, request),
+            Action::CheckBatch { site, cylinders } => return self.check_batch(command, *site, cylinders),
+            _ => {}
         }
         if let Action::UploadReports(uploads) = &command.action {
             return self.upload_reports(out, &command.actor, uploads);
@@ -48,6 +52,7 @@ impl Core {
             Action::AdvanceIncident { incident, step, note } => {
                 self.advance(out, command, *incident, step, note.as_deref())
             }
+            Action::CheckFill(_) | Action::CheckBatch { .. } => unreachable!("answered above"),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome
@@ -73,7 +78,7 @@ impl Core {
         let dispatch = self.policy.rule_of(number).and_then(|(_, rule)| rule.dispatch.clone());
         let place = match id.subject {
             Subject::Device(code) => self.lift_at(&code),
-            Subject::Cylinder(code) => self.cylinder_at(&code),
+            Subject::Cylinder(code) => self.cylinder_named(&code),
             Subject::Service => Some(0),
             Subject::Incident(id) => self.dispatch.get(&id).map(|_| 0),
         };

@@ -90,7 +90,7 @@ impl Core {
             let number = self.books.number(&id.rule);
             let runs = match id.subject {
                 Subject::Device(code) => self.lift_at(&code).map(|ix| &mut self.lifts.get_mut(ix).runs),
-                Subject::Cylinder(code) => self.cylinder_at(&code).map(|ix| &mut self.cylinders.get_mut(ix).runs),
+                Subject::Cylinder(code) => self.cylinder_named(&code).map(|ix| &mut self.cylinders.get_mut(ix).runs),
                 Subject::Service => Some(&mut self.service.runs),
                 Subject::Incident(id) => self.dispatch.runs_mut(&id),
             };
@@ -115,7 +115,7 @@ impl Core {
     pub fn present_entry(&self, entry: &Entry) -> Option<Entry> {
         match entry {
             Entry::Lift(it) => self.lifts.get(self.lift_at(&it.code)?).archived().map(Entry::Lift),
-            Entry::Cylinder(it) => self.cylinders.get(self.cylinder_at(&it.code)?).archived().map(Entry::Cylinder),
+            Entry::Cylinder(it) => self.cylinders.get(self.cylinder_named(&it.code)?).archived().map(Entry::Cylinder),
             Entry::Firm(it) => self.firms.get(&it.id).cloned().map(Entry::Firm),
             Entry::Site(it) => self.sites.get(&it.code).cloned().map(Entry::Site),
             Entry::Worker(it) => self.workers.get(&it.id).cloned().map(Entry::Worker),

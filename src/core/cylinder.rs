@@ -1,29 +1,42 @@
 //! One gas cylinder: its archive entry, what scans say of it, and the rules on both.
 
+pub mod custody;
+mod dues;
+mod facts;
+pub mod fills;
+pub mod verdict;
+
+use self::custody::Custody;
+use self::facts::CylinderFacts;
+pub use self::facts::Scanned;
 use crate::core::books::{ByHand, Who};
 use crate::core::judge::run::{Footing, Transition};
 use crate::core::judge::runs::Runs;
-use crate::core::judge::{self, Context, Reading};
+use crate::core::judge::{self, Context};
 use crate::core::kept::KeptCylinder;
+use crate::core::obligation::cylinder::Inspected;
+use crate::core::obligation::upkeep::Told;
 use crate::core::policy::Policy;
-use crate::core::rules::{CodeList, Facts, Field, Fold, RuleIx, Term, Tri, Value};
+use crate::core::rules::Tri;
 use crate::model::alert::{Place, Reason};
 use crate::model::archive;
-use crate::model::ids::{CylinderCode, District, Subject};
-use crate::model::scan::Scan;
+use crate::model::ids::{CylinderCode, SiteCode, Subject};
 use crate::model::time::CivilDay;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cylinder {
     pub code: CylinderCode,
     pub entry: Option<KeptCylinder>,
-    /// A later date than the archive's, from an inspection body's passed inspection.
-    pub(crate) inspected_until: Option<CivilDay>,
+    /// The last passed inspection that a registered body scanned.
+    pub(crate) report: Option<Inspected>,
     /// Somebody who may say so has said that it is scrapped: its code is void for ever.
     pub(crate) scrapped: bool,
     /// Its code was registered again with other fixed data: one of two cylinders bears it wrongly, until somebody
     /// puts the archive right.
     pub(crate) duplicate: bool,
+    pub(crate) custody: Custody,
+    /// What was told to be due.
+    pub(crate) told: [Told; 2],
     pub(crate) runs: Runs,
     /// The version of the policy that its runs follow.
     pub(crate) policy: u32,
@@ -31,7 +44,17 @@ pub struct Cylinder {
 
 impl Cylinder {
     pub fn new(code: CylinderCode, policy: u32) -> Self {
-        Self { code, entry: None, inspected_until: None, scrapped: false, duplicate: false, runs: Runs::new(), policy }
+        Self {
+            code,
+            entry: None,
+            report: None,
+            scrapped: false,
+            duplicate: false,
+            custody: Custody::default(),
+            told: Default::default(),
+            runs: Runs::new(),
+            policy,
+        }
     }
 
     pub fn is_registered(&self) -> bool {
@@ -52,19 +75,30 @@ impl Cylinder {
         self.entry.as_ref().map(|entry| entry.entry(self.code))
     }
 
-    /// The last day on which its inspection is good.
-    pub fn inspection_due(&self) -> Option<CivilDay> {
-        self.inspected_until.max(self.entry.as_ref().and_then(KeptCylinder::inspection_due))
+    /// Whether the site may fill it on that day. Whose it is must be known.
+    pub fn is_own_site(&self, site: SiteCode, on: CivilDay) -> Option<bool> {
+        let entry = self.entry.as_ref()?;
+        entry.filling_unit()?;
+        Some(entry.may_be_filled_by(&site, on))
     }
 
     /// Judges its rules: at a scan, or because something else about it changed.
-    pub fn judge(&mut self, cx: &mut Context<'_>, scan: Option<&Scan>, site: Option<&archive::Site>, today: CivilDay) {
+    pub fn judge(
+        &mut self,
+        cx: &mut Context<'_>,
+        scan: Option<&Scanned<'_>>,
+        filled_at: Option<SiteCode>,
+        today: CivilDay,
+    ) {
         let policy = cx.policy;
+        let dues = self.dues(policy);
+        self.tell_dues(cx, &dues, today);
         let at = cx.books.now.elapsed;
+        let site = scan.and_then(|scanned| scanned.place);
         for ix in policy.cylinder_rules() {
             let rule = policy.set.rule(*ix);
             let number = policy.number(*ix);
-            let facts = CylinderFacts { cylinder: self, policy, scan, today };
+            let facts = CylinderFacts { cylinder: self, policy, scanned: scan, filled_at, dues: &dues, today };
             let when = rule.when.eval(&facts);
             if !when.is_true() && judge::find(&self.runs, number).is_none() {
                 continue;
@@ -96,10 +130,26 @@ impl Cylinder {
         self.runs.drop_blank();
     }
 
-    /// Follows a new policy, or a new day.
-    pub fn follow(&mut self, cx: &mut Context<'_>, today: CivilDay) {
+    /// Follows a new policy, or a new day. `filled_at`: where it was filled last.
+    pub fn follow(&mut self, cx: &mut Context<'_>, filled_at: Option<SiteCode>, today: CivilDay) {
         self.take_policy(cx);
-        self.judge(cx, None, None, today);
+        self.judge(cx, None, filled_at, today);
+    }
+
+    /// What the rules that deny fillings say of a request.
+    pub fn denied_by<'a>(
+        &'a self,
+        policy: &'a Policy,
+        request: &'a Scanned<'a>,
+        today: CivilDay,
+    ) -> impl Iterator<Item = (&'a str, Tri)> {
+        let dues = self.dues(policy);
+        policy.denying_rules().map(move |rule| {
+            let scanned = Some(request);
+            let facts = CylinderFacts { cylinder: self, policy, scanned, filled_at: None, dues: &dues, today };
+            let says = rule.deny.as_ref().map_or(Tri::False, |deny| deny.eval(&facts));
+            (rule.id.as_str(), says)
+        })
     }
 
     /// Forgets what rules said that have changed since. Before anything is judged by the new ones: what a scan opens must
@@ -111,61 +161,5 @@ impl Cylinder {
             judge::forget_changed(cx, &who, &mut self.runs, self.policy, now);
             self.policy = cx.policy.version;
         }
-    }
-}
-
-/// A cylinder, at a scan or between scans, as its rules' conditions read it.
-struct CylinderFacts<'a> {
-    cylinder: &'a Cylinder,
-    policy: &'a Policy,
-    scan: Option<&'a Scan>,
-    today: CivilDay,
-}
-
-impl Facts for CylinderFacts<'_> {
-    fn field(&self, field: Field) -> Value {
-        match field {
-            Field::ScanEvent => self.scan.map(|scan| i64::from(scan.event.number())).into(),
-            Field::Passed => self.scan.and_then(|scan| scan.passed).into(),
-            // A cylinder is only judged as unregistered when somebody scans it.
-            Field::CylinderRegistered if self.cylinder.is_registered() => Value::Bool(true),
-            Field::CylinderRegistered => self.scan.map(|_| false).into(),
-            Field::CylinderDaysOverdue => self.cylinder.inspection_due().map(|due| self.today.days_since(due)).into(),
-            _ => Value::Unknown,
-        }
-    }
-
-    fn code(&self, _: CodeList, _: u32) -> Tri {
-        Tri::Unknown
-    }
-
-    fn condition(&self, _: &str) -> Tri {
-        Tri::Unknown
-    }
-
-    fn in_district(&self, _: &District) -> Tri {
-        Tri::Unknown
-    }
-
-    fn window(&self, _: u16, _: Fold) -> Option<f64> {
-        None
-    }
-
-    fn extra(&self, _: u16) -> Option<f64> {
-        None
-    }
-
-    fn is_open(&self, rule: RuleIx) -> bool {
-        judge::is_open(self.policy, &self.cylinder.runs, rule)
-    }
-}
-
-impl Reading for CylinderFacts<'_> {
-    fn age_ms(&self, _: &Term) -> Option<i64> {
-        None
-    }
-
-    fn is_silent(&self) -> bool {
-        false
     }
 }

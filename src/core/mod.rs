@@ -28,6 +28,7 @@ pub mod snapshot;
 pub mod ahead;
 mod commands;
 pub mod correction;
+mod filling;
 mod places;
 mod registry;
 pub mod rejects;
@@ -40,10 +41,11 @@ pub mod timers;
 
 use std::sync::Arc;
 
-use rpds::RedBlackTreeMapSync;
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use self::books::{Books, Now};
 use self::cylinder::Cylinder;
+use self::cylinder::fills::Fills;
 use self::dispatch::Dispatch;
 use self::judge::Context;
 use self::kept::Pools;
@@ -61,7 +63,7 @@ use self::telemetry::heard::{Change, Hearing};
 use self::timers::Timers;
 use crate::model::alert::Alert;
 use crate::model::archive;
-use crate::model::ids::{FirmId, SiteCode, WorkerId};
+use crate::model::ids::{CylinderCode, FirmId, SiteCode, WorkerId};
 use crate::model::record::{Kind, Link, PolicyText, Record};
 use crate::model::row::{Effects, RejectReason, RejectRow, Row};
 use crate::model::time::{Elapsed, Wall};
@@ -92,6 +94,7 @@ pub struct Core {
     dispatch: Dispatch,
     requests: Requests,
     known_records: KnownRecords,
+    fills: Fills,
     quota: Arc<Quota>,
     today: Option<Today>,
     sweep: Option<Sweep>,
@@ -108,6 +111,8 @@ struct Index {
     cylinders: Places,
     scanners: Places,
     rescue_codes: Places,
+    /// Codes that cylinders had before they were relabelled, and which cylinder that was.
+    aliases: RedBlackTreeSetSync<(CylinderCode, u32)>,
 }
 
 impl Core {
@@ -133,6 +138,7 @@ impl Core {
             dispatch: Dispatch::default(),
             requests: Requests::default(),
             known_records: KnownRecords::default(),
+            fills: Fills::default(),
             quota: Arc::default(),
             today: None,
             sweep: None,

@@ -193,6 +193,11 @@ impl Policy {
         &self.cylinder_rules
     }
 
+    /// Cylinder rules that say which fillings to deny, ascending by id.
+    pub fn denying_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.set.rules.iter().filter(|rule| rule.deny.is_some())
+    }
+
     pub fn obligation_rules(&self) -> &[RuleIx] {
         &self.obligation_rules
     }

@@ -75,17 +75,32 @@ impl Core {
     }
 
     fn put_cylinder(&mut self, out: &mut Effects, entry: &archive::Cylinder) -> Option<()> {
-        let ix = self.cylinder(&entry.code)?;
+        let ix = match self.cylinder_named(&entry.code) {
+            Some(ix) => ix,
+            None => self.new_cylinder(&entry.code)?,
+        };
         let mut kept = KeptCylinder::from(entry);
         kept.share(&mut self.pools);
-        let today = self.day();
+        self.relabel(ix, &kept);
+        let (today, filled_at) = (self.day(), self.filled_at(ix));
         let (mut cx, _, cylinders) = self.context(out);
         let cylinder = cylinders.get_mut(ix);
         cylinder.entry = Some(kept);
         // Whoever changes the archive has looked which of the two cylinders it is.
         cylinder.duplicate = false;
-        cylinder.follow(&mut cx, today);
+        cylinder.follow(&mut cx, filled_at, today);
         Some(())
+    }
+
+    /// Has the cylinder found by the codes that its new entry says it had before.
+    fn relabel(&mut self, ix: u32, entry: &KeptCylinder) {
+        let before = self.cylinders.get(ix).entry.as_ref().map_or(&[][..], KeptCylinder::aliases);
+        for code in before {
+            self.index.aliases.remove_mut(&(*code, ix));
+        }
+        for code in entry.aliases() {
+            self.index.aliases.insert_mut((*code, ix));
+        }
     }
 
     /// The entry as it is now, and how it came to be.

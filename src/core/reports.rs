@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::cylinder::Cylinder;
+use super::cylinder::custody::{Moment, Standing};
+use super::cylinder::fills::{Asked, How};
 use super::decode::{Decoded, Items, Rejected, decode};
 use super::lift::{Arrival, Lift, Took, effective, row_order};
 use super::scanner::Scanner;
@@ -13,6 +15,7 @@ use super::telemetry::order::Verdict;
 use super::{Core, Effects};
 use crate::limits;
 use crate::model::archive::SiteKind;
+use crate::model::fill::GOOD_MS;
 use crate::model::frame::Frame;
 use crate::model::ids::{CylinderCode, DeviceCode, District, SiteCode};
 use crate::model::row::{RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow};
@@ -106,12 +109,14 @@ impl Core {
 
     /// `None`: there are too many to take another one.
     fn take_scan(&mut self, out: &mut Effects, site: SiteCode, scan: Scan) -> Option<()> {
-        let scanner = self.scanner(site, &scan.scanner)?;
+        let by = self.scanner(site, &scan.scanner)?;
         let now = self.books.now;
-        let verdict = self.scanners.get_mut(scanner).take(scan.key, scan.claimed_at, now.elapsed);
+        let drained = self.hearing.is_drained();
+        let (verdict, age) = self.scanners.get_mut(by).take(scan.key, scan.claimed_at, now, drained);
         let took = match verdict {
             Verdict::Repeat => {
                 out.tally.repeats += 1;
+                self.repeat_fill(out, by, site, &scan);
                 return Some(());
             }
             Verdict::Newer { .. } => Took::Newer,
@@ -119,19 +124,30 @@ impl Core {
             Verdict::VeryLate => Took::VeryLate,
         };
         out.tally.scans += 1;
-        let flags = self.flags(site, &scan);
-        if took != Took::VeryLate {
+        let moment = self.moment(age, verdict);
+        let generation = self.scanners.get(by).order.generation();
+        let mut flags = self.flags(site, &scan);
+        let answer = if took == Took::VeryLate && scan.event != ScanEvent::FillRequested {
+            self.take_very_late(&scan, moment);
+            None
+        } else {
             let ix = self.cylinder(&scan.cylinder)?;
-            self.note_scan(ix, site, &scan, &flags);
-            let today = self.day();
-            let place = self.sites.get(&site).cloned();
-            let (mut cx, _, cylinders) = self.context(out);
-            let cylinder = cylinders.get_mut(ix);
-            cylinder.take_policy(&mut cx);
-            cylinder.judge(&mut cx, Some(&scan), place.as_ref(), today);
-        }
+            let before = self.cylinders.get(ix).custody;
+            if !before.is_overtaken(moment) && !before.is_legal(scan.event) {
+                flags.push(ScanFlag::IllegalMove);
+            }
+            self.note_scan(ix, by, site, &scan, &flags, moment);
+            let answer = if scan.event == ScanEvent::FillRequested {
+                let is_stale = !age.is_certain || age.ms > GOOD_MS || took == Took::VeryLate;
+                let asked = Asked { by, how: How::Scan { generation, key: scan.key } };
+                self.answer(out, ix, asked, site, &scan, is_stale)
+            } else {
+                None
+            };
+            self.judge_scan(out, ix, site, &scan, before);
+            answer
+        };
         let (effective_at, time_source) = effective(scan.claimed_at, now.wall);
-        let generation = self.scanners.get(scanner).order.generation();
         let (received_at, order) = (now.wall, row_order(took));
         out.rows.push(Row::Scan(ScanRow {
             site,
@@ -142,11 +158,19 @@ impl Core {
             time_source,
             order,
             flags,
+            verdict: answer,
         }));
         Some(())
     }
 
-    fn scanner(&mut self, site: SiteCode, name: &str) -> Option<u32> {
+    /// Of a scan so old that it may be a repeat only what speaks against a fill is taken.
+    fn take_very_late(&mut self, scan: &Scan, moment: Moment) {
+        if let Some(ix) = self.cylinder_at(&scan.cylinder) {
+            self.cylinders.get_mut(ix).custody.take_very_late(scan, moment);
+        }
+    }
+
+    pub(super) fn scanner(&mut self, site: SiteCode, name: &str) -> Option<u32> {
         if let Some(ix) = self.scanner_at(site, name) {
             return Some(ix);
         }
@@ -162,6 +186,10 @@ impl Core {
         if let Some(ix) = self.cylinder_at(code) {
             return Some(ix);
         }
+        self.new_cylinder(code)
+    }
+
+    pub(super) fn new_cylinder(&mut self, code: &CylinderCode) -> Option<u32> {
         if self.cylinders.len() >= limits::SUBJECTS {
             return None;
         }
@@ -174,7 +202,20 @@ impl Core {
         self.index.lifts.find(code, |ix| self.lifts.get(ix).code == *code)
     }
 
+    /// The cylinder that bears the code, or bore it before it was relabelled. What the archive has under the code itself goes
+    /// before all, and what it never had after all.
     pub(super) fn cylinder_at(&self, code: &CylinderCode) -> Option<u32> {
+        let named = self.cylinder_named(code);
+        if self.index.aliases.is_empty() || named.is_some_and(|ix| self.cylinders.get(ix).entry.is_some()) {
+            return named;
+        }
+        // Should several claim it, the one that has been known for longest.
+        let relabelled = self.index.aliases.range((*code, 0)..=(*code, u32::MAX)).next();
+        relabelled.map(|(_, ix)| *ix).or(named)
+    }
+
+    /// By its own code only.
+    pub(super) fn cylinder_named(&self, code: &CylinderCode) -> Option<u32> {
         self.index.cylinders.find(code, |ix| self.cylinders.get(ix).code == *code)
     }
 
@@ -206,7 +247,7 @@ impl Core {
     }
 
     /// What is wrong with who says it.
-    fn flags(&self, site: SiteCode, scan: &Scan) -> Vec<ScanFlag> {
+    pub(super) fn flags(&self, site: SiteCode, scan: &Scan) -> Vec<ScanFlag> {
         let known = self.sites.get(&site);
         let is_body = known.is_some_and(|site| site.kind == SiteKind::InspectionBody);
         let entry = self.cylinder_at(&scan.cylinder).and_then(|ix| self.cylinders.get(ix).entry.as_ref());
@@ -238,20 +279,26 @@ impl Core {
 
     /// A passed inspection by a registered inspection body is good until the date it names; a scrapped cylinder, by
     /// whoever may say so, is void.
-    fn note_scan(&mut self, cylinder: u32, site: SiteCode, scan: &Scan, flags: &[ScanFlag]) {
+    fn note_scan(&mut self, ix: u32, by: u32, site: SiteCode, scan: &Scan, flags: &[ScanFlag], moment: Moment) {
+        let is_body = self.sites.get(&site).is_some_and(|site| site.kind == SiteKind::InspectionBody);
+        let until = scan.valid_until.map(|until| CivilDay::of(until, &self.policy.zone));
+        let (inspected_at, _) = effective(scan.claimed_at, self.books.now.wall);
+        let on = CivilDay::of(inspected_at, &self.policy.zone);
+        let cylinder = self.cylinders.get_mut(ix);
         if scan.event == ScanEvent::Scrapped && !flags.contains(&ScanFlag::ForeignSite) {
-            self.cylinders.get_mut(cylinder).scrapped = true;
+            cylinder.scrapped = true;
         }
         if flags.contains(&ScanFlag::DuplicateCode) {
-            self.cylinders.get_mut(cylinder).duplicate = true;
+            cylinder.duplicate = true;
         }
-        let is_body = self.sites.get(&site).is_some_and(|site| site.kind == SiteKind::InspectionBody);
-        if scan.event != ScanEvent::Inspected || scan.passed != Some(true) || !is_body {
-            return;
+        let unit = cylinder.entry.as_ref().and_then(|entry| entry.filling_unit());
+        cylinder.custody.take(scan, by, Standing { is_own: unit == Some(site), is_body }, moment);
+        if scan.event == ScanEvent::Inspected && scan.passed == Some(true) && is_body {
+            cylinder.note_inspection(on, until);
         }
-        let until = scan.valid_until.map(|until| CivilDay::of(until, &self.policy.zone));
-        let cylinder = self.cylinders.get_mut(cylinder);
-        cylinder.inspected_until = cylinder.inspected_until.max(until);
+        if scan.event == ScanEvent::Filled {
+            self.fills.release(ix);
+        }
     }
 
     fn reject_all(&mut self, out: &mut Effects, topic: &str, why: &str) {

@@ -119,6 +119,8 @@ impl Core {
         let today = self.day();
         for at in next..end {
             let lift_ix = u32::try_from(at).ok().filter(|_| at < lifts);
+            let cylinder_ix = at.checked_sub(lifts).and_then(|ix| u32::try_from(ix).ok());
+            let filled_at = cylinder_ix.and_then(|ix| self.filled_at(ix));
             let (mut cx, lifts_table, cylinders) = self.context(out);
             match lift_ix {
                 Some(ix) => {
@@ -137,7 +139,10 @@ impl Core {
                 None => {
                     let ix = u32::try_from(at - lifts).expect("tables are bounded far below 2^32");
                     let cylinder = cylinders.get_mut(ix);
-                    cylinder.follow(&mut cx, today);
+                    if retells {
+                        cylinder.forget_told();
+                    }
+                    cylinder.follow(&mut cx, filled_at, today);
                     if retells {
                         cx.out.rows.extend(cylinder.archived().map(|entry| Row::Entry(Entry::Cylinder(entry))));
                     }

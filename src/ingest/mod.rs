@@ -8,6 +8,7 @@
 //! sending on the acknowledgements that have become due.
 
 mod backoff;
+pub mod downlink;
 #[cfg(feature = "demo")]
 pub mod embedded;
 pub mod ledger;

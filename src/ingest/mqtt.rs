@@ -100,7 +100,18 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects, and says whether the broker still knew our session.
     pub(super) async fn open(options: &MqttOptions) -> Result<(Self, bool), LinkError> {
-        let mut events = EventLoop::new(library_options(options), 1);
+        Self::open_with(library_options(options), options).await
+    }
+
+    /// Connects to publish only: the broker is to keep nothing for us.
+    pub(super) async fn open_clean(options: &MqttOptions) -> Result<Self, LinkError> {
+        let mut library = library_options(options);
+        library.set_clean_session(true);
+        Ok(Self::open_with(library, options).await?.0)
+    }
+
+    async fn open_with(library: rumqttc::MqttOptions, options: &MqttOptions) -> Result<(Self, bool), LinkError> {
+        let mut events = EventLoop::new(library, 1);
         // Acknowledgements are small and the broker's window waits for them.
         events.network_options.set_tcp_nodelay(true);
         events.network_options.set_connection_timeout(options.connect_within.as_secs().max(1));
@@ -170,6 +181,30 @@ impl Connection {
             return Ok(());
         }
         self.request(Request::Publish(Publish::new(topic, QoS::AtLeastOnce, payload))).await
+    }
+
+    /// How many of what we published the broker has not acknowledged.
+    pub(super) fn unacked(&self) -> u16 {
+        self.events.state.inflight()
+    }
+
+    /// Publishes all of these with QoS 1, in one go. No more than `limits::DOWNLINKS_UNACKED` may be unacknowledged with
+    /// them.
+    pub(super) async fn publish_all(
+        &mut self,
+        messages: impl Iterator<Item = (String, String)>,
+    ) -> Result<u64, LinkError> {
+        let mut packets = Vec::new();
+        for (topic, payload) in messages {
+            let publish = Request::Publish(Publish::new(topic, QoS::AtLeastOnce, payload));
+            match self.events.state.handle_outgoing_packet(publish).map_err(lost)? {
+                Some(packet) => packets.push(packet),
+                // The library would send it once an earlier one with the same packet id is acknowledged: whenever
+                // that may be.
+                None => return Err(lost(StateError::CollisionTimeout)),
+            }
+        }
+        self.write(packets.into_iter()).await
     }
 
     /// Says goodbye, so that the broker doesn't take it for a fault. Its session stays.

@@ -18,6 +18,7 @@ use super::archive::{
     Contract, ContractKind, Cylinder, Entrustment, Entry, EntryKind, Equipment, FieldChange, Firm, Lift, Position,
     Site, SiteKind, Worker,
 };
+use super::fill::{FillRequest, Verdict};
 use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
 use super::ids::{
     AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RecordId, RuleId, SiteCode, Subject,
@@ -180,6 +181,19 @@ pub(crate) fn frame() -> impl Strategy<Value = Frame> {
     })
 }
 
+/// Of the form only.
+pub(crate) fn verdict() -> impl Strategy<Value = Verdict> {
+    (btree_set(text(), 0..3), wall())
+        .prop_map(|(reasons, expires_at)| Verdict { reasons: reasons.into_iter().collect(), expires_at })
+}
+
+fn fill_request() -> impl Strategy<Value = FillRequest> {
+    let who = (site_code(), text(), cylinder_code(), of(text()), of(text()));
+    (who, any::<i64>(), any::<i64>()).prop_map(|((site, scanner, cylinder, medium, operator), age_ms, asked)| {
+        FillRequest { site, scanner, cylinder, medium, operator, age_ms, asked: Elapsed(asked) }
+    })
+}
+
 pub(crate) fn scan() -> impl Strategy<Value = Scan> {
     let who = (text(), frame_key(), of(wall()), cylinder_code(), select(ScanEvent::ALL));
     let texts = (of(text()), of(text()), of(text()), vec(text(), 0..4), of(text()), btree_set(text(), 0..3));
@@ -237,10 +251,11 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
         },
     );
     let flags = btree_set(select(ScanFlag::ALL), 0..=ScanFlag::ALL.len());
-    let scan = (site_code(), any::<u32>(), scan(), wall(), wall(), time_source(), order(), flags).prop_map(
-        |(site, generation, scan, received_at, effective_at, time_source, order, flags)| {
+    let told = (flags, of(verdict()));
+    let scan = (site_code(), any::<u32>(), scan(), wall(), wall(), time_source(), order(), told).prop_map(
+        |(site, generation, scan, received_at, effective_at, time_source, order, (flags, verdict))| {
             let flags = flags.into_iter().collect();
-            Row::Scan(ScanRow { site, generation, scan, received_at, effective_at, time_source, order, flags })
+            Row::Scan(ScanRow { site, generation, scan, received_at, effective_at, time_source, order, flags, verdict })
         },
     );
     let reject = (text(), select(RejectReason::ALL), text(), text(), bytes(), wall()).prop_map(
@@ -508,6 +523,8 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         vec(visit::upload(), 0..3).prop_map(Action::UploadVisits),
         visit::sign().prop_map(Action::Sign),
         vec(visit::link(), 0..3).prop_map(Action::AdoptRecords),
+        fill_request().prop_map(Action::CheckFill),
+        (site_code(), vec(cylinder_code(), 0..4)).prop_map(|(site, cylinders)| Action::CheckBatch { site, cylinders }),
     ];
     (text(), actor(), action).prop_map(|(request, actor, action)| Command { request, actor, action })
 }

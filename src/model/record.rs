@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::actor::Actor;
 use super::alert::{Alert, EventKind};
 use super::archive::Entry;
+use super::fill::{FillRequest, Finding, Verdict};
 use super::ids::{AlertId, CylinderCode, DeviceCode, SiteCode};
 use super::incident::{Call, IncidentId, Step};
 use super::report::ReportUpload;
@@ -160,6 +161,13 @@ pub enum Action {
     /// The journals were lost: these records, at most `limits::VISITS`, are what the store has, each device's in the order
     /// of its chain. Only `vigil recover` says so.
     AdoptRecords(Vec<ChainLink>),
+    /// The same as a gun's `fill_requested`.
+    CheckFill(FillRequest),
+    /// Which of these cylinders, at most `limits::COMMAND_ITEMS`, are not in order at a site. Changes nothing.
+    CheckBatch {
+        site: SiteCode,
+        cylinders: Vec<CylinderCode>,
+    },
 }
 
 /// How the shell around the core is doing; recorded when it changes, at most once a second.
@@ -184,6 +192,15 @@ pub enum Outcome {
     Incident {
         position: u64,
         incident: IncidentId,
+    },
+    Fill {
+        position: u64,
+        verdict: Verdict,
+    },
+    /// In the order of the asking.
+    Findings {
+        position: u64,
+        findings: Vec<Finding>,
     },
     NotFound {
         what: Box<str>,

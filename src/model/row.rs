@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::alert::AlertEvent;
 use super::archive::{Entry, EntryKind, FieldChange};
+use super::fill::{Downlink, Verdict};
 use super::frame::Frame;
 use super::ids::{DeviceCode, SiteCode};
 use super::incident::IncidentEvent;
@@ -21,6 +22,8 @@ pub struct Effects {
     pub events: Vec<AlertEvent>,
     /// Of rescues, numbered apart from those of alerts.
     pub incidents: Vec<IncidentEvent>,
+    /// For devices. As with the reply: a replay's are thrown away, and they are not written down.
+    pub downlinks: Vec<Downlink>,
     /// Only ever released to whoever is waiting for it; a replay's is thrown away.
     pub reply: Option<Outcome>,
     /// For the figures of the service; not written down.
@@ -35,6 +38,9 @@ pub struct Tally {
     /// Frames that were late, judged or not.
     pub late: u32,
     pub scans: u32,
+    /// Answers to fill requests: how many allow, how many deny.
+    pub allowed: u32,
+    pub denied: u32,
     /// Frames and scans that had been taken before.
     pub repeats: u32,
     /// Items and reports set aside, in the order of `RejectReason::ALL`.
@@ -63,6 +69,8 @@ impl std::ops::AddAssign for Tally {
         self.frames += other.frames;
         self.late += other.late;
         self.scans += other.scans;
+        self.allowed += other.allowed;
+        self.denied += other.denied;
         self.repeats += other.repeats;
         for (ours, more) in self.rejects.iter_mut().zip(other.rejects) {
             *ours += more;
@@ -138,6 +146,8 @@ pub struct ScanRow {
     pub order: Order,
     /// What is wrong with it by the rules of who may say what: ascending, without repeats.
     pub flags: Vec<ScanFlag>,
+    /// The answer to a fill request.
+    pub verdict: Option<Verdict>,
 }
 
 /// A message, or one item of it, that was set aside.
@@ -206,6 +216,10 @@ bounded_set!(
         NotAnInspectionBody = 3 "not-an-inspection-body",
         /// The same code was registered with other fixed data.
         DuplicateCode = 4 "duplicate-code",
+        /// It doesn't follow from where the cylinder was last: something in between was not scanned.
+        IllegalMove = 5 "illegal-move",
+        /// No scanner sent it: somebody asked by a call (`CylinderService.CheckFill`).
+        ByCall = 6 "by-call",
     }
 );
 

@@ -4,6 +4,7 @@ use crate::model::alert::{Acknowledged, Evidence};
 use crate::model::archive::{
     Contract, ContractKind, Cylinder, Entrustment, Entry, Equipment, Firm, Lift, Position, Site, SiteKind, Worker,
 };
+use crate::model::fill::Verdict;
 use crate::model::ids::{
     Catalogue, CodeError, CylinderCode, DeviceCode, District, FirmId, PlaceId, SiteCode, WorkerId,
 };
@@ -193,6 +194,10 @@ pub(crate) fn site(it: wire::Site) -> Result<Site> {
         address: some_text(it.address),
         district: some_code(it.district, District::parse)?,
     })
+}
+
+pub(crate) fn verdict(it: wire::Verdict) -> Verdict {
+    Verdict { reasons: texts(it.reasons), expires_at: Wall(it.expires_at_ms) }
 }
 
 pub(crate) fn acknowledged(it: wire::Acknowledged) -> Acknowledged {

@@ -3,6 +3,7 @@
 use super::writer::Writer;
 use crate::model::alert::{Acknowledged, Evidence};
 use crate::model::archive::{Contract, ContractKind, Cylinder, Entry, Equipment, Firm, Lift, Site, Worker};
+use crate::model::fill::Verdict;
 use crate::model::record::{Health, PolicyText};
 use crate::model::time::CivilDay;
 
@@ -131,6 +132,11 @@ pub(crate) fn site(w: &mut Writer<'_>, it: &Site) {
     w.text(3, &it.name);
     w.some_text(4, it.address.as_deref());
     w.some_text(5, it.district.as_ref().map(|code| code.as_str()));
+}
+
+pub(crate) fn verdict(w: &mut Writer<'_>, it: &Verdict) {
+    w.texts(1, &it.reasons);
+    w.int(2, it.expires_at.0);
 }
 
 pub(crate) fn acknowledged(w: &mut Writer<'_>, it: &Acknowledged) {

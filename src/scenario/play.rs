@@ -404,9 +404,14 @@ fn refusal(outcome: Option<&Outcome>) -> String {
         Some(Outcome::NotFound { what }) => format!("there is no {what}"),
         Some(Outcome::Precondition { why } | Outcome::Denied { why }) => why.to_string(),
         Some(Outcome::RequestReused) => "the request was made before".into(),
-        Some(Outcome::Done { .. } | Outcome::Incident { .. } | Outcome::Items { .. }) | None => {
-            "without a reason".into()
-        }
+        Some(
+            Outcome::Done { .. }
+            | Outcome::Incident { .. }
+            | Outcome::Items { .. }
+            | Outcome::Fill { .. }
+            | Outcome::Findings { .. },
+        )
+        | None => "without a reason".into(),
     }
 }
 

@@ -93,6 +93,9 @@ pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
     match outcome {
         Outcome::Done { position, changed } => Ok(Done { position, changed, incident: None }),
         Outcome::Incident { position, incident } => Ok(Done { position, changed: 1, incident: Some(incident) }),
+        Outcome::Fill { .. } | Outcome::Findings { .. } => {
+            Err(Status::internal("the core answered another question than was asked"))
+        }
         Outcome::NotFound { what } => Err(not_found(&what)),
         Outcome::Precondition { why } => {
             let details = ErrorDetails::with_precondition_failure_violation("STATE", "", &*why);

@@ -24,6 +24,7 @@ use crate::core::telemetry::heard::Way;
 use crate::journal::{Identity, Journal, JournalError, codec};
 use crate::limits;
 use crate::model::alert::AlertEvent;
+use crate::model::fill::Downlink;
 use crate::model::incident::IncidentEvent;
 use crate::model::record::{Kind, Link, Outcome, Record};
 use crate::model::row::{Effects, Tally};
@@ -54,6 +55,8 @@ pub struct Quotas {
 pub struct Released {
     pub events: Vec<AlertEvent>,
     pub incidents: Vec<IncidentEvent>,
+    /// For devices. Of what is judged now only: a replay's effects never come here.
+    pub downlinks: Vec<Downlink>,
     pub tally: Tally,
     /// Records applied.
     pub records: usize,
@@ -251,6 +254,7 @@ impl Spine {
         }
         released.events.append(&mut effects.events);
         released.incidents.append(&mut effects.incidents);
+        released.downlinks.append(&mut effects.downlinks);
         released.tally += effects.tally;
         released.records += 1;
         if let (Waiter::Caller(reply), Some(outcome)) = (waiter, effects.reply) {

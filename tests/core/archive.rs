@@ -25,21 +25,26 @@ fn an_overdue_cylinder_alerts_when_it_is_used() {
         "{site}
          0s     archive cylinder CYL00001 due=2026-11-21 unit=FILL-01
          1s     scan FILL-01 stocked_in CYL00001
+         1s     scan FILL-01 checked_before_fill CYL00001 passed
          2s     scan FILL-01 filled CYL00001
          2s     expect opened cylinder:CYL00001 cylinder-overdue critical observed scanned event=FILLED days_overdue=1
+         2s     scan FILL-01 checked_after_fill CYL00001 passed
          3s     scan FILL-01 dispatched CYL00001
          4s     scan FILL-01 inspected CYL00001 passed valid_until=2030-11-22T00:00:00+08:00
          5s     scan BODY-01 inspected CYL00001 passed valid_until=2030-11-22T00:00:00+08:00
          5s     expect cleared cylinder:CYL00001 cylinder-overdue
+         6s     scan FILL-01 checked_before_fill CYL00001 passed
          6s     scan FILL-01 filled CYL00001"
     ));
     // A due date runs through its whole civil day, and no report is older than its day.
     check(&format!(
         "{site}
          0s     archive cylinder CYL00001 due=2026-11-22
-         1s     scan FILL-01 filled CYL00001
-         13h59m59.999s scan FILL-01 filled CYL00001
-         14h    scan FILL-01 filled CYL00001
+         0s     expect opened cylinder:CYL00001 cylinder-inspection-due
+         1s     scan FILL-01 delivered CYL00001
+         13h59m59.999s scan FILL-01 delivered CYL00001
+         14h    expect cleared cylinder:CYL00001 cylinder-inspection-due
+         14h    scan FILL-01 delivered CYL00001
          14h    expect opened cylinder:CYL00001 cylinder-overdue"
     ));
     check(&format!(
@@ -47,13 +52,13 @@ fn an_overdue_cylinder_alerts_when_it_is_used() {
          0s     archive cylinder CYL00001 due=2026-01-01
          1s     scan FILL-01 delivered CYL00001
          1s     expect opened cylinder:CYL00001 cylinder-overdue
-         2s     archive cylinder CYL00001 due=2027-01-01
+         2s     archive cylinder CYL00001 due=2028-01-01
          2s     expect cleared cylinder:CYL00001 cylinder-overdue"
     ));
     check(&format!(
         "{site}
          0s     archive cylinder CYL00001
-         1s     scan FILL-01 filled CYL00001"
+         1s     scan FILL-01 delivered CYL00001"
     ));
 }
 
@@ -63,11 +68,11 @@ fn an_unknown_or_scrapped_cylinder_alerts_at_any_scan() {
         "0s     archive site FILL-01 filling_station
          1s     scan FILL-01 stocked_in CYL00001
          1s     expect opened cylinder:CYL00001 cylinder-unregistered critical unregistered
-         2s     scan FILL-01 filled CYL00001
+         2s     scan FILL-01 stocked_in CYL00001
          3s     archive cylinder CYL00001
          3s     expect cleared cylinder:CYL00001 cylinder-unregistered
          4s     archive cylinder CYL00002 scrapped
-         5s     scan FILL-01 filled CYL00002
+         5s     scan FILL-01 stocked_in CYL00002
          5s     expect opened cylinder:CYL00002 cylinder-unregistered !unregistered",
     );
     // Scrapped by whom it may be: the code is void from then on.
@@ -76,10 +81,10 @@ fn an_unknown_or_scrapped_cylinder_alerts_at_any_scan() {
          0s     archive site FILL-02 filling_station
          0s     archive cylinder CYL00001 unit=FILL-01
          1s     scan FILL-02 scrapped CYL00001
-         2s     scan FILL-01 filled CYL00001
+         2s     scan FILL-01 stocked_in CYL00001
          3s     scan FILL-01 scrapped CYL00001
          3s     expect opened cylinder:CYL00001 cylinder-unregistered
-         4s     scan FILL-01 filled CYL00001",
+         4s     scan FILL-01 stocked_in CYL00001",
     );
 }
 
@@ -93,7 +98,7 @@ fn a_code_registered_again_with_other_fixed_data_is_void_until_the_archive_is_pu
             "{known}
              1s     scan {again}
              1s     expect opened cylinder:CYL00001 cylinder-unregistered critical !unregistered
-             2s     scan FILL-01 filled CYL00001
+             2s     scan FILL-01 stocked_in CYL00001
              3s     archive cylinder CYL00001 unit=FILL-01 medium=lpg -> changed=0
              4s     archive cylinder CYL00001 unit=FILL-01 medium=lpg due=2030-01-01
              4s     expect cleared cylinder:CYL00001 cylinder-unregistered"
@@ -120,12 +125,19 @@ fn scans_are_flagged_when_the_wrong_site_says_them() {
          3s     scan FILL-03 disabled CYL00001
          4s     scan FILL-01 inspected CYL00001 passed
          5s     scan FILL-03 filled CYL00001
+         5s     expect opened cylinder:CYL00001 cylinder-foreign
+         5s     expect opened cylinder:CYL00001 cylinder-unchecked
          6s     scan FILL-03 filled CYL00001 seq=2 at=5s      # a repeat",
     );
     let flags: Vec<&[ScanFlag]> = scans(&script).iter().map(|scan| &*scan.flags).collect();
-    use ScanFlag::{ForeignSite, NotAnInspectionBody, UnregisteredSite};
-    let want: [&[ScanFlag]; 5] =
-        [&[], &[ForeignSite], &[UnregisteredSite, ForeignSite], &[NotAnInspectionBody], &[UnregisteredSite]];
+    use ScanFlag::{ForeignSite, IllegalMove, NotAnInspectionBody, UnregisteredSite};
+    let want: [&[ScanFlag]; 5] = [
+        &[],
+        &[ForeignSite, IllegalMove],
+        &[UnregisteredSite, ForeignSite],
+        &[NotAnInspectionBody, IllegalMove],
+        &[UnregisteredSite, IllegalMove],
+    ];
     assert_eq!(flags, want);
 }
 
@@ -171,8 +183,10 @@ fn an_inspection_is_overdue_when_its_last_day_has_passed_in_the_zone() {
 fn the_first_record_of_a_day_is_judged_on_that_day() {
     check(
         "0s     archive cylinder CYL00001 due=2026-11-22
+         0s     expect opened cylinder:CYL00001 cylinder-inspection-due
          13h59m59s end
-         14h0.1s late scan FILL-01 filled CYL00001
+         14h0.1s late scan FILL-01 delivered CYL00001
+         14h0.1s expect cleared cylinder:CYL00001 cylinder-inspection-due
          14h0.1s expect opened cylinder:CYL00001 cylinder-overdue",
     );
 }

@@ -3,9 +3,13 @@
 use vigil::core::dispatch::kpi;
 use vigil::model::actor::Actor;
 use vigil::model::alert::{Certainty, EventKind};
+use vigil::model::archive::{Entry, Lift};
+use vigil::model::ids::{DeviceCode, District};
 use vigil::model::incident::{Call, Caller, Source, State, Step, Tier, What, Whom};
 use vigil::model::record::{Action, Command, Kind, Outcome};
+use vigil::pages::{IncidentFilter, Incidents};
 
+use crate::timeline::BEGAN_WALL;
 use crate::world::{ACCEPT_MS, MINUTE_MS, URBAN_MS, World, close, command, device, firm, opened, place, within};
 
 /// Flow: a sensor alert; a call joins it; tier 1 is silent; the service is killed on the way; tier 2 is commanded by a
@@ -200,6 +204,48 @@ fn everybody_does_what_is_theirs() {
     assert!(matches!(world.act_as(firm("F1"), step(Step::FalseAlarm)), Outcome::Denied { .. }), "the centre says that");
     world.step(id, command(Tier::Station));
     assert!(matches!(world.act_as(firm("F1"), step(Step::Arrive)), Outcome::Denied { .. }), "no longer on it");
+}
+
+/// Flow: 400 lifts of a district lose their power within four seconds; in seven of them people stand between floors.
+/// Asserts: the storm is one group; the seven are seven incidents, told within a second of when the hold of their rule
+/// (trapped-out-of-zone, 30 s) is over, and the first of the alerts on the board and of the incidents on the page.
+#[test]
+fn a_power_cut_hides_nobody() {
+    let mut world = World::new(false);
+    let code = |n: usize| DeviceCode::parse(&format!("{:020}", 640_104_000 + n)).unwrap();
+    let lifts = (0..400).map(|n| Entry::Lift(Lift { district: District::parse("640104").ok(), ..Lift::new(code(n)) }));
+    world.act(Action::Upsert(lifts.collect()));
+    for n in 0..400 {
+        world.advance(10);
+        let occupied = n % 60 == 5;
+        let frame = format!(
+            r#"{{"seq":1,"observed_at_ms":{},"mode":"normal","car":"stopped","passenger":{occupied},"door_zone":false,"door":"closed","faults":["41"],"alarms":[]}}"#,
+            world.timeline.wall().ms()
+        );
+        world.timeline.report(&format!("vigil/v1/elevator/{}/report", code(n)), frame);
+    }
+    world.advance(30_000);
+    let told = &world.timeline.incidents;
+    let received: Vec<_> = told.iter().filter(|event| event.entry.what == What::Received).collect();
+    let devices: Vec<_> = received.iter().filter_map(|event| event.incident.scene.device).collect();
+    let occupied: Vec<DeviceCode> = (0..400).filter(|n| n % 60 == 5).map(code).collect();
+    assert_eq!(devices, occupied);
+    let last = received.last().unwrap();
+    assert_eq!(last.incident.scene.rule.as_ref().map(|rule| rule.as_str()), Some("trapped-out-of-zone"));
+    let published_at = BEGAN_WALL + 10 * (365 + 1) + 30_000;
+    assert!((last.entry.at - published_at).abs() <= 1_000, "{} {published_at}", last.entry.at);
+
+    let alerts = world.timeline.core.open_alerts();
+    let grouped = alerts.iter().filter(|alert| alert.id.rule.as_str() == "power-lost" && alert.group.is_some()).count();
+    assert!(grouped > 380, "{grouped} of 400 are of the group");
+    let mut urgent: Vec<_> = alerts.iter().map(|alert| (alert.urgency(), alert.id.subject)).collect();
+    urgent.sort();
+    let first: std::collections::BTreeSet<_> = urgent[..14].iter().map(|(_, subject)| subject.to_string()).collect();
+    assert_eq!(first.len(), 7, "both alerts of each of the seven come before all others");
+    let page = Incidents::restore(told, world.timeline.core.incident_cursor());
+    let listed = page.list(&IncidentFilter::all(Actor::local_admin()), false, None, 100);
+    assert_eq!(listed.incidents.len(), 7);
+    assert!(listed.incidents.iter().all(|event| event.incident.occupied == Some(true)));
 }
 
 #[test]

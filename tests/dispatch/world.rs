@@ -57,9 +57,9 @@ impl World {
     pub(crate) fn frame(&mut self, lift: &str, trapped: bool) {
         self.seq += 1;
         let (passenger, zone, door) = if trapped { (true, false, "closed") } else { (false, true, "open") };
-        let at = self.timeline.wall();
+        let at = self.timeline.wall().ms();
         let frame = format!(
-            r#"{{"seq":{},"at":"{at}","mode":"normal","car":"stopped","passenger":{passenger},"door_zone":{zone},"door":"{door}","faults":[],"alarms":[]}}"#,
+            r#"{{"seq":{},"observed_at_ms":{at},"mode":"normal","car":"stopped","passenger":{passenger},"door_zone":{zone},"door":"{door}","faults":[],"alarms":[]}}"#,
             self.seq
         );
         let topic = format!("vigil/v1/elevator/{}/report", lift_code(lift));

@@ -22,6 +22,7 @@ sys.path.insert(0, generated)
 from vigil.v1 import history_pb2 as history  # noqa: E402
 from vigil.v1 import history_pb2_grpc, maintenance_pb2_grpc  # noqa: E402
 from vigil.v1 import maintenance_pb2 as maintenance  # noqa: E402
+from vigil.v1 import obligation_pb2 as obligation  # noqa: E402
 
 PATIENCE_S = 60
 # The items of a half-monthly visit of a traction lift.
@@ -173,3 +174,19 @@ tell("chain", numbers=[link.number for link in chain], what=[link.WhichOneof("wh
 around = {"from": Timestamp(seconds=now - 3600), "to": Timestamp(seconds=now + 3600)}
 items = timelines.GetTimeline(history.GetTimelineRequest(subject=link_device, **around)).items
 tell("timeline", items=[item.record.WhichOneof("what") for item in items if item.WhichOneof("item") == "record"])
+
+
+def due(n):
+    asked = maintenance.ListDueRequest(device=device(n), kinds=[obligation.DUE_KIND_HALF_MONTH])
+    return [[item.due_on, item.basis_on, item.clause, item.firm] for item in records.ListDue(asked).items]
+
+
+visited_on = time.strftime("%Y-%m-%d", time.gmtime(now + 8 * 3600))
+tell("due", visited_on=visited_on, visited=[due(n) for n in (2, count)],
+     others=[due(n) for n in (BAD, count + 1, 3000)])
+found, token = 0, None
+while token != "":
+    page = records.ListDue(maintenance.ListDueRequest(
+        firm="F-1", kinds=[obligation.DUE_KIND_HALF_MONTH], page_size=1000, page_token=token or ""))
+    found, token = found + len(page.items), page.next_page_token
+tell("all_due", items=found)

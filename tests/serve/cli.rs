@@ -245,7 +245,7 @@ async fn a_trace_shows_scans_in_words() {
     assert_eq!(
         printed.out.text().lines().next().unwrap(),
         "2025-11-22 07:00:00.001 filled             at 6401-A by gun-1 | operator op-7 | medium lpg | tare 16500 g | gross \
-         31400 g | passed | foreign-site"
+         31400 g | passed | foreign-site | filling 1 | now with 6401-A"
     );
     let printed = print(&world, &["trace", "564010012346"]).await;
     assert!(printed.err.text().contains("nothing is known"), "{}", printed.err.text());
@@ -260,7 +260,7 @@ async fn what_cannot_be_done_is_said_in_words() {
         (&["watch", "--from", "1:9"][..], "the service answered OutOfRange: the cursor 1:9 lies in the future"),
         (&["watch", "--district", "x"], "the service answered InvalidArgument: filter.districts[0]: district \"x\""),
         (&["history", "x"], "the service answered InvalidArgument: device: device code \"x\" does not fit"),
-        (&["trace", "x"], "the service answered InvalidArgument: subject: cylinder code \"x\" does not fit"),
+        (&["trace", "x"], "the service answered InvalidArgument: cylinder: cylinder code \"x\" does not fit"),
         (&["history", "x", "--from", "9999-12-31"], "to: must be later"),
     ] {
         let error = print(&world, words).await.result.unwrap_err();

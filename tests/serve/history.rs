@@ -185,6 +185,7 @@ pub(crate) fn scan(seq: u64, at: Wall) -> Happened {
         time_source: TimeSource::Claimed,
         order: Order::Newer,
         flags: vec![vigil::model::row::ScanFlag::ForeignSite],
+        verdict: None,
     })
 }
 

@@ -10,6 +10,7 @@ mod explain;
 mod history;
 mod import;
 mod operate;
+mod registry;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../support/timeline.rs"]
 mod timeline;

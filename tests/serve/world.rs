@@ -21,6 +21,7 @@ use vigil::model::alert::{
     Acknowledged, Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Evidence, Place, Reason, Severity, Title,
 };
 use vigil::model::archive::{Entry, EntryKind};
+use vigil::model::fill::{Finding, Verdict};
 use vigil::model::ids::{AlertId, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
 use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
 use vigil::model::obligation::{DueRow, Party};
@@ -223,6 +224,17 @@ impl Spine {
             Action::OpenIncident(_) | Action::AdvanceIncident { .. } => {
                 Outcome::Precondition { why: "nobody is trapped here".into() }
             }
+            Action::CheckFill(request) => Outcome::Fill {
+                position: 7,
+                verdict: Verdict {
+                    reasons: vec![format!("asked {} ms ago", request.age_ms).into()],
+                    expires_at: Wall(10_000),
+                },
+            },
+            Action::CheckBatch { cylinders, .. } => Outcome::Findings {
+                position: 8,
+                findings: cylinders.into_iter().map(|cylinder| Finding { cylinder, reasons: Vec::new() }).collect(),
+            },
             Action::ReplaceTerminal { device, .. } => {
                 let key = (EntryKind::Lift, device.as_str().into());
                 let is_there = self.store.archive.lock().unwrap().contains_key(&key);

@@ -227,6 +227,7 @@ fn cylinder(today: CivilDay, dice: &mut Dice) -> Cylinder {
     Cylinder {
         filling_unit: dice.chance(700).then(|| stations::site(dice.below(2) as usize)),
         medium: dice.chance(700).then(|| "lpg".into()),
+        made_on: Some(CivilDay(today.0 - 1_000)),
         inspection_due: dice.chance(800).then(|| CivilDay(today.0 + dice.between(-2, 2) as i32)),
         scrapped: dice.chance(80),
         district: dice.chance(700).then(|| District::parse("640104").expect("it is a district")),

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 
 use vigil::model::alert::EventKind;
 use vigil::model::archive::{self, Entry, SiteKind};
+use vigil::model::fill::GOOD_MS;
 use vigil::model::ids::{CylinderCode, SiteCode, Subject};
-use vigil::model::row::Row;
+use vigil::model::row::{Order, Row};
 use vigil::model::scan::ScanEvent;
-use vigil::model::time::{CivilDay, Wall};
+use vigil::model::time::{CivilDay, Elapsed, Wall};
 
 use crate::faults::Canary;
 use crate::model::What;
@@ -33,12 +34,17 @@ pub(crate) struct Yard {
     told: BTreeSet<(CylinderCode, Box<str>)>,
     /// Alerts that had to be told, and were.
     pub(crate) foretold: u64,
+    /// Fillings that were allowed.
+    pub(crate) allowed: u64,
 }
 
 #[derive(Default)]
 struct Cylinder {
     entry: Option<archive::Cylinder>,
-    inspected_until: Option<CivilDay>,
+    /// The last passed inspection: its day, and the date that it set.
+    report: Option<(CivilDay, Option<CivilDay>)>,
+    /// Who may fill it, and until when.
+    allowed: Option<(SiteCode, Box<str>, Elapsed)>,
     scrapped: bool,
     duplicate: bool,
 }
@@ -53,15 +59,16 @@ impl Cylinder {
         !self.scrapped && !self.duplicate && self.entry.as_ref().is_some_and(|entry| !entry.scrapped)
     }
 
-    /// Unknown without a date.
+    /// Unknown without a date. Of a void code nothing falls due.
     fn is_overdue(&self, today: CivilDay) -> Option<bool> {
-        let due = self.inspected_until.max(self.entry.as_ref().and_then(|entry| entry.inspection_due));
+        let entry = self.entry.as_ref().filter(|entry| !entry.scrapped && !self.scrapped)?;
+        let due = self.report.and_then(|(_, until)| until).max(entry.inspection_due);
         due.map(|due| today > due)
     }
 }
 
 impl Yard {
-    fn note(&mut self, scan: &Scanned) {
+    fn note(&mut self, scan: &Scanned, on: CivilDay) {
         let by = self.sites.get(&scan.site).copied();
         let is_body = by == Some(SiteKind::InspectionBody);
         let cylinder = self.cylinders.entry(scan.cylinder).or_default();
@@ -74,7 +81,8 @@ impl Yard {
                 cylinder.duplicate |= is_other || unit.is_some_and(|unit| unit != scan.site);
             }
             ScanEvent::Inspected if is_body && scan.passed == Some(true) => {
-                cylinder.inspected_until = cylinder.inspected_until.max(scan.valid_until.map(day));
+                // Of two the later one counts, whatever it says.
+                cylinder.report = cylinder.report.max(Some((on, scan.valid_until.map(day))));
             }
             _ => {}
         }
@@ -123,12 +131,13 @@ impl World {
                 _ => {}
             }
         }
+        let at = self.check_verdicts(yard, pos)?;
         if let What::Report(Some(uid)) = taken.what
             && !self.house.poisoned.contains(pos as u64)
         {
             for scan in &self.model.published[uid as usize].scans {
                 if yard.known.insert(scan.mark) {
-                    yard.note(scan);
+                    yard.note(scan, day(at.get(&scan.mark).copied().unwrap_or(taken.wall)));
                     yard.judge(scan.cylinder, Some(scan.event), today, collected_is_use);
                 }
             }
@@ -147,12 +156,46 @@ impl World {
         Err(format!("P6: after the record at {pos} open are {told:?}, expected {expected:?}{}", self.scans_until(pos)))
     }
 
+    /// What guns were told: of one cylinder no second one is allowed while the first may still fill it, and none that isn't in
+    /// order. Returns when each scan happened.
+    fn check_verdicts(&self, yard: &mut Yard, pos: usize) -> Result<BTreeMap<u64, Wall>, String> {
+        let now = self.model.inbox[pos].elapsed;
+        let mut at = BTreeMap::new();
+        for row in self.model.rows_of(pos as u64) {
+            let Row::Scan(row) = row else { continue };
+            at.insert(u64::from(row.scan.tare_g.unwrap_or_default()), row.effective_at);
+            let cylinder = yard.cylinders.entry(row.scan.cylinder).or_default();
+            if row.scan.event == ScanEvent::Filled && row.order != Order::VeryLate {
+                cylinder.allowed = None;
+            }
+            let Some(verdict) = &row.verdict else { continue };
+            if verdict.allows() {
+                let gun = (row.site, &*row.scan.scanner);
+                let first = cylinder.allowed.as_ref().filter(|first| now < first.2);
+                if first.is_some_and(|(site, scanner, _)| (*site, &**scanner) != gun) {
+                    return Err(format!("two guns may fill {} at {pos}: {first:?} and {gun:?}", row.scan.cylinder));
+                }
+                let unit = cylinder.entry.as_ref().and_then(|entry| entry.filling_unit);
+                if !cylinder.is_registered() || unit != Some(row.site) || row.scan.request.is_none() {
+                    return Err(format!("{} must not be filled at {pos}: {row:?}", row.scan.cylinder));
+                }
+                cylinder.allowed = Some((row.site, row.scan.scanner.clone(), now + GOOD_MS));
+                yard.allowed += 1;
+            }
+        }
+        Ok(at)
+    }
+
     fn hear(&self, yard: &mut Yard, pos: u64) {
         while let Some((cause, event)) = self.model.events.get(yard.heard_to)
             && *cause <= pos
         {
             yard.heard_to += 1;
             let Subject::Cylinder(code) = event.alert.id.subject else { continue };
+            // Others have timelines of their own.
+            if ![OVERDUE, UNREGISTERED].contains(&event.alert.id.rule.as_str()) {
+                continue;
+            }
             let which = (code, event.alert.id.rule.as_str().into());
             match event.kind {
                 EventKind::Opened | EventKind::Reopened => _ = yard.told.insert(which),

@@ -13,6 +13,7 @@ use vigil::feed::events::{read_store, search};
 use vigil::feed::{EventLog, Feed, Judged, LinkState, LogError, LogFuture};
 use vigil::journal::{Journal as _, JournalReader};
 use vigil::model::alert::Cursor;
+use vigil::model::fill::GOOD_MS;
 use vigil::model::record::{Health, Kind, PolicyText};
 use vigil::model::time::{Elapsed, Wall};
 use vigil::pages::Board;
@@ -206,6 +207,12 @@ impl Process {
             Way::Draining => LinkState::Draining,
             Way::Open => LinkState::Up,
         };
+        // A replay's answers never come here, and what does is of now.
+        let now = self.spine.core().now().elapsed;
+        let old = released.downlinks.iter().find(|downlink| !(now..now + GOOD_MS + 1).contains(&downlink.good_until));
+        if let Some(downlink) = old {
+            return Err(format!("at {now:?} an answer goes out that isn't of now: {downlink:?}"));
+        }
         let position = self.spine.core().next().checked_sub(1);
         let judged = Judged { position, wall, link, store_stalled_ms: 0 };
         self.feed.publish(&released.events, judged).map_err(|gap| format!("P3: {gap}"))

@@ -21,7 +21,7 @@ pub(crate) const SITES: [(&str, SiteKind); 3] =
     [("6401-A", SiteKind::FillingStation), ("6401-B", SiteKind::Shop), ("6401-C", SiteKind::InspectionBody)];
 
 /// Filling, dispatch and delivery are what the rules look at; what makes a code void is rare, since it is for ever.
-const EVENTS: [ScanEvent; 24] = [
+const EVENTS: [ScanEvent; 30] = [
     ScanEvent::Filled,
     ScanEvent::Filled,
     ScanEvent::Filled,
@@ -34,7 +34,13 @@ const EVENTS: [ScanEvent; 24] = [
     ScanEvent::Returned,
     ScanEvent::Returned,
     ScanEvent::CheckedBeforeFill,
+    ScanEvent::CheckedBeforeFill,
+    ScanEvent::CheckedBeforeFill,
     ScanEvent::CheckedAfterFill,
+    ScanEvent::FillRequested,
+    ScanEvent::FillRequested,
+    ScanEvent::FillRequested,
+    ScanEvent::FillRequested,
     ScanEvent::FillRequested,
     ScanEvent::StockedIn,
     ScanEvent::Registered,
@@ -147,8 +153,12 @@ impl Station {
             site: site(self.site),
             cylinder: cylinder(self.dice.below(CYLINDERS)),
             event,
-            medium: (event == ScanEvent::Registered).then(|| *self.dice.pick(&["lpg", "lpg", "lpg", "oxygen"])),
-            passed: inspected.then(|| self.dice.chance(800)),
+            medium: match event {
+                ScanEvent::Registered => Some(*self.dice.pick(&["lpg", "lpg", "lpg", "oxygen"])),
+                ScanEvent::FillRequested | ScanEvent::Filled => Some("lpg"),
+                _ => None,
+            },
+            passed: (inspected || event == ScanEvent::CheckedBeforeFill).then(|| self.dice.chance(800)),
             valid_until: (inspected && self.dice.chance(800)).then(|| Wall(now + self.dice.between(-2, 2) * DAY_MS)),
         }
     }
@@ -164,6 +174,7 @@ impl Station {
             medium: scanned.medium.unwrap_or_default().to_owned(),
             tare_g: Some(scanned.mark as u32),
             passed: scanned.passed,
+            request: request(scanned),
             valid_until_ms: scanned.valid_until.map(|until| until.0),
             ..v1::CylinderScan::default()
         }
@@ -178,8 +189,13 @@ impl Station {
     }
 }
 
+/// A gun names what it asks for.
+fn request(scanned: &Scanned) -> String {
+    if scanned.event == ScanEvent::FillRequested { format!("r-{}", scanned.mark) } else { String::new() }
+}
+
 fn json(scan: &v1::CylinderScan) -> String {
-    let v1::CylinderScan { boot, seq, observed_at_ms, scanner, cylinder, event, medium, .. } = scan;
+    let v1::CylinderScan { boot, seq, observed_at_ms, scanner, cylinder, event, medium, request, .. } = scan;
     let event = u8::try_from(*event).ok().and_then(|number| ScanEvent::from_number(number.into()));
     let event = event.map_or("vanished", ScanEvent::name);
     let mut text = format!(
@@ -188,6 +204,9 @@ fn json(scan: &v1::CylinderScan) -> String {
     );
     if !medium.is_empty() {
         text += &format!(r#","medium":"{medium}""#);
+    }
+    if !request.is_empty() {
+        text += &format!(r#","request":"{request}""#);
     }
     if let Some(passed) = scan.passed {
         text += &format!(r#","passed":{passed}"#);

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it, and is a crate of its own")]
 
 pub mod fleet;
+pub mod gun;
 pub mod misbehaving;
 pub mod mosquitto;
 pub mod ports;

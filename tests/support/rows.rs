@@ -12,6 +12,7 @@ use vigil::model::alert::{
 use vigil::model::archive::{
     Contract, ContractKind, Cylinder, Entrustment, Entry, Equipment, Firm, Lift, Position, Site, SiteKind, Worker,
 };
+use vigil::model::fill::Verdict;
 use vigil::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
 use vigil::model::ids::{
     AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RecordId, RuleId, SiteCode, Subject,
@@ -289,9 +290,12 @@ fn any_scan() -> impl Strategy<Value = Scan> {
 
 /// Scans of one cylinder.
 pub(crate) fn any_scan_row() -> impl Strategy<Value = ScanRow> {
-    let place = (select(vec!["6401-A", "6401-B"]), 0..3_u32, btree_set(select(ScanFlag::ALL), 0..3));
+    let verdict = option::of((btree_set(any_text(), 0..3), any_time()))
+        .prop_map(|it| it.map(|(reasons, expires_at)| Verdict { reasons: reasons.into_iter().collect(), expires_at }));
+    let told = (btree_set(select(ScanFlag::ALL), 0..3), verdict);
+    let place = (select(vec!["6401-A", "6401-B"]), 0..3_u32, told);
     (any_scan(), place, any_time(), any_time(), any_source(), any_order()).prop_map(
-        |(scan, (site, generation, flags), received_at, effective_at, time_source, order)| ScanRow {
+        |(scan, (site, generation, (flags, verdict)), received_at, effective_at, time_source, order)| ScanRow {
             site: SiteCode::parse(site).expect("a good code"),
             generation,
             scan,
@@ -300,6 +304,7 @@ pub(crate) fn any_scan_row() -> impl Strategy<Value = ScanRow> {
             time_source,
             order,
             flags: flags.into_iter().collect(),
+            verdict,
         },
     )
 }

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use vigil::model::alert::AlertEvent;
 use vigil::model::archive::{Cylinder, Entry, Equipment, Lift, Site, SiteKind};
+use vigil::model::fill::Verdict;
 use vigil::model::ids::{AlertId, CylinderCode, DeviceCode, District, SiteCode, Subject};
 use vigil::model::record::{Action, Health, Kind, Outcome};
 use vigil::model::time::CivilDay;
@@ -221,6 +222,8 @@ impl Script {
             "cylinder" => Entry::Cylinder(Cylinder {
                 filling_unit: option("unit=").map(|site| SiteCode::parse(site).unwrap()),
                 medium: option("medium=").map(Into::into),
+                made_on: option("made=").and_then(CivilDay::parse),
+                aliases: option("alias=").map(|code| CylinderCode::parse(code).unwrap()).into_iter().collect(),
                 inspection_due: due,
                 scrapped: options.contains(&"scrapped"),
                 district,
@@ -246,8 +249,10 @@ impl Script {
         assert!(want == "*" || got == want, "{got}, not {want}: {}", step.line);
     }
 
-    /// `scan SITE EVENT CYLINDER …`
+    /// `scan SITE EVENT CYLINDER … => allow`, or `=> reason,reason`, or `=> nothing`: what the gun is told.
     fn scan(&mut self, site: &str, words: &[&str]) {
+        let split = words.iter().position(|word| *word == "=>");
+        let (words, told) = words.split_at(split.unwrap_or(words.len()));
         let claimed = self.timeline.wall();
         let terminal = self.terminal(site);
         terminal.seq += 1;
@@ -259,13 +264,25 @@ impl Script {
             match word.split_once('=') {
                 Some(("at", at)) => scan["observed_at_ms"] = (BEGAN_WALL + span_ms(at)).ms().into(),
                 Some(("seq", seq)) => scan["seq"] = seq.parse::<u64>().unwrap().into(),
+                Some((name, value)) if name.ends_with("_g") => scan[name] = value.parse::<u32>().unwrap().into(),
+                Some(("observed_at", "none")) => drop(scan.as_object_mut().unwrap().remove("observed_at_ms")),
+                Some(("passed", value)) => scan["passed"] = (value == "true").into(),
                 Some((name, value)) => scan[name] = value.into(),
                 None => scan[*word] = true.into(),
             }
         }
         let topic = format!("vigil/v1/cylinder/{site}/scan");
-        self.timeline.report(&topic, scan.to_string());
+        let effects = self.timeline.report(&topic, scan.to_string());
+        let Some(expected) = told.get(1) else { return };
+        let verdicts: Vec<String> = effects.downlinks.iter().map(|it| said(&it.verdict)).collect();
+        let got = if verdicts.is_empty() { "nothing".to_owned() } else { verdicts.join(" and ") };
+        assert_eq!(got, *expected, "{words:?} at {} ms", self.timeline.now_ms);
     }
+}
+
+/// A verdict as one word.
+pub(crate) fn said(verdict: &Verdict) -> String {
+    if verdict.allows() { "allow".to_owned() } else { verdict.reasons.join(",") }
 }
 
 /// An event as one line: `+30s opened A trapped-out-of-zone critical likely condition-held at=30s opening=1 …`.
@@ -436,6 +453,8 @@ pub(crate) fn alert_of(text: &str) -> AlertId {
 fn outcome_word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Done { .. } | Outcome::Incident { .. } => "done",
+        Outcome::Fill { .. } => "fill",
+        Outcome::Findings { .. } => "findings",
         Outcome::NotFound { .. } => "not-found",
         Outcome::Precondition { .. } => "precondition",
         Outcome::Denied { .. } => "denied",

@@ -77,6 +77,10 @@ impl Vigil {
         self.grpc
     }
 
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
     pub fn grpc_url(&self) -> String {
         format!("http://{}", self.grpc)
     }
@@ -163,7 +167,7 @@ fn keep_log(lines: Receiver<String>, log: Arc<Mutex<VecDeque<String>>>) {
     });
 }
 
-fn page(addr: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+pub fn page(addr: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
     let mut socket = TcpStream::connect(addr)?;
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;
     write!(socket, "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n")?;

@@ -85,7 +85,7 @@ impl Lift {
         let due = if own_year == Some(inspection) { own? } else { end(inspection) };
         let tested = |n: i32| self.days(Done::Tested).any(|day| day >= opens(n));
         let is_before_own =
-            |n: i32| archived.is_none() && own_year.is_some_and(|own| ((n + 1)..own).any(|later| is_inspected(later)));
+            |n: i32| archived.is_none() && own_year.is_some_and(|own| ((n + 1)..own).any(&is_inspected));
         let testing = (1..YEARS_MAX)
             .find(|n| !is_inspected(*n) && !seen(*n) && !tested(*n) && end(*n) >= self.known && !is_before_own(*n));
         Some((due, testing.map(end)))

@@ -42,7 +42,7 @@ impl Core {
             self.write(out, id, What::CallJoined, Source::Call, says);
             return self.incident_done(id);
         }
-        let at = self.moment();
+        let at = self.present();
         let Some(id) = self.dispatch.open(at, out, Source::Call, Says { scene: Some(scene), ..says }) else {
             return Outcome::Precondition { why: "too many incidents are going on: end some of them first".into() };
         };

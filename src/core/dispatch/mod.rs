@@ -303,7 +303,7 @@ impl Core {
     fn open_by_alert(&mut self, out: &mut Effects, device: DeviceCode, event: &AlertEvent) {
         let scene = Scene { rule: Some(event.alert.id.rule.clone()), ..self.scene_of(device) };
         let says = Says { alert: Some(event), scene: Some(scene), ..Says::default() };
-        let at = self.moment();
+        let at = self.present();
         if let Some(id) = self.dispatch.open(at, out, Source::Sensor, says) {
             self.begin_rescue(out, id);
         }
@@ -333,12 +333,12 @@ impl Core {
         }
     }
 
-    fn moment(&self) -> (u32, Now) {
+    fn present(&self) -> (u32, Now) {
         (self.books.epoch, self.books.now)
     }
 
     fn write(&mut self, out: &mut Effects, id: IncidentId, what: What, source: Source, says: Says<'_>) {
-        let at = self.moment();
+        let at = self.present();
         let written = self.dispatch.write(at, out, id, what, source, says);
         debug_assert!(written.is_some(), "only incidents that are kept are written to");
         self.follow_deadlines(out, id);

@@ -3,11 +3,12 @@
 use super::Lift;
 use crate::core::judge::run::{Footing, Run, Transition};
 use crate::core::judge::{self, Context, Reading};
+use crate::core::maintenance::known::name;
 use crate::core::maintenance::records::{Records, open_hours};
 use crate::core::policy::Policy;
 use crate::core::rules::{Clear, CodeList, Facts, Field, Fold, Rule, RuleIx, Term, Tri, Value};
 use crate::model::alert::{Evidence, Reason};
-use crate::model::ids::{District, FirmId, RecordId};
+use crate::model::ids::District;
 use crate::model::time::Elapsed;
 use crate::model::visit::{Digest, Problem, Visit};
 
@@ -54,15 +55,15 @@ impl Lift {
             rule.when.terms().iter().any(|term| matches!(term, Term::Field(field) if fields.contains(field)))
         };
         let evidence = |name: &str, value: String| Evidence { name: name.into(), value: value.into(), age_ms: None };
-        let of = |firm: &FirmId, record: &RecordId| evidence("record", format!("{firm}/{record}"));
+        let of = |name: &str| evidence("record", name.to_owned());
         let Some(records) = &self.records else { return Vec::new() };
         let mut named = Vec::new();
         if reads(&[Field::RecordUnsigned, Field::RecordUnsignedHours]) {
-            named.extend(records.unsigned.iter().take(NAMED).map(|it| of(&it.firm, &it.record)));
+            named.extend(records.unsigned.iter().take(NAMED).map(|it| of(&it.name)));
         }
         if reads(&[Field::RecordProblems, Field::RecordProblemHours]) {
             for it in records.hazards.iter().take(NAMED) {
-                named.extend([evidence("problem", it.problem.name().into()), of(&it.firm, &it.record)]);
+                named.extend([evidence("problem", it.problem.name().into()), of(&it.name)]);
             }
         }
         named
@@ -80,7 +81,7 @@ impl Lift {
             let is_ended = |run: &Run| run.open().is_some_and(|open| open.opened_at <= visit.started_at);
             let waits = self.rule(policy, *ix).is_some_and(|rule| rule.clear == Clear::Maintained);
             if waits && judge::find(&self.runs, policy.number(*ix)).is_some_and(is_ended) {
-                let value = format!("{}/{}", visit.firm, visit.record).into();
+                let value = name(&visit.firm, &visit.record);
                 let evidence = vec![Evidence { name: "record".into(), value, age_ms: None }];
                 self.carry_out(cx, *ix, Transition::Clear { reason: Reason::Maintained, at }, evidence);
                 has_cleared = true;
@@ -108,7 +109,7 @@ impl RecordFacts<'_> {
 
 impl Facts for RecordFacts<'_> {
     fn field(&self, field: Field) -> Value {
-        let (unsigned, problems) = self.records.map_or((&[][..], &[][..]), |it| (&it.unsigned, &it.hazards));
+        let (unsigned, problems) = self.records.map_or((&[][..], &[][..]), |it| (&it.unsigned[..], &it.hazards[..]));
         match field {
             Field::RecordUnsigned => Value::Int(unsigned.len() as i64),
             Field::RecordUnsignedHours => self.oldest(unsigned.iter().map(|it| it.since)),

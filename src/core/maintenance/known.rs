@@ -17,9 +17,17 @@ pub struct Key(pub u128);
 
 impl Key {
     pub fn of(firm: &FirmId, record: &RecordId) -> Self {
-        // Neither holds a slash.
-        Self(half(&super::digest(&format!("{firm}/{record}"))))
+        Self::of_name(&name(firm, record))
     }
+
+    pub fn of_name(name: &str) -> Self {
+        Self(half(&super::digest(name)))
+    }
+}
+
+/// What tells a record from all others: neither part holds a slash.
+pub fn name(firm: &FirmId, record: &RecordId) -> Box<str> {
+    format!("{firm}/{record}").into()
 }
 
 impl Key {

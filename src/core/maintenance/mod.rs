@@ -6,8 +6,8 @@ pub mod records;
 
 use sha2::{Digest as _, Sha256};
 
-use self::known::{Key, KnownRecord};
-use self::records::{Records, Unsigned};
+use self::known::{Key, KnownRecord, name};
+use self::records::Records;
 use super::obligation::lift::VISITS;
 use super::tables::maintenance::Class;
 use super::{Core, Effects, chain};
@@ -121,7 +121,7 @@ impl Core {
         for id in &visit.rectifies {
             let key = Key::of(&visit.firm, id);
             let is_known = self.known_records.find(key, today).is_some_and(|known| known.device == device);
-            if !is_known && !open.iter().any(|it| Key::of(&it.firm, &it.record) == key) {
+            if !is_known && !open.iter().any(|it| it.name == name(&visit.firm, id)) {
                 let what = format!("record {id} of firm {} and this lift, which it rectifies,", visit.firm);
                 return Err(ItemOutcome::NotFound { what: what.into() });
             }
@@ -198,9 +198,7 @@ impl Core {
             return not_found();
         }
         let Some(records) = lift.records.as_mut() else { return not_found() };
-        let is_it = |it: &Unsigned| (it.firm, it.record) == (sign.firm, sign.record);
-        let Some(at) = records.unsigned.iter().position(is_it) else { return not_found() };
-        let visit_number = records.unsigned.remove(at).number;
+        let Some(visit_number) = records.sign(&name(&sign.firm, &sign.record)) else { return not_found() };
         let number = records.links + 1;
         let mut row =
             SignatureRow { sign: sign.clone(), number, visit_number, signed_at: now.wall, link: Digest::default() };
@@ -221,8 +219,7 @@ impl Core {
             (records.links, records.head) = (link.number(), link.link());
             let visit = match link {
                 ChainLink::Signature(row) => {
-                    let signed = (row.sign.firm, row.sign.record);
-                    records.unsigned.retain(|it| (it.firm, it.record) != signed);
+                    records.sign(&name(&row.sign.firm, &row.sign.record));
                     None
                 }
                 ChainLink::Visit(row) => {

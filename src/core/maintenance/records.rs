@@ -1,9 +1,10 @@
 //! What a lift remembers of its records: the head of its chain, what waits for a signature, which hazards are open.
 
-use super::known::Key;
+use thin_vec::ThinVec;
+
+use super::known::name;
 use crate::core::chain;
 use crate::limits;
-use crate::model::ids::{FirmId, RecordId};
 use crate::model::time::Elapsed;
 use crate::model::visit::{Digest, Problem, Visit};
 
@@ -16,17 +17,20 @@ pub struct Records {
     pub links: u64,
     pub head: Digest,
     /// In the order in which they came.
-    pub unsigned: Vec<Unsigned>,
-    pub hazards: Vec<Hazard>,
+    pub unsigned: ThinVec<Unsigned>,
+    pub hazards: ThinVec<Hazard>,
     /// Rules on what is open have been judged up to here.
     pub judged: Elapsed,
 }
 
+// In time every lift has some.
+const _: () = assert!(size_of::<Records>() <= 64);
+
 /// A record that the use unit has not signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsigned {
-    pub firm: FirmId,
-    pub record: RecordId,
+    /// Its firm and id, as `known::name` writes them.
+    pub name: Box<str>,
     /// Its place in the chain.
     pub number: u64,
     pub since: Elapsed,
@@ -35,29 +39,28 @@ pub struct Unsigned {
 /// A problem that a record told of and that no record has said to be rectified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hazard {
-    pub firm: FirmId,
-    pub record: RecordId,
+    pub name: Box<str>,
     pub problem: Problem,
     pub since: Elapsed,
 }
 
 impl Records {
     pub fn new(now: Elapsed) -> Self {
-        Self { links: 0, head: chain::START, unsigned: Vec::new(), hazards: Vec::new(), judged: now }
+        Self { links: 0, head: chain::START, unsigned: ThinVec::new(), hazards: ThinVec::new(), judged: now }
     }
 
     /// Takes note of all that a record leaves open, and of what it ends.
     pub fn note(&mut self, visit: &Visit, number: u64, now: Elapsed) {
         let Visit { firm, record, problem, .. } = *visit;
         if let Some(old) = &visit.supersedes {
-            self.supersede(Key::of(&firm, old));
+            self.supersede(&name(&firm, old));
         }
         for id in &visit.rectifies {
-            self.rectify(Key::of(&firm, id));
+            self.rectify(&name(&firm, id));
         }
-        self.note_unsigned(Unsigned { firm, record, number, since: now });
+        self.note_unsigned(Unsigned { name: name(&firm, &record), number, since: now });
         if problem != Problem::None {
-            self.note_hazard(Hazard { firm, record, problem, since: now });
+            self.note_hazard(Hazard { name: name(&firm, &record), problem, since: now });
         }
     }
 
@@ -65,6 +68,8 @@ impl Records {
         if self.unsigned.len() >= limits::UNSIGNED_RECORDS {
             self.unsigned.remove(0);
         }
+        // Room for no more than there is: most lifts have one.
+        self.unsigned.reserve_exact(1);
         self.unsigned.push(unsigned);
     }
 
@@ -72,17 +77,27 @@ impl Records {
         if self.hazards.len() >= limits::OPEN_HAZARDS {
             self.hazards.remove(0);
         }
+        self.hazards.reserve_exact(1);
         self.hazards.push(hazard);
     }
 
     /// Lets go of all that a record left open: it was corrected by another one.
-    pub fn supersede(&mut self, key: Key) {
-        self.unsigned.retain(|it| Key::of(&it.firm, &it.record) != key);
-        self.rectify(key);
+    fn supersede(&mut self, name: &str) {
+        self.sign(name);
+        self.rectify(name);
     }
 
-    pub fn rectify(&mut self, key: Key) {
-        self.hazards.retain(|it| Key::of(&it.firm, &it.record) != key);
+    /// Where it stands in the chain, if it waited for a signature.
+    pub fn sign(&mut self, name: &str) -> Option<u64> {
+        let at = self.unsigned.iter().position(|it| *it.name == *name)?;
+        let number = self.unsigned.remove(at).number;
+        self.unsigned.shrink_to_fit();
+        Some(number)
+    }
+
+    fn rectify(&mut self, name: &str) {
+        self.hazards.retain(|it| *it.name != *name);
+        self.hazards.shrink_to_fit();
     }
 
     /// The next moment at which something has been open for one more hour.
@@ -106,9 +121,8 @@ pub fn open_hours(since: Elapsed, now: Elapsed) -> i64 {
 mod tests {
     use super::*;
 
-    fn unsigned(record: &str, since: i64) -> Unsigned {
-        let (firm, record) = (FirmId::parse("F-1").unwrap(), RecordId::parse(record).unwrap());
-        Unsigned { firm, record, number: 1, since: Elapsed(since) }
+    fn unsigned(name: &str, since: i64) -> Unsigned {
+        Unsigned { name: name.into(), number: 1, since: Elapsed(since) }
     }
 
     #[test]
@@ -139,6 +153,6 @@ mod tests {
             records.note_unsigned(unsigned(&format!("r{n}"), 0));
         }
         assert_eq!(records.unsigned.len(), limits::UNSIGNED_RECORDS);
-        assert_eq!(records.unsigned[0].record.as_str(), "r1");
+        assert_eq!(&*records.unsigned[0].name, "r1");
     }
 }

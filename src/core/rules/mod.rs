@@ -215,6 +215,8 @@ pub struct Rule {
     pub for_ms: i64,
     /// A hold is reset only when `when` was known false for this long.
     pub drop_ms: i64,
+    /// A fill request of which it isn't known false is denied for this rule.
+    pub deny: Option<Expr>,
     pub clear: Clear,
     /// How long the clear condition must hold.
     pub clear_for_ms: i64,

@@ -179,6 +179,26 @@ fields! {
     CylinderDaysOverdue = 22 "days_overdue" Cylinder Type::Int,
     /// The result of the check or inspection that the scan reports.
     Passed = 23 "passed" Cylinder Type::Bool,
+    /// The site of the scan is the cylinder's own filling unit, or one that it is entrusted to.
+    OwnSite = 24 "own_site" Cylinder Type::Bool,
+    /// The site that filled it last is.
+    OwnFilling = 25 "own_filling" Cylinder Type::Bool,
+    /// The scan names another medium than the archive. False where one of them names none.
+    OtherMedium = 26 "other_medium" Cylinder Type::Bool,
+    /// The last filling was after a passed check that no other filling had used; or there has been one since.
+    CheckedBefore = 27 "checked_before" Cylinder Type::Bool,
+    /// A passed check has followed the last filling.
+    CheckedAfter = 28 "checked_after" Cylinder Type::Bool,
+    /// Before this scan: filled since it was last dispatched.
+    FilledSinceDispatch = 29 "filled" Cylinder Type::Bool,
+    /// Civil days since the last day of its design life, or of the extension: above 0 it must not be used. Unknown where
+    /// the archive lacks the make date, or the tables a life for its type and medium.
+    DaysPastLife = 34 "days_past_life" Cylinder Type::Int,
+    /// Whether it is past its life: unknown without a make date, false where the tables name no life for its type and
+    /// medium.
+    PastLife = 36 "past_life" Cylinder Type::Bool,
+    /// By how many grams the weight that the scan reports is above the maximum fill.
+    OverFillG = 35 "over_fill_g" Cylinder Type::Int,
 
     ObligationKind = 30 "kind" Obligation Type::Enum(Words::ObligationKind),
     /// Civil days since the last day on which it could be done in time: above 0 it is overdue.

@@ -12,18 +12,21 @@ use super::journey::small_policy;
 use crate::core::Core;
 use crate::core::books::Now;
 use crate::core::cylinder::Cylinder;
+use crate::core::cylinder::custody::{self, Custody};
+use crate::core::cylinder::fills::{Asked, Fills, Given, How};
 use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::lift::{CatchingUp, Lift};
 use crate::core::maintenance::known::{Key as RecordKey, KnownRecord, KnownRecords};
 use crate::core::maintenance::records::{Hazard, Records, Unsigned};
+use crate::core::obligation::cylinder::Inspected;
 use crate::core::obligation::upkeep::{Counted, Day, Seldom, Told, Upkeep};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
 use crate::core::rules::{CodeList, Reach};
-use crate::core::scanner::Scanner;
+use crate::core::scanner::{Scanner, Steady};
 use crate::core::service::Service;
 use crate::core::storms::{Gathering, Key, Storm, Storms};
 use crate::core::sweep::Today;
@@ -38,11 +41,13 @@ use crate::core::telemetry::windows::{Bucket, Kept};
 use crate::model::alert::{Acknowledged, Certainty, Cursor, Evidence, Severity, StormScope};
 use crate::model::arbitrary as model;
 use crate::model::archive::Entry;
+use crate::model::fill::Finding;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{PlaceId, RuleId};
 use crate::model::incident::IncidentId;
 use crate::model::record::{Health, Outcome};
 use crate::model::report::ReportKind;
+use crate::model::scan::ScanEvent;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::model::visit::Problem;
 
@@ -264,7 +269,7 @@ prop_compose! {
         code in model::device_code(),
         entries in entries(),
         order in order_state(),
-        (least_ms, began, claimed) in (uniform5(of(any::<i64>())), elapsed(), of(model::wall())),
+        offset in offset(),
         registers in registers(),
         (judged, heard, silent) in (elapsed(), of((span_ms(), elapsed())), span_ms()),
         (first_heard, catching_up) in (of(elapsed()), of((elapsed(), elapsed()))),
@@ -277,7 +282,7 @@ prop_compose! {
             code,
             entry: entries.into_iter().find_map(|it| if let Entry::Lift(it) = it { Some((&it).into()) } else { None }),
             order,
-            offset: Offset { least_ms: least_ms.map(Into::into), began, claimed },
+            offset,
             registers,
             judged,
             heard: heard.map(|(heard, at)| (Heard(heard), at)),
@@ -297,12 +302,24 @@ prop_compose! {
 }
 
 fn records() -> impl Strategy<Value = Records> {
-    let unsigned = (model::firm_id(), model::visit::record_id(), number(), span_ms())
-        .prop_map(|(firm, record, number, since)| Unsigned { firm, record, number, since: Elapsed(since) });
-    let hazard = (model::firm_id(), model::visit::record_id(), select(Problem::ALL), span_ms())
-        .prop_map(|(firm, record, problem, since)| Hazard { firm, record, problem, since: Elapsed(since) });
+    let unsigned = (model::text(), number(), span_ms()).prop_map(|(name, number, since)| Unsigned {
+        name,
+        number,
+        since: Elapsed(since),
+    });
+    let hazard = (model::text(), select(Problem::ALL), span_ms()).prop_map(|(name, problem, since)| Hazard {
+        name,
+        problem,
+        since: Elapsed(since),
+    });
     (number(), model::visit::digest(), vec(unsigned, 0..3), vec(hazard, 0..3), span_ms()).prop_map(
-        |(links, head, unsigned, hazards, judged)| Records { links, head, unsigned, hazards, judged: Elapsed(judged) },
+        |(links, head, unsigned, hazards, judged)| Records {
+            links,
+            head,
+            unsigned: unsigned.into(),
+            hazards: hazards.into(),
+            judged: Elapsed(judged),
+        },
     )
 }
 
@@ -315,18 +332,68 @@ fn known_records() -> impl Strategy<Value = KnownRecords> {
 }
 
 prop_compose! {
+    fn custody()(
+        last in of(select(ScanEvent::ALL)),
+        flags in 0..=custody::FLAGS,
+        (holder, filled_by) in (number(), number()),
+        (moved_s, checked_s, filled_s) in (number(), number(), number()),
+        (returned_s, inspected_s) in (number(), number()),
+    ) -> Custody {
+        Custody { last, flags, holder, filled_by, moved_s, checked_s, filled_s, returned_s, inspected_s }
+    }
+}
+
+fn offset() -> impl Strategy<Value = Offset> {
+    (uniform5(of(any::<i64>())), elapsed(), of(model::wall())).prop_map(|(least_ms, began, claimed)| Offset {
+        least_ms: least_ms.map(Into::into),
+        began,
+        claimed,
+    })
+}
+
+fn scanner() -> impl Strategy<Value = Scanner> {
+    let steady = (elapsed(), number()).prop_map(|(since, least_ms)| Steady { since, least_ms });
+    (model::site_code(), model::text(), order_state(), offset(), of(steady))
+        .prop_map(|(site, name, order, offset, steady)| Scanner { site, name, order, offset, steady })
+}
+
+fn fills() -> impl Strategy<Value = Fills> {
+    let scan = (number(), frame_key()).prop_map(|(generation, key)| How::Scan { generation, key });
+    let how = prop_oneof![scan, model::text().prop_map(How::Call)];
+    let asked = (number(), how).prop_map(|(by, how)| Asked { by, how });
+    let given = (number(), model::verdict(), elapsed(), any::<bool>());
+    btree_map(asked, given, 0..4).prop_map(|all| {
+        let mut fills = Fills::default();
+        for (asked, (cylinder, verdict, until, reserves)) in all {
+            let reserves = reserves && verdict.allows();
+            fills.restore(asked, Given { cylinder, verdict, until }, reserves);
+        }
+        fills
+    })
+}
+
+prop_compose! {
     fn cylinder(rules: u16)(
         code in model::cylinder_code(),
         entries in entries(),
-        inspected_until in of(any::<i32>().prop_map(CivilDay)),
+        report in of((any::<i32>(), of(any::<i32>()))),
+        told in (number(), number()),
         scrapped in any::<bool>(),
         duplicate in any::<bool>(),
+        custody in custody(),
         runs in runs(rules),
         policy in number(),
     ) -> Cylinder {
         let entry = entries.into_iter().find_map(|it| if let Entry::Cylinder(it) = it { Some((&it).into()) } else { None });
-        Cylinder { code, entry, inspected_until, scrapped, duplicate, runs, policy }
+        let report =
+            report.map(|(on, until)| Inspected { on: CivilDay(on), valid_until: until.map(CivilDay) });
+        let told = [Told(told.0), Told(told.1)];
+        Cylinder { code, entry, report, told, scrapped, duplicate, custody, runs, policy }
     }
+}
+
+fn finding() -> impl Strategy<Value = Finding> {
+    (model::cylinder_code(), vec(model::text(), 0..3)).prop_map(|(cylinder, reasons)| Finding { cylinder, reasons })
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -338,6 +405,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         model::text().prop_map(|why| Outcome::Precondition { why }),
         model::text().prop_map(|why| Outcome::Denied { why }),
         Just(Outcome::RequestReused),
+        (number(), model::verdict()).prop_map(|(position, verdict)| Outcome::Fill { position, verdict }),
+        (number(), vec(finding(), 0..3)).prop_map(|(position, findings)| Outcome::Findings { position, findings }),
     ]
 }
 
@@ -380,19 +449,18 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
     core.books.names.extend(["ingest-blind", "gone"].map(|name| RuleId::parse(name).unwrap()));
     let base = core.parts();
     let rules = u16::try_from(base.books.names.len()).unwrap();
-    let scanner = (model::site_code(), model::text(), order_state());
     let subjects = (
         btree_map(model::device_code(), lift(rules).boxed(), 0..3),
         btree_map(model::cylinder_code(), cylinder(rules).boxed(), 0..3),
-        vec(scanner, 0..3),
-        entries(),
+        vec(scanner(), 0..3),
+        (entries(), fills()),
     );
     let books = (number(), number(), number(), elapsed(), model::wall(), storms(rules));
     let day = of((any::<i32>(), model::wall(), model::wall()));
     let quota = (elapsed(), btree_map(model::text(), number(), 0..3), known_records());
     (books, hearing(), subjects, service(rules).boxed(), requests().boxed(), quota, day).prop_map(
         move |(books, hearing, subjects, service, requests, (began, kept, known_records), day)| {
-            let (lifts, cylinders, scanners, entries) = subjects;
+            let (lifts, cylinders, scanners, (entries, fills)) = subjects;
             let (next, epoch, seq, elapsed, wall, storms) = books;
             let mut frozen = base.clone();
             frozen.next = next;
@@ -402,8 +470,8 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
             frozen.lifts = lifts.into_iter().map(|(code, lift)| Lift { code, ..lift }).collect();
             super::storms::recount(&mut frozen.books.storms, &frozen.lifts);
             frozen.cylinders = cylinders.into_iter().map(|(code, it)| Cylinder { code, ..it }).collect();
-            let scanner = |(site, name, order)| Scanner { site, name, order };
-            frozen.scanners = scanners.into_iter().map(scanner).collect();
+            frozen.scanners = scanners.into_iter().collect();
+            frozen.fills = fills;
             let entries = || entries.iter().cloned();
             let site = |it| if let Entry::Site(it) = it { Some((it.code, it)) } else { None };
             frozen.sites = entries().filter_map(site).collect();

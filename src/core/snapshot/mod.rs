@@ -27,6 +27,7 @@ use rpds::RedBlackTreeMapSync;
 pub use self::read::Restoring;
 use super::books::Books;
 use super::cylinder::Cylinder;
+use super::cylinder::fills::Fills;
 use super::dispatch::Dispatch;
 use super::lift::Lift;
 use super::maintenance::known::KnownRecords;
@@ -67,6 +68,7 @@ pub struct Frozen {
     dispatch: Dispatch,
     requests: Requests,
     known_records: KnownRecords,
+    fills: Fills,
     quota: Arc<Quota>,
     today: Option<Today>,
 }
@@ -109,6 +111,7 @@ impl Core {
             dispatch: self.dispatch.clone(),
             requests: self.requests.clone(),
             known_records: self.known_records.clone(),
+            fills: self.fills.clone(),
             quota: self.quota.clone(),
             today: self.today,
         }

@@ -9,9 +9,10 @@ use super::subject::{self, Rules};
 use super::{FORMAT, FORMAT_OLDEST, SnapshotError, incidents, records, storms, write};
 use crate::core::books::{Books, Now};
 use crate::core::cylinder::Cylinder;
+use crate::core::cylinder::fills::{Asked, Fills, Given, How};
 use crate::core::dispatch::Dispatch;
 use crate::core::judge::built_in::Numbers;
-use crate::core::kept::Pools;
+use crate::core::kept::{KeptCylinder, Pools};
 use crate::core::lift::Lift;
 use crate::core::maintenance::known::{Key, KnownRecord};
 use crate::core::paged::Paged;
@@ -26,12 +27,14 @@ use crate::core::telemetry::heard::{Hearing, Way};
 use crate::core::timers::Timers;
 use crate::core::{Core, Index};
 use crate::limits;
-use crate::model::ids::{DeviceCode, RuleId};
+use crate::model::fill::Finding;
+use crate::model::frame::FrameKey;
+use crate::model::ids::{CylinderCode, DeviceCode, RuleId};
 use crate::model::incident::IncidentId;
 use crate::model::record::Outcome;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::proto::internal as wire;
-use crate::proto::read::{CodecError, Result, each, firm, health, known, policy, site, there, worker};
+use crate::proto::read::{CodecError, Result, each, firm, health, known, policy, site, texts, there, verdict, worker};
 
 type Restored<T> = std::result::Result<T, SnapshotError>;
 
@@ -103,6 +106,7 @@ impl Restoring {
         let known = std::mem::take(&mut self.rest.known_records);
         let mut known = known.into_iter().map(|it| records::read_known(&it));
         if let Some(device) = &self.only {
+            self.rest.fills.clear();
             let device_part = KnownRecord::device_of(device);
             self.known_records.extend(known.by_ref().filter(|(_, known)| known.device == device_part));
             lifts.retain(|lift| names(lift, device));
@@ -138,6 +142,7 @@ impl Restoring {
             workers: at("the workers", each(it.workers, worker))?.into_iter().map(|it| (it.id, it)).collect(),
             service: at("the state of the service", service(it.service.unwrap_or_default(), rules))?,
             requests: at("the answers to commands", requests(it.answers))?,
+            fills: at("the answers to fill requests", fills(it.fills))?,
             known_records: at(
                 "the records",
                 records::read_all(known_records, it.records_swept_high, it.records_swept_low),
@@ -214,14 +219,39 @@ fn index(core: &mut Core) -> Result<()> {
         core.note_rescue_code(ix, entry.and_then(|entry| entry.rescue_code).as_deref());
     }
     for (ix, code) in (0..).zip(core.cylinders.iter().map(|it| it.code)) {
-        anew(core.cylinder_at(&code))?;
+        anew(core.cylinder_named(&code))?;
         core.index.cylinders.insert(&code, ix);
+    }
+    for (ix, entry) in (0..).zip(core.cylinders.iter().map(|it| it.entry.as_ref())) {
+        for code in entry.map_or(&[][..], KeptCylinder::aliases) {
+            core.index.aliases.insert_mut((*code, ix));
+        }
     }
     for (ix, it) in (0..).zip(core.scanners.iter()) {
         anew(core.scanner_at(it.site, &it.name))?;
         core.index.scanners.insert(&(it.site, &*it.name), ix);
     }
     Ok(())
+}
+
+fn finding(it: wire::Finding) -> Result<Finding> {
+    Ok(Finding { cylinder: CylinderCode::parse(&it.cylinder)?, reasons: texts(it.reasons) })
+}
+
+fn fills(given: Vec<wire::GivenFill>) -> Result<Fills> {
+    use wire::given_fill::How as Wire;
+    bounded(given.len(), limits::VERDICTS)?;
+    let mut fills = Fills::default();
+    for it in given {
+        let how = match there("how a fill was asked for", it.how)? {
+            Wire::Scan(it) => How::Scan { generation: it.generation, key: FrameKey { boot: it.boot, seq: it.seq } },
+            Wire::Call(request) => How::Call(request.into()),
+        };
+        let verdict = verdict(there("an answer", it.verdict)?);
+        let given = Given { cylinder: it.cylinder, verdict, until: Elapsed(it.until_ms) };
+        fills.restore(Asked { by: it.by, how }, given, it.reserves);
+    }
+    Ok(fills)
 }
 
 fn anew(known: Option<u32>) -> Result<()> {
@@ -297,6 +327,8 @@ fn answer(it: wire::Answer) -> Result<Remembered> {
         Wire::NotFound(what) => Outcome::NotFound { what: what.into() },
         Wire::Precondition(why) => Outcome::Precondition { why: why.into() },
         Wire::Denied(why) => Outcome::Denied { why: why.into() },
+        Wire::Findings(it) => Outcome::Findings { position: it.position, findings: each(it.findings, finding)? },
+        Wire::Fill(it) => Outcome::Fill { position: it.position, verdict: verdict(there("an answer", it.verdict)?) },
         Wire::RequestReused(_) => Outcome::RequestReused,
     };
     Ok(Remembered {

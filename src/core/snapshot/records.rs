@@ -5,7 +5,6 @@ use super::subject::span;
 use crate::core::maintenance::known::{Key, KnownRecord, KnownRecords};
 use crate::core::maintenance::records::{Hazard, Records, Unsigned};
 use crate::limits;
-use crate::model::ids::{FirmId, RecordId};
 use crate::model::time::{CivilDay, Elapsed};
 use crate::model::visit::{Digest, Problem};
 use crate::proto::internal as wire;
@@ -27,18 +26,16 @@ pub(super) fn state(w: &mut Writer<'_>, it: &Records) {
     w.bytes(2, &it.head.0);
     for it in &it.unsigned {
         w.message(3, |w| {
-            w.text(1, it.firm.as_str());
-            w.text(2, it.record.as_str());
-            w.uint(3, it.number);
-            w.int(4, it.since.0);
+            w.text(1, &it.name);
+            w.uint(2, it.number);
+            w.int(3, it.since.0);
         });
     }
     for it in &it.hazards {
         w.message(4, |w| {
-            w.text(1, it.firm.as_str());
-            w.text(2, it.record.as_str());
-            w.uint(3, number(it.problem.number()));
-            w.int(4, it.since.0);
+            w.text(1, &it.name);
+            w.uint(2, number(it.problem.number()));
+            w.int(3, it.since.0);
         });
     }
     w.int(5, it.judged.0);
@@ -63,17 +60,11 @@ pub(super) fn read_state(it: wire::RecordsState) -> Result<Records> {
     bounded(it.unsigned.len(), limits::UNSIGNED_RECORDS)?;
     bounded(it.hazards.len(), limits::OPEN_HAZARDS)?;
     let unsigned = |it: wire::UnsignedRecord| -> Result<Unsigned> {
-        Ok(Unsigned {
-            firm: FirmId::parse(&it.firm)?,
-            record: RecordId::parse(&it.record)?,
-            number: it.number,
-            since: Elapsed(span(it.since_ms)?),
-        })
+        Ok(Unsigned { name: it.name.into(), number: it.number, since: Elapsed(span(it.since_ms)?) })
     };
     let hazard = |it: wire::HazardRecord| -> Result<Hazard> {
         Ok(Hazard {
-            firm: FirmId::parse(&it.firm)?,
-            record: RecordId::parse(&it.record)?,
+            name: it.name.into(),
             problem: numbered("problem code", it.problem, Problem::from_number)?,
             since: Elapsed(span(it.since_ms)?),
         })
@@ -82,8 +73,8 @@ pub(super) fn read_state(it: wire::RecordsState) -> Result<Records> {
     Ok(Records {
         links: it.links,
         head: Digest(head),
-        unsigned: each(it.unsigned, unsigned)?,
-        hazards: each(it.hazards, hazard)?,
+        unsigned: each(it.unsigned, unsigned)?.into(),
+        hazards: each(it.hazards, hazard)?.into(),
         judged: Elapsed(span(it.judged_ms)?),
     })
 }

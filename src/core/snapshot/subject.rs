@@ -5,13 +5,16 @@ use thin_vec::ThinVec;
 use super::read::bounded;
 use super::{records, upkeep, write};
 use crate::core::cylinder::Cylinder;
+use crate::core::cylinder::custody::{self, Custody};
 use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
 use crate::core::kept::{KeptCylinder, KeptLift, Pools};
 use crate::core::lift::{CatchingUp, Lift};
+use crate::core::obligation::cylinder::Inspected;
+use crate::core::obligation::upkeep::Told;
 use crate::core::rules::{CodeList, Reach};
-use crate::core::scanner::Scanner;
+use crate::core::scanner::{Scanner, Steady};
 use crate::core::telemetry::fields::Fields;
 use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::offset::Offset;
@@ -24,6 +27,7 @@ use crate::limits;
 use crate::model::alert::{Certainty, Cursor, Severity};
 use crate::model::frame::FrameKey;
 use crate::model::ids::{CylinderCode, DeviceCode, SiteCode};
+use crate::model::scan::ScanEvent;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::proto::internal as wire;
 use crate::proto::read::{self, CodecError, Result, acknowledged, each, evidence, known, numbered, there};
@@ -78,16 +82,48 @@ pub(super) fn cylinder(it: wire::CylinderState, rules: Rules, pools: &mut Pools)
     Ok(Cylinder {
         code: CylinderCode::parse(&it.code)?,
         entry,
-        inspected_until: it.inspected_until_day.map(CivilDay),
+        report: inspected(it.inspected_on_day, it.inspected_until_day),
         scrapped: it.scrapped,
         duplicate: it.duplicate,
+        told: [Told(it.told_inspection), Told(it.told_life)],
+        custody: it.custody.map(|it| custody(&it)).transpose()?.unwrap_or_default(),
         runs: rules.runs(it.runs)?,
         policy: it.policy,
     })
 }
 
 pub(super) fn scanner(it: wire::ScannerState) -> Result<Scanner> {
-    Ok(Scanner { site: SiteCode::parse(&it.site)?, name: it.name.into(), order: order(it.order.unwrap_or_default())? })
+    let least_ms = it.steady_least_ms;
+    Ok(Scanner {
+        site: SiteCode::parse(&it.site)?,
+        name: it.name.into(),
+        order: order(it.order.unwrap_or_default())?,
+        offset: offset(&it.offset.unwrap_or_default()),
+        steady: it.steady_since_ms.map(|since| Steady { since: Elapsed(since), least_ms }),
+    })
+}
+
+/// Older snapshots don't tell on which day it was: the date that was set is what counts.
+fn inspected(on: Option<i32>, until: Option<i32>) -> Option<Inspected> {
+    let on = on.or(until)?;
+    Some(Inspected { on: CivilDay(on), valid_until: until.map(CivilDay) })
+}
+
+fn custody(it: &wire::CustodyState) -> Result<Custody> {
+    let event = |number| known("event of a scan", number, |got| ScanEvent::from_number(i64::from(got)));
+    Ok(Custody {
+        last: (it.last != 0).then(|| event(it.last)).transpose()?,
+        flags: known("what is remembered of a cylinder", it.flags, |got| {
+            u8::try_from(got).ok().filter(|flags| flags & !custody::FLAGS == 0)
+        })?,
+        holder: it.holder.wrapping_sub(1),
+        filled_by: it.filled_by.wrapping_sub(1),
+        moved_s: it.moved_s,
+        checked_s: it.checked_s,
+        filled_s: it.filled_s,
+        returned_s: it.returned_s,
+        inspected_s: it.inspected_s,
+    })
 }
 
 fn order(it: wire::OrderState) -> Result<Order> {

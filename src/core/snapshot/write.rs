@@ -3,6 +3,8 @@
 use super::{FORMAT, Frozen, records, upkeep};
 use crate::core::books::Books;
 use crate::core::cylinder::Cylinder;
+use crate::core::cylinder::custody::Custody;
+use crate::core::cylinder::fills::{Asked, Given, How};
 use crate::core::dispatch::Kept as Incident;
 use crate::core::judge::run::{Open, Phase, Run, Wait};
 use crate::core::judge::runs::Runs;
@@ -22,7 +24,9 @@ use crate::model::alert::Cursor;
 use crate::model::record::Outcome;
 use crate::model::time::{Elapsed, Wall};
 use crate::proto::incident::write_entry;
-use crate::proto::write::{acknowledged, cylinder, evidence, firm, health, lift, number, policy, site, worker};
+use crate::proto::write::{
+    acknowledged, cylinder, evidence, firm, health, lift, number, policy, site, verdict, worker,
+};
 use crate::proto::writer::Writer;
 
 /// The number of each of `registers::FIELDS` in telemetry.proto.
@@ -62,6 +66,9 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
         w.fixed(21, (swept_to >> 64) as u64);
         w.fixed(22, swept_to as u64);
     });
+    for (asked, it, reserves) in it.fills.iter() {
+        part(&mut |w| w.message(30, |w| given(w, asked, it, reserves)));
+    }
     part(&mut |w| {
         w.part(40, |w| {
             w.uint(1, it.dispatch.seq);
@@ -155,9 +162,22 @@ fn answer(w: &mut Writer<'_>, it: &Remembered) {
             w.uint(1, *position);
             w.uint(2, *changed);
         }),
-        Outcome::Incident { position, incident } => w.message(12, |w| {
+        Outcome::Incident { position, incident } => w.message(40, |w| {
             w.uint(1, *position);
             w.text(2, &incident.to_string());
+        }),
+        Outcome::Fill { position, verdict: it } => w.message(20, |w| {
+            w.uint(1, *position);
+            w.message(2, |w| verdict(w, it));
+        }),
+        Outcome::Findings { position, findings } => w.message(21, |w| {
+            w.uint(1, *position);
+            for it in findings {
+                w.message(2, |w| {
+                    w.text(1, it.cylinder.as_str());
+                    w.texts(2, &it.reasons);
+                });
+            }
         }),
         Outcome::NotFound { what } => w.present_text(6, what),
         Outcome::Precondition { why } => w.present_text(7, why),
@@ -205,17 +225,54 @@ fn incident_state(w: &mut Writer<'_>, it: &Incident) {
 fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {
     w.text(1, it.code.as_str());
     w.some_message(2, it.archived().as_ref(), cylinder);
-    w.some_sint(3, it.inspected_until.map(|day| day.0));
+    w.some_sint(3, it.report.and_then(|report| report.valid_until).map(|day| day.0));
     runs(w, 4, &it.runs);
     w.uint(5, it.policy);
     w.uint(6, it.scrapped);
     w.uint(7, it.duplicate);
+    if it.custody != Custody::default() {
+        w.message(8, |w| custody(w, &it.custody));
+    }
+    w.some_sint(9, it.report.map(|report| report.on.0));
+    w.uint(10, it.told[0].0);
+    w.uint(11, it.told[1].0);
+}
+
+fn custody(w: &mut Writer<'_>, it: &Custody) {
+    w.uint(1, it.last.map_or(0, |event| number(event.number())));
+    w.uint(2, it.flags);
+    w.uint(3, it.holder.wrapping_add(1));
+    w.uint(4, it.filled_by.wrapping_add(1));
+    w.uint(5, it.moved_s);
+    w.uint(6, it.checked_s);
+    w.uint(7, it.filled_s);
+    w.uint(8, it.returned_s);
+    w.uint(9, it.inspected_s);
+}
+
+fn given(w: &mut Writer<'_>, asked: &Asked, given: &Given, reserves: bool) {
+    w.uint(1, asked.by);
+    match &asked.how {
+        How::Scan { generation, key } => w.message(2, |w| {
+            w.uint(1, *generation);
+            w.uint(2, key.boot);
+            w.uint(3, key.seq);
+        }),
+        How::Call(request) => w.present_text(3, request),
+    }
+    w.uint(4, given.cylinder);
+    w.message(5, |w| verdict(w, &given.verdict));
+    w.int(6, given.until.0);
+    w.uint(7, reserves);
 }
 
 fn scanner_state(w: &mut Writer<'_>, it: &Scanner) {
     w.text(1, it.site.as_str());
     w.text(2, &it.name);
     w.part(3, |w| order(w, &it.order));
+    w.part(4, |w| offset(w, &it.offset));
+    some_elapsed(w, 5, it.steady.map(|steady| steady.since));
+    w.int(6, it.steady.map_or(0, |steady| steady.least_ms));
 }
 
 fn order(w: &mut Writer<'_>, it: &Order) {

@@ -53,6 +53,11 @@ impl From<Option<i64>> for Least {
 }
 
 impl Offset {
+    /// The least difference between elapsed and claimed time, if any is known.
+    pub fn least_ms(&self) -> Option<i64> {
+        self.least_ms.iter().filter_map(|least| least.get()).min()
+    }
+
     /// How late a newer frame is, in ms. `drained`: the broker keeps nothing back for us, so its age is its own doing.
     pub fn lateness_ms(&mut self, claimed: Option<Wall>, received: Wall, now: Elapsed, drained: bool) -> i64 {
         let Some(claimed) = claimed else { return 0 };
@@ -73,7 +78,7 @@ impl Offset {
 
     fn late_by(&self, claimed: Wall, received: Wall, now: Elapsed) -> i64 {
         let behind_ms = received - claimed;
-        match self.least_ms.iter().filter_map(|least| least.get()).min() {
+        match self.least_ms() {
             Some(offset_ms) => difference_ms(now, claimed).saturating_sub(offset_ms).max(0),
             None if (LATE_MS..=BEHIND_MAX_MS).contains(&behind_ms) => behind_ms,
             None => 0,

@@ -11,6 +11,7 @@ use crate::model::alert::{
     Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Group, Place, Reason, Severity, StormScope, Title,
 };
 use crate::model::archive::{EntryKind, FieldChange};
+use crate::model::fill::FillRequest;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, RecordId, SiteCode, Subject};
 use crate::model::obligation::{DueKind, DueRow, Party};
@@ -25,6 +26,7 @@ use crate::proto::incident;
 use crate::proto::internal as wire;
 use crate::proto::read::{
     Result, acknowledged, each, entry, evidence, health, known, numbered, policy, some_code, some_text, texts, there,
+    verdict,
 };
 
 pub(super) fn record(pos: u64, it: wire::Record) -> Result<Record> {
@@ -93,8 +95,27 @@ fn command(it: wire::Command) -> Result<Command> {
         Wire::UploadVisits(it) => Action::UploadVisits(each(it.uploads, visit::read_upload)?),
         Wire::Sign(it) => Action::Sign(visit::read_sign(it)?),
         Wire::AdoptRecords(it) => Action::AdoptRecords(each(it.records, visit::read_link)?),
+        Wire::CheckFill(it) => Action::CheckFill(fill_request(it)?),
+        Wire::CheckBatch(it) => batch_check(it)?,
     };
     Ok(Command { request: it.request.into(), actor: actor(there("an actor", it.actor)?)?, action })
+}
+
+fn batch_check(it: wire::BatchCheck) -> Result<Action> {
+    let cylinders = each(it.cylinders, |code| Ok(CylinderCode::parse(&code)?))?;
+    Ok(Action::CheckBatch { site: SiteCode::parse(&it.site)?, cylinders })
+}
+
+fn fill_request(it: wire::FillRequest) -> Result<FillRequest> {
+    Ok(FillRequest {
+        site: SiteCode::parse(&it.site)?,
+        scanner: it.scanner.into(),
+        cylinder: CylinderCode::parse(&it.cylinder)?,
+        medium: some_text(it.medium),
+        operator: some_text(it.operator),
+        age_ms: it.age_ms,
+        asked: Elapsed(it.asked_ms),
+    })
 }
 
 fn actor(it: wire::Actor) -> Result<Actor> {
@@ -251,6 +272,7 @@ fn scan_row(it: wire::ScanRow) -> Result<ScanRow> {
         time_source: time_source(it.time_source)?,
         order: order(it.order)?,
         flags: each(it.flags, |got| numbered("flag of a scan", got, ScanFlag::from_number))?,
+        verdict: it.verdict.map(verdict),
     })
 }
 

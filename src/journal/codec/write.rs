@@ -3,6 +3,7 @@
 use super::visit;
 use crate::model::actor::{Actor, Scope};
 use crate::model::alert::{Alert, AlertEvent};
+use crate::model::fill::FillRequest;
 use crate::model::frame::{Ended, Frame, Listed, Reported};
 use crate::model::ids::AlertId;
 use crate::model::obligation::DueRow;
@@ -12,7 +13,7 @@ use crate::model::row::{ChangeRow, Effects, FrameRow, Order, RejectRow, Row, Sca
 use crate::model::scan::Scan;
 use crate::model::time::Wall;
 use crate::proto::incident;
-use crate::proto::write::{acknowledged, entry, evidence, health, number, policy, some_day};
+use crate::proto::write::{acknowledged, entry, evidence, health, number, policy, some_day, verdict};
 use crate::proto::writer::Writer;
 
 pub(super) fn record(w: &mut Writer<'_>, record: &Record) {
@@ -102,12 +103,29 @@ fn command(w: &mut Writer<'_>, it: &Command) {
             }
         }),
 
+        Action::CheckFill(it) => w.message(11, |w| fill_request(w, it)),
+        Action::CheckBatch { site, cylinders } => w.message(13, |w| {
+            w.text(1, site.as_str());
+            for code in cylinders {
+                w.present_text(2, code.as_str());
+            }
+        }),
         Action::AdoptRecords(links) => w.message(12, |w| {
             for it in links {
                 w.message(1, |w| visit::link(w, it));
             }
         }),
     }
+}
+
+fn fill_request(w: &mut Writer<'_>, it: &FillRequest) {
+    w.text(1, it.site.as_str());
+    w.text(2, &it.scanner);
+    w.text(3, it.cylinder.as_str());
+    w.some_text(4, it.medium.as_deref());
+    w.some_text(5, it.operator.as_deref());
+    w.int(6, it.age_ms);
+    w.int(7, it.asked.0);
 }
 
 fn actor(w: &mut Writer<'_>, it: &Actor) {
@@ -299,6 +317,7 @@ fn scan_row(w: &mut Writer<'_>, it: &ScanRow) {
     w.uint(6, time_source(it.time_source));
     w.uint(7, order(it.order));
     w.uints(8, it.flags.iter().map(|flag| number(flag.number())));
+    w.some_message(9, it.verdict.as_ref(), verdict);
 }
 
 fn scan(w: &mut Writer<'_>, it: &Scan) {

@@ -2,11 +2,13 @@
 
 mod alerts;
 mod convert;
+mod cylinders;
 mod dispatch;
 mod dues;
 mod explain;
 mod history;
 mod inspection;
+mod life;
 mod maintenance;
 mod registry;
 mod rules;
@@ -26,6 +28,7 @@ use super::{ServeError, Shared};
 use crate::limits;
 use crate::proto;
 use crate::proto::v1::alert_service_server::AlertServiceServer;
+use crate::proto::v1::cylinder_service_server::CylinderServiceServer;
 use crate::proto::v1::dispatch_service_server::DispatchServiceServer;
 use crate::proto::v1::history_service_server::HistoryServiceServer;
 use crate::proto::v1::inspection_service_server::InspectionServiceServer;
@@ -58,6 +61,7 @@ pub(super) fn routes(shared: &Shared) -> Result<Routes, ServeError> {
         .add_service(gated!(AlertServiceServer, alerts::Alerts(shared.clone())))
         .add_service(gated!(DispatchServiceServer, dispatch::Dispatch(shared.clone())))
         .add_service(gated!(RegistryServiceServer, registry::Registry(shared.clone())))
+        .add_service(gated!(CylinderServiceServer, cylinders::Cylinders(shared.clone())))
         .add_service(gated!(RulesServiceServer, rules::Rules(shared.clone())))
         .add_service(gated!(HistoryServiceServer, history::History(shared.clone())))
         .add_service(gated!(InspectionServiceServer, inspection::Inspection(shared.clone())))
@@ -66,10 +70,11 @@ pub(super) fn routes(shared: &Shared) -> Result<Routes, ServeError> {
 
 /// Keeps the health service in step with readiness until shutdown.
 async fn report_health(reporter: HealthReporter, shared: Shared) {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 9] = [
         "",
         "vigil.v1.AlertService",
         "vigil.v1.DispatchService",
+        "vigil.v1.CylinderService",
         "vigil.v1.RegistryService",
         "vigil.v1.RulesService",
         "vigil.v1.HistoryService",

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Columns, Unfit, Value, big, order, order_number, time_source, time_source_number};
+use crate::model::fill::Verdict;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{CylinderCode, SiteCode};
 use crate::model::row::{ScanFlag, ScanRow};
@@ -37,6 +38,8 @@ pub(crate) const COLUMNS: &[&str] = &[
     "valid_until",
     "invalid_fields",
     "flags",
+    "verdict_expires_at",
+    "verdict_reasons",
 ];
 
 pub(crate) fn push<'a>(row: &'a ScanRow, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
@@ -71,6 +74,8 @@ pub(crate) fn push<'a>(row: &'a ScanRow, out: &mut Vec<Value<'a>>) -> Result<(),
         Value::time_or_null(scan.valid_until),
         Value::texts(&scan.invalid),
         Value::list(row.flags.iter().map(|flag| Cow::Borrowed(flag.name())).collect()),
+        Value::time_or_null(row.verdict.as_ref().map(|verdict| verdict.expires_at)),
+        row.verdict.as_ref().map_or(Value::Null, |verdict| Value::texts(&verdict.reasons)),
     ]);
     Ok(())
 }
@@ -87,6 +92,9 @@ pub(crate) fn read(columns: &mut dyn Columns) -> Result<ScanRow, StoreError> {
     let (passed, findings) = (c.bool()?, c.boxes()?);
     let (latitude_e7, longitude_e7) = (c.int()?, c.int()?);
     let (request, valid_until, invalid, flags) = (c.boxed()?, c.time()?, c.boxes()?, c.texts()?);
+
+    let (expires_at, reasons) = (c.time()?, c.boxes()?);
+    let verdict = expires_at.map(|expires_at| Verdict { reasons, expires_at });
 
     let flags = flags.iter().map(|name| flag(c.what(), name)).collect::<Result<_, _>>()?;
     let scan = Scan {
@@ -119,6 +127,7 @@ pub(crate) fn read(columns: &mut dyn Columns) -> Result<ScanRow, StoreError> {
         time_source,
         order,
         flags,
+        verdict,
     })
 }
 

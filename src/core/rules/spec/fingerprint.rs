@@ -32,6 +32,9 @@ fn write(hash: &mut Fnv, rule: &Rule, extras: &[Box<str>], rules: &[&str]) -> fm
     if let Some(suppress) = &rule.suppress {
         writeln!(hash, "suppress {}", suppress.canonical(extras, rules))?;
     }
+    if let Some(deny) = &rule.deny {
+        writeln!(hash, "deny {}", deny.canonical(extras, rules))?;
+    }
     writeln!(hash, "for {} drop {} clear_for {}", rule.for_ms, rule.drop_ms, rule.clear_for_ms)?;
     match &rule.clear {
         Clear::WhenFalse => writeln!(hash, "clear")?,

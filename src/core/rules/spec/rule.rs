@@ -16,6 +16,7 @@ const KEYS: &[&str] = &[
     "on",
     "when",
     "suppress",
+    "deny",
     "for",
     "drop",
     "clear",
@@ -81,6 +82,7 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
     let unless = context.unless(&section, family, id);
     let when = when.and_then(|text| context.compile(&text, family, id, is_counting));
     let suppress = section.text("suppress", context.faults).and_then(|text| context.condition(&text, family, id));
+    let deny = section.text("deny", context.faults).and_then(|text| context.condition(&text, family, id));
     let clear = context.clear(&section, family, id);
     if clear == Some(Clear::Quiet) && section.has("count") && (clear_for_ms == Some(0) || !section.has("clear_for")) {
         let at =
@@ -101,6 +103,7 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
         raising: when.raising().to_vec(),
         when,
         suppress,
+        deny,
         for_ms,
         drop_ms: drop_ms.unwrap_or(drop_default_ms),
         clear: clear?,
@@ -132,6 +135,9 @@ fn check_company(section: &Section<'_>, family: Option<Family>, faults: &mut Fau
             }
         }
     };
+    if matches!(family, Some(Family::Elevator | Family::Obligation)) {
+        forbid(&["deny"], "but on cylinders: nothing else is filled");
+    }
     match family {
         Some(Family::Cylinder) => {
             forbid(&["for", "drop", "clear_for", "absent"], "on cylinders: they are judged at each scan");

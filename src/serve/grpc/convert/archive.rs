@@ -5,7 +5,8 @@ mod lift;
 #[cfg(test)]
 mod tests;
 
-use self::cylinder::{cylinder_from, cylinder_to};
+use self::cylinder::cylinder_from;
+pub(in crate::serve::grpc) use self::cylinder::cylinder_to;
 use self::lift::lift_from;
 pub(in super::super) use self::lift::{lift_to, rescue_code};
 use super::{text, timestamp};

@@ -139,6 +139,11 @@ fn stored_scan(row: &ScanRow) -> v1::StoredScan {
         valid_until: scan.valid_until.map(timestamp),
         flags: row.flags.iter().map(|flag| flag.name().to_owned()).collect(),
         invalid: strings(&scan.invalid),
+        verdict: row.verdict.as_ref().map(|verdict| v1::FillVerdict {
+            allow: verdict.allows(),
+            reasons: strings(&verdict.reasons),
+            expires_at: Some(timestamp(verdict.expires_at)),
+        }),
     }
 }
 

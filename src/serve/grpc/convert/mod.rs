@@ -14,7 +14,8 @@ use prost_types::Timestamp;
 pub(super) use self::alert::{alert, alert_event, districts, filter, heartbeat, kinds};
 pub(in crate::serve) use self::archive::entry_to_upsert;
 pub(super) use self::archive::{
-    ArchiveEntry, archive_entry, day, device_change, entry_from, entry_kind, entry_to, lift_to, rescue_code,
+    ArchiveEntry, archive_entry, cylinder_to, day, device_change, entry_from, entry_kind, entry_to, lift_to,
+    rescue_code,
 };
 pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};

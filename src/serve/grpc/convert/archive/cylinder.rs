@@ -117,7 +117,7 @@ fn kind(text: &str) -> Result<Box<str>, String> {
     Err(format!("{:?} does not fit: at most 32 characters of a-z 0-9 - _", short(text)))
 }
 
-pub(super) fn cylinder_to(e: &Cylinder) -> v1::Cylinder {
+pub(in crate::serve::grpc) fn cylinder_to(e: &Cylinder) -> v1::Cylinder {
     v1::Cylinder {
         code: e.code.to_string(),
         filling_unit: shown(e.filling_unit),

@@ -1,0 +1,78 @@
+//! Whether a cylinder may be filled: what a filling gun asks, and what it is told.
+
+use super::ids::{CylinderCode, SiteCode};
+use super::time::{Elapsed, Wall};
+
+/// How long an answer is good. A request claimed longer ago than that is stale.
+pub const GOOD_MS: i64 = 10_000;
+
+/// Reasons that no rule gives: in the contract with the guns (`docs/devices.md`).
+pub mod reason {
+    pub const AT_INSPECTION: &str = "at-inspection";
+    pub const DISABLED: &str = "disabled";
+    pub const LOST: &str = "lost";
+    /// Neither side says what is to be filled, or the archive doesn't.
+    pub const NO_MEDIUM: &str = "no-medium";
+    pub const NO_REQUEST: &str = "no-request";
+    /// No rule in force says what must not be filled.
+    pub const NO_RULES: &str = "no-rules";
+    pub const RESERVED: &str = "reserved";
+    pub const STALE: &str = "stale";
+    pub const UNCHECKED: &str = "unchecked";
+    /// Also the id of a rule; said whether or not that is in force.
+    pub const UNREGISTERED: &str = "cylinder-unregistered";
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Why the cylinder must not be filled: ids of rules and the words of [`reason`], ascending, without repeats. None:
+    /// it may be.
+    pub reasons: Vec<Box<str>>,
+    pub expires_at: Wall,
+}
+
+impl Verdict {
+    pub fn allows(&self) -> bool {
+        self.reasons.is_empty()
+    }
+
+    pub fn issued_at(&self) -> Wall {
+        self.expires_at + -GOOD_MS
+    }
+}
+
+/// What goes to the gun that asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Downlink {
+    pub site: SiteCode,
+    pub scanner: Box<str>,
+    /// As it was scanned: perhaps an earlier code of the cylinder.
+    pub cylinder: CylinderCode,
+    pub request: Option<Box<str>>,
+    pub verdict: Verdict,
+    /// Not to be sent after this.
+    pub good_until: Elapsed,
+}
+
+/// What is wrong with one of many cylinders that are looked at together, as when a vehicle is unloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub cylinder: CylinderCode,
+    /// As those of a verdict, but for what depends on a request; none: it is in order.
+    pub reasons: Vec<Box<str>>,
+}
+
+/// Who asks by a call, and about what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FillRequest {
+    pub site: SiteCode,
+    /// The gun, 1 to 32 characters, as it names itself when it scans.
+    pub scanner: Box<str>,
+    pub cylinder: CylinderCode,
+    pub medium: Option<Box<str>>,
+    pub operator: Option<Box<str>>,
+    /// How long ago it was asked when it reached the service, in ms; at least 0.
+    pub age_ms: i64,
+    /// When it reached the service.
+    pub asked: Elapsed,
+}
