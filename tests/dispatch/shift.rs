@@ -212,6 +212,8 @@ fn everybody_does_what_is_theirs() {
 #[test]
 fn a_power_cut_hides_nobody() {
     let mut world = World::new(false);
+    // Of a group, an open alert says how large it has become, which its event could not know.
+    world.timeline.unchecked = true;
     let code = |n: usize| DeviceCode::parse(&format!("{:020}", 640_104_000 + n)).unwrap();
     let lifts = (0..400).map(|n| Entry::Lift(Lift { district: District::parse("640104").ok(), ..Lift::new(code(n)) }));
     world.act(Action::Upsert(lifts.collect()));
