@@ -131,6 +131,7 @@ pub const ACTIVE_ITEMS: usize = 2 * CODES + CONDITIONS;
 pub const LINGERING_CODES: usize = CODES;
 /// Subjects looked at while one record is applied, when a reload or a new day makes all of them due.
 pub const SWEEP_SUBJECTS: usize = 256;
+pub const SWEEP_LIFTS: usize = 64;
 /// Rescue incidents that are not over; beyond it only alerts tell of further ones. With those that are over for less than
 /// this, whose timelines can be read without the database.
 pub const INCIDENTS: usize = 20_000;

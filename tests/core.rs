@@ -25,6 +25,8 @@ mod fills;
 mod invariants;
 #[path = "core/lift.rs"]
 mod lift;
+#[path = "core/obligations.rs"]
+mod obligations;
 #[path = "core/overrides.rs"]
 mod overrides;
 #[path = "core/policy.rs"]

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod support;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -28,6 +30,8 @@ use vigil::proto::v1::{
     UploadReportsRequest, UpsertDevicesRequest,
 };
 use vigil::serve::upsert_entry;
+
+use crate::support::wait::pause;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -110,7 +114,7 @@ impl Running {
                 return;
             }
             assert!(begun.elapsed() < PATIENCE, "{found:?}, not {expected:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pause().await;
         }
     }
 }

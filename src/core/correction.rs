@@ -104,11 +104,18 @@ impl Core {
         }
     }
 
-    /// When it is due now what was due as `told` says; `None`: it is no lift's.
+    /// When it is due now what was due as `told` says; `None`: its subject isn't known.
     pub fn present_due(&self, told: &DueRow) -> Option<DueRow> {
-        let Subject::Device(code) = told.subject else { return None };
-        let lift = self.lifts.get(self.lift_at(&code)?);
-        Some(lift.present_due(&self.policy, told.kind, self.day(), self.books.now.wall))
+        let (policy, today, now) = (&self.policy, self.day(), self.books.now.wall);
+        match told.subject {
+            Subject::Device(code) => {
+                Some(self.lifts.get(self.lift_at(&code)?).present_due(policy, told.kind, today, now))
+            }
+            Subject::Cylinder(code) => {
+                Some(self.cylinders.get(self.cylinder_at(&code)?).present_due(policy, told.kind, today, now))
+            }
+            Subject::Service => None,
+        }
     }
 
     /// The archive's present entry for what `entry` is about.

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use rpds::RedBlackTreeMapSync;
 
 use crate::limits;
-use crate::model::record::{Action, Command, Outcome};
+use crate::model::record::{Command, Outcome};
 use crate::model::time::Elapsed;
-use crate::proto::write::entry;
-use crate::proto::writer::Writer;
 
 /// Copies share all that they have in common: a snapshot costs nothing, and what is changed afterwards little.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,16 +95,6 @@ impl Requests {
 
 /// FNV-1a of what is asked: not secret, only to tell a retry from another action under the same id.
 fn fingerprint(command: &Command) -> u64 {
-    let mut bytes = Vec::new();
-    match &command.action {
-        // As the journal has them: five hundred entries in words would take longer than all that is done with them.
-        Action::Upsert(entries) => {
-            let mut writer = Writer::new(&mut bytes);
-            entries.iter().for_each(|it| writer.message(1, |w| entry(w, it)));
-        }
-        action => bytes = format!("{action:?}").into_bytes(),
-    }
-    bytes
-        .into_iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    let text = format!("{:?}", command.action);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }

@@ -115,7 +115,11 @@ impl Core {
         }
         let retells = retell.is_some();
         let (lifts, all) = (self.lifts.len(), self.lifts.len() + self.cylinders.len());
-        let end = (next + limits::SWEEP_SUBJECTS).min(all);
+        // A lift has more to look at. What room the last ones leave is the cylinders'.
+        let lifts_now = lifts.saturating_sub(next).min(limits::SWEEP_LIFTS);
+        let room = (limits::SWEEP_LIFTS - lifts_now) * limits::SWEEP_SUBJECTS / limits::SWEEP_LIFTS;
+        let cylinders_now = if next + lifts_now >= lifts { room } else { 0 };
+        let end = (next + lifts_now + cylinders_now).min(all);
         let today = self.day();
         for at in next..end {
             let lift_ix = u32::try_from(at).ok().filter(|_| at < lifts);

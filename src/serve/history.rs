@@ -317,7 +317,10 @@ impl HistoryStore for MemoryHistory {
     fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
         self.answer(|| {
             let is_wanted = |row: &&DueRow| {
+                let lies = |wanted| row.district.is_some_and(|own| own.is_within(wanted));
                 row.due_on.is_some_and(|due| due < query.due_before)
+                    && (query.kinds.is_empty() || query.kinds.contains(&row.kind))
+                    && (query.districts.is_empty() || query.districts.iter().any(lies))
                     && query.subject.is_none_or(|subject| row.subject == subject)
                     && query.party.is_none_or(|party| row.party == Some(party))
                     && query.after.is_none_or(|after| StandingCursor::of(row) > after)

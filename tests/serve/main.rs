@@ -6,6 +6,7 @@ mod alerts;
 mod backtest;
 mod cli;
 mod commands;
+mod dues;
 mod explain;
 mod history;
 mod import;

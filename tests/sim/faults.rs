@@ -204,7 +204,9 @@ impl Canary {
             Self::ResumeFromHead | Self::HeartbeatsRunAhead | Self::PreviousOfAll => &["P3"],
             // What is missing may be that a record was passed over.
             Self::ReplayAddsNothing => &["P7", "P8"],
-            Self::NoTicks | Self::MarkersMadeUp => &["P5"],
+            // What time should have changed may first be missed by somebody who asks.
+            Self::NoTicks => &["P5", "P2"],
+            Self::MarkersMadeUp => &["P5"],
             Self::PoisonForgotten => &["P8"],
         }
     }

@@ -196,10 +196,8 @@ impl Custody {
         match scan.event {
             ScanEvent::CheckedBeforeFill => self.take_check(scan.passed == Some(true), moment),
             ScanEvent::Filled => self.take_filling(by, moment),
-            ScanEvent::CheckedAfterFill if scan.passed == Some(true) => {
-                if counts(moment, self.filled_s) {
-                    self.set(UNVERIFIED, false);
-                }
+            ScanEvent::CheckedAfterFill if scan.passed == Some(true) && counts(moment, self.filled_s) => {
+                self.set(UNVERIFIED, false);
             }
             ScanEvent::Dispatched if !self.is_overtaken(moment) => self.set(FILLED, false),
             ScanEvent::Disabled if of.is_own && stands(moment, self.returned_s) => self.set(DISABLED, true),

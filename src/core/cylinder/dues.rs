@@ -10,7 +10,7 @@ use crate::core::tables::cylinders::Make;
 use crate::model::ids::Subject;
 use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::row::Row;
-use crate::model::time::CivilDay;
+use crate::model::time::{CivilDay, Wall};
 
 /// In the order of `Cylinder::told`.
 const TOLD: [DueKind; 2] = [DueKind::CylinderInspection, DueKind::CylinderLife];
@@ -49,25 +49,36 @@ impl Cylinder {
     pub(super) fn tell_dues(&mut self, cx: &mut Context<'_>, dues: &[Due], today: CivilDay) {
         let Some(entry) = &self.entry else { return };
         let (district, party) = (entry.district(), entry.filling_unit().map(Party::Site));
-        let recorded_at = cx.books.now.wall;
         for (at, kind) in TOLD.into_iter().enumerate() {
             let due = dues.iter().find(|due| due.kind == kind);
             let now = due.map_or(Told::NOTHING, |due| Told::of(due, district.as_ref(), party.as_ref()));
             if std::mem::replace(&mut self.told[at], now) == now {
                 continue;
             }
-            cx.out.rows.push(Row::Due(DueRow {
-                subject: Subject::Cylinder(self.code),
-                kind,
-                due_on: due.map(|due| due.due_on),
-                basis_on: due.and_then(|due| due.basis_on),
-                clause: due.map(|due| schedule::words(&cx.policy.tables, self.make(), due)).unwrap_or_default(),
-                district,
-                party,
-                recorded_on: today,
-                recorded_at,
-            }));
+            let row = self.due_row(cx.policy, kind, due, today, cx.books.now.wall);
+            cx.out.rows.push(Row::Due(row));
         }
+    }
+
+    fn due_row(&self, policy: &Policy, kind: DueKind, due: Option<&Due>, today: CivilDay, now: Wall) -> DueRow {
+        let entry = self.entry.as_ref();
+        DueRow {
+            subject: Subject::Cylinder(self.code),
+            kind,
+            due_on: due.map(|due| due.due_on),
+            basis_on: due.and_then(|due| due.basis_on),
+            clause: due.map(|due| schedule::words(&policy.tables, self.make(), due)).unwrap_or_default(),
+            district: entry.and_then(|entry| entry.district()),
+            party: entry.and_then(|entry| entry.filling_unit()).map(Party::Site),
+            recorded_on: today,
+            recorded_at: now,
+        }
+    }
+
+    /// When something of a kind is due, as it would be told now.
+    pub fn present_due(&self, policy: &Policy, kind: DueKind, today: CivilDay, now: Wall) -> DueRow {
+        let dues = self.dues(policy);
+        self.due_row(policy, kind, dues.iter().find(|due| due.kind == kind), today, now)
     }
 
     /// All dates are told again: the store is new.

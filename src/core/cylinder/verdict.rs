@@ -68,7 +68,7 @@ fn of_standing<'a>(
     denying.map(|(id, _)| id).chain(applying(own))
 }
 
-fn applying<'a, const N: usize>(reasons: [(&'a str, bool); N]) -> impl Iterator<Item = &'a str> {
+fn applying<const N: usize>(reasons: [(&str, bool); N]) -> impl Iterator<Item = &str> {
     reasons.into_iter().filter_map(|(reason, applies)| applies.then_some(reason))
 }
 
