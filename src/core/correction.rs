@@ -114,7 +114,7 @@ impl Core {
             Subject::Cylinder(code) => {
                 Some(self.cylinders.get(self.cylinder_at(&code)?).present_due(policy, told.kind, today, now))
             }
-            Subject::Service => None,
+            Subject::Service | Subject::Incident(_) => None,
         }
     }
 
