@@ -389,19 +389,30 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_items_total", &["what"], "Frames and scans that came in, by what became of them"),
     counts("vigil_unknown_fields_total", &[], "Fields that the wire contract doesn't know"),
     counts("vigil_fill_verdicts_total", &["verdict"], "Fill requests answered, by the answer"),
-    counts("vigil_downlinks_published_total", &[], "Answers to devices that went to the broker"),
-    counts("vigil_downlinks_dropped_total", &["reason"], "Answers to devices that were not sent, by why"),
+    counts("vigil_downlinks_published_total", &[], "Answers and commands to devices that went to the broker"),
+    counts("vigil_downlinks_dropped_total", &["reason"], "Answers and commands to devices that were not sent, by why"),
     counts("vigil_messages_ignored_total", &[], "Messages that nobody waits for"),
     counts("vigil_streams_dropped_total", &[], "Streams ended because their client took nothing"),
     counts("vigil_rules_reloads_total", &["by", "outcome"], "Times that the rule files were read again"),
     stands("vigil_rules_refused", None, "1 while the rule files were refused and those before are in force"),
     counts("vigil_storms_total", &["scope"], "Times that lifts of one place raised a rule together"),
     counts("vigil_incident_events_total", &["what"], "What happened to rescue incidents"),
+    Metric {
+        name: "vigil_rescue_seconds",
+        sort: Sort::Histogram,
+        unit: Some(Unit::Seconds),
+        labels: &["what"],
+        meaning: "Time from the alert or call to what was reached",
+    },
     counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
 ];
 
 /// Upper bounds of histograms, in seconds: from one fsync to what a watchdog would end.
 const BUCKETS_S: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// The same for rescues: from a minute to twice what is allowed where it takes longest.
+const RESCUE_BUCKETS_S: &[f64] =
+    &[60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1_200.0, 1_800.0, 2_700.0, 3_600.0, 7_200.0];
 
 /// What has been measured so far.
 #[derive(Debug, Clone)]
@@ -427,6 +438,9 @@ impl Metrics {
     fn build() -> (PrometheusRecorder, Self) {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), BUCKETS_S)
+            .and_then(|builder| {
+                builder.set_buckets_for_metric(Matcher::Full("vigil_rescue_seconds".into()), RESCUE_BUCKETS_S)
+            })
             .expect("there are buckets")
             .build_recorder();
         let handle = recorder.handle();
@@ -524,6 +538,7 @@ mod tests {
         emit(StormBegan { rule: &rule, group: &group });
         let incident = IncidentId { epoch: 1, number: 42 };
         emit(IncidentMoved { incident, what: What::Commanded, state: State::Commanded, since_ms: 1_000 });
+        emit(IncidentMoved { incident, what: What::Arrived, state: State::Arrived, since_ms: 1_700_000 });
     }
 
     fn rendered() -> String {
@@ -560,6 +575,8 @@ mod tests {
             "vigil_alerts_corrected_total 3",
             "vigil_storms_total{scope=\"feeder\"} 1",
             "vigil_incident_events_total{what=\"commanded\"} 1",
+            "vigil_rescue_seconds_bucket{what=\"arrived\",le=\"1200\"} 0",
+            "vigil_rescue_seconds_bucket{what=\"arrived\",le=\"1800\"} 1",
             "vigil_alert_transitions_total{rule=\"trapped-reported\",kind=\"opened\",severity=\"critical\",\
              reason=\"condition-held\"} 1",
         ] {

@@ -94,8 +94,8 @@ fn a_running_service_is_asked_what_other_rules_would_have_raised() {
     assert_eq!((&lost["change"], &lost["replayed"]), (&"lost".into(), &Value::Null), "{lost}");
     let output = backtest(&url, &same, &json);
     let found = lines(&output);
-    assert!(output.status.success() && found.len() == 2, "{found:?}");
-    let all = &found[1];
+    assert!(output.status.success() && found.len() == 3, "{found:?}");
+    let all = &found[2];
     assert_eq!((&all["raised"], &all["reproduced"], &all["frames"]), (&1.into(), &1.into(), &2.into()), "{all}");
 
     assert!(vigil.stop().success());

@@ -1,6 +1,6 @@
 //! Rescues.
 
-use metrics::counter;
+use metrics::{counter, histogram};
 use tracing::info;
 
 use super::Event;
@@ -28,5 +28,8 @@ impl Event for IncidentMoved {
 
     fn measure(&self) {
         counter!("vigil_incident_events_total", "what" => self.what.name()).increment(1);
+        if matches!(self.what, What::Accepted | What::Arrived | What::Freed) {
+            histogram!("vigil_rescue_seconds", "what" => self.what.name()).record(self.since_ms as f64 / 1_000.0);
+        }
     }
 }
