@@ -362,6 +362,10 @@ const fn stands(name: &'static str, unit: Option<Unit>, meaning: &'static str) -
     Metric { name, sort: Sort::Gauge, unit, labels: &[], meaning }
 }
 
+const fn takes(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
+    Metric { name, sort: Sort::Histogram, unit: Some(Unit::Seconds), labels, meaning }
+}
+
 /// Every metric there is. One that isn't here is shown without a description, and the test of this list fails.
 pub const METRICS: &[Metric] = &[
     counts("vigil_mqtt_connects_total", &["resumed"], "Sessions with the broker begun"),
@@ -374,13 +378,7 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_store_stalls_total", &[], "Times that the store stopped taking rows"),
     stands("vigil_store_stalled", None, "1 while the store takes nothing"),
     stands("vigil_snapshot_bytes", Some(Unit::Bytes), "Size of the newest snapshot"),
-    Metric {
-        name: "vigil_snapshot_seconds",
-        sort: Sort::Histogram,
-        unit: Some(Unit::Seconds),
-        labels: &[],
-        meaning: "Time to write a snapshot",
-    },
+    takes("vigil_snapshot_seconds", &[], "Time to write a snapshot"),
     counts("vigil_journal_torn_bytes_total", &["journal"], "Unfinished bytes cut off a journal at a start"),
     counts("vigil_records_skipped_total", &[], "Records that made the core fail"),
     counts("vigil_core_takeovers_total", &["way"], "Starts on the journals of another version of the core"),
@@ -397,22 +395,12 @@ pub const METRICS: &[Metric] = &[
     stands("vigil_rules_refused", None, "1 while the rule files were refused and those before are in force"),
     counts("vigil_storms_total", &["scope"], "Times that lifts of one place raised a rule together"),
     counts("vigil_incident_events_total", &["what"], "What happened to rescue incidents"),
-    Metric {
-        name: "vigil_rescue_seconds",
-        sort: Sort::Histogram,
-        unit: Some(Unit::Seconds),
-        labels: &["what"],
-        meaning: "Time from the alert or call to what was reached",
-    },
+    takes("vigil_rescue_seconds", &["what"], "Time from the alert or call to what was reached"),
     counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
 ];
 
 /// Upper bounds of histograms, in seconds: from one fsync to what a watchdog would end.
 const BUCKETS_S: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-
-/// The same for rescues: from a minute to twice what is allowed where it takes longest.
-const RESCUE_BUCKETS_S: &[f64] =
-    &[60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1_200.0, 1_800.0, 2_700.0, 3_600.0, 7_200.0];
 
 /// What has been measured so far.
 #[derive(Debug, Clone)]
@@ -438,9 +426,7 @@ impl Metrics {
     fn build() -> (PrometheusRecorder, Self) {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), BUCKETS_S)
-            .and_then(|builder| {
-                builder.set_buckets_for_metric(Matcher::Full("vigil_rescue_seconds".into()), RESCUE_BUCKETS_S)
-            })
+            .and_then(incidents::with_buckets)
             .expect("there are buckets")
             .build_recorder();
         let handle = recorder.handle();

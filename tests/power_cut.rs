@@ -91,7 +91,7 @@ async fn seven_of_four_hundred_are_seen_at_once() {
     let occupied: Vec<String> = (0..LIFTS).filter(|n| is_occupied(*n)).map(|n| code(n).to_string()).collect();
     assert!(occupied.len() == 7 && is_occupied(LIFTS - 1));
     let broker = Mosquitto::start(Settings::default());
-    let vigil = Vigil::with_sqlite(broker.addr());
+    let mut vigil = Vigil::with_sqlite(broker.addr());
     let channel = Channel::from_shared(vigil.grpc_url()).unwrap().connect().await.unwrap();
     archive(&channel).await;
     let mut seen = watch(&channel).await;
@@ -131,17 +131,11 @@ async fn seven_of_four_hundred_are_seen_at_once() {
     assert_eq!(listed.len(), 7);
     assert!(listed.iter().all(|incident| incident.occupied == Some(true)));
 
-    let deadline = Instant::now() + PATIENCE;
-    let alerts = loop {
-        let alerts = open_alerts(&channel).await;
-        let grouped = alerts.iter().filter(|alert| alert.rule == "power-lost" && alert.group.is_some()).count();
-        if grouped > 380 {
-            break alerts;
-        }
-        assert!(Instant::now() < deadline, "{grouped} of 400 are of the group");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    let is_grouped = |alert: &&Alert| alert.rule == "power-lost" && alert.group.is_some();
+    let now = tokio::runtime::Handle::current();
+    let storm = || Some(now.block_on(open_alerts(&channel))).filter(|all| all.iter().filter(is_grouped).count() > 380);
+    let alerts = tokio::task::block_in_place(|| vigil.wait_for("nearly all are of one group", PATIENCE, storm));
     let of_occupied = |alert: &Alert| occupied.iter().any(|device| alert.id.starts_with(&**device));
     assert_eq!(alerts.iter().take_while(|alert| of_occupied(alert)).count(), 14, "two of each, before all others");
-    drop(vigil);
+    assert!(vigil.stop().success());
 }

@@ -57,7 +57,8 @@ fn a_shift_by_a_client_that_is_not_ours() {
     python::generate(&generated);
     let broker = Mosquitto::start(Settings::default());
     let mut database = Postgres::start(true);
-    let mut service = Service::prepare(broker.addr(), &database.database());
+    let url = database.database();
+    let mut service = Service::prepare(broker.addr(), &url);
     service.set("VIGIL_RULES_DIR", rules(folder.path(), accept_s).display());
     service.start_and_wait();
 
@@ -91,7 +92,7 @@ fn a_shift_by_a_client_that_is_not_ours() {
     check(&told, accept_s);
     println!("the database was away for {:.1} s", told["outage"]["lasted_s"].as_f64().unwrap());
     assert!(told["outage"]["lasted_s"].as_f64().unwrap() >= outage_s as f64);
-    let stored = stored(&database.database());
+    let stored = stored(&url);
     let seen = |name: &str| told["resumed"][name].as_array().unwrap().iter().map(|it| it.as_i64().unwrap());
     assert_eq!(stored, seen("seqs").zip(seen("kinds")).collect::<Vec<_>>(), "the store has what watchers saw, once");
     assert!(client.process.status_within(Duration::from_secs(60)).is_some_and(|status| status.success()));
