@@ -70,6 +70,7 @@ impl Core {
         lift.judge_due_dates(&mut cx, today);
         lift.entry_changed(&mut cx);
         self.settle(ix);
+        self.note_rescue_code(ix, entry.rescue_code.as_deref());
         Some(())
     }
 
