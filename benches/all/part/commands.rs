@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use prost::Message as _;
 use vigil::core::{Core, tables};
-use vigil::limits::{COMMAND_ITEMS, REPORT_ITEMS, VISIT_NOTE_CHARS, VISIT_PHOTOS, VISITS};
+use vigil::limits::{
+    BATCH_CYLINDERS, COMMAND_ITEMS, REPORT_ITEMS, TRANSFERRED, VISIT_NOTE_CHARS, VISIT_PHOTOS, VISITS,
+};
 use vigil::model::actor::Actor;
 use vigil::model::archive::{Cylinder, Entry, Firm, Lift, Site, SiteKind, Worker};
+use vigil::model::ids::CylinderCode;
 use vigil::model::obligation::Party;
 use vigil::model::record::{Action, Command, Kind, Link, Outcome, Record};
 use vigil::model::report::{Report, ReportKind, ReportUpload};
@@ -108,7 +111,7 @@ impl City {
             let certified_until = Some(CivilDay(30_000));
             Entry::Worker(Worker { firm: Some(firm(n / 2)), certified_until, ..Worker::new(id, "A Worker") })
         };
-        (0..600).map(worker).collect::<Vec<_>>().chunks(COMMAND_ITEMS).for_each(|some| self.archive(some.to_vec()));
+        self.archive((0..600).map(worker).collect());
         let times = groups(LIFTS, load::lift).map(|entries| self.command(Action::Upsert(entries))).collect();
         print(table, &format!("{COMMAND_ITEMS} new lifts"), times);
         let times = groups(CYLINDERS, load::cylinder).map(|entries| self.command(Action::Upsert(entries))).collect();
@@ -116,7 +119,7 @@ impl City {
     }
 
     fn archive(&mut self, entries: Vec<Entry>) {
-        self.command(Action::Upsert(entries));
+        entries.chunks(COMMAND_ITEMS).for_each(|some| _ = self.command(Action::Upsert(some.to_vec())));
     }
 }
 
@@ -142,18 +145,21 @@ fn groups(all: u32, entry: impl Fn(u32) -> Entry + Copy) -> impl Iterator<Item =
     (0..all).step_by(COMMAND_ITEMS).map(group)
 }
 
-/// As many as a command takes, far from each other: none of them shares a page of memory with another.
-fn scattered(of: u32, nth: u32) -> impl Iterator<Item = u32> {
-    let step = of / COMMAND_ITEMS as u32;
-    (0..COMMAND_ITEMS as u32).map(move |n| n * step + nth % step)
+/// So many of all, far from each other: none of them shares a page of memory with another.
+fn scattered(of: u32, count: usize, nth: u32) -> impl Iterator<Item = u32> {
+    let step = of / count as u32;
+    (0..count as u32).map(move |n| n * step + nth % step)
+}
+
+fn cylinders(count: usize, nth: u32) -> Vec<CylinderCode> {
+    scattered(CYLINDERS, count, nth).map(cylinder_code).collect()
 }
 
 fn archive(city: &mut City, table: &mut Table, times: u32) {
-    let n = COMMAND_ITEMS;
     for is_held in [false, true] {
         // A page that a snapshot still holds is copied before it is changed.
         let held = if is_held { ", while a snapshot is held" } else { "" };
-        let run = |city: &mut City, table: &mut Table, what: &str, action: &dyn Fn(u32) -> Action| {
+        let run = |city: &mut City, table: &mut Table, n: usize, what: &str, action: &dyn Fn(u32) -> Action| {
             let one = |nth| {
                 let frozen = is_held.then(|| city.core.freeze());
                 let took = city.command(action(2 * nth + u32::from(is_held)));
@@ -163,22 +169,25 @@ fn archive(city: &mut City, table: &mut Table, times: u32) {
             let taken = (0..times / 2).map(one).collect();
             print(table, &format!("{n} {what}{held}"), taken);
         };
-        run(city, table, "lifts, changed", &|nth| Action::Upsert(scattered(LIFTS, nth).map(changed_lift).collect()));
-        run(city, table, "cylinders, changed", &|nth| {
-            Action::Upsert(scattered(CYLINDERS, nth).map(changed_cylinder).collect())
+        let n = COMMAND_ITEMS;
+        run(city, table, n, "lifts, changed", &|nth| {
+            Action::Upsert(scattered(LIFTS, n, nth).map(changed_lift).collect())
         });
-        run(city, table, "cylinders, relabelled", &|nth| {
-            Action::Upsert(scattered(CYLINDERS, 100 + nth).map(relabelled).collect())
+        run(city, table, n, "cylinders, changed", &|nth| {
+            Action::Upsert(scattered(CYLINDERS, n, nth).map(changed_cylinder).collect())
+        });
+        run(city, table, n, "cylinders, relabelled", &|nth| {
+            Action::Upsert(scattered(CYLINDERS, n, 100 + nth).map(relabelled).collect())
         });
         let today = city.today();
-        run(city, table, "cylinders, transferred", &|nth| Action::TransferCylinders {
-            cylinders: scattered(CYLINDERS, 200 + nth).filter_map(|n| code(&load::cylinder(n))).collect(),
+        run(city, table, TRANSFERRED, "cylinders, transferred", &|nth| Action::TransferCylinders {
+            cylinders: cylinders(TRANSFERRED, 200 + nth),
             to: "6401-0000".parse().expect("it is a site's code"),
             on: today,
         });
-        run(city, table, "cylinders, checked at unloading", &|nth| Action::CheckBatch {
+        run(city, table, BATCH_CYLINDERS, "cylinders, checked at unloading", &|nth| Action::CheckBatch {
             site: STATION.parse().expect("it is a site's code"),
-            cylinders: scattered(CYLINDERS, nth).filter_map(|n| code(&load::cylinder(n))).collect(),
+            cylinders: cylinders(BATCH_CYLINDERS, nth),
         });
     }
 }
@@ -214,11 +223,8 @@ fn relabelled(n: u32) -> Entry {
     Entry::Cylinder(Cylinder { aliases: aliases.to_vec(), ..it })
 }
 
-fn code(entry: &Entry) -> Option<vigil::model::ids::CylinderCode> {
-    match entry {
-        Entry::Cylinder(it) => Some(it.code),
-        _ => None,
-    }
+fn cylinder_code(n: u32) -> CylinderCode {
+    format!("164001{n:06}").parse().expect("it has 12 digits")
 }
 
 fn records(city: &mut City, table: &mut Table, times: u32) {
@@ -236,7 +242,7 @@ fn records(city: &mut City, table: &mut Table, times: u32) {
         };
         ReportUpload { report, looked_up: false }
     };
-    let upload = |nth| Action::UploadReports(scattered(LIFTS, nth).map(|n| report(nth, n)).collect());
+    let upload = |nth| Action::UploadReports(scattered(LIFTS, COMMAND_ITEMS, nth).map(|n| report(nth, n)).collect());
     let taken = (0..times).map(|nth| city.command(upload(nth))).collect();
     print(table, &format!("{COMMAND_ITEMS} reports of inspections"), taken);
 
@@ -245,7 +251,7 @@ fn records(city: &mut City, table: &mut Table, times: u32) {
         [("yearly visits", 0, 4), ("yearly visits with all that they may have", 1, VISIT_PHOTOS)]
     {
         let visits = |nth: u32| -> Vec<Upload> {
-            let lifts = scattered(LIFTS, nth).step_by(COMMAND_ITEMS / VISITS);
+            let lifts = scattered(LIFTS, VISITS, nth);
             lifts.map(|n| visit(format!("V-{notes}-{nth}-{n}"), n, now, notes, photos)).collect()
         };
         let taken = (0..times / 2).map(|nth| city.command(Action::UploadVisits(visits(nth)))).collect();
@@ -256,7 +262,7 @@ fn records(city: &mut City, table: &mut Table, times: u32) {
         let firm = firm(n / 10 % 300);
         city.command(Action::Sign(Sign { device: device(n), firm, record, signatory: "officer".into(), note: None }))
     };
-    let signed = scattered(LIFTS, 0).step_by(COMMAND_ITEMS / VISITS).map(sign).collect();
+    let signed = scattered(LIFTS, VISITS, 0).map(sign).collect();
     print(table, "a signature", signed);
 }
 
@@ -308,33 +314,49 @@ fn reports(city: &mut City, table: &mut Table, times: u32) {
     let of_lift = of_lift.collect();
     print(table, &format!("a report of {frames} frames"), of_lift);
     city.settle();
+    use v1::ScanEvent::{CheckedAfterFill, CheckedBeforeFill, Dispatched, FillRequested, Filled};
+    // Every twentieth cylinder is the station's own (`load::cylinder`).
     let mut seq = 0;
-    for (what, event) in [("fillings", v1::ScanEvent::Filled), ("requests to fill", v1::ScanEvent::FillRequested)] {
-        let of_site = (0..times).map(|nth| {
-            let scan = |n: u32| {
-                seq += 1;
-                v1::CylinderScan {
-                    boot: 1,
-                    seq,
-                    observed_at_ms: (BEGAN + city.elapsed.0).ms(),
-                    scanner: "gun-1".into(),
-                    cylinder: code(&load::cylinder(n * 150 + nth)).expect("it is a cylinder").to_string(),
-                    event: event.into(),
-                    medium: "lpg".into(),
-                    request: format!("{seq}"),
-                    ..Default::default()
-                }
-            };
-            let report = v1::ScanReport { scans: (0..REPORT_ITEMS as u32).map(scan).collect(), site: String::new() };
-            let topic = format!("vigil/v1/cylinder/{STATION}/scan").into();
-            let took = city.apply(Kind::Report { topic, payload: report.encode_to_vec().into() }).0;
-            city.elapsed = Elapsed(city.elapsed.0 + 1_000);
-            took
-        });
-        let of_site = of_site.collect();
-        print(table, &format!("a report of {REPORT_ITEMS} {what}"), of_site);
-        city.settle();
-    }
+    let mut print_scans =
+        |city: &mut City, table: &mut Table, what: &str, scan: &dyn Fn(u32, u32) -> (CylinderCode, v1::ScanEvent)| {
+            let reports = (0..times).map(|nth| {
+                let scan = |k: u32| {
+                    seq += 1;
+                    let (cylinder, event) = scan(nth, k);
+                    v1::CylinderScan {
+                        boot: 1,
+                        seq,
+                        observed_at_ms: (BEGAN + city.elapsed.0).ms(),
+                        scanner: "gun-1".into(),
+                        cylinder: cylinder.to_string(),
+                        event: event.into(),
+                        passed: matches!(event, CheckedBeforeFill | CheckedAfterFill).then_some(true),
+                        medium: "lpg".into(),
+                        request: seq.to_string(),
+                        ..Default::default()
+                    }
+                };
+                let report =
+                    v1::ScanReport { scans: (0..REPORT_ITEMS as u32).map(scan).collect(), site: String::new() };
+                let topic = format!("vigil/v1/cylinder/{STATION}/scan").into();
+                let took = city.apply(Kind::Report { topic, payload: report.encode_to_vec().into() }).0;
+                city.elapsed = Elapsed(city.elapsed.0 + 1_000);
+                took
+            });
+            let reports = reports.collect();
+            print(table, &format!("a report of {REPORT_ITEMS} {what}"), reports);
+            city.settle();
+        };
+    let round = [CheckedBeforeFill, Filled, CheckedAfterFill, Dispatched];
+    print_scans(city, table, "scans of 250 fillings and what belongs to them", &|nth, k| {
+        (cylinder_code((nth * 250 + k / 4) % 8_100 * 20 + 1), round[k as usize % 4])
+    });
+    print_scans(city, table, "requests to fill", &|nth, k| {
+        (cylinder_code((nth * 1_000 + k) % 8_100 * 20 + 1), FillRequested)
+    });
+    print_scans(city, table, "fillings of others' cylinders without a check, two alerts each", &|nth, k| {
+        (cylinder_code((nth * 1_000 + k) % 8_100 * 20), Filled)
+    });
 }
 
 fn reload(city: &mut City, table: &mut Table, what: &str) {
