@@ -200,6 +200,12 @@ pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
 
+/// Cylinders that may say that they bore the same code before.
+pub const RELABELLED: usize = 8;
+/// Codes of one cylinder whose history is told together.
+pub const CYLINDER_CODES: usize = 32;
+/// Visits of each kind on one lift that are remembered one by one, so that their records can be superseded.
+pub const VISITS_REMEMBERED: usize = 3;
 /// Reports of one lift that are remembered one by one, so that they can be superseded.
 pub const REPORTS_REMEMBERED: usize = 12;
 /// The data link of a lift on demand counts as lost when nothing was heard of it for so long.

@@ -29,7 +29,7 @@ pub use query::{
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, Effects, FrameRow, RejectRow, ScanRow, StatusRow};
@@ -156,6 +156,8 @@ pub trait Store: Send + Sync {
 
     /// Ascending by code.
     fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>>;
+    /// Cylinders that bore the code before they were relabelled, ascending by the code that they bear now.
+    fn relabelled(&self, code: CylinderCode) -> Fut<'_, Vec<Entry>>;
     /// In the order in which they were made.
     fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>>;
     /// In the order in which they were stored.

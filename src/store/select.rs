@@ -8,9 +8,10 @@ use super::{
     AlertQuery, ChangeQuery, DueQuery, FrameQuery, LiftQuery, LinkQuery, Numbered, RejectQuery, ReportQuery, ScanQuery,
     StandingQuery, StatusQuery,
 };
+use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
@@ -23,6 +24,8 @@ pub(super) struct Dialect {
     pub never: &'static str,
     /// Where in an address, its Latin letters made small, a text stands, from 1; 0: nowhere. The text and `)` follow.
     pub position_in_address: &'static str,
+    /// Whether the code that is `$1` is among a cylinder's aliases.
+    pub is_alias: &'static str,
     /// Frames are in these tables.
     pub frame_tables: &'static [&'static str],
 }
@@ -202,6 +205,17 @@ pub(super) fn lifts<'a>(query: &'a LiftQuery, dialect: &Dialect) -> Select<'a, E
     params.push(limit(query.limit));
     sql += &format!(" ORDER BY code LIMIT ${}", params.len());
     Select { sql, params, what: "a lift", read: archive::reader(EntryKind::Lift) }
+}
+
+/// Few cylinders were ever relabelled: only those are looked at.
+pub(super) fn relabelled<'a>(code: &'a CylinderCode, dialect: &Dialect) -> Select<'a, Entry> {
+    let columns = names(archive::columns(EntryKind::Cylinder));
+    let sql = format!(
+        "SELECT {columns} FROM cylinder WHERE aliases IS NOT NULL AND {} ORDER BY code LIMIT $2",
+        dialect.is_alias
+    );
+    let params = vec![Value::text(code.as_str()), limit(limits::RELABELLED)];
+    Select { sql, params, what: "a cylinder", read: archive::reader(EntryKind::Cylinder) }
 }
 
 pub(super) fn changes(query: &ChangeQuery) -> Select<'_, Numbered<ChangeRow>> {

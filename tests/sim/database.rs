@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use vigil::model::alert::{Alert, AlertEvent};
 use vigil::model::archive::{Entry, EntryKind};
-use vigil::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use vigil::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
 use vigil::model::obligation::{DueRow, Party};
 use vigil::model::report::ReportRow;
 use vigil::model::row::{ChangeRow, FrameRow, RejectRow, Row, ScanRow, StatusRow};
@@ -126,6 +126,10 @@ impl Store for Database {
 
     fn alert(&self, id: AlertId) -> Fut<'_, Option<Alert>> {
         self.unless_away(|store| store.alert(id))
+    }
+
+    fn relabelled(&self, code: CylinderCode) -> Fut<'_, Vec<Entry>> {
+        self.unless_away(|store| store.relabelled(code))
     }
 
     fn links(&self, query: LinkQuery) -> Fut<'_, Vec<Numbered<ChainLink>>> {

@@ -21,9 +21,9 @@ use vigil::proto::v1::UpsertDevicesRequest;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::serve::upsert_entry;
 
-const OWN: &str = "640104-0001";
-const OTHER: &str = "640104-0002";
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const OWN: &str = "640104-0001";
+pub(crate) const OTHER: &str = "640104-0002";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A request that is not answered by then has failed.
 const TIMED_OUT: Duration = Duration::from_secs(5);
 
@@ -69,7 +69,7 @@ const CASES: &[(Case, &[&str])] = &[
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Case {
+pub(crate) enum Case {
     InOrder,
     Overdue,
     NoDates,
@@ -96,7 +96,7 @@ fn case_of(n: u32) -> (Case, &'static [&'static str]) {
     if n.is_multiple_of(2) { CASES[0] } else { CASES[1 + (n as usize / 2) % (CASES.len() - 1)] }
 }
 
-fn code(n: u32) -> String {
+pub(crate) fn code(n: u32) -> String {
     format!("264001{n:06}")
 }
 
@@ -105,7 +105,7 @@ fn day(text: &str) -> Option<CivilDay> {
 }
 
 /// The present is no part of it: dates are far in the past, or in a future that this test won't see.
-fn entry(n: u32, case: Case) -> Option<Entry> {
+pub(crate) fn entry(n: u32, case: Case) -> Option<Entry> {
     let site = |code: &str| Some(SiteCode::parse(code).unwrap());
     let cylinder = Cylinder {
         filling_unit: site(OWN),
@@ -130,10 +130,11 @@ fn entry(n: u32, case: Case) -> Option<Entry> {
     Some(Entry::Cylinder(entry))
 }
 
-fn import(grpc_url: String, entries: &[Entry]) {
+pub(crate) fn import(grpc_url: String, entries: &[Entry]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let request_id = format!("station-{}", entries[0].code());
     let request = |entry| UpsertDevicesRequest {
-        request_id: "station".into(),
+        request_id: request_id.clone(),
         entry: Some(upsert_entry(entry)),
         ..Default::default()
     };
@@ -150,14 +151,14 @@ fn now_ms() -> u64 {
 }
 
 /// A gun, and how often it has scanned.
-struct Hand {
-    gun: Gun,
-    name: String,
-    seq: u64,
+pub(crate) struct Hand {
+    pub(crate) gun: Gun,
+    pub(crate) name: String,
+    pub(crate) seq: u64,
 }
 
 impl Hand {
-    fn scan(&mut self, n: u32, event: &str, more: &Value) -> String {
+    pub(crate) fn scan(&mut self, n: u32, event: &str, more: &Value) -> String {
         self.seq += 1;
         let mut scan = json!({"boot": 1, "seq": self.seq, "observed_at_ms": now_ms(), "scanner": self.name,
                               "cylinder": code(n), "event": event});

@@ -24,7 +24,7 @@ use super::{
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
@@ -176,6 +176,10 @@ impl Store for SqliteStore {
 
     fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
         self.read(move |reader| page(reader, &select::lifts(&query, &DIALECT)))
+    }
+
+    fn relabelled(&self, code: CylinderCode) -> Fut<'_, Vec<Entry>> {
+        self.read(move |reader| page(reader, &select::relabelled(&code, &DIALECT)))
     }
 
     fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {
