@@ -174,8 +174,8 @@ impl Core {
         on: CivilDay,
     ) -> Outcome {
         let refused = |why: String| Outcome::Precondition { why: why.into() };
-        if cylinders.len() > limits::COMMAND_ITEMS {
-            return refused(format!("{} cylinders; send at most {} at a time", cylinders.len(), limits::COMMAND_ITEMS));
+        if cylinders.len() > limits::TRANSFERRED {
+            return refused(format!("{} cylinders; send at most {} at a time", cylinders.len(), limits::TRANSFERRED));
         }
         if self.sites.get(to).is_none_or(|site| site.kind != SiteKind::FillingStation) {
             return refused(format!("{to} is no filling station that the archive knows: enter it first"));

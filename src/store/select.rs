@@ -317,15 +317,19 @@ pub(super) fn due_standing(query: &StandingQuery) -> Select<'_, DueRow> {
     any_of("party", "=", query.party.iter().map(|party| text(party.to_string())).collect());
     params.push(limit(query.limit));
     let (columns, last) = (names(obligation::DUE_COLUMNS), params.len());
-    // What still stands is most of it by far in a question of today, and has an index of its own.
-    let part = |stands: &str| {
+    // What still stands is most of it by far in a question of today, and has indexes of its own. What stood then and doesn't
+    // now is nothing in such a question, which a look at an index tells: else all there is would be gone through for it.
+    let part = |stands: &str, limit: &str| {
         format!(
             "SELECT * FROM (SELECT {columns} FROM due WHERE {stands} AND recorded_on <= $1 AND due_on < $2 \
-             AND (subject, kind) > ($3, $4){wanted} ORDER BY subject, kind LIMIT ${last}) AS part"
+             AND (subject, kind) > ($3, $4){wanted} ORDER BY subject, kind LIMIT {limit}) AS part"
         )
     };
-    let parts = [part("until_on IS NULL"), part("until_on > $1")].join(" UNION ALL ");
-    let sql = format!("{parts} ORDER BY subject, kind LIMIT ${last}");
+    let limit = format!("${last}");
+    let limit_if_any =
+        format!("(SELECT CASE WHEN max(until_on) > $1 THEN ${last} ELSE 0 END FROM due WHERE until_on IS NOT NULL)");
+    let parts = [part("until_on IS NULL", &limit), part("until_on > $1", &limit_if_any)].join(" UNION ALL ");
+    let sql = format!("{parts} ORDER BY subject, kind LIMIT {limit}");
     Select { sql, params, what: "a due date", read: obligation::read_due }
 }
 
