@@ -228,7 +228,7 @@ impl Core {
             )));
         }
         // What its former unit entrusted to others ends with the unit.
-        let ends = CivilDay(on.0 - 1);
+        let ends = CivilDay(on.0.saturating_sub(1));
         let entrusted = before.entrusted.iter().filter(|it| it.from <= ends);
         let entrusted = entrusted.map(|it| Entrustment { to: Some(it.to.map_or(ends, |to| to.min(ends))), ..*it });
         let entrusted = entrusted.collect();
