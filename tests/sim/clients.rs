@@ -7,7 +7,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use vigil::model::actor::Actor;
 use vigil::model::alert::Cursor;
 use vigil::model::archive::{Contract, ContractKind, Cylinder, Entrustment, Entry, Lift, Site, SiteKind};
-use vigil::model::ids::{DeviceCode, District, PlaceId, RecordId, Subject};
+use vigil::model::ids::{DeviceCode, District, FirmId, PlaceId, RecordId, Subject};
 use vigil::model::record::{Action, Command, Outcome, PolicyText};
 use vigil::model::time::{CivilDay, Elapsed, Wall};
 use vigil::spine::input::{Input, Inputs};
@@ -89,6 +89,7 @@ pub(crate) struct Asker {
     /// Nobody knows what became of them.
     unanswered: Vec<Command>,
     desk: Desk,
+    has_begun: bool,
     policies: Vec<(bool, PolicyText, oneshot::Receiver<Outcome>)>,
 }
 
@@ -123,6 +124,10 @@ impl Asker {
         self.offer(inputs, elapsed, command)
     }
 
+    pub(crate) fn has_written(&self, record: (FirmId, RecordId)) -> bool {
+        self.desk.has_written(record)
+    }
+
     /// Uploads, signatures, and what becomes of firms and cylinders.
     pub(crate) fn compose(
         &mut self,
@@ -133,22 +138,27 @@ impl Asker {
         faults: &Faults,
     ) -> Option<(Actor, Action)> {
         let local = |action| Some((Actor::local_admin(), action));
+        // Most archives know their lifts and sites before anything else happens.
+        if !std::mem::replace(&mut self.has_begun, true) && faults.is_enabled(Fault::InspectionReported) {
+            let mut entries: Vec<Entry> = (0..SITES.len()).map(|n| Entry::Site(site_as_it_is(n))).collect();
+            entries.extend(lifts.iter().map(|code| entry(code.as_str(), today, dice)));
+            return local(Action::Upsert(entries));
+        }
         match dice.below(10) {
             0..4 if faults.is_enabled(Fault::RecordUploaded) => Some(self.desk.visits(lifts, now, dice, faults)),
             4..6 if faults.is_enabled(Fault::RecordSigned) => local(self.desk.sign(lifts, dice)?),
-            6..8 if faults.is_enabled(Fault::InspectionReported) => {
-                Some(self.desk.reports(lifts, today, dice, faults))
-            }
+            6..8 if faults.is_enabled(Fault::InspectionReported) => Some(self.desk.reports(lifts, today, dice, faults)),
             8 if faults.is_enabled(Fault::FirmEntered) => {
                 local(Action::Upsert(vec![papers::firm_entry(dice), papers::worker_entry(today, dice)]))
             }
             9 if faults.is_enabled(Fault::CylinderTransferred) => {
-                let any = |dice: &mut Dice| match dice.below(CYLINDERS + 2) {
-                    n if n < CYLINDERS => stations::cylinder(n),
-                    _ => stations::alias(dice.below(ALIASES)),
+                let any = |dice: &mut Dice| match dice.chance(800) {
+                    true => stations::cylinder(dice.below(CYLINDERS - 1)),
+                    false => stations::alias(dice.below(ALIASES)),
                 };
                 let cylinders = (0..dice.between(1, 3)).map(|_| any(dice)).collect();
-                let (to, on) = (stations::site(dice.below(3) as usize), CivilDay(today.0 - dice.between(-1, 12) as i32));
+                let to = stations::site(if dice.chance(700) { 0 } else { dice.below(3) as usize });
+                let on = CivilDay(today.0 - dice.between(-1, 8).max(0) as i32 + i32::from(dice.chance(50)));
                 local(Action::TransferCylinders { cylinders, to, on })
             }
             _ => None,
@@ -322,7 +332,7 @@ fn cylinder(today: CivilDay, dice: &mut Dice) -> Cylinder {
     Cylinder {
         aliases: aliases.into_iter().filter(|alias| *alias != code).collect(),
         kind: dice.chance(300).then(|| "lpg-welded".into()),
-        filling_unit_since: dice.chance(500).then(|| CivilDay(today.0 - dice.between(0, 12) as i32)),
+        filling_unit_since: dice.chance(300).then(|| CivilDay(today.0 - dice.between(0, 12) as i32)),
         entrusted: (0..dice.below(2)).map(|_| entrusted(dice)).collect(),
         filling_unit: dice.chance(700).then(|| stations::site(dice.below(2) as usize)),
         medium: dice.chance(700).then(|| "lpg".into()),
@@ -334,14 +344,12 @@ fn cylinder(today: CivilDay, dice: &mut Dice) -> Cylinder {
     }
 }
 
+fn site_as_it_is(which: usize) -> Site {
+    Site::new(stations::site(which), SITES[which].1, "a site")
+}
+
 /// Mostly as what it is.
 fn site(dice: &mut Dice) -> Site {
-    let which = dice.below(SITES.len() as u64) as usize;
-    Site {
-        code: stations::site(which),
-        kind: if dice.chance(850) { SITES[which].1 } else { *dice.pick(SiteKind::ALL) },
-        name: "a site".into(),
-        address: None,
-        district: None,
-    }
+    let site = site_as_it_is(dice.below(SITES.len() as u64) as usize);
+    if dice.chance(850) { site } else { Site { kind: *dice.pick(SiteKind::ALL), ..site } }
 }

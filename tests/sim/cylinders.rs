@@ -150,9 +150,15 @@ impl World {
         ledger.counted.drain(..).for_each(|fault| self.faults.count(fault));
         (self.yard, self.ledger) = (yard, ledger);
         result?;
-        std::mem::take(&mut self.model.heard)
-            .iter()
-            .try_for_each(|(command, outcome)| self.ledger.check_answer(command, outcome))
+        if let Some((firm, record)) = self.ledger.visits.keys().find(|name| !self.asker.has_written(**name)) {
+            return Err(format!("P2: record {record} of firm {firm} was taken, and nobody wrote it"));
+        }
+        // A process that fails may have answered what nobody has looked at yet.
+        if self.process.is_none() {
+            return Ok(());
+        }
+        let heard = std::mem::take(&mut self.model.heard);
+        heard.iter().try_for_each(|(command, outcome)| self.ledger.check_answer(command, outcome))
     }
 
     fn check_command(&self, ledger: &mut Ledger, yard: &Yard, pos: usize) -> Check {

@@ -131,6 +131,10 @@ fn is_foretold(row: &&Row) -> bool {
 }
 
 impl Ledger {
+    pub(crate) fn new(corrects_twice: bool) -> Self {
+        Self { corrects_twice, ..Self::default() }
+    }
+
     /// Takes what was told of a record that is no command.
     pub(crate) fn hear(&mut self, pos: u64, told: &[Row]) -> Result<(), String> {
         for row in told {
@@ -145,7 +149,14 @@ impl Ledger {
     }
 
     /// P2 and P4: a command led to what it must lead to and to nothing else.
-    pub(crate) fn take(&mut self, pos: u64, at: At, command: &Command, told: &[Row], yard: &Yard) -> Result<(), String> {
+    pub(crate) fn take(
+        &mut self,
+        pos: u64,
+        at: At,
+        command: &Command,
+        told: &[Row],
+        yard: &Yard,
+    ) -> Result<(), String> {
         let told: Vec<&Row> = told.iter().filter(is_foretold).collect();
         let (expected, answer) = self.judge(at, command, &told, yard);
         if !expected.iter().eq(told.iter().copied()) {
@@ -197,9 +208,7 @@ impl Ledger {
             Action::ReplaceTerminal { device, terminal } => {
                 self.replace_terminal(at, command, *device, terminal.as_deref(), told)
             }
-            Action::TransferCylinders { cylinders, to, on } => {
-                self.transfer(at, command, (cylinders, *to, *on), yard)
-            }
+            Action::TransferCylinders { cylinders, to, on } => self.transfer(at, command, (cylinders, *to, *on), yard),
             Action::Sign(sign) => self.sign(at, sign),
             _ => (Vec::new(), Answer::Any),
         };

@@ -1,5 +1,7 @@
 //! What firms and inspection bodies write: records of visits, signatures, reports, and what they get wrong.
 
+use std::collections::BTreeSet;
+
 use vigil::model::actor::{Actor, Role, Scope};
 use vigil::model::archive::{Entry, Firm, Worker};
 use vigil::model::ids::{DeviceCode, FirmId, RecordId, WorkerId};
@@ -7,9 +9,7 @@ use vigil::model::obligation::Party;
 use vigil::model::record::Action;
 use vigil::model::report::{Report, ReportKind, ReportUpload};
 use vigil::model::time::{CivilDay, Wall};
-use vigil::model::visit::{
-    Digest, ItemDone, ItemResult, Person, Photo, Problem, Sign, Upload, Visit, VisitKind,
-};
+use vigil::model::visit::{Digest, ItemDone, ItemResult, Person, Photo, Problem, Sign, Upload, Visit, VisitKind};
 
 use crate::dice::Dice;
 use crate::faults::{Fault, Faults};
@@ -58,10 +58,15 @@ fn worker(number: u64) -> WorkerId {
 #[derive(Default)]
 pub(crate) struct Desk {
     visits: Vec<Visit>,
+    written: BTreeSet<(FirmId, RecordId)>,
     reports: Vec<Report>,
 }
 
 impl Desk {
+    pub(crate) fn has_written(&self, record: (FirmId, RecordId)) -> bool {
+        self.written.contains(&record)
+    }
+
     /// Records of one firm, or of several, in one upload.
     pub(crate) fn visits(
         &mut self,
@@ -78,6 +83,7 @@ impl Desk {
             })
             .collect();
         self.visits.extend(uploads.iter().map(|upload| upload.visit.clone()));
+        self.written.extend(uploads.iter().map(|upload| (upload.visit.firm, upload.visit.record)));
         // Somebody else's records are refused.
         let is_own = dice.chance(850);
         let scope = if is_own { Scope::All } else { Scope::Firm(firm(dice)) };
@@ -161,8 +167,7 @@ impl Desk {
         dice: &mut Dice,
         faults: &Faults,
     ) -> (Actor, Action) {
-        let reports: Vec<Report> =
-            (0..dice.between(1, 3)).map(|_| self.report(lifts, today, dice, faults)).collect();
+        let reports: Vec<Report> = (0..dice.between(1, 3)).map(|_| self.report(lifts, today, dice, faults)).collect();
         self.reports.extend(reports.iter().cloned());
         let uploads = reports.into_iter().map(|report| ReportUpload { report, looked_up: dice.chance(300) }).collect();
         let scope = if dice.chance(900) { Scope::All } else { Scope::Site(stations::site(2)) };

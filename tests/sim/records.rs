@@ -137,12 +137,13 @@ impl Ledger {
         }
         match visit.supersedes.map(|old| self.visits.get(&(visit.firm, old))) {
             Some(None) => return Some(Item::NotFound),
-            Some(Some(old)) if (old.superseded && !self.corrects_twice) || old.said.device != visit.device => return Some(Item::Precondition),
+            Some(Some(old)) if (old.superseded && !self.corrects_twice) || old.said.device != visit.device => {
+                return Some(Item::Precondition);
+            }
             _ => {}
         }
-        let is_there = |id: &RecordId| {
-            self.visits.get(&(visit.firm, *id)).is_some_and(|other| other.said.device == visit.device)
-        };
+        let is_there =
+            |id: &RecordId| self.visits.get(&(visit.firm, *id)).is_some_and(|other| other.said.device == visit.device);
         if visit.rectifies.iter().all(is_there) { None } else { Some(Item::NotFound) }
     }
 
@@ -157,8 +158,7 @@ impl Ledger {
             VisitFlag::FailedWithoutProblem,
         );
         set(!self.firms.contains_key(&visit.firm), VisitFlag::FirmUnknown);
-        let is_contracted =
-            entry.firm == Some(visit.firm) && entry.contract.is_none_or(|contract| contract.covers(on));
+        let is_contracted = entry.firm == Some(visit.firm) && entry.contract.is_none_or(|contract| contract.covers(on));
         set(!is_contracted, VisitFlag::NotContracted);
         for id in &visit.workers {
             let worker = self.workers.get(id);

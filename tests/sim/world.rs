@@ -129,7 +129,7 @@ impl World {
             asker: Asker::default(),
             model: Model::default(),
             yard: Yard::default(),
-            ledger: Ledger { corrects_twice: canary == Some(Canary::CorrectedTwice), ..Ledger::default() },
+            ledger: Ledger::new(canary == Some(Canary::CorrectedTwice)),
             dates: Dates::default(),
             stations: Station::all(seed, &mut dice),
             transit: BTreeMap::new(),
