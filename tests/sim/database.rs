@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use vigil::model::alert::{Alert, AlertEvent, Cursor};
 use vigil::model::archive::{Entry, EntryKind};
-use vigil::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use vigil::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
 use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
 use vigil::model::obligation::{DueRow, Party};
 use vigil::model::report::ReportRow;
@@ -128,6 +128,10 @@ impl Store for Database {
 
     fn alert(&self, id: AlertId) -> Fut<'_, Option<Alert>> {
         self.unless_away(|store| store.alert(id))
+    }
+
+    fn relabelled(&self, code: CylinderCode) -> Fut<'_, Vec<Entry>> {
+        self.unless_away(|store| store.relabelled(code))
     }
 
     fn incident_events_after(&self, epoch: u32, seq: u64, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
