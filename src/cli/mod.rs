@@ -1,6 +1,7 @@
 //! The commands, one file each: those that run the service, and those that talk to a running one.
 
 mod advance;
+mod cap;
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
@@ -9,6 +10,7 @@ mod history;
 pub mod import;
 mod incident;
 mod incidents;
+mod notify;
 mod overdue;
 mod recover;
 mod rules;
@@ -48,6 +50,8 @@ pub enum Command {
     Incidents(incidents::Args),
     Incident(incident::Args),
     Advance(advance::Args),
+    Cap(cap::Args),
+    Notify(notify::Args),
     History(history::Args),
     Trace(trace::Args),
     Explain(explain::Args),
@@ -151,6 +155,8 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Incidents(args) => or_stop(&stop, incidents::run(args, terminal)).await,
             Command::Incident(args) => or_stop(&stop, incident::run(args, terminal)).await,
             Command::Advance(args) => or_stop(&stop, advance::run(args, terminal)).await,
+            Command::Cap(args) => or_stop(&stop, cap::run(args, terminal)).await,
+            Command::Notify(args) => or_stop(&stop, notify::run(args, terminal)).await,
             Command::Watch(args) => or_stop(&stop, watch::run(args, terminal)).await,
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,
