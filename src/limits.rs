@@ -142,6 +142,8 @@ pub const INCIDENTS_RETOLD: usize = 2_000;
 /// Longest range of figures, and most incidents that they are made of.
 pub const KPI_DAYS: i64 = 400;
 pub const KPI_INCIDENTS: usize = 200_000;
+/// Pages of the store that are looked through for one page of an answer.
+pub const INCIDENT_PAGES: usize = 8;
 /// Incidents let go of while one record is applied.
 pub const INCIDENTS_DROPPED: usize = 8;
 /// Entries of one incident's timeline beyond which sensors are not told of, and people's notes and commands not taken any

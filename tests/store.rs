@@ -59,6 +59,7 @@ contract! {
     lifts_are_found_by_what_people_know_of_them
     due_dates_stand_until_another_is_recorded
     an_incident_is_as_its_last_event_left_it
+    incidents_stay_as_long_as_alerts
     lifts_that_report_are_counted
     records_read_back_as_they_were
     retention_drops_what_is_old

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::incidents::line;
-use super::{Server, Terminal, refused};
+use super::{Server, Terminal, new_request, refused};
 use crate::clock::Clock;
 use crate::model::incident::{Cause, StepKind, Tier};
 use crate::proto::v1::dispatch_service_client::DispatchServiceClient;
@@ -94,10 +94,4 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
         terminal.line(&line(incident, Clock::default().wall().ms(), terminal.colour))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// No two calls draw the same.
-fn new_request() -> String {
-    use std::hash::{BuildHasher as _, RandomState};
-    format!("cli-{:016x}", RandomState::new().hash_one(Clock::default().wall().ms()))
 }

@@ -6,14 +6,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 
+use super::history::now;
 use super::show::clean;
-use super::time::{from_proto, rfc3339, span};
+use super::time::{Moment, Zone, from_proto, rfc3339, span, to_proto};
 use super::{Server, Terminal, refused};
 use crate::clock::Clock;
 use crate::model::alert::{Certainty, Severity};
-use crate::model::incident::{Cause, State, StepKind, Tier};
+use crate::model::incident::{Cause, Reassurance, State, StepKind, Tier};
 use crate::proto::v1::dispatch_service_client::DispatchServiceClient;
-use crate::proto::v1::{Incident, IncidentFilter, IncidentLeg, ListIncidentsRequest, Party};
+use crate::proto::v1::{Incident, IncidentFilter, IncidentLeg, ListIncidentsRequest, Party, QueryIncidentsRequest};
 
 const REPAINT: Duration = Duration::from_secs(1);
 
@@ -31,18 +32,29 @@ pub struct Args {
     /// Also those of the last two days that are over
     #[arg(long)]
     over: bool,
+    /// All that were received from this time on instead, also long ago, in the order of receipt
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse, conflicts_with_all = ["live", "over"])]
+    from: Option<Moment>,
+    /// With --from: up to this time, but not at it
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = Moment::parse, requires = "from")]
+    to: Moment,
     /// Only this district (2 to 6 digits) and those within it; may be given several times
     #[arg(long, value_name = "DIGITS")]
     district: Vec<String>,
     /// One JSON object a line instead
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    zone: Zone,
 }
 
 pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
     let channel = args.server.connect().await?;
     loop {
-        let incidents = list(&args, channel.clone()).await?;
+        let incidents = match args.from {
+            Some(from) => query(&args, from, channel.clone()).await?,
+            None => list(&args, channel.clone()).await?,
+        };
         let now_ms = Clock::default().wall().ms();
         if args.live {
             // The cursor to the corner, and the rest of the screen empty.
@@ -54,7 +66,8 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
             terminal.line(&line)?;
         }
         if incidents.is_empty() && !args.json {
-            terminal.notice("# no rescue is going on")?;
+            let what = if args.from.is_some() { "# no rescue was received then" } else { "# no rescue is going on" };
+            terminal.notice(what)?;
         }
         if !args.live {
             return Ok(ExitCode::SUCCESS);
@@ -70,6 +83,27 @@ async fn list(args: &Args, channel: Channel) -> anyhow::Result<Vec<Incident>> {
     let mut incidents = Vec::new();
     loop {
         let page = client.list_incidents(request.clone()).await.map_err(|status| refused(&status))?.into_inner();
+        incidents.extend(page.incidents);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            return Ok(incidents);
+        }
+    }
+}
+
+/// Those of the past.
+async fn query(args: &Args, from: Moment, channel: Channel) -> anyhow::Result<Vec<Incident>> {
+    let resolve = |moment: Moment| moment.resolve(now(), &args.zone.zone).map_err(anyhow::Error::msg);
+    let mut request = QueryIncidentsRequest {
+        from: Some(to_proto(resolve(from)?)),
+        to: Some(to_proto(resolve(args.to)?)),
+        filter: Some(IncidentFilter { districts: args.district.clone(), ..Default::default() }),
+        ..Default::default()
+    };
+    let mut client = DispatchServiceClient::new(channel);
+    let mut incidents = Vec::new();
+    loop {
+        let page = client.query_incidents(request.clone()).await.map_err(|status| refused(&status))?.into_inner();
         incidents.extend(page.incidents);
         request.page_token = page.next_page_token;
         if request.page_token.is_empty() {
@@ -120,6 +154,9 @@ pub(super) fn line(it: &Incident, now_ms: i64, colour: bool) -> String {
     }
     if it.sensors_say_over {
         line += " | the sensors say freed: confirm";
+    }
+    if let Some(how) = Reassurance::from_number(it.reassurance) {
+        line += &format!(" | reassurance {}", how.name());
     }
     line + &format!(" | {} old", span(since(it.changed_at.as_ref())))
 }
@@ -188,6 +225,7 @@ pub(super) fn incident_json(it: &Incident) -> Value {
         "freed_ms": it.freed_ms,
         "over_ms": it.over_ms,
         "ending": ending,
+        "reassurance": Reassurance::from_number(it.reassurance).map(Reassurance::name),
         "possible": it.possible.iter().filter_map(|n| StepKind::from_number(*n)).map(StepKind::name).collect::<Vec<_>>(),
     })
 }

@@ -107,6 +107,7 @@ async fn replay(server: &Server, target: String, from: u64, terminal: &mut Termi
 
 fn state(it: &NotificationTarget) -> &'static str {
     match it.state() {
+        TargetState::Starting => "starting",
         TargetState::Idle => "idle",
         TargetState::Telling => "telling",
         TargetState::Failing => "failing",

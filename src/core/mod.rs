@@ -199,7 +199,7 @@ impl Core {
             Kind::Core { epoch, .. } => self.take_core(record.pos, *epoch),
             Kind::Correction(correction) => self.take_correction(&mut out, correction),
             Kind::Start { .. } => self.hearing.start(record.elapsed),
-            Kind::Recovered { epoch, retell } => self.take_recovery(*epoch, *retell),
+            Kind::Recovered { epoch, retell } => self.take_recovery(&mut out, *epoch, *retell),
             Kind::Policy(text) => out.reply = Some(self.take_policy(text)),
             Kind::Report { topic, payload } => self.take_report(&mut out, topic, payload),
             Kind::Link(link) => self.take_link(*link),

@@ -28,8 +28,7 @@ impl Core {
             Decoded::Frames { device, items } => self.take_frames(out, topic, device, items),
             Decoded::Scans { site, items } => self.take_scans(out, topic, site, items),
             Decoded::Status { device, online } => self.take_status(out, device, online),
-            // Nothing asks devices for anything yet, so that nobody waits for this.
-            Decoded::CommandResult { .. } => out.tally.ignored += 1,
+            Decoded::CommandResult { device, id, ok } => self.take_result(out, device, &id, ok),
             Decoded::Rejected(rejected) => self.reject(out, topic, rejected),
         }
     }

@@ -63,6 +63,12 @@ named!(
         Noted = 17 "noted",
         /// The service was recovered, or judges otherwise than the version before: this is how the incident stands.
         Retold = 18 "retold",
+        /// The terminal was asked to reassure whoever is in the car.
+        ReassuranceAsked = 19 "reassurance-asked",
+        /// It did, or could not, or hasn't said so in time.
+        Reassured = 20 "reassured",
+        ReassuranceFailed = 21 "reassurance-failed",
+        ReassuranceUnanswered = 22 "reassurance-unanswered",
     }
 );
 named!(
@@ -77,7 +83,13 @@ named!(
         Rescuer = 4 "rescuer",
         /// A deadline.
         Deadline = 5 "deadline",
+        /// What the lift's terminal says of what it was asked to do.
+        Terminal = 6 "terminal",
     }
+);
+named!(
+    /// What became of the words for whoever is in the car.
+    Reassurance { Asked = 1 "asked", Done = 2 "done", Failed = 3 "failed", Unanswered = 4 "unanswered" }
 );
 named!(
     /// What trapped people, as the firm finds out.
@@ -222,6 +234,8 @@ pub struct Entry {
     pub arrive_by_ms: Option<i64>,
     /// Of `Closed`.
     pub ending: Option<Ending>,
+    /// Of `ReassuranceAsked`: by when the terminal is to have done it, in `since_ms`.
+    pub reassure_by_ms: Option<i64>,
 }
 
 impl Entry {
@@ -282,6 +296,10 @@ pub struct Incident {
     pub ending: Option<Ending>,
     /// Entries of its timeline.
     pub entries: u32,
+    /// `None`: the terminal was asked nothing.
+    pub reassurance: Option<Reassurance>,
+    /// A deadline as those above.
+    pub reassure_by_ms: Option<i64>,
 }
 
 impl Incident {

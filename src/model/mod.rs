@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod alert;
 pub mod archive;
+pub mod downlink;
 pub mod fill;
 pub mod frame;
 pub mod ids;

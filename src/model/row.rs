@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::alert::AlertEvent;
 use super::archive::{Entry, EntryKind, FieldChange};
-use super::fill::{Downlink, Verdict};
+use super::downlink::Downlink;
+use super::fill::Verdict;
 use super::frame::Frame;
 use super::ids::{DeviceCode, SiteCode};
 use super::incident::IncidentEvent;

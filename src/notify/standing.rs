@@ -7,8 +7,10 @@ use crate::model::time::Wall;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
-    /// It has been told all there is.
+    /// It isn't known yet where it goes on.
     #[default]
+    Starting,
+    /// It has been told all there is.
     Idle,
     /// It is being told.
     Telling,
@@ -19,6 +21,7 @@ pub enum State {
 impl State {
     pub fn name(self) -> &'static str {
         match self {
+            Self::Starting => "starting",
             Self::Idle => "idle",
             Self::Telling => "telling",
             Self::Failing => "failing",

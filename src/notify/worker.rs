@@ -140,7 +140,7 @@ impl Worker {
                 self.keep(None, None).await?;
             }
         }
-        self.standing.set(|it| it.cursor = self.place.cursor);
+        self.standing.set(|it| it.through(self.place.cursor));
         Ok(())
     }
 

@@ -10,7 +10,8 @@ use crate::limits;
 use crate::model::actor::Actor;
 use crate::model::alert::{Cursor, Severity};
 use crate::model::ids::{DeviceCode, District};
-use crate::model::incident::{Incident, IncidentEvent, IncidentId, State};
+use crate::model::incident::{Incident, IncidentEvent, IncidentId, State, What};
+use crate::model::time::Wall;
 
 /// **Invariant:** what a call shows is exactly the fold of all events up to the cursor that it names.
 #[derive(Debug, Default)]
@@ -22,7 +23,7 @@ struct Held {
     /// The most urgent first.
     order: BTreeSet<IncidentPlace>,
     /// Those that are over, by when, oldest first.
-    over: VecDeque<IncidentId>,
+    over: VecDeque<(Wall, IncidentId)>,
     cursor: Cursor,
 }
 
@@ -92,7 +93,7 @@ pub struct IncidentListing {
 }
 
 impl Incidents {
-    /// Begins with what was told of the incidents up to `cursor`, in order. Of some only the end may be known.
+    /// Begins with what was told of the incidents up to `cursor`, in order: of each from how it was received on.
     pub fn restore(told: &[IncidentEvent], cursor: Cursor) -> Self {
         let mut held = Held::default();
         told.iter().for_each(|event| held.take(event));
@@ -150,24 +151,29 @@ impl Page<IncidentEvent> for Incidents {
 
 impl Held {
     fn take(&mut self, event: &IncidentEvent) {
+        self.cursor = event.cursor();
         let (id, place) = (event.incident.id, IncidentPlace::of(&event.incident));
-        let shown = self.all.entry(id).or_insert_with(|| Shown { place, timeline: Vec::new() });
+        if event.entry.what == What::Received {
+            self.all.insert(id, Shown { place, timeline: Vec::new() });
+        }
+        // A note on one that was let go: the store has the whole of it.
+        let Some(shown) = self.all.get_mut(&id) else { return };
         let was_over = shown.incident().is_some_and(|it| it.state.is_over());
         self.order.remove(&shown.place);
         self.order.insert(place);
         shown.place = place;
         shown.timeline.push(Arc::new(event.clone()));
         if event.incident.state.is_over() && !was_over {
-            self.over.push_back(id);
-            if self.over.len() > limits::INCIDENTS_OVER {
-                self.let_go();
-            }
+            self.over.push_back((event.entry.at, id));
         }
-        self.cursor = event.cursor();
+        let is_old = |(at, _): &(Wall, IncidentId)| event.entry.at - *at >= limits::INCIDENT_KEPT_MS;
+        while self.over.len() > limits::INCIDENTS_OVER || self.over.front().is_some_and(is_old) {
+            self.let_go();
+        }
     }
 
     fn let_go(&mut self) {
-        if let Some(shown) = self.over.pop_front().and_then(|id| self.all.remove(&id)) {
+        if let Some(shown) = self.over.pop_front().and_then(|(_, id)| self.all.remove(&id)) {
             self.order.remove(&shown.place);
         }
     }

@@ -5,8 +5,8 @@ use prost::Message as _;
 use crate::model::alert::{Certainty, Place, Severity};
 use crate::model::ids::{AlertId, DeviceCode, District, FirmId, RuleId};
 use crate::model::incident::{
-    Call, Caller, Cause, Ending, Entry, Incident, IncidentEvent, IncidentId, Joined, Leg, Party, Scene, Source, State,
-    Step, StepKind, Tier, What, Whom,
+    Call, Caller, Cause, Ending, Entry, Incident, IncidentEvent, IncidentId, Joined, Leg, Party, Reassurance, Scene,
+    Source, State, Step, StepKind, Tier, What, Whom,
 };
 use crate::model::time::Wall;
 use crate::proto::internal as wire;
@@ -66,6 +66,7 @@ pub(crate) fn write_entry(w: &mut Writer<'_>, it: &Entry) {
     w.some_int(16, it.accept_by_ms);
     w.some_int(17, it.arrive_by_ms);
     w.some_message(18, it.ending.as_ref(), write_ending);
+    w.some_int(19, it.reassure_by_ms);
 }
 
 pub(crate) fn entry(it: wire::IncidentEntry) -> Result<Entry> {
@@ -88,6 +89,7 @@ pub(crate) fn entry(it: wire::IncidentEntry) -> Result<Entry> {
         accept_by_ms: it.accept_by_ms,
         arrive_by_ms: it.arrive_by_ms,
         ending: it.ending.map(ending).transpose()?,
+        reassure_by_ms: it.reassure_by_ms,
     })
 }
 
@@ -175,6 +177,8 @@ pub(crate) fn write_incident(w: &mut Writer<'_>, it: &Incident) {
     w.some_int(18, it.over_ms);
     w.some_message(19, it.ending.as_ref(), write_ending);
     w.uint(20, it.entries);
+    w.some_uint(21, it.reassurance.map(|it| number(it.number())));
+    w.some_int(22, it.reassure_by_ms);
 }
 
 pub(crate) fn incident(it: wire::Incident) -> Result<Incident> {
@@ -200,6 +204,8 @@ pub(crate) fn incident(it: wire::Incident) -> Result<Incident> {
         over_ms: it.over_since_ms,
         ending: it.ending.map(ending).transpose()?,
         entries: it.entries,
+        reassurance: it.reassurance.map(|got| numbered("reassurance", got, Reassurance::from_number)).transpose()?,
+        reassure_by_ms: it.reassure_by_ms,
     })
 }
 

@@ -24,7 +24,7 @@ use crate::core::telemetry::heard::Way;
 use crate::journal::{Identity, Journal, JournalError, codec};
 use crate::limits;
 use crate::model::alert::AlertEvent;
-use crate::model::fill::Downlink;
+use crate::model::downlink::Downlink;
 use crate::model::incident::IncidentEvent;
 use crate::model::record::{Kind, Link, Outcome, Record};
 use crate::model::row::{Effects, Tally};

@@ -197,6 +197,7 @@ impl Kept {
         self.scans.retain(|_, rows| !rows.is_empty());
         let alerts = cutoff(options.alert_retention_days);
         self.forget_alerts(alerts);
+        self.forget_incidents(alerts);
         self.reports.retain(|report| report.row.recorded_at >= alerts);
         let first_day = retention::first_day(alerts);
         self.dues.retain(|due| due.until_on.is_none_or(|until| until >= first_day));
@@ -212,10 +213,18 @@ impl Kept {
         self.alerts.retain(|_, alert| alert.cleared_at.is_none_or(|at| at >= cutoff));
     }
 
+    /// Likewise; those that go on stay.
+    fn forget_incidents(&mut self, cutoff: Wall) {
+        let first_kept = self.incident_events.iter().find(|(_, event)| event.entry.at >= cutoff).map(|(at, _)| *at);
+        self.incident_events = first_kept.map_or_else(BTreeMap::new, |first| self.incident_events.split_off(&first));
+        self.incidents.retain(|_, it| !it.state.is_over() || it.changed_at >= cutoff);
+    }
+
     fn size(&self) -> usize {
         let (frames, scans) = (self.frames.values().map(Vec::len), self.scans.values().map(Vec::len));
         let rows = frames.sum::<usize>() + scans.sum::<usize>() + self.statuses.len() + self.rejects.len();
-        rows + self.events.len() + self.alerts.len() + self.dues.len() + self.reports.len()
+        let incidents = self.incident_events.len() + self.incidents.len();
+        rows + self.events.len() + self.alerts.len() + self.dues.len() + self.reports.len() + incidents
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod moves;
 mod random;
+mod reassurance;
 mod shift;
 #[allow(dead_code, reason = "what the tests of rules need more of it")]
 #[path = "../support/timeline.rs"]

@@ -25,10 +25,14 @@ pub(crate) struct World {
 impl World {
     /// Tiers are proposed, as shipped, or commanded.
     pub(crate) fn new(automatic: bool) -> Self {
+        Self::with(|table| if automatic { table.replace("\"propose\"", "\"command\"") } else { table })
+    }
+
+    /// With the shipped table, changed.
+    pub(crate) fn with(change: impl FnOnce(String) -> String) -> Self {
         let mut policy = shipped();
         let table = policy.rules.iter_mut().find(|(name, _)| &**name == "tables/dispatch.toml").unwrap();
-        let text = format!("{}{STATIONS}", table.1);
-        table.1 = if automatic { text.replace("\"propose\"", "\"command\"") } else { text }.into();
+        table.1 = change(format!("{}{STATIONS}", table.1)).into();
         let mut world = Self { timeline: Timeline::new(&policy), requests: 0, seq: 0 };
         let firm = Firm { phone: Some("1".into()), ..Firm::new(FirmId::parse("F1").unwrap(), "first firm") };
         let a = Lift {

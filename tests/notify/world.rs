@@ -18,7 +18,7 @@ use vigil::model::alert::{
 use vigil::model::archive::Entry;
 use vigil::model::ids::{AlertId, DeviceCode, District, RuleId, Subject};
 use vigil::model::row::{Effects, Row};
-use vigil::notify::{Ledger, Notifier, Parts, Source, Standing};
+use vigil::notify::{Ledger, Notifier, Parts, Source, Standing, State};
 use vigil::pages::Board;
 use vigil::store::memory::MemoryStore;
 use vigil::store::{Batch, Checkpoint, Options, Store};
@@ -126,8 +126,7 @@ impl World {
 
     /// Waits until a target knows where to begin: before, it begins with what happens next.
     pub(crate) async fn begun(&self, target: &str) {
-        let head = self.feed.head();
-        self.until(target, |it| it.cursor == head).await;
+        self.until(target, |it| it.state != State::Starting).await;
     }
 
     /// Tells of `n` alerts that open.

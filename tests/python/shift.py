@@ -1,6 +1,6 @@
 """A dispatcher's shift, as a 96333 centre's client would do it with grpcio from the files in `proto/`.
 
-    shift.py HOST:PORT DEVICE ACCEPT_S FOLDER-OF-GENERATED-MODULES
+    shift.py HOST:PORT DEVICE ACCEPT_S OUTAGE_S FOLDER-OF-GENERATED-MODULES
 
 It tells what it sees as one JSON object a line, with what it did in `step`. A `step` of `do` asks whoever started it to do
 what `what` says to the world around it, and waits for a line on standard input.
@@ -16,7 +16,8 @@ import grpc
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
-server, device, accept_s, generated = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4]
+server, device, generated = sys.argv[1], sys.argv[2], sys.argv[5]
+accept_s, outage_s = float(sys.argv[3]), float(sys.argv[4])
 sys.path.insert(0, generated)
 from vigil.v1 import alert_pb2 as alert  # noqa: E402
 from vigil.v1 import alert_pb2_grpc, common_pb2, dispatch_pb2_grpc, registry_pb2_grpc  # noqa: E402
@@ -98,11 +99,11 @@ def kind(name):
 requests = 0
 
 
-def step(name, **more):
+def step(name, of=None, **more):
     global requests
     requests += 1
     value = dispatch.IncidentStep.Value(f"INCIDENT_STEP_{name}")
-    request = dispatch.AdvanceIncidentRequest(request_id=f"s{requests}", incident_id=incident, step=value, **more)
+    request = dispatch.AdvanceIncidentRequest(request_id=f"s{requests}", incident_id=of or incident, step=value, **more)
     answer = again(centre.AdvanceIncident, request)
     assert again(centre.AdvanceIncident, request).position == answer.position, "the same again changes nothing"
     return answer.incident
@@ -140,7 +141,19 @@ heard, unanswered = alerts.next(lambda event: event.alert.rule == "tier-unanswer
 tell("unanswered", after_s=heard - commanded_at, event=unanswered)
 
 do("stop the database")
+stopped_at = time.monotonic()
 tell("impossible", **refused("TURN_OUT"))
+# Somebody else calls, about a lift that nobody knows; nothing of that needs the database, either.
+plate = dispatch.OpenIncidentRequest(request_id="plate", rescue_code="999999", address="a hall", occupied=True)
+opened = again(centre.OpenIncident, plate)
+other = opened.incident.id
+first.next(lambda event: event.incident_id == other)
+step("NOTE", of=other, note="says that he is a lift")
+step("COMMAND", of=other, tier=dispatch.TIER_PUBLIC)
+step("ACCEPT", of=other)
+step("HAND_OVER", of=other, tier=dispatch.TIER_STATION, party_id="6401-GRID")
+step("DECLINE", of=other)
+step("FALSE_ALARM", of=other)
 step("COMMAND", tier=dispatch.TIER_STATION)
 step("ACCEPT")
 step("TURN_OUT")
@@ -163,15 +176,22 @@ numbers = [(event.epoch, event.seq) for event in second.events]
 tell(
     "resumed",
     seqs=[seq for _, seq in numbers],
+    kinds=[event.kind for event in second.events],
     same=numbers == [(event.epoch, event.seq) for event in first.events],
     previous=[event.previous_seq for event in second.events],
 )
 
+# The database is away for as long as was asked for, or as all of this took.
+time.sleep(max(0, stopped_at + outage_s - time.monotonic()))
+tell("outage", lasted_s=time.monotonic() - stopped_at)
 do("start the database")
+tell("repeated", same=again(centre.OpenIncident, plate).position == opened.position)
 now = int(time.time())
 asked = dispatch.GetKpisRequest(**{"from": Timestamp(seconds=now - 7200), "to": Timestamp(seconds=now + 7200)})
 deadline = time.monotonic() + PATIENCE_S
 while (figures := again(centre.GetKpis, asked)).persons_freed == 0 and time.monotonic() < deadline:
     time.sleep(0.1)
-whole = again(centre.GetIncident, dispatch.GetIncidentRequest(incident_id=incident))
-tell("figures", kpis=figures, timeline=[MessageToDict(entry) for entry in whole.timeline])
+whole = [again(centre.GetIncident, dispatch.GetIncidentRequest(incident_id=it)) for it in (incident, other)]
+timelines = [[MessageToDict(entry) for entry in it.timeline] for it in whole]
+past = again(centre.QueryIncidents, dispatch.QueryIncidentsRequest(**{"from": getattr(asked, "from"), "to": asked.to}))
+tell("figures", kpis=figures, timelines=timelines, past=[it.id for it in past.incidents] == [incident, other])

@@ -37,6 +37,7 @@ fn entry(seq: u64, at: Wall, what: What) -> Entry {
         accept_by_ms: Some(180_000),
         arrive_by_ms: None,
         ending: None,
+        reassure_by_ms: None,
     }
 }
 
@@ -92,6 +93,36 @@ pub(crate) async fn an_incident_is_as_its_last_event_left_it(mut world: World) {
     }
     let none = IncidentQuery { from: began + 6, to: began + 60, after: None, limit: 9 };
     assert_eq!(world.store.incidents(none).await.unwrap(), []);
+}
+
+/// Flow: of three incidents of long ago two are over, one of them with a note of lately; then the retention of alerts passes.
+/// Asserts: what is over and has long stood still goes, with its timeline; what goes on stays, however old.
+pub(crate) async fn incidents_stay_as_long_as_alerts(mut world: World) {
+    const DAY_MS: i64 = 86_400_000;
+    let (old, new) = (now() + -91 * DAY_MS, now() + -2 * DAY_MS);
+    let id = |number| IncidentId { epoch: 1, number };
+    let mut told = Vec::new();
+    for number in 1..=3 {
+        let entry = entry(number, old, What::Received);
+        told.push(IncidentEvent { incident: machine::begin(id(number), &entry), entry });
+    }
+    let mut go_on = |number: usize, seq, at, what| {
+        let mut incident = told.iter().rev().find(|it| it.incident.id == id(number as u64)).unwrap().incident.clone();
+        let entry = entry(seq, at, what);
+        machine::take(&mut incident, &entry);
+        told.push(IncidentEvent { entry, incident });
+    };
+    go_on(1, 4, old + 5, What::FalseAlarm);
+    go_on(2, 5, old + 5, What::FalseAlarm);
+    go_on(2, 6, new, What::Noted);
+    world.commit(vec![self::told(&told.iter().collect::<Vec<_>>())]).await;
+    while world.store.maintain(now()).await.unwrap().left.is_some() {}
+    assert_eq!(world.store.incident(id(1)).await.unwrap(), None);
+    assert_eq!(world.store.incident(id(2)).await.unwrap().map(|it| it.changed_at), Some(new));
+    assert_eq!(world.store.incident(id(3)).await.unwrap().map(|it| it.received_at), Some(old));
+    let events = world.store.incident_events_after(1, 0, PAGE_ROWS).await.unwrap();
+    assert_eq!(events.iter().map(|event| event.entry.seq).collect::<Vec<_>>(), [6]);
+    assert_eq!(world.store.incident_timeline(id(1), Cursor::default(), PAGE_ROWS).await.unwrap(), []);
 }
 
 /// Flow: of three lifts in two districts two have sent a frame, one of them before the range.

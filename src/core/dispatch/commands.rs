@@ -40,6 +40,7 @@ impl Core {
                 return Outcome::Precondition { why: why.into() };
             }
             self.write(out, id, What::CallJoined, Source::Call, says);
+            self.reassure(out, id);
             return self.incident_done(id);
         }
         let at = self.present();
@@ -47,6 +48,7 @@ impl Core {
             return Outcome::Precondition { why: "too many incidents are going on: end some of them first".into() };
         };
         self.begin_rescue(out, id);
+        self.reassure(out, id);
         self.incident_done(id)
     }
 

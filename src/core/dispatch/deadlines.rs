@@ -25,6 +25,9 @@ impl Core {
         let party = kept.incident.assignee().map(|leg| leg.party.clone());
         let tier = kept.incident.legs.last().map(|leg| leg.party.tier);
         let is_past = |by: Option<i64>| by.is_some_and(|by| by <= since_ms);
+        if is_past(kept.incident.reassure_by_ms) {
+            return self.write(out, id, What::ReassuranceUnanswered, Source::Deadline, Says::default());
+        }
         let what = if is_past(kept.incident.accept_by_ms) { What::Unanswered } else { What::ArrivalLate };
         self.write(out, id, what, Source::Deadline, Says { party, ..Says::default() });
         self.go_on(out, id, tier.and_then(Tier::next));

@@ -2,7 +2,7 @@
 
 use crate::limits;
 use crate::model::alert::{Certainty, Severity};
-use crate::model::incident::{Entry, Incident, IncidentId, Joined, Leg, State, StepKind, What};
+use crate::model::incident::{Entry, Incident, IncidentId, Joined, Leg, Reassurance, State, StepKind, What};
 
 /// What people may do in each state. All that may happen in one but isn't listed is refused, and the legal steps named.
 pub const LEGAL: &[(State, &[StepKind])] = {
@@ -72,6 +72,8 @@ pub fn begin(id: IncidentId, first: &Entry) -> Incident {
         over_ms: None,
         ending: None,
         entries: 0,
+        reassurance: None,
+        reassure_by_ms: None,
     };
     take(&mut incident, first);
     incident
@@ -123,6 +125,12 @@ pub fn take(incident: &mut Incident, entry: &Entry) {
             incident.over_ms = Some(now);
             end_rescue(incident, State::FalseAlarm);
         }
+        What::ReassuranceAsked => {
+            (incident.reassurance, incident.reassure_by_ms) = (Some(Reassurance::Asked), entry.reassure_by_ms);
+        }
+        What::Reassured => end_reassurance(incident, Reassurance::Done),
+        What::ReassuranceFailed => end_reassurance(incident, Reassurance::Failed),
+        What::ReassuranceUnanswered => end_reassurance(incident, Reassurance::Unanswered),
         What::Noted | What::Retold => {}
     }
 }
@@ -181,6 +189,12 @@ fn end_rescue(incident: &mut Incident, state: State) {
     incident.state = state;
     incident.proposed = None;
     (incident.accept_by_ms, incident.arrive_by_ms) = (None, None);
+    // Whoever is free needs no more words; the answer that may come still counts.
+    incident.reassure_by_ms = None;
+}
+
+fn end_reassurance(incident: &mut Incident, how: Reassurance) {
+    (incident.reassurance, incident.reassure_by_ms) = (Some(how), None);
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Rescue incidents: opened by rules or people, advanced by people, watched by deadlines.
 //!
-//! `machine` says what may be done and what comes of it, `tiers` who can be sent, `commands` takes what people do, `clock`
-//! what time does, `kpi` makes figures of what happened. This file holds the incidents and writes their entries.
+//! `machine` says what may be done and what comes of it, `tiers` who can be sent, `commands` takes what people do, `deadlines`
+//! what time does, `reassurance` speaks to whoever is trapped, `kpi` makes figures of what happened. This file holds the
+//! incidents and writes their entries.
 
 mod commands;
 mod deadlines;
 pub mod kpi;
 pub mod machine;
+mod reassurance;
 mod tiers;
 
 use std::collections::BTreeSet;
@@ -59,8 +61,8 @@ impl Kept {
     }
 
     fn deadline(&self) -> Option<Elapsed> {
-        let Incident { accept_by_ms, arrive_by_ms, .. } = self.incident;
-        accept_by_ms.into_iter().chain(arrive_by_ms).min().map(|ms| self.received + ms)
+        let Incident { accept_by_ms, arrive_by_ms, reassure_by_ms, .. } = self.incident;
+        [accept_by_ms, arrive_by_ms, reassure_by_ms].into_iter().flatten().min().map(|ms| self.received + ms)
     }
 
     fn over_at(&self) -> Option<Elapsed> {
@@ -82,6 +84,7 @@ struct Says<'a> {
     accept_by_ms: Option<i64>,
     arrive_by_ms: Option<i64>,
     ending: Option<Ending>,
+    reassure_by_ms: Option<i64>,
 }
 
 impl Dispatch {
@@ -221,6 +224,7 @@ impl Says<'_> {
             accept_by_ms: self.accept_by_ms,
             arrive_by_ms: self.arrive_by_ms,
             ending: self.ending,
+            reassure_by_ms: self.reassure_by_ms,
         }
     }
 }
@@ -297,6 +301,7 @@ impl Core {
         if entries < limits::INCIDENT_SENSOR_ENTRIES {
             let says = Says { alert: Some(event), ..Says::default() };
             self.write(out, incident, what, Source::Sensor, says);
+            self.reassure(out, incident);
         }
     }
 
@@ -306,6 +311,7 @@ impl Core {
         let at = self.present();
         if let Some(id) = self.dispatch.open(at, out, Source::Sensor, says) {
             self.begin_rescue(out, id);
+            self.reassure(out, id);
         }
     }
 
@@ -319,8 +325,8 @@ impl Core {
         Scene { device: Some(device), rescue_code, place, firm, terminal, rule: None }
     }
 
-    /// Tells anew how incidents stand that are not over: what was told of them up to `seq` may be
-    /// otherwise. 0: nothing was.
+    /// Tells anew how incidents stand that are not over: what was told of them up to `seq` may be otherwise, or not where it
+    /// should be. 0: nothing was.
     pub(super) fn retell_incidents(&mut self, out: &mut Effects, seq: u64) {
         if seq == 0 {
             return;

@@ -16,6 +16,14 @@ pub struct Dispatching {
     stations: Box<[Station]>,
     publics: Box<[Public]>,
     duties: Box<[Duty]>,
+    reassuring: Box<[Reassuring]>,
+}
+
+/// Where terminals are asked to reassure whoever is trapped, and how long that is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Reassuring {
+    districts: Box<[District]>,
+    good_ms: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +92,11 @@ impl Dispatching {
         most_particular(&self.deadlines, |it| &it.districts, district)
     }
 
+    /// How long words for whoever is trapped are good; `None`: nothing is said to them.
+    pub fn reassure_ms(&self, district: Option<&District>) -> Option<i64> {
+        most_particular(&self.reassuring, |it| &it.districts, district).map(|it| it.good_ms)
+    }
+
     /// The station of that id, whether on duty or not: somebody named it.
     pub fn station(&self, id: &str) -> Option<&Party> {
         self.stations.iter().map(|station| &station.party).find(|party| *party.id == *id)
@@ -145,12 +158,14 @@ fn apart((lat, lon): LatLon, (other_lat, other_lon): LatLon) -> u64 {
 }
 
 pub(super) fn read(root: &DeTable<'_>, faults: &mut Faults) -> Dispatching {
-    let top = Section::new(root, 0, "the table of dispatch", &["deadlines", "station", "public", "duty"], faults);
+    let top =
+        Section::new(root, 0, "the table of dispatch", &["deadlines", "station", "public", "duty", "reassure"], faults);
     Dispatching {
         deadlines: entries(&top, "deadlines", limits::TABLE_ENTRIES, faults, deadlines),
         stations: entries(&top, "station", limits::STATIONS, faults, station),
         publics: entries(&top, "public", limits::TABLE_ENTRIES, faults, public),
         duties: entries(&top, "duty", limits::DUTIES, faults, duty),
+        reassuring: entries(&top, "reassure", limits::TABLE_ENTRIES, faults, reassuring),
     }
 }
 
@@ -162,6 +177,12 @@ fn deadlines(start: usize, table: &DeTable<'_>, faults: &mut Faults) -> Option<D
     let [first, next] = ["first", "next"].map(|key| commands(&section, key, faults));
     let [accept_ms, arrive_ms] = [accept?, arrive?];
     Some(Deadlines { districts, accept_ms, arrive_ms, commands_first: first?, commands_next: next?, source })
+}
+
+fn reassuring(start: usize, table: &DeTable<'_>, faults: &mut Faults) -> Option<Reassuring> {
+    let section = Section::new(table, start, "an entry of reassure", &["districts", "good_for"], faults);
+    let districts = districts(&section, faults);
+    Some(Reassuring { districts, good_ms: deadline_ms(&section, "good_for", faults)? })
 }
 
 fn deadline_ms(section: &Section<'_>, key: &str, faults: &mut Faults) -> Option<i64> {

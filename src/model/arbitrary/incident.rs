@@ -8,8 +8,8 @@ use proptest::sample::select;
 use super::{alert_id, device_code, district, firm_id, rule_id, text, wall};
 use crate::model::alert::{Certainty, Place, Severity};
 use crate::model::incident::{
-    Call, Caller, Cause, Ending, Entry, Incident, IncidentEvent, IncidentId, Joined, Leg, Party, Scene, Source, State,
-    Step, Tier, What, Whom,
+    Call, Caller, Cause, Ending, Entry, Incident, IncidentEvent, IncidentId, Joined, Leg, Party, Reassurance, Scene,
+    Source, State, Step, Tier, What, Whom,
 };
 use crate::model::record::Action;
 
@@ -47,12 +47,12 @@ fn entry() -> impl Strategy<Value = Entry> {
     let head = (any::<u64>(), any::<u32>(), wall(), any::<i64>(), select(What::ALL), select(Source::ALL));
     let said = (of(text()), of(text()), of(scene()), of(party()), of(alert_id()));
     let sure = (of(select(Severity::ALL)), of(select(Certainty::ALL)), of(any::<bool>()));
-    let rest = (of(caller()), of(any::<i64>()), of(any::<i64>()), of(ending()));
+    let rest = (of(caller()), of(any::<i64>()), of(any::<i64>()), of(ending()), of(any::<i64>()));
     (head, said, sure, rest).prop_map(|(head, said, sure, rest)| {
         let (seq, epoch, at, since_ms, what, source) = head;
         let (actor, note, scene, party, alert) = said;
         let (severity, certainty, occupied) = sure;
-        let (caller, accept_by_ms, arrive_by_ms, ending) = rest;
+        let (caller, accept_by_ms, arrive_by_ms, ending, reassure_by_ms) = rest;
         Entry {
             seq,
             epoch,
@@ -72,6 +72,7 @@ fn entry() -> impl Strategy<Value = Entry> {
             accept_by_ms,
             arrive_by_ms,
             ending,
+            reassure_by_ms,
         }
     })
 }
@@ -90,11 +91,13 @@ fn incident() -> impl Strategy<Value = Incident> {
     let what = (vec(joined, 0..3), any::<u32>(), of(caller()), vec(leg(), 0..3), of(party()));
     let times = (of(any::<i64>()), of(any::<i64>()), any::<bool>(), of(any::<i64>()), of(any::<i64>()));
     let head = (incident_id(), scene(), wall(), wall(), any::<u32>());
-    (head, sure, what, times, of(ending())).prop_map(|(head, sure, what, times, ending)| {
+    let words = (of(select(Reassurance::ALL)), of(any::<i64>()));
+    (head, sure, what, times, of(ending()), words).prop_map(|(head, sure, what, times, ending, words)| {
         let (id, scene, received_at, changed_at, entries) = head;
         let (state, severity, certainty, occupied) = sure;
         let (alerts, calls, caller, legs, proposed) = what;
         let (accept_by_ms, arrive_by_ms, arrival_late, freed_ms, over_ms) = times;
+        let (reassurance, reassure_by_ms) = words;
         Incident {
             id,
             scene,
@@ -116,6 +119,8 @@ fn incident() -> impl Strategy<Value = Incident> {
             over_ms,
             ending,
             entries,
+            reassurance,
+            reassure_by_ms,
         }
     })
 }

@@ -107,6 +107,55 @@ impl DispatchService for Dispatch {
         Ok(Response::new(v1::ListIncidentsResponse { incidents, cursor, next_page_token }))
     }
 
+    async fn query_incidents(
+        &self,
+        request: Request<v1::QueryIncidentsRequest>,
+    ) -> Result<Response<v1::QueryIncidentsResponse>, Status> {
+        let actor = actor(&request)?;
+        let asked = request.into_inner();
+        let mut violations = Violations::default();
+        let range = convert::range(asked.from.as_ref(), asked.to.as_ref(), &mut violations);
+        let filter = convert::incident_filter(asked.filter.unwrap_or_default(), actor, &mut violations);
+        let size = page_size(asked.page_size, &mut violations);
+        let question = Question::of(&(range, &filter));
+        let mut after = begin_after(question, &asked.page_token, &mut violations);
+        violations.check()?;
+        let (from, to) = range.expect("what is missing was noted, and ended the call");
+        let _slot = self.0.queries.try_acquire().map_err(|_| overload("queries"))?;
+
+        let mut found: Vec<Incident> = Vec::new();
+        let mut more = true;
+        // Where few pass, a page that is looked for longer than this ends with a token instead.
+        for _ in 0..limits::INCIDENT_PAGES {
+            let query = IncidentQuery { from, to, after, limit: limits::PAGE_ROWS };
+            let page = self.0.backend.store.incidents(query).await.map_err(away)?;
+            more = page.len() == limits::PAGE_ROWS;
+            for it in page {
+                if found.len() == size {
+                    more = true;
+                    break;
+                }
+                after = Some((it.received_at, it.id));
+                if filter.passes(&it) {
+                    found.push(it);
+                }
+            }
+            if !more || found.len() == size {
+                break;
+            }
+        }
+        let mut incidents: Vec<v1::Incident> = found.iter().map(convert::incident).collect();
+        let fitting = fitting(&incidents);
+        if fitting < incidents.len() {
+            incidents.truncate(fitting);
+            more = true;
+            after = found[..fitting].last().map(|last| (last.received_at, last.id));
+        }
+        let token = |(at, id): (Wall, IncidentId)| question.token(&[&at.ms().to_string(), &id.to_string()]);
+        let next_page_token = after.filter(|_| more).map(token).unwrap_or_default();
+        Ok(Response::new(v1::QueryIncidentsResponse { incidents, next_page_token }))
+    }
+
     async fn watch_incidents(
         &self,
         request: Request<v1::WatchIncidentsRequest>,
@@ -172,6 +221,16 @@ fn begin(question: Question, token: &str, violations: &mut Violations) -> Option
         let cursor = Cursor { epoch: epoch.parse().ok()?, seq: seq.parse().ok()? };
         Some((cursor, IncidentPlace { rank: rank.parse().ok()?, id: IncidentId::parse(&id).ok()? }))
     })();
+    violations.take("page_token", begin.ok_or("is not a token of this call"))
+}
+
+/// The last one of the page before: when it was received, and which it was.
+fn begin_after(question: Question, token: &str, violations: &mut Violations) -> Option<(Wall, IncidentId)> {
+    if token.is_empty() {
+        return None;
+    }
+    let [at, id] = violations.take("page_token", question.parts(token))?;
+    let begin = at.parse().ok().map(Wall).zip(IncidentId::parse(&id).ok());
     violations.take("page_token", begin.ok_or("is not a token of this call"))
 }
 

@@ -241,6 +241,7 @@ fn cursor(it: Cursor) -> v1::Cursor {
 
 fn standing(it: Standing) -> v1::NotificationTarget {
     let state = match it.state {
+        State::Starting => v1::TargetState::Starting,
         State::Idle => v1::TargetState::Idle,
         State::Telling => v1::TargetState::Telling,
         State::Failing => v1::TargetState::Failing,

@@ -9,7 +9,7 @@ use crate::model::actor::Actor;
 use crate::model::alert::Place;
 use crate::model::ids::{AlertId, DeviceCode, District, FirmId, RuleId};
 use crate::model::incident::{
-    Call, Caller, Cause, Ending, Incident, IncidentEvent, Leg, Party, State, Step, StepKind, Tier, Whom,
+    Call, Caller, Cause, Ending, Incident, IncidentEvent, Leg, Party, Reassurance, State, Step, StepKind, Tier, Whom,
 };
 use crate::pages::IncidentFilter;
 use crate::proto::v1;
@@ -49,6 +49,7 @@ pub(in super::super) fn incident(it: &Incident) -> v1::Incident {
         ending: it.ending.as_ref().map(ending),
         entries: it.entries,
         possible: machine::legal(it.state).iter().map(|step| step.number()).collect(),
+        reassurance: it.reassurance.map_or(0, Reassurance::number),
     }
 }
 
