@@ -157,13 +157,15 @@ impl Reader<'_> {
                 self.fault(start, &path, unknown("key", name, &known));
                 continue;
             };
-            let place = self.place(value.span().start);
-            let given = |text: &str| Given { text: text.into(), place: place.clone() };
+            let given = |text: &str, start: usize| Given { text: text.into(), place: self.place(start) };
             let is_list = keys::NOTIFY_LISTS.contains(&name);
+            let at = value.span().start;
             let texts = match value.get_ref() {
-                DeValue::String(text) if !is_list => Some(vec![given(text)]),
-                DeValue::Boolean(value) if name == "insecure" => Some(vec![given(&value.to_string())]),
-                DeValue::Array(all) if is_list => all.iter().map(|it| it.get_ref().as_str().map(given)).collect(),
+                DeValue::String(text) if !is_list => Some(vec![given(text, at)]),
+                DeValue::Boolean(value) if name == "insecure" => Some(vec![given(&value.to_string(), at)]),
+                DeValue::Array(all) if is_list => {
+                    all.iter().map(|it| Some(given(it.get_ref().as_str()?, it.span().start))).collect()
+                }
                 _ => None,
             };
             match texts {

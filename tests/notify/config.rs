@@ -42,7 +42,7 @@ fn every_fault_of_a_target_is_told() {
         (
             "[notify]\nname = \"a\"\n".into(),
             &[
-                "v.toml:1:1: notify is one section for each target; write [[notify]] on a line of its own for each target, and its keys below it",
+                "v.toml:1:2: notify is one section for each target; write [[notify]] on a line of its own for each target, and its keys below it",
             ][..],
         ),
         (
@@ -122,7 +122,7 @@ fn every_fault_of_a_target_is_told() {
         (and("max_age = \"1s\""), &["v.toml:5:11: notify.max_age \"1s\" is too little; give at least 1m"]),
         (
             and("insecure = \"yes\""),
-            &["v.toml:5:12: notify.insecure is of the type string; write it as insecure = true"],
+            &["v.toml:5:12: notify.insecure \"yes\" is neither true nor false; write true or false"],
         ),
         (and("timout = \"2s\""), &["v.toml:5:1: notify.timout is not a known key; did you mean timeout?"]),
         (
