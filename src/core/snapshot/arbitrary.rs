@@ -246,9 +246,9 @@ fn runs(rules: u16) -> BoxedStrategy<Runs> {
         Box::new(Closed { at, by_hand, severity, flapping, opened_at, acknowledged, group })
     });
     let occurrence = (number(), elapsed()).prop_map(|(term, at)| Occurrence { term, at });
-    let tally = vec(occurrence, 1..4).prop_map(|all| Box::new(Tally(all.into())));
+    let tally = vec(occurrence, 0..4).prop_map(|all| Tally(all.into()));
     let lately = vec(span_ms().prop_map(Elapsed), 0..4);
-    btree_map(0..rules, (number(), phase, of(closed), of(tally), lately), 0..3)
+    btree_map(0..rules, (number(), phase, of(closed), tally, lately), 0..3)
         .prop_map(|runs| {
             let run = |(rule, (openings, phase, closed, tally, lately)): (_, (_, _, _, _, Vec<Elapsed>))| Run {
                 rule: RuleNo(rule),

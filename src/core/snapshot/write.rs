@@ -448,7 +448,7 @@ fn run(w: &mut Writer<'_>, it: &Run) {
             w.uint(12, it.flapping);
         });
     });
-    for it in it.tally.iter().flat_map(|tally| &tally.0) {
+    for it in &it.tally.0 {
         w.message(6, |w| {
             w.uint(1, it.term);
             w.int(2, it.at.0);
