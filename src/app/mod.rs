@@ -5,6 +5,7 @@
 //!                                  └ outbox → store writer → database → gRPC
 //! ```
 
+mod adopt;
 mod journals;
 mod outlet;
 pub mod policy;

@@ -27,6 +27,7 @@ pub mod snapshot;
 pub mod ahead;
 mod commands;
 pub mod correction;
+pub mod doubt;
 mod filling;
 mod places;
 mod registry;
@@ -45,6 +46,7 @@ use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use self::books::{Books, Now};
 use self::cylinder::Cylinder;
 use self::cylinder::fills::Fills;
+use self::doubt::Doubt;
 use self::judge::Context;
 use self::kept::Pools;
 use self::lift::Lift;
@@ -92,6 +94,8 @@ pub struct Core {
     requests: Requests,
     known_records: KnownRecords,
     fills: Fills,
+    /// Since journals were lost or replaced.
+    doubt: Option<Doubt>,
     quota: Arc<Quota>,
     today: Option<Today>,
     sweep: Option<Sweep>,
@@ -134,6 +138,7 @@ impl Core {
             requests: Requests::default(),
             known_records: KnownRecords::default(),
             fills: Fills::default(),
+            doubt: None,
             quota: Arc::default(),
             today: None,
             sweep: None,

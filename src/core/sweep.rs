@@ -70,6 +70,7 @@ impl Core {
     /// Numbers from before mean something else: events and checkpoints say so by a higher epoch.
     pub(super) fn take_recovery(&mut self, epoch: u32, retell: bool) {
         self.books.epoch = self.books.epoch.max(epoch);
+        self.begin_doubt();
         if retell {
             self.sweep = Some(Sweep { next: 0, retell: Some(Retell::Firms { after: None }) });
         }

@@ -10,7 +10,7 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
     AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
+    Numbered, Options, RejectQuery, ReportQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 use crate::model::alert::{Alert, AlertEvent};
 use crate::model::archive::{Entry, EntryKind};
@@ -73,6 +73,7 @@ pass_on! {
     reset_checkpoint(to: Checkpoint) -> ();
     frames(query: FrameQuery) -> Vec<FrameRow>;
     scans(query: ScanQuery) -> Vec<ScanRow>;
+    telling_scans(after: Option<(CylinderCode, ScanCursor)>, limit: usize) -> Vec<ScanRow>;
     statuses(query: StatusQuery) -> Vec<Numbered<StatusRow>>;
     rejects(query: RejectQuery) -> Vec<Numbered<RejectRow>>;
     alert_events(query: AlertQuery) -> Vec<AlertEvent>;

@@ -13,7 +13,7 @@ use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
     AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
+    Numbered, Options, RejectQuery, ReportQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -106,6 +106,10 @@ impl Store for Database {
 
     fn scans(&self, query: ScanQuery) -> Fut<'_, Vec<ScanRow>> {
         self.unless_away(|store| store.scans(query))
+    }
+
+    fn telling_scans(&self, after: Option<(CylinderCode, ScanCursor)>, limit: usize) -> Fut<'_, Vec<ScanRow>> {
+        self.unless_away(|store| store.telling_scans(after, limit))
     }
 
     fn statuses(&self, query: StatusQuery) -> Fut<'_, Vec<Numbered<StatusRow>>> {

@@ -20,7 +20,7 @@ use self::value::RowColumns;
 use super::select::{self, Dialect, Select};
 use super::{
     AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, retention,
+    Numbered, Options, RejectQuery, ReportQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, retention,
 };
 use crate::clock::Clock;
 use crate::limits;
@@ -135,6 +135,10 @@ impl Store for PostgresStore {
 
     fn scans(&self, query: ScanQuery) -> Fut<'_, Vec<ScanRow>> {
         Box::pin(async move { self.page(select::scans(&query, &DIALECT)).await })
+    }
+
+    fn telling_scans(&self, after: Option<(CylinderCode, ScanCursor)>, limit: usize) -> Fut<'_, Vec<ScanRow>> {
+        Box::pin(async move { self.page(select::telling_scans(after.as_ref(), limit, &DIALECT)).await })
     }
 
     fn statuses(&self, query: StatusQuery) -> Fut<'_, Vec<Numbered<StatusRow>>> {

@@ -19,7 +19,7 @@ use read::{DIALECT, page};
 
 use super::{
     AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, select,
+    Numbered, Options, RejectQuery, ReportQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, select,
 };
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent};
@@ -144,6 +144,10 @@ impl Store for SqliteStore {
 
     fn scans(&self, query: ScanQuery) -> Fut<'_, Vec<ScanRow>> {
         self.read(move |reader| page(reader, &select::scans(&query, &DIALECT)))
+    }
+
+    fn telling_scans(&self, after: Option<(CylinderCode, ScanCursor)>, limit: usize) -> Fut<'_, Vec<ScanRow>> {
+        self.read(move |reader| page(reader, &select::telling_scans(after.as_ref(), limit, &DIALECT)))
     }
 
     fn statuses(&self, query: StatusQuery) -> Fut<'_, Vec<Numbered<StatusRow>>> {
