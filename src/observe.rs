@@ -6,6 +6,7 @@
 //! name it. `docs/metrics.md` lists the metrics.
 
 mod downlinks;
+mod incidents;
 mod rules;
 
 use std::io::IsTerminal as _;
@@ -22,6 +23,7 @@ use crate::model::row::{RejectReason, Tally};
 use crate::spine::takeover::Way;
 
 pub use self::downlinks::{DownlinksDropped, DownlinksPublished};
+pub use self::incidents::IncidentMoved;
 pub use self::rules::{ReloadedBy, RulesRefused, RulesReloaded};
 
 /// Something that happened, worth telling people and counting.
@@ -230,6 +232,25 @@ impl Event for JudgedReports {
     }
 }
 
+/// Something that somebody uploaded was answered.
+#[derive(Debug)]
+pub struct Uploaded {
+    /// `record` or `report`.
+    pub what: &'static str,
+    /// What became of it, in the words of `docs/metrics.md`.
+    pub outcome: &'static str,
+}
+
+impl Event for Uploaded {
+    fn log(&self) {
+        trace!(target: "vigil::serve", what = self.what, outcome = self.outcome, "answered an upload");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_uploads_total", "what" => self.what, "outcome" => self.outcome).increment(1);
+    }
+}
+
 /// A client took nothing for so long that its stream was ended.
 #[derive(Debug)]
 pub struct StreamDropped {
@@ -360,6 +381,10 @@ const fn stands(name: &'static str, unit: Option<Unit>, meaning: &'static str) -
     Metric { name, sort: Sort::Gauge, unit, labels: &[], meaning }
 }
 
+const fn takes(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
+    Metric { name, sort: Sort::Histogram, unit: Some(Unit::Seconds), labels, meaning }
+}
+
 /// Every metric there is. One that isn't here is shown without a description, and the test of this list fails.
 pub const METRICS: &[Metric] = &[
     counts("vigil_mqtt_connects_total", &["resumed"], "Sessions with the broker begun"),
@@ -372,13 +397,7 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_store_stalls_total", &[], "Times that the store stopped taking rows"),
     stands("vigil_store_stalled", None, "1 while the store takes nothing"),
     stands("vigil_snapshot_bytes", Some(Unit::Bytes), "Size of the newest snapshot"),
-    Metric {
-        name: "vigil_snapshot_seconds",
-        sort: Sort::Histogram,
-        unit: Some(Unit::Seconds),
-        labels: &[],
-        meaning: "Time to write a snapshot",
-    },
+    takes("vigil_snapshot_seconds", &[], "Time to write a snapshot"),
     counts("vigil_journal_torn_bytes_total", &["journal"], "Unfinished bytes cut off a journal at a start"),
     counts("vigil_records_skipped_total", &[], "Records that made the core fail"),
     counts("vigil_core_takeovers_total", &["way"], "Starts on the journals of another version of the core"),
@@ -387,13 +406,20 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_items_total", &["what"], "Frames and scans that came in, by what became of them"),
     counts("vigil_unknown_fields_total", &[], "Fields that the wire contract doesn't know"),
     counts("vigil_fill_verdicts_total", &["verdict"], "Fill requests answered, by the answer"),
-    counts("vigil_downlinks_published_total", &[], "Answers to devices that went to the broker"),
-    counts("vigil_downlinks_dropped_total", &["reason"], "Answers to devices that were not sent, by why"),
+    counts("vigil_downlinks_published_total", &[], "Answers and commands to devices that went to the broker"),
+    counts("vigil_downlinks_dropped_total", &["reason"], "Answers and commands to devices that were not sent, by why"),
     counts("vigil_messages_ignored_total", &[], "Messages that nobody waits for"),
+    counts(
+        "vigil_uploads_total",
+        &["what", "outcome"],
+        "Records and reports that were uploaded, by what became of them",
+    ),
     counts("vigil_streams_dropped_total", &[], "Streams ended because their client took nothing"),
     counts("vigil_rules_reloads_total", &["by", "outcome"], "Times that the rule files were read again"),
     stands("vigil_rules_refused", None, "1 while the rule files were refused and those before are in force"),
     counts("vigil_storms_total", &["scope"], "Times that lifts of one place raised a rule together"),
+    counts("vigil_incident_events_total", &["what"], "What happened to rescue incidents"),
+    takes("vigil_rescue_seconds", &["what"], "Time from the alert or call to what was reached"),
     counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
 ];
 
@@ -424,6 +450,7 @@ impl Metrics {
     fn build() -> (PrometheusRecorder, Self) {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), BUCKETS_S)
+            .and_then(incidents::with_buckets)
             .expect("there are buckets")
             .build_recorder();
         let handle = recorder.handle();
@@ -480,6 +507,7 @@ mod tests {
     use crate::core::rules::Difference;
     use crate::model::alert::{Cursor, StormScope};
     use crate::model::ids::PlaceId;
+    use crate::model::incident::{IncidentId, State, What};
     use crate::model::time::Wall;
     use crate::serve::reloads::Reloaded;
 
@@ -500,6 +528,8 @@ mod tests {
         emit(JudgedReports { records: 2, tally });
         emit(DownlinksPublished { count: 2 });
         emit(DownlinksDropped { reason: "expired", count: 1 });
+        emit(Uploaded { what: "record", outcome: "taken" });
+        emit(Uploaded { what: "record", outcome: "taken" });
         emit(StreamDropped { after_ms: 60_000 });
         emit(RulesRefused { by: ReloadedBy::File, actor: "", why: "elevator.toml:1:1: no" });
         let reloaded = Reloaded { version: 2, position: Some(7), difference: Difference::default() };
@@ -518,6 +548,9 @@ mod tests {
         let (place, began) = (PlaceId::parse("F12").unwrap(), Cursor { epoch: 1, seq: 7 });
         let group = Group { scope: StormScope::Feeder, place, began, began_at: Wall(0), lifts: 5 };
         emit(StormBegan { rule: &rule, group: &group });
+        let incident = IncidentId { epoch: 1, number: 42 };
+        emit(IncidentMoved { incident, what: What::Commanded, state: State::Commanded, since_ms: 1_000 });
+        emit(IncidentMoved { incident, what: What::Arrived, state: State::Arrived, since_ms: 1_700_000 });
     }
 
     fn rendered() -> String {
@@ -539,6 +572,7 @@ mod tests {
             "vigil_mqtt_connected 0",
             "vigil_rejects_total{reason=\"too-deep\"} 1",
             "vigil_fill_verdicts_total{verdict=\"deny\"} 2",
+            "vigil_uploads_total{what=\"record\",outcome=\"taken\"} 2",
             "vigil_downlinks_dropped_total{reason=\"expired\"} 1",
             "vigil_store_stalls_total 1",
             "vigil_store_stalled 0",
@@ -553,6 +587,9 @@ mod tests {
             "vigil_core_takeovers_total{way=\"corrected\"} 1",
             "vigil_alerts_corrected_total 3",
             "vigil_storms_total{scope=\"feeder\"} 1",
+            "vigil_incident_events_total{what=\"commanded\"} 1",
+            "vigil_rescue_seconds_bucket{what=\"arrived\",le=\"1200\"} 0",
+            "vigil_rescue_seconds_bucket{what=\"arrived\",le=\"1800\"} 1",
             "vigil_alert_transitions_total{rule=\"trapped-reported\",kind=\"opened\",severity=\"critical\",\
              reason=\"condition-held\"} 1",
         ] {

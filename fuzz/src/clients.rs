@@ -14,10 +14,14 @@ use vigil::clock::Clock;
 use vigil::feed::{EventLog, Feed, LogFuture};
 use vigil::model::actor::Actor;
 use vigil::model::alert::Cursor;
-use vigil::pages::Board;
+use vigil::model::incident::IncidentEvent;
+use vigil::pages::{Board, Incidents, Page};
 use vigil::proto::v1;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
+use vigil::proto::v1::cylinder_service_client::CylinderServiceClient;
 use vigil::proto::v1::history_service_client::HistoryServiceClient;
+use vigil::proto::v1::inspection_service_client::InspectionServiceClient;
+use vigil::proto::v1::maintenance_service_client::MaintenanceServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::serve::auth::Authenticate;
 use vigil::serve::history::MemoryHistory;
@@ -66,14 +70,26 @@ impl Services {
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
         let board = Arc::new(Board::default());
         let feed = Arc::new(Feed::new(Arc::clone(&board), Arc::new(Nothing)));
+        let incidents = Arc::new(Incidents::default());
+        let shown = Arc::clone(&incidents) as Arc<dyn Page<IncidentEvent>>;
+        let incident_feed = Arc::new(Feed::after(shown, Arc::new(Nothing), Vec::new()));
         // Nobody takes commands: those that are good end as unavailable.
         let (sender, _) = std::sync::mpsc::sync_channel(1);
         let store = Arc::new(MemoryHistory::default());
         let past = Arc::new(Past::of_nothing());
         let in_force = tokio::sync::watch::channel(InForce::default()).1;
         let (reloads, _) = Reloads::new(tokio::sync::watch::channel(None).1, in_force);
-        let backend =
-            Backend { feed, board, inputs: Inputs::new(sender), store, clock: Clock::default(), past, reloads };
+        let backend = Backend {
+            feed,
+            board,
+            incident_feed,
+            incidents,
+            inputs: Inputs::new(sender),
+            store,
+            clock: Clock::default(),
+            past,
+            reloads,
+        };
         let moment = Duration::from_millis(1);
         let settings =
             Settings { auth: Arc::new(Anybody), command_wait: moment, catch_up_wait: moment, ..Settings::default() };
@@ -90,6 +106,9 @@ impl Services {
         let alerts = || AlertServiceClient::new(self.routes.clone());
         let history = || HistoryServiceClient::new(self.routes.clone());
         let registry = || RegistryServiceClient::new(self.routes.clone());
+        let cylinders = || CylinderServiceClient::new(self.routes.clone());
+        let inspection = || InspectionServiceClient::new(self.routes.clone());
+        let maintenance = || MaintenanceServiceClient::new(self.routes.clone());
         macro_rules! call {
             ($client:expr, $method:ident($message:ty)) => {{
                 let Some(message) = read::<$message>(message) else { return };
@@ -106,7 +125,7 @@ impl Services {
                 }
             }};
         }
-        let answer = match call % 8 {
+        let answer = match call % 16 {
             0 => call!(alerts(), list_alerts(v1::ListAlertsRequest)),
             1 => call!(alerts(), acknowledge_alert(v1::AcknowledgeAlertRequest)),
             2 => call!(alerts(), clear_alert(v1::ClearAlertRequest)),
@@ -114,6 +133,20 @@ impl Services {
             4 => call!(history(), get_timeline(v1::GetTimelineRequest)),
             5 => stream!(history(), query_frames(v1::QueryFramesRequest)),
             6 => call!(registry(), get_device(v1::GetDeviceRequest)),
+            7 => call!(cylinders(), check_fill(v1::CheckFillRequest)),
+            8 => call!(cylinders(), check_batch(v1::CheckBatchRequest)),
+            9 => stream!(cylinders(), trace_cylinder(v1::TraceCylinderRequest)),
+            10 => call!(inspection(), upload_reports(v1::UploadReportsRequest)),
+            11 => call!(inspection(), list_overdue(v1::ListOverdueRequest)),
+            12 => call!(maintenance(), sign_record(v1::SignRecordRequest)),
+            13 => call!(maintenance(), list_due(v1::ListDueRequest)),
+            14 => {
+                let Some(message) = read::<v1::UploadRecordsRequest>(message) else { return };
+                match maintenance().upload_records(tokio_stream::once(message)).await {
+                    Ok(stream) => stream.into_inner().message().await.map(drop),
+                    Err(status) => Err(status),
+                }
+            }
             _ => {
                 let Some(message) = read::<v1::UpsertDevicesRequest>(message) else { return };
                 registry().upsert_devices(tokio_stream::once(message)).await.map(drop)
@@ -137,8 +170,8 @@ impl Authenticate for Anybody {
 
 struct Nothing;
 
-impl EventLog for Nothing {
-    fn after(&self, _: Cursor, _: usize) -> LogFuture<'_> {
+impl<E: 'static + Send> EventLog<E> for Nothing {
+    fn after(&self, _: Cursor, _: usize) -> LogFuture<'_, E> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 }

@@ -3,6 +3,8 @@
 mod check;
 pub mod known;
 pub mod records;
+#[cfg(test)]
+mod tests;
 
 use sha2::{Digest as _, Sha256};
 
@@ -72,7 +74,7 @@ impl Core {
         flags.extend(self.flags_by_archive(visit, ix));
         flags.sort_unstable();
         flags.dedup();
-        self.know(visit, today);
+        self.know(visit, content, today);
         let names = flags.iter().map(|flag| flag.name()).collect();
         self.record(out, ix, upload, flags);
         ItemOutcome::Taken { flags: names }
@@ -229,7 +231,8 @@ impl Core {
                 }
             };
             if let Some(visit) = visit {
-                self.know(visit, CivilDay::of(link.recorded_at(), &self.policy.zone));
+                let content = KnownRecord::content_of(&chain::content(visit));
+                self.know(visit, content, CivilDay::of(link.recorded_at(), &self.policy.zone));
             }
             self.follow_records(out, ix, visit, today);
         }
@@ -237,8 +240,7 @@ impl Core {
     }
 
     /// Remembers the record's id, and that the one it supersedes is superseded.
-    fn know(&mut self, visit: &Visit, on: CivilDay) {
-        let content = KnownRecord::content_of(&chain::content(visit));
+    fn know(&mut self, visit: &Visit, content: u64, on: CivilDay) {
         let known = KnownRecord { content, device: KnownRecord::device_of(&visit.device), day: on, superseded: false };
         self.known_records.insert(Key::of(&visit.firm, &visit.record), &known);
         if let Some(old) = &visit.supersedes {

@@ -59,11 +59,11 @@ impl CylinderService for Cylinders {
         let mut violations = Violations::default();
         let name = violations.text("request_id", &asked.request_id, limits::REQUEST_ID_CHARS);
         let site = violations.take("site", SiteCode::parse(&asked.site));
-        if asked.cylinders.len() > limits::COMMAND_ITEMS {
-            let (got, most) = (asked.cylinders.len(), limits::COMMAND_ITEMS);
+        if asked.cylinders.len() > limits::BATCH_CYLINDERS {
+            let (got, most) = (asked.cylinders.len(), limits::BATCH_CYLINDERS);
             violations.add("cylinders", format!("are {got}: ask about at most {most} at a time"));
         }
-        let codes = asked.cylinders.iter().take(limits::COMMAND_ITEMS).enumerate();
+        let codes = asked.cylinders.iter().take(limits::BATCH_CYLINDERS).enumerate();
         let cylinders: Vec<CylinderCode> = codes
             .filter_map(|(n, code)| violations.take(&format!("cylinders[{n}]"), CylinderCode::parse(code)))
             .collect();
