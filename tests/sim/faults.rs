@@ -238,8 +238,8 @@ impl Canary {
             Self::ScansNotStored | Self::RecordsTampered | Self::DatesNotStored => &["P4"],
             Self::CorrectedTwice | Self::UploadedAnew => &["P2"],
             Self::ResumeFromHead | Self::HeartbeatsRunAhead | Self::PreviousOfAll => &["P3"],
-            // What is missing may be that a record was passed over.
-            Self::ReplayAddsNothing => &["P7", "P8"],
+            // What is missing may be a frame, or that a record was passed over.
+            Self::ReplayAddsNothing => &["P7", "P8", "P2"],
             // What time should have changed may first be missed by somebody who asks.
             Self::NoTicks => &["P5", "P2"],
             Self::MarkersMadeUp => &["P5"],

@@ -153,7 +153,7 @@ impl Desk {
     /// The use unit signs one of the last ones, or one that is there no more.
     pub(crate) fn sign(&self, lifts: &[DeviceCode], dice: &mut Dice) -> Option<Action> {
         let count = self.visits.len() as u64;
-        let back = 1 + dice.below(count.min(12).max(1));
+        let back = 1 + dice.below(count.clamp(1, 12));
         let visit = self.visits.get(count.checked_sub(back)? as usize)?;
         let device = if dice.chance(950) { visit.device } else { *dice.pick(lifts) };
         let note = dice.chance(300).then(|| "seen".into());
