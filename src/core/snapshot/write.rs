@@ -69,6 +69,14 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     for (asked, it, reserves) in it.fills.iter() {
         part(&mut |w| w.message(30, |w| given(w, asked, it, reserves)));
     }
+    if let Some(doubt) = it.doubt {
+        part(&mut |w| {
+            w.message(31, |w| {
+                w.uint(1, doubt.before);
+                w.uint(2, doubt.since_s);
+            });
+        });
+    }
     part(&mut |w| {
         w.part(40, |w| {
             w.uint(1, it.dispatch.seq);
