@@ -79,11 +79,15 @@ pub const FILTERS: usize = 256;
 /// Own markers that the broker has not acknowledged; beyond it no more are sent.
 pub const MARKERS_UNACKED: u16 = 8;
 
-/// Most entries or items in one command.
-pub const COMMAND_ITEMS: usize = 500;
-/// Most records of maintenance in one command: each is checked item by item and hashed, and no record of the inbox may
-/// take long.
-pub const VISITS: usize = 100;
+/// Most entries or items in one command: no record of the inbox may take long (part `commands` of the benchmarks).
+pub const COMMAND_ITEMS: usize = 100;
+/// Most reports in one request, which are divided over commands.
+pub const REPORTS_ASKED: usize = 500;
+/// Most cylinders that are transferred together, all of them or none, and that are looked at together.
+pub const TRANSFERRED: usize = 200;
+pub const BATCH_CYLINDERS: usize = 500;
+/// Most records of maintenance in one command: each is checked item by item and hashed.
+pub const VISITS: usize = 25;
 /// Workers, items, photos, persons and rectified records of one visit.
 pub const VISIT_WORKERS: usize = 8;
 pub const VISIT_ITEMS: usize = 128;
@@ -132,6 +136,27 @@ pub const LINGERING_CODES: usize = CODES;
 /// Subjects looked at while one record is applied, when a reload or a new day makes all of them due.
 pub const SWEEP_SUBJECTS: usize = 256;
 pub const SWEEP_LIFTS: usize = 64;
+/// Rescue incidents that are not over; beyond it only alerts tell of further ones. With those that are over for less than
+/// this, whose timelines can be read without the database.
+pub const INCIDENTS: usize = 20_000;
+pub const INCIDENTS_OVER: usize = 4_096;
+pub const INCIDENT_KEPT_MS: i64 = 48 * 3_600_000;
+/// Incidents told anew while one record is applied, after another version of the core was there.
+pub const INCIDENTS_RETOLD: usize = 2_000;
+/// Longest range of figures, and most incidents that they are made of.
+pub const KPI_DAYS: i64 = 400;
+pub const KPI_INCIDENTS: usize = 200_000;
+/// Pages of the store that are looked through for one page of an answer.
+pub const INCIDENT_PAGES: usize = 8;
+/// Incidents let go of while one record is applied.
+pub const INCIDENTS_DROPPED: usize = 8;
+/// Entries of one incident's timeline beyond which sensors are not told of, and people's notes and commands not taken any
+/// more: to end it stays possible.
+pub const INCIDENT_SENSOR_ENTRIES: usize = 256;
+pub const INCIDENT_ENTRIES: usize = 512;
+/// Alerts of one incident, and parties sent to it.
+pub const INCIDENT_ALERTS: usize = 32;
+pub const INCIDENT_LEGS: usize = 64;
 /// Answers to commands that are remembered, and for how long.
 pub const REQUESTS: usize = 100_000;
 pub const REQUEST_MS: i64 = 24 * 3_600_000;
@@ -183,6 +208,11 @@ pub const TABLE_CLASSES: usize = 32;
 /// Longest name in a table of intervals, and longest text that says where an interval comes from.
 pub const TABLE_NAME_BYTES: usize = 32;
 pub const TABLE_TEXT_CHARS: usize = 120;
+/// Rescue stations of a table, and entries of its roster.
+pub const STATIONS: usize = 512;
+pub const DUTIES: usize = 2_048;
+/// Longest time for an answer or an arrival that a table may name.
+pub const DEADLINE_MS: i64 = 24 * 3_600_000;
 /// Longest span a rule may name.
 pub const RULE_SPAN_MS: i64 = 31 * 24 * 3_600_000;
 /// Most keep-alives an absence rule may wait for.
@@ -196,6 +226,12 @@ pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
 
+/// Cylinders that may say that they bore the same code before.
+pub const RELABELLED: usize = 8;
+/// Codes of one cylinder whose history is told together.
+pub const CYLINDER_CODES: usize = 32;
+/// Visits of each kind on one lift that are remembered one by one, so that their records can be superseded.
+pub const VISITS_REMEMBERED: usize = 3;
 /// Reports of one lift that are remembered one by one, so that they can be superseded.
 pub const REPORTS_REMEMBERED: usize = 12;
 /// The data link of a lift on demand counts as lost when nothing was heard of it for so long.
@@ -312,6 +348,11 @@ pub const STREAM_REQUEST_ID_CHARS: usize = 48;
 pub const NOTE_CHARS: usize = 500;
 /// Longest free text of the archive, in characters.
 pub const ARCHIVE_TEXT_CHARS: usize = 200;
+/// People freed from one lift, at most.
+pub const PERSONS_FREED: u32 = 1_000;
+/// Longest name of a caller or text of what a rescue did, and longest phone number or id of a party, in characters.
+pub const CALL_TEXT_CHARS: usize = 200;
+pub const PHONE_CHARS: usize = 32;
 /// Most districts or rules, and most subjects, of one filter.
 pub const FILTER_ITEMS: usize = 64;
 pub const FILTER_SUBJECTS: usize = 256;
@@ -423,6 +464,9 @@ const _: () = assert!(STREAM_AHEAD_BYTES / 25 * 256 < CONNECTION_AHEAD_BYTES / 2
 // An alert that is corrected brings its evidence and its texts, some kilobytes at most.
 const _: () = assert!(CORRECTIONS * 32 * 1024 < JOURNAL_RECORD_BYTES);
 const _: () = assert!(GROUPED_PER_RECORD <= CORRECTIONS);
+// As long as few have been sent for, an incident that is told has two kilobytes.
+const _: () = assert!(INCIDENTS_RETOLD * 4 * 1024 < JOURNAL_RECORD_BYTES);
+const _: () = assert!(INCIDENT_SENSOR_ENTRIES < INCIDENT_ENTRIES);
 const _: () = assert!(VISITS <= COMMAND_ITEMS);
 // A visit's texts have up to four bytes a character; beside them stand codes and digests.
 const _: () = assert!(

@@ -31,13 +31,13 @@ use self::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::{Config, StoreAt};
 use crate::feed::Feed;
-use crate::feed::events::Events;
+use crate::feed::events::{Events, StoredIncidents};
 use crate::ingest::downlink::{self, Downlinks};
 use crate::ingest::{self, IngestError, Login, MqttOptions};
 use crate::limits;
 use crate::model::alert::Cursor;
 use crate::observe::Metrics;
-use crate::pages::Board;
+use crate::pages::{Board, Incidents, Page};
 use crate::serve::reloads::Reloads;
 use crate::serve::stored::Stored;
 use crate::serve::{self, Backend, ServeError, Settings, http};
@@ -171,6 +171,10 @@ async fn run_once(
     };
     let board = Arc::new(Board::restore(core.open_alerts(), Cursor { epoch: core.epoch(), seq: core.seq() }));
     let feed = Arc::new(Feed::new(Arc::clone(&board), Arc::new(Events::new(to_feed, Arc::clone(&store)))));
+    let told = core.incident_events();
+    let shown = Arc::new(Incidents::restore(&told, core.incident_cursor()));
+    let log = Arc::new(StoredIncidents(Arc::clone(&store)));
+    let incident_feed = Arc::new(Feed::after(Arc::clone(&shown) as Arc<dyn Page<_>>, log, told));
     let vitals = Arc::new(Vitals::default());
     vitals.alive_at_ms.store(clock.elapsed().0, Ordering::Relaxed);
     let (durable, durable_watch) = watch::channel(Durable::default());
@@ -184,7 +188,13 @@ async fn run_once(
         inputs: receiver,
         clock: clock.clone(),
         durable,
-        outlet: Box::new(ToFeed::new(Arc::clone(&feed), Arc::clone(&vitals), outbox_next, downlinks)),
+        outlet: Box::new(ToFeed::new(
+            Arc::clone(&feed),
+            Arc::clone(&incident_feed),
+            Arc::clone(&vitals),
+            outbox_next,
+            downlinks,
+        )),
         vitals: Arc::clone(&vitals),
         snapshots,
         options: Options {
@@ -214,6 +224,8 @@ async fn run_once(
     let backend = Backend {
         feed: Arc::clone(&feed),
         board,
+        incident_feed,
+        incidents: shown,
         inputs: inputs.clone(),
         store: Arc::new(Stored(Arc::clone(&store))),
         clock: clock.clone(),

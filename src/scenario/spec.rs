@@ -6,6 +6,7 @@ use super::compose::Extra;
 use crate::model::alert::{Certainty, EventKind, Reason, Severity};
 use crate::model::archive::Entry;
 use crate::model::ids::{DeviceCode, RecordId, RuleId, SiteCode, Subject};
+use crate::model::incident;
 use crate::model::report::Report;
 use crate::model::visit::{Problem, VisitKind};
 
@@ -36,6 +37,8 @@ pub enum Action {
         site: SiteCode,
         fields: Map<String, Value>,
         invalid: Vec<Box<str>>,
+        /// What the gun must be told.
+        verdict: Option<Answer>,
     },
     /// What the lift's terminal says of its own connection.
     Status {
@@ -80,6 +83,12 @@ pub enum Action {
         lift: DeviceCode,
         record: RecordId,
     },
+    /// Somebody calls about a lift, and a dispatcher takes it down.
+    Call {
+        lift: DeviceCode,
+        note: Box<str>,
+    },
+    Rescue(RescueStep),
     /// Other rules of the timeline's own, from here on.
     Reload(Extra),
     /// What must be open: exactly these, or none of them.
@@ -88,6 +97,16 @@ pub enum Action {
         rules: Vec<(RuleId, usize)>,
         exactly: bool,
     },
+}
+
+/// What a filling gun is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Allow,
+    /// For just these reasons, ascending.
+    Deny(Vec<Box<str>>),
+    /// Nothing at all.
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +127,15 @@ pub struct VisitStep {
     pub problem: Problem,
     pub supersedes: Option<RecordId>,
     pub rectifies: Vec<RecordId>,
+    /// The service is to refuse it.
+    pub refused: bool,
+}
+
+/// One step of the rescue of a lift, by a dispatcher.
+#[derive(Debug, Clone)]
+pub struct RescueStep {
+    pub lift: DeviceCode,
+    pub step: incident::Step,
     /// The service is to refuse it.
     pub refused: bool,
 }

@@ -27,8 +27,9 @@ use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::limits;
 use crate::model::ids::DeviceCode;
+use crate::model::incident::IncidentEvent;
 use crate::model::row::FrameRow;
-use crate::pages::Board;
+use crate::pages::{Board, Incidents};
 use crate::proto::v1::StoredFrame;
 use crate::spine::input::{Inputs, SHUT};
 use crate::spine::retrace::Past;
@@ -38,6 +39,8 @@ use crate::spine::retrace::Past;
 pub struct Backend {
     pub feed: Arc<Feed>,
     pub board: Arc<Board>,
+    pub incident_feed: Arc<Feed<IncidentEvent>>,
+    pub incidents: Arc<Incidents>,
     pub inputs: Inputs,
     pub store: Arc<dyn HistoryStore>,
     pub clock: Clock,

@@ -2,15 +2,17 @@
 //!
 //! Each is one statement over an index, cut to a page, so that no reader holds a transaction open for long.
 
-use super::columns::{Read, Value, alert, archive, frame, misc, names, obligation, scan, visit};
+use super::columns::{Read, Value, alert, archive, frame, incident, misc, names, obligation, scan, visit};
 use super::query::page_rows;
 use super::{
-    AlertQuery, ChangeQuery, DueQuery, FrameQuery, LiftQuery, LinkQuery, Numbered, RejectQuery, ReportQuery, ScanQuery,
-    StandingQuery, StatusQuery,
+    AlertQuery, ChangeQuery, DueQuery, FrameQuery, IncidentQuery, LiftQuery, LinkQuery, Numbered, RejectQuery,
+    ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery,
 };
-use crate::model::alert::{Alert, AlertEvent};
+use crate::limits;
+use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
+use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
@@ -23,6 +25,8 @@ pub(super) struct Dialect {
     pub never: &'static str,
     /// Where in an address, its Latin letters made small, a text stands, from 1; 0: nowhere. The text and `)` follow.
     pub position_in_address: &'static str,
+    /// Whether the code that is `$1` is among a cylinder's aliases.
+    pub is_alias: &'static str,
     /// Frames are in these tables.
     pub frame_tables: &'static [&'static str],
 }
@@ -183,6 +187,55 @@ pub(super) fn entries(kind: EntryKind, after: Option<&str>, rows: usize) -> Sele
     }
 }
 
+pub(super) fn incident_events_after(epoch: u32, seq: u64, rows: usize) -> Select<'static, IncidentEvent> {
+    let sql = "SELECT body FROM incident_event WHERE epoch = $1 AND seq > $2 ORDER BY seq LIMIT $3".to_owned();
+    let params = vec![epoch.into(), Value::Big(signed(seq)), limit(rows)];
+    Select { sql, params, what: "an incident's event", read: incident::read_event }
+}
+
+pub(super) fn incident_timeline(id: IncidentId, after: Cursor, rows: usize) -> Select<'static, IncidentEvent> {
+    let sql = "SELECT body FROM incident_event WHERE incident_epoch = $1 AND incident_number = $2 \
+               AND (epoch, seq) > ($3, $4) ORDER BY epoch, seq LIMIT $5";
+    let [id, after] =
+        [(id.epoch, id.number), (after.epoch, after.seq)].map(|(epoch, n)| [epoch.into(), Value::Big(signed(n))]);
+    let params = id.into_iter().chain(after).chain([limit(rows)]).collect();
+    Select { sql: sql.to_owned(), params, what: "an incident's event", read: incident::read_event }
+}
+
+pub(super) fn incident(id: IncidentId) -> Select<'static, Incident> {
+    let sql = "SELECT body FROM incident WHERE epoch = $1 AND number = $2".to_owned();
+    let params = vec![id.epoch.into(), Value::Big(signed(id.number))];
+    Select { sql, params, what: "an incident", read: incident::read }
+}
+
+pub(super) fn incidents(query: &IncidentQuery) -> Select<'_, Incident> {
+    let sql = "SELECT body FROM incident WHERE received_at >= $1 AND received_at < $2 \
+               AND (received_at, epoch, number) > ($1, $3, $4) ORDER BY received_at, epoch, number LIMIT $5";
+    let after = query.after.filter(|(at, _)| *at >= query.from);
+    let params = vec![
+        Value::Time(after.map_or(query.from, |(at, _)| at)),
+        Value::Time(query.to),
+        after.map_or(Value::Big(-1), |(_, id)| id.epoch.into()),
+        Value::Big(after.map_or(0, |(_, id)| signed(id.number))),
+        limit(query.limit),
+    ];
+    Select { sql: sql.to_owned(), params, what: "an incident", read: incident::read }
+}
+
+/// Asked lift by lift over the index of frames, so that a month costs no more than a day.
+pub(super) fn reporting(query: &ReportingQuery) -> Select<'_, (u64, u64)> {
+    let sql = "SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT 1 FROM frame \
+               WHERE frame.device = lift.code AND frame.effective_at >= $1 AND frame.effective_at < $2)) \
+               FROM lift WHERE ($3 = '' OR substr(district, 1, length($3)) = $3) AND ($4 = '' OR firm = $4)";
+    let params = vec![
+        Value::Time(query.from),
+        Value::Time(query.to),
+        Value::text(query.district.as_ref().map_or("", |district| district.as_str())),
+        Value::text(query.firm.as_ref().map_or("", |firm| firm.as_str())),
+    ];
+    Select { sql: sql.to_owned(), params, what: "a count of lifts", read: incident::read_reporting }
+}
+
 pub(super) fn lifts<'a>(query: &'a LiftQuery, dialect: &Dialect) -> Select<'a, Entry> {
     let columns = names(archive::columns(EntryKind::Lift));
     let mut sql = format!("SELECT {columns} FROM lift WHERE code > $1");
@@ -202,6 +255,17 @@ pub(super) fn lifts<'a>(query: &'a LiftQuery, dialect: &Dialect) -> Select<'a, E
     params.push(limit(query.limit));
     sql += &format!(" ORDER BY code LIMIT ${}", params.len());
     Select { sql, params, what: "a lift", read: archive::reader(EntryKind::Lift) }
+}
+
+/// Few cylinders were ever relabelled: only those are looked at.
+pub(super) fn relabelled<'a>(code: &'a CylinderCode, dialect: &Dialect) -> Select<'a, Entry> {
+    let columns = names(archive::columns(EntryKind::Cylinder));
+    let sql = format!(
+        "SELECT {columns} FROM cylinder WHERE aliases IS NOT NULL AND {} ORDER BY code LIMIT $2",
+        dialect.is_alias
+    );
+    let params = vec![Value::text(code.as_str()), limit(limits::RELABELLED)];
+    Select { sql, params, what: "a cylinder", read: archive::reader(EntryKind::Cylinder) }
 }
 
 pub(super) fn changes(query: &ChangeQuery) -> Select<'_, Numbered<ChangeRow>> {
@@ -253,15 +317,19 @@ pub(super) fn due_standing(query: &StandingQuery) -> Select<'_, DueRow> {
     any_of("party", "=", query.party.iter().map(|party| text(party.to_string())).collect());
     params.push(limit(query.limit));
     let (columns, last) = (names(obligation::DUE_COLUMNS), params.len());
-    // What still stands is most of it by far in a question of today, and has an index of its own.
-    let part = |stands: &str| {
+    // What still stands is most of it by far in a question of today, and has indexes of its own. What stood then and doesn't
+    // now is nothing in such a question, which a look at an index tells: else all there is would be gone through for it.
+    let part = |stands: &str, limit: &str| {
         format!(
             "SELECT * FROM (SELECT {columns} FROM due WHERE {stands} AND recorded_on <= $1 AND due_on < $2 \
-             AND (subject, kind) > ($3, $4){wanted} ORDER BY subject, kind LIMIT ${last}) AS part"
+             AND (subject, kind) > ($3, $4){wanted} ORDER BY subject, kind LIMIT {limit}) AS part"
         )
     };
-    let parts = [part("until_on IS NULL"), part("until_on > $1")].join(" UNION ALL ");
-    let sql = format!("{parts} ORDER BY subject, kind LIMIT ${last}");
+    let limit = format!("${last}");
+    let limit_if_any =
+        format!("(SELECT CASE WHEN max(until_on) > $1 THEN ${last} ELSE 0 END FROM due WHERE until_on IS NOT NULL)");
+    let parts = [part("until_on IS NULL", &limit), part("until_on > $1", &limit_if_any)].join(" UNION ALL ");
+    let sql = format!("{parts} ORDER BY subject, kind LIMIT {limit}");
     Select { sql, params, what: "a due date", read: obligation::read_due }
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use vigil::model::alert::{Alert, AlertEvent};
+use vigil::model::alert::{Alert, AlertEvent, Cursor};
 use vigil::model::archive::{Entry, EntryKind};
-use vigil::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use vigil::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
+use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
 use vigil::model::obligation::{DueRow, Party};
 use vigil::model::report::ReportRow;
 use vigil::model::row::{ChangeRow, FrameRow, RejectRow, Row, ScanRow, StatusRow};
@@ -12,8 +13,9 @@ use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
+    StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -139,6 +141,30 @@ impl Store for Database {
 
     fn alert(&self, id: AlertId) -> Fut<'_, Option<Alert>> {
         self.unless_away(|store| store.alert(id))
+    }
+
+    fn relabelled(&self, code: CylinderCode) -> Fut<'_, Vec<Entry>> {
+        self.unless_away(|store| store.relabelled(code))
+    }
+
+    fn incident_events_after(&self, epoch: u32, seq: u64, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        self.unless_away(|store| store.incident_events_after(epoch, seq, limit))
+    }
+
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        self.unless_away(|store| store.incident_timeline(id, after, limit))
+    }
+
+    fn incident(&self, id: IncidentId) -> Fut<'_, Option<Incident>> {
+        self.unless_away(|store| store.incident(id))
+    }
+
+    fn incidents(&self, query: IncidentQuery) -> Fut<'_, Vec<Incident>> {
+        self.unless_away(|store| store.incidents(query))
+    }
+
+    fn reporting(&self, query: ReportingQuery) -> Fut<'_, (u64, u64)> {
+        self.unless_away(|store| store.reporting(query))
     }
 
     fn links(&self, query: LinkQuery) -> Fut<'_, Vec<Numbered<ChainLink>>> {

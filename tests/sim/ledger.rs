@@ -49,7 +49,9 @@ impl Answer {
             Outcome::NotFound { .. } => Self::NotFound,
             Outcome::Precondition { .. } => Self::Precondition,
             Outcome::RequestReused => Self::Reused,
-            Outcome::Fill { .. } | Outcome::Findings { .. } | Outcome::Denied { .. } => Self::Any,
+            Outcome::Fill { .. } | Outcome::Findings { .. } | Outcome::Incident { .. } | Outcome::Denied { .. } => {
+                Self::Any
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::core::lift::{CatchingUp, Lift};
 use crate::core::maintenance::known::{Key as RecordKey, KnownRecord, KnownRecords};
 use crate::core::maintenance::records::{Hazard, Records, Unsigned};
 use crate::core::obligation::cylinder::Inspected;
-use crate::core::obligation::upkeep::{Counted, Day, Seldom, Told, Upkeep};
+use crate::core::obligation::upkeep::{Counted, Day, Seldom, Told, Upkeep, Visited};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
@@ -44,6 +44,7 @@ use crate::model::archive::Entry;
 use crate::model::fill::Finding;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{PlaceId, RuleId};
+use crate::model::incident::IncidentId;
 use crate::model::record::{Health, Outcome};
 use crate::model::report::ReportKind;
 use crate::model::scan::ScanEvent;
@@ -151,10 +152,13 @@ fn upkeep() -> BoxedStrategy<Upkeep> {
         let rare = rare.map(|(link_lost_on, idle_since, before)| Seldom { link_lost_on, idle_since, before });
         rare.filter(|rare| *rare != Seldom::default()).map(Box::new)
     });
-    (days, vec(report, 0..4), rare)
-        .prop_map(|(([known_since, maintained_from], visited_on, told), mut reports, rare)| {
+    let visit = (0..4_u8, model::civil_day(), any::<u32>()).prop_map(|(nth, on, key)| Visited { nth, on, key });
+    (days, vec(report, 0..4), vec(visit, 0..4), rare)
+        .prop_map(|(([known_since, maintained_from], visited_before, told), mut reports, mut visits, rare)| {
             reports.sort_by_key(|it| it.done_on);
-            Upkeep { known_since, maintained_from, visited_on, told, reports: reports.into(), rare }
+            visits.sort_unstable();
+            let (reports, visits) = (reports.into(), visits.into());
+            Upkeep { known_since, maintained_from, visited_before, visits, told, reports, rare }
         })
         .boxed()
 }
@@ -398,6 +402,8 @@ fn finding() -> impl Strategy<Value = Finding> {
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         (number(), number()).prop_map(|(position, changed)| Outcome::Done { position, changed }),
+        (number(), 1..9u64)
+            .prop_map(|(position, number)| Outcome::Incident { position, incident: IncidentId { epoch: 1, number } }),
         model::text().prop_map(|what| Outcome::NotFound { what }),
         model::text().prop_map(|why| Outcome::Precondition { why }),
         model::text().prop_map(|why| Outcome::Denied { why }),
