@@ -79,11 +79,15 @@ pub const FILTERS: usize = 256;
 /// Own markers that the broker has not acknowledged; beyond it no more are sent.
 pub const MARKERS_UNACKED: u16 = 8;
 
-/// Most entries or items in one command.
-pub const COMMAND_ITEMS: usize = 500;
-/// Most records of maintenance in one command: each is checked item by item and hashed, and no record of the inbox may
-/// take long.
-pub const VISITS: usize = 100;
+/// Most entries or items in one command: no record of the inbox may take long (part `commands` of the benchmarks).
+pub const COMMAND_ITEMS: usize = 100;
+/// Most reports in one request, which are divided over commands.
+pub const REPORTS_ASKED: usize = 500;
+/// Most cylinders that are transferred together, all of them or none, and that are looked at together.
+pub const TRANSFERRED: usize = 200;
+pub const BATCH_CYLINDERS: usize = 500;
+/// Most records of maintenance in one command: each is checked item by item and hashed.
+pub const VISITS: usize = 25;
 /// Workers, items, photos, persons and rectified records of one visit.
 pub const VISIT_WORKERS: usize = 8;
 pub const VISIT_ITEMS: usize = 128;
@@ -222,6 +226,12 @@ pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
 
+/// Cylinders that may say that they bore the same code before.
+pub const RELABELLED: usize = 8;
+/// Codes of one cylinder whose history is told together.
+pub const CYLINDER_CODES: usize = 32;
+/// Visits of each kind on one lift that are remembered one by one, so that their records can be superseded.
+pub const VISITS_REMEMBERED: usize = 3;
 /// Reports of one lift that are remembered one by one, so that they can be superseded.
 pub const REPORTS_REMEMBERED: usize = 12;
 /// The data link of a lift on demand counts as lost when nothing was heard of it for so long.

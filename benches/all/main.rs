@@ -9,27 +9,36 @@
 #![allow(clippy::print_stderr, reason = "the table goes to stdout, and what it is busy with beside it")]
 
 mod bare;
+#[path = "../../tests/station/day.rs"]
+mod day;
 mod load;
 mod machine;
 mod measure;
 mod part {
+    pub mod commands;
     pub mod decode;
     pub mod end_to_end;
     pub mod history;
+    pub mod import;
     pub mod ingest;
     pub mod journal;
     pub mod latency;
     pub mod memory;
+    pub mod obligations;
     pub mod restart;
     pub mod rules;
+    pub mod station;
     pub mod store;
     pub mod watchers;
+    pub mod year;
 }
 mod service;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod table;
 mod traffic;
+#[path = "../../tests/year/mod.rs"]
+mod year;
 
 use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,9 +54,10 @@ pub const CYLINDERS: u32 = 162_000;
 
 type Measure = fn(&Bench, &mut Table);
 
-const PARTS: [(&str, Measure); 11] = [
+const PARTS: [(&str, Measure); 16] = [
     ("decode", part::decode::measure),
     ("rules", part::rules::measure),
+    ("commands", part::commands::measure),
     ("journal", part::journal::measure),
     ("store", part::store::measure),
     ("ingest", part::ingest::measure),
@@ -56,6 +66,10 @@ const PARTS: [(&str, Measure); 11] = [
     ("watchers", part::watchers::measure),
     ("restart", part::restart::measure),
     ("memory", part::memory::measure),
+    ("import", part::import::measure),
+    ("obligations", part::obligations::measure),
+    ("station", part::station::measure),
+    ("year", part::year::measure),
     ("history", part::history::measure),
 ];
 
@@ -120,6 +134,10 @@ fn main() -> ExitCode {
 fn part_of_another(args: &[String]) -> bool {
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [bare::SUBSCRIBER, broker, messages] => bare::subscribe(broker, messages.parse().expect("a number")),
+        [part::year::YEAR, lifts, cylinders] => {
+            part::year::live_it(lifts.parse().expect("a number"), cylinders.parse().expect("a number"));
+        }
+        [part::year::STATE, file] => part::year::restore(file),
         [part::memory::CORE, lifts] => part::memory::core(lifts.parse().expect("a number")),
         [part::watchers::WATCHERS, grpc, watchers] => {
             part::watchers::watch_all(grpc, watchers.parse().expect("a number"));

@@ -112,6 +112,16 @@ impl Service {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Another command of the program, with the service's settings; what it says.
+    pub fn run(&self, args: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vigil"));
+        command.args(args).arg("--config").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/config/vigil.toml"));
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        let output = command.output().expect("the program runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }

@@ -19,7 +19,7 @@ use crate::proto::v1::{ChainLink, CylinderStep, StoredScan, TraceCylinderRequest
 /// Show the life of a gas cylinder: its scans, who had it, its fillings, what filling guns were told, its alerts
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Code of the cylinder
+    /// Code of the cylinder, now or before it was relabelled
     cylinder: String,
     #[command(flatten)]
     server: Server,
@@ -59,7 +59,7 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
                 continue;
             }
             count += 1;
-            let line = if args.json { step_json(step).to_string() } else { line(step, &had_by, &look) };
+            let line = if args.json { step_json(step).to_string() } else { line(step, &args.cylinder, &had_by, &look) };
             terminal.line(&line)?;
         }
     }
@@ -72,13 +72,16 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// `had_by`: who had the cylinder before.
-fn line(step: &CylinderStep, had_by: &str, look: &Look) -> String {
+/// `asked`: the code that was asked for; `had_by`: who had the cylinder before.
+fn line(step: &CylinderStep, asked: &str, had_by: &str, look: &Look) -> String {
     let at = step.item.as_ref().and_then(|item| item.at.as_ref());
     match step.item.as_ref().and_then(|item| item.item.as_ref()) {
         Some(Item::AlertEvent(event)) => look.event(event),
         Some(Item::Scan(scan)) => {
             let mut words = scan_words(scan);
+            if scan.cylinder != asked {
+                words += &format!(" | as {}", clean(&scan.cylinder));
+            }
             if scan.event == StoredEvent::Filled as i32 {
                 words += &format!(" | filling {}", step.fills);
             }

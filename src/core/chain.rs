@@ -24,7 +24,9 @@ pub struct Canonical(Vec<u8>);
 impl Canonical {
     /// `what` tells sorts of bytes from each other.
     fn begin(what: &str) -> Self {
-        let mut bytes = Self(vec![VERSION]);
+        // As much as most records come to.
+        let mut bytes = Self(Vec::with_capacity(2_048));
+        bytes.0.push(VERSION);
         bytes.text(what);
         bytes
     }

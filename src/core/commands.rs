@@ -22,21 +22,14 @@ impl Core {
     }
 
     pub(super) fn take_command(&mut self, out: &mut Effects, command: &Command) -> Outcome {
-        match &command.action {
+        let outcome = match &command.action {
             // What is taken item by item is known again by its items.
             Action::UploadVisits(uploads) => return self.upload_visits(out, &command.actor, uploads),
+            Action::UploadReports(uploads) => return self.upload_reports(out, &command.actor, uploads),
             // Its answer is good for seconds, and remembered for as long.
             Action::CheckFill(request) => return self.check_fill(out, command, request),
             Action::CheckBatch { site, cylinders } => return self.check_batch(command, *site, cylinders),
-            _ => {}
-        }
-        if let Action::UploadReports(uploads) = &command.action {
-            return self.upload_reports(out, &command.actor, uploads);
-        }
-        if let Some(outcome) = self.requests.find(command) {
-            return outcome;
-        }
-        let outcome = match &command.action {
+            _ if let Some(outcome) = self.requests.find(command) => return outcome,
             Action::Acknowledge { alert, note } => self.on_alert(out, command, alert, note.as_deref(), false),
             Action::Clear { alert, note } => self.on_alert(out, command, alert, note.as_deref(), true),
             Action::Upsert(entries) => self.upsert(out, &command.actor, entries),
@@ -44,15 +37,12 @@ impl Core {
                 self.replace_terminal(out, &command.actor, device, terminal.as_deref())
             }
             Action::TransferCylinders { cylinders, to, on } => self.transfer(out, &command.actor, cylinders, to, *on),
-            Action::UploadVisits(uploads) => self.upload_visits(out, &command.actor, uploads),
-            Action::UploadReports(uploads) => self.upload_reports(out, &command.actor, uploads),
             Action::Sign(sign) => self.sign(out, &command.actor, sign),
             Action::AdoptRecords(links) => self.adopt_records(out, links),
             Action::OpenIncident(call) => self.take_call(out, command, call),
             Action::AdvanceIncident { incident, step, note } => {
                 self.advance(out, command, *incident, step, note.as_deref())
             }
-            Action::CheckFill(_) | Action::CheckBatch { .. } => unreachable!("answered above"),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome

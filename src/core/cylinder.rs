@@ -57,6 +57,15 @@ impl Cylinder {
         }
     }
 
+    /// Takes over what is known of it under a code that it bore before.
+    pub(crate) fn inherit(&mut self, before: &Self) {
+        self.scrapped |= before.scrapped || before.entry.as_ref().is_some_and(|entry| entry.scrapped);
+        self.custody.inherit(&before.custody);
+        if let Some(report) = before.report {
+            self.note_inspection(report.on, report.valid_until);
+        }
+    }
+
     pub fn is_registered(&self) -> bool {
         !self.scrapped && !self.duplicate && self.entry.as_ref().is_some_and(|entry| !entry.scrapped)
     }

@@ -147,7 +147,7 @@ impl Core {
 
     /// What is wrong with each of these cylinders, whoever wants to do whatever with them.
     pub(super) fn check_batch(&self, command: &Command, site: SiteCode, cylinders: &[CylinderCode]) -> Outcome {
-        let most = limits::COMMAND_ITEMS;
+        let most = limits::BATCH_CYLINDERS;
         if cylinders.len() > most {
             let why = format!("{} cylinders; ask about at most {most} at a time", cylinders.len());
             return Outcome::Precondition { why: why.into() };

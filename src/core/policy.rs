@@ -48,12 +48,14 @@ impl Policy {
     /// No rules at all: what stands before the first policy record.
     pub fn none() -> Self {
         let set = rules::parse(&[]).unwrap_or_else(|_| unreachable!("no files, no faults"));
-        Self::assemble(0, PolicyText::default(), set, TimeZone::UTC, Vec::new(), Vec::new())
+        let read = Read { set, tables: Tables::default(), zone: TimeZone::UTC };
+        Self::assemble(0, PolicyText::default(), read, Vec::new(), Vec::new())
     }
 
     /// Compiles a policy to follow `before`. Every fault comes back, one a line.
     pub fn compile(text: &PolicyText, before: &Policy, books: &mut Books) -> Result<Self, String> {
-        let (set, zone) = check(text).map_err(|faults| rules::one_a_line(&faults))?;
+        let read = read(text).map_err(|faults| rules::one_a_line(&faults))?;
+        let set = &read.set;
         if books.names.len() > limits::RULE_NAMES {
             let most = limits::RULE_NAMES;
             return Err(format!("more than {most} rule ids were in force over time; keep the ids of rules"));
@@ -71,17 +73,11 @@ impl Policy {
             }
             *known = Known { ix, fingerprint, ..*known };
         }
-        Ok(Self::assemble(version, text.clone(), set, zone, numbers, known))
+        Ok(Self::assemble(version, text.clone(), read, numbers, known))
     }
 
-    fn assemble(
-        version: u32,
-        text: PolicyText,
-        set: RuleSet,
-        zone: TimeZone,
-        numbers: Vec<RuleNo>,
-        known: Vec<Known>,
-    ) -> Self {
+    fn assemble(version: u32, text: PolicyText, read: Read, numbers: Vec<RuleNo>, known: Vec<Known>) -> Self {
+        let Read { set, tables, zone } = read;
         let of = |wanted: &dyn Fn(&Rule) -> bool| -> Vec<RuleIx> {
             set.order.iter().copied().filter(|ix| wanted(set.rule(*ix))).collect()
         };
@@ -104,8 +100,7 @@ impl Policy {
             reads: set.rules.iter().map(Rule::reads).collect(),
             begins_by: set.rules.iter().map(Rule::begins_by).collect(),
             version,
-            // Faulty ones were refused with the rules.
-            tables: tables::parse(&text.rules).unwrap_or_default(),
+            tables,
             text,
             set,
             zone,
@@ -119,9 +114,9 @@ impl Policy {
         if version == 0 {
             return Ok(Self::none());
         }
-        let (set, zone) = check(text).map_err(|faults| rules::one_a_line(&faults))?;
-        let numbers = set.rules.iter().map(|rule| books.number(&rule.id)).collect();
-        Ok(Self::assemble(version, text.clone(), set, zone, numbers, known))
+        let read = read(text).map_err(|faults| rules::one_a_line(&faults))?;
+        let numbers = read.set.rules.iter().map(|rule| books.number(&rule.id)).collect();
+        Ok(Self::assemble(version, text.clone(), read, numbers, known))
     }
 
     /// The rules' fingerprints as this version of the core has them.
@@ -207,31 +202,45 @@ impl Policy {
     }
 }
 
+/// What a policy's text says.
+struct Read {
+    set: RuleSet,
+    tables: Tables,
+    zone: TimeZone,
+}
+
 /// Reads the rules and settings, or finds every fault.
 pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), Vec<RuleFault>> {
+    read(text).map(|read| (read.set, read.zone))
+}
+
+fn read(text: &PolicyText) -> Result<Read, Vec<RuleFault>> {
     let mut faults = Vec::new();
     let zone = TimeZone::get(&text.zone).map_err(|_| {
         let message = format!("zone {:?} is not in the tz database; use a name such as Asia/Shanghai", text.zone);
         faults.push(RuleFault { file: "".into(), line: 0, column: 0, message: message.into() });
     });
-    let set = check_rules(&text.rules).map_err(|of_rules| faults.extend(of_rules));
-    faults.extend(tables::parse(&text.rules).err().into_iter().flatten());
-    match (set, zone) {
-        (Ok(set), Ok(zone)) if faults.is_empty() => Ok((set, zone)),
+    let rules = read_rules(&text.rules).map_err(|of_rules| faults.extend(of_rules));
+    match (rules, zone) {
+        (Ok((set, tables)), Ok(zone)) => Ok(Read { set, tables, zone }),
         _ => Err(faults),
     }
 }
 
 /// Reads the rules, and the tables beside them.
 pub fn check_rules(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleFault>> {
-    let set = match (rules::parse(files), tables::parse(files)) {
-        (Ok(set), Ok(_)) => set,
+    read_rules(files).map(|(set, _)| set)
+}
+
+fn read_rules(files: &[(Box<str>, Box<str>)]) -> Result<(RuleSet, Tables), Vec<RuleFault>> {
+    let (set, tables) = match (rules::parse(files), tables::parse(files)) {
+        (Ok(set), Ok(tables)) => (set, tables),
         (set, tables) => return Err([set.err(), tables.err()].into_iter().flatten().flatten().collect()),
     };
     // Its alerts would be mixed up with those that this service raises itself.
     let taken = set.rules.iter().filter(|rule| built_in::title_of(&rule.id).is_some());
     let faults: Vec<RuleFault> = taken.map(|rule| taken_id(files, rule)).collect();
-    if faults.is_empty() { Ok(set) } else { Err(faults) }
+    if faults.is_empty() { Ok((set, tables)) } else { Err(faults) }
 }
 
 fn taken_id(files: &[(Box<str>, Box<str>)], rule: &Rule) -> RuleFault {

@@ -81,6 +81,7 @@ impl Core {
         };
         let mut kept = KeptCylinder::from(entry);
         kept.share(&mut self.pools);
+        self.inherit(ix, &kept);
         self.relabel(ix, &kept);
         let (today, filled_at) = (self.day(), self.filled_at(ix));
         let (mut cx, _, cylinders) = self.context(out);
@@ -90,6 +91,17 @@ impl Core {
         cylinder.duplicate = false;
         cylinder.follow(&mut cx, filled_at, today);
         Some(())
+    }
+
+    /// What speaks against filling a cylinder doesn't end with a new label: it goes over from the codes that the new entry is
+    /// the first to name.
+    fn inherit(&mut self, ix: u32, entry: &KeptCylinder) {
+        for code in entry.aliases() {
+            let is_named = self.index.aliases.contains(&(*code, ix));
+            let Some(before) = self.cylinder_named(code).filter(|before| !is_named && *before != ix) else { continue };
+            let before = self.cylinders.get(before).clone();
+            self.cylinders.get_mut(ix).inherit(&before);
+        }
     }
 
     /// Has the cylinder found by the codes that its new entry says it had before.
@@ -162,8 +174,8 @@ impl Core {
         on: CivilDay,
     ) -> Outcome {
         let refused = |why: String| Outcome::Precondition { why: why.into() };
-        if cylinders.len() > limits::COMMAND_ITEMS {
-            return refused(format!("{} cylinders; send at most {} at a time", cylinders.len(), limits::COMMAND_ITEMS));
+        if cylinders.len() > limits::TRANSFERRED {
+            return refused(format!("{} cylinders; send at most {} at a time", cylinders.len(), limits::TRANSFERRED));
         }
         if self.sites.get(to).is_none_or(|site| site.kind != SiteKind::FillingStation) {
             return refused(format!("{to} is no filling station that the archive knows: enter it first"));
@@ -175,10 +187,9 @@ impl Core {
         let mut moved: Vec<(archive::Cylinder, archive::Cylinder)> = Vec::new();
         let mut faults = Vec::new();
         for code in cylinders {
-            if moved.iter().any(|(before, _)| before.code == *code) {
-                continue;
-            }
             match self.transferred(actor, code, to, on) {
+                // It may be named by several of its codes.
+                Ok(Some((before, _))) if moved.iter().any(|(other, _)| other.code == before.code) => {}
                 Ok(pair) => moved.extend(pair),
                 Err(Refused::NotFound) => return Outcome::NotFound { what: format!("cylinder {code}").into() },
                 Err(Refused::Because(why)) => faults.push(format!("{code}: {why}")),
@@ -229,7 +240,7 @@ impl Core {
             )));
         }
         // What its former unit entrusted to others ends with the unit.
-        let ends = CivilDay(on.0 - 1);
+        let ends = CivilDay(on.0.saturating_sub(1));
         let entrusted = before.entrusted.iter().filter(|it| it.from <= ends);
         let entrusted = entrusted.map(|it| Entrustment { to: Some(it.to.map_or(ends, |to| to.min(ends))), ..*it });
         let entrusted = entrusted.collect();

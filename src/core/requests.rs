@@ -1,11 +1,13 @@
 //! Answers to commands, kept so that the same request again gets the same answer.
 
+use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
 
 use crate::limits;
-use crate::model::record::{Command, Outcome};
+use crate::model::record::{Action, Command, Outcome};
 use crate::model::time::Elapsed;
 
 /// Copies share all that they have in common: a snapshot costs nothing, and what is changed afterwards little.
@@ -93,8 +95,76 @@ impl Requests {
     }
 }
 
-/// FNV-1a of what is asked: not secret, only to tell a retry from another action under the same id.
+/// Of what is asked: not secret, only to tell a retry from another action under the same id.
 fn fingerprint(command: &Command) -> u64 {
-    let text = format!("{:?}", command.action);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    let mut hash = Fingerprint(0xcbf2_9ce4_8422_2325);
+    match &command.action {
+        // The largest of all: writing it out as text takes a third of the time that taking it does.
+        Action::Upsert(entries) => entries.hash(&mut hash),
+        action => write!(hash, "{action:?}").expect("a hash takes everything"),
+    }
+    hash.finish()
+}
+
+/// FNV-1a, eight bytes at a time: the same in every run, since it stands in snapshots.
+struct Fingerprint(u64);
+
+impl Hasher for Fingerprint {
+    fn finish(&self) -> u64 {
+        // What was multiplied last has moved no bit downwards.
+        self.0 ^ (self.0 >> 32)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for word in bytes.chunks(8) {
+            let mut eight = [0; 8];
+            eight[..word.len()].copy_from_slice(word);
+            let mixed = (self.0 ^ u64::from_le_bytes(eight)).wrapping_mul(0x0000_0100_0000_01b3);
+            self.0 = mixed ^ (mixed >> 29);
+        }
+    }
+}
+
+impl std::fmt::Write for Fingerprint {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.write(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::actor::Actor;
+    use crate::model::arbitrary;
+    use crate::model::archive::Entry;
+
+    fn print(entries: &[Entry]) -> u64 {
+        let action = Action::Upsert(entries.to_vec());
+        fingerprint(&Command { request: "r".into(), actor: Actor::local_admin(), action })
+    }
+
+    proptest! {
+        #[test]
+        fn other_entries_have_another_fingerprint(
+            one in prop::collection::vec(arbitrary::entry(), 0..3),
+            other in prop::collection::vec(arbitrary::entry(), 0..3),
+        ) {
+            prop_assert_eq!(print(&one) == print(&other), one == other);
+            prop_assert_eq!(print(&one), print(&one.clone()));
+        }
+    }
+
+    #[test]
+    fn what_differs_little_has_another_fingerprint() {
+        let firm = |name: &str| Entry::Firm(crate::model::archive::Firm::new("f".parse().unwrap(), name));
+        let all: Vec<u64> = ["", "a", "b", "ab", "ba", "aaaaaaaa", "aaaaaaab", "baaaaaaa", "aaaaaaaaa"]
+            .iter()
+            .map(|name| print(&[firm(name)]))
+            .collect();
+        let different: std::collections::BTreeSet<&u64> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
+    }
 }

@@ -7,7 +7,7 @@ use super::ids::{Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId,
 use super::time::CivilDay;
 
 /// One entry, whole: an upsert replaces what was there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Entry {
     Lift(Lift),
     Cylinder(Cylinder),
@@ -68,7 +68,7 @@ impl Entry {
 }
 
 /// Equipment catalogue: what a device is (`docs/devices.md`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Equipment {
     /// 3110, 3120 and the other lifts.
     #[default]
@@ -133,7 +133,7 @@ pub enum ContractKind {
 }
 
 /// A lift, escalator or moving walk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lift {
     /// Device code (设备代码).
     pub code: DeviceCode,
@@ -222,7 +222,7 @@ impl Entrustment {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cylinder {
     pub code: CylinderCode,
     /// Codes that it bore before it was labelled anew, or bears beside its own. At most `limits::ALIASES`.
@@ -283,7 +283,7 @@ impl Cylinder {
 }
 
 /// A maintenance firm.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Firm {
     pub id: FirmId,
     pub name: Box<str>,
@@ -301,7 +301,7 @@ impl Firm {
 }
 
 /// Somebody who maintains lifts or fills cylinders.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Worker {
     pub id: WorkerId,
     pub name: Box<str>,
@@ -321,7 +321,7 @@ impl Worker {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SiteKind {
     FillingStation,
     Shop,
@@ -345,7 +345,7 @@ impl SiteKind {
 }
 
 /// A place where cylinders are scanned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Site {
     pub code: SiteCode,
     pub kind: SiteKind,

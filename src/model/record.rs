@@ -144,7 +144,7 @@ pub enum Action {
     },
     /// The cylinders are another filling unit's, all of them or none.
     TransferCylinders {
-        /// At most `limits::COMMAND_ITEMS`.
+        /// At most `limits::TRANSFERRED`.
         cylinders: Vec<CylinderCode>,
         to: SiteCode,
         /// The first day on which they are.
@@ -163,7 +163,7 @@ pub enum Action {
     AdoptRecords(Vec<ChainLink>),
     /// The same as a gun's `fill_requested`.
     CheckFill(FillRequest),
-    /// Which of these cylinders, at most `limits::COMMAND_ITEMS`, are not in order at a site. Changes nothing.
+    /// Which of these cylinders, at most `limits::BATCH_CYLINDERS`, are not in order at a site. Changes nothing.
     CheckBatch {
         site: SiteCode,
         cylinders: Vec<CylinderCode>,

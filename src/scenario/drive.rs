@@ -5,6 +5,8 @@ use bytes::Bytes;
 use crate::core::Core;
 use crate::limits;
 use crate::model::alert::AlertEvent;
+use crate::model::downlink::Downlink;
+use crate::model::fill::Verdict;
 use crate::model::record::{Kind, Link, Outcome, Record};
 use crate::model::row::Row;
 use crate::model::time::{Elapsed, Wall};
@@ -30,6 +32,8 @@ pub struct Drive {
     /// Since they were last taken: what the core said, and when.
     pub events: Vec<(i64, AlertEvent)>,
     pub rows: Vec<(usize, Row)>,
+    /// What filling guns were told, with the place of the step that asked.
+    pub verdicts: Vec<(usize, Verdict)>,
     /// What can't be: a fault of this program, not of the rules.
     pub broken: Option<String>,
 }
@@ -56,6 +60,7 @@ impl Drive {
             kept: Vec::new(),
             events: Vec::new(),
             rows: Vec::new(),
+            verdicts: Vec::new(),
             broken: None,
         }
     }
@@ -124,6 +129,8 @@ impl Drive {
         let effects = self.core.apply(&record);
         self.events.extend(effects.events.into_iter().map(|event| (self.now_ms, event)));
         self.rows.extend(effects.rows.into_iter().map(|row| (place, row)));
+        let answers = effects.downlinks.iter().filter_map(Downlink::fill);
+        self.verdicts.extend(answers.map(|answer| (place, answer.verdict.clone())));
         effects.reply
     }
 

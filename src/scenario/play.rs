@@ -1,6 +1,6 @@
 //! Plays a timeline: each step becomes what a broker, a dispatcher or the service itself would do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::compose::Policies;
 use super::drive::{Drive, Message};
 use super::expect::{self, Heard};
-use super::spec::{Command, LinkStep, RescueStep, VisitStep};
+use super::spec::{Answer, Command, LinkStep, RescueStep, VisitStep};
 use super::tell::{self, Told};
 use super::{Action, Claimed, Failure, FrameSpec, Options, Run, Scenario, Step};
 use crate::core::lift::Lift;
@@ -18,6 +18,7 @@ use crate::limits;
 use crate::model::actor::Actor;
 use crate::model::alert::Alert;
 use crate::model::archive::Entry;
+use crate::model::fill::Verdict;
 use crate::model::ids::{AlertId, DeviceCode, FirmId, RuleId, SiteCode, Subject, WorkerId};
 use crate::model::incident::{Call, Incident};
 use crate::model::record::{self, ItemOutcome, Kind, Outcome};
@@ -56,6 +57,8 @@ struct Play<'s> {
     /// What could not be read of the reports of a step, by its place.
     invalid: BTreeMap<usize, BTreeSet<Box<str>>>,
     heard: Vec<Heard>,
+    /// What filling guns were told, in order, by the place of the step that asked.
+    verdicts: BTreeMap<usize, VecDeque<Verdict>>,
     told: Vec<Told>,
     failures: Vec<Failure>,
     requests: u32,
@@ -82,6 +85,7 @@ impl<'s> Play<'s> {
             sent: BTreeMap::new(),
             invalid: BTreeMap::new(),
             heard: Vec::new(),
+            verdicts: BTreeMap::new(),
             told: Vec::new(),
             failures: Vec::new(),
             requests: 0,
@@ -394,6 +398,18 @@ impl<'s> Play<'s> {
         }
     }
 
+    /// What guns were told, against what they were to be told.
+    fn check_verdicts(&mut self) {
+        for step in &self.scenario.steps {
+            let Action::Scan { verdict: wanted, .. } = &step.action else { continue };
+            let got = self.verdicts.get_mut(&step.place).and_then(VecDeque::pop_front);
+            let got = got.map_or(Answer::None, answer_of);
+            let Some(wanted) = wanted.as_ref().filter(|wanted| **wanted != got) else { continue };
+            let message = format!("the gun was told {}, not {}", tell::answer(&got), tell::answer(wanted));
+            self.fail_at(step.at_ms, step.place, message);
+        }
+    }
+
     fn fail(&mut self, place: usize, message: impl Into<String>) {
         self.fail_at(self.drive.now_ms, place, message);
     }
@@ -411,6 +427,11 @@ impl<'s> Play<'s> {
     }
 
     fn take_events(&mut self) {
+        for (place, verdict) in std::mem::take(&mut self.drive.verdicts) {
+            let text = format!("the gun is told {}", tell::answer(&answer_of(verdict.clone())));
+            self.told.push(Told { at_ms: self.drive.now_ms, is_event: true, text });
+            self.verdicts.entry(place).or_default().push_back(verdict);
+        }
         for (at_ms, event) in std::mem::take(&mut self.drive.events) {
             let came_true_ms = self.drive.ms_of(event.at);
             let about = self.about(event.alert.id.subject);
@@ -423,6 +444,7 @@ impl<'s> Play<'s> {
     fn finish(mut self) -> Run {
         self.check_rows();
         self.check_invalid();
+        self.check_verdicts();
         self.failures.extend(expect::compare(self.scenario, &self.heard));
         if let Some(broken) = self.drive.broken.take() {
             self.fail(0, format!("vigil itself is at fault: {broken}"));
@@ -430,6 +452,10 @@ impl<'s> Play<'s> {
         self.failures.sort_by_key(|failure| (failure.at_ms, failure.line));
         Run { failures: self.failures, timeline: self.told }
     }
+}
+
+fn answer_of(verdict: Verdict) -> Answer {
+    if verdict.allows() { Answer::Allow } else { Answer::Deny(verdict.reasons) }
 }
 
 fn refusal(outcome: Option<&Outcome>) -> String {

@@ -37,6 +37,8 @@ pub enum Action {
         site: SiteCode,
         fields: Map<String, Value>,
         invalid: Vec<Box<str>>,
+        /// What the gun must be told.
+        verdict: Option<Answer>,
     },
     /// What the lift's terminal says of its own connection.
     Status {
@@ -95,6 +97,16 @@ pub enum Action {
         rules: Vec<(RuleId, usize)>,
         exactly: bool,
     },
+}
+
+/// What a filling gun is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Allow,
+    /// For just these reasons, ascending.
+    Deny(Vec<Box<str>>),
+    /// Nothing at all.
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

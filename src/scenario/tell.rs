@@ -7,7 +7,7 @@ use super::span::show_ms;
 use super::{Action, Claimed, FrameSpec, Scenario};
 use crate::model::ids::Subject;
 use crate::model::incident;
-use crate::scenario::spec::LinkStep;
+use crate::scenario::spec::{Answer, LinkStep};
 
 /// One line of a timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,14 @@ impl std::fmt::Display for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mark = if self.is_event { "=>" } else { "  " };
         write!(f, "{:>10} {mark} {}", show_ms(self.at_ms), self.text)
+    }
+}
+
+pub(super) fn answer(answer: &Answer) -> String {
+    match answer {
+        Answer::Allow => "that it may fill".into(),
+        Answer::Deny(reasons) => format!("not to fill ({})", reasons.join(", ")),
+        Answer::None => "nothing".into(),
     }
 }
 

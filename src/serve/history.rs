@@ -6,7 +6,7 @@ use std::pin::Pin;
 use crate::model::alert::{AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::frame::FrameKey;
-use crate::model::ids::{DeviceCode, FirmId, RecordId, Subject};
+use crate::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
@@ -58,6 +58,9 @@ pub trait HistoryStore: Send + Sync {
 
     /// Lifts by what people know of them, by code.
     fn lifts(&self, query: LiftQuery) -> StoreFuture<'_, Vec<Entry>>;
+
+    /// Cylinders that bore the code before they were relabelled, by the code that they bear now.
+    fn relabelled(&self, code: CylinderCode) -> StoreFuture<'_, Vec<Entry>>;
 
     /// What was changed in one entry, in the order in which it was.
     fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>>;
@@ -271,6 +274,16 @@ impl HistoryStore for MemoryHistory {
             let mut found: Vec<_> = self.entries.iter().filter(wanted).cloned().collect();
             found.sort_by(|a, b| a.code().cmp(b.code()));
             found.truncate(query.limit);
+            found
+        })
+    }
+
+    fn relabelled(&self, code: CylinderCode) -> StoreFuture<'_, Vec<Entry>> {
+        self.answer(|| {
+            let bore =
+                |entry: &&Entry| if let Entry::Cylinder(it) = entry { it.aliases.contains(&code) } else { false };
+            let mut found: Vec<_> = self.entries.iter().filter(bore).cloned().collect();
+            found.sort_by(|a, b| a.code().cmp(b.code()));
             found
         })
     }

@@ -62,6 +62,10 @@ impl HistoryStore for Stored {
         Box::pin(async move { self.0.lifts(query).await.map_err(away) })
     }
 
+    fn relabelled(&self, code: CylinderCode) -> StoreFuture<'_, Vec<Entry>> {
+        Box::pin(async move { self.0.relabelled(code).await.map_err(away) })
+    }
+
     fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>> {
         Box::pin(async move { self.0.changes(query).await.map_err(away) })
     }

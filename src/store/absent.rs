@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
@@ -88,6 +88,7 @@ pass_on! {
     entry(kind: EntryKind, code: String) -> Option<Entry>;
     entries(kind: EntryKind, after: Option<String>, limit: usize) -> Vec<Entry>;
     lifts(query: LiftQuery) -> Vec<Entry>;
+    relabelled(code: CylinderCode) -> Vec<Entry>;
     changes(query: ChangeQuery) -> Vec<Numbered<ChangeRow>>;
     due_history(query: DueQuery) -> Vec<Numbered<DueRow>>;
     due_standing(query: StandingQuery) -> Vec<DueRow>;

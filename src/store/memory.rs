@@ -10,6 +10,7 @@ use super::{
     ReportingQuery, ScanCursor, ScanQuery, SetAside, StandingCursor, StandingQuery, StatusQuery, Store, StoreError,
     retention,
 };
+use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{self, Entry, EntryKind};
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId, SiteCode, Subject};
@@ -390,6 +391,14 @@ impl Store for MemoryStore {
             };
             let found = kept.entries.values().filter(|entry| fits(entry));
             Ok(found.take(page_rows(query.limit)).cloned().collect())
+        })
+    }
+
+    fn relabelled(&self, code: CylinderCode) -> Fut<'_, Vec<Entry>> {
+        self.with(|kept| {
+            let bore =
+                |entry: &&Entry| if let Entry::Cylinder(it) = entry { it.aliases.contains(&code) } else { false };
+            Ok(kept.entries.values().filter(bore).take(limits::RELABELLED).cloned().collect())
         })
     }
 

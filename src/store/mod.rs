@@ -30,7 +30,7 @@ pub use query::{
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
@@ -169,6 +169,8 @@ pub trait Store: Send + Sync {
 
     /// Ascending by code.
     fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>>;
+    /// Cylinders that bore the code before they were relabelled, ascending by the code that they bear now.
+    fn relabelled(&self, code: CylinderCode) -> Fut<'_, Vec<Entry>>;
     /// In the order in which they were made.
     fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>>;
     /// In the order in which they were stored.

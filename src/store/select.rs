@@ -8,9 +8,10 @@ use super::{
     AlertQuery, ChangeQuery, DueQuery, FrameQuery, IncidentQuery, LiftQuery, LinkQuery, Numbered, RejectQuery,
     ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery,
 };
+use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
@@ -24,6 +25,8 @@ pub(super) struct Dialect {
     pub never: &'static str,
     /// Where in an address, its Latin letters made small, a text stands, from 1; 0: nowhere. The text and `)` follow.
     pub position_in_address: &'static str,
+    /// Whether the code that is `$1` is among a cylinder's aliases.
+    pub is_alias: &'static str,
     /// Frames are in these tables.
     pub frame_tables: &'static [&'static str],
 }
@@ -254,6 +257,17 @@ pub(super) fn lifts<'a>(query: &'a LiftQuery, dialect: &Dialect) -> Select<'a, E
     Select { sql, params, what: "a lift", read: archive::reader(EntryKind::Lift) }
 }
 
+/// Few cylinders were ever relabelled: only those are looked at.
+pub(super) fn relabelled<'a>(code: &'a CylinderCode, dialect: &Dialect) -> Select<'a, Entry> {
+    let columns = names(archive::columns(EntryKind::Cylinder));
+    let sql = format!(
+        "SELECT {columns} FROM cylinder WHERE aliases IS NOT NULL AND {} ORDER BY code LIMIT $2",
+        dialect.is_alias
+    );
+    let params = vec![Value::text(code.as_str()), limit(limits::RELABELLED)];
+    Select { sql, params, what: "a cylinder", read: archive::reader(EntryKind::Cylinder) }
+}
+
 pub(super) fn changes(query: &ChangeQuery) -> Select<'_, Numbered<ChangeRow>> {
     let columns = names(misc::CHANGE_COLUMNS);
     let sql = format!(
@@ -303,15 +317,19 @@ pub(super) fn due_standing(query: &StandingQuery) -> Select<'_, DueRow> {
     any_of("party", "=", query.party.iter().map(|party| text(party.to_string())).collect());
     params.push(limit(query.limit));
     let (columns, last) = (names(obligation::DUE_COLUMNS), params.len());
-    // What still stands is most of it by far in a question of today, and has an index of its own.
-    let part = |stands: &str| {
+    // What still stands is most of it by far in a question of today, and has indexes of its own. What stood then and doesn't
+    // now is nothing in such a question, which a look at an index tells: else all there is would be gone through for it.
+    let part = |stands: &str, limit: &str| {
         format!(
             "SELECT * FROM (SELECT {columns} FROM due WHERE {stands} AND recorded_on <= $1 AND due_on < $2 \
-             AND (subject, kind) > ($3, $4){wanted} ORDER BY subject, kind LIMIT ${last}) AS part"
+             AND (subject, kind) > ($3, $4){wanted} ORDER BY subject, kind LIMIT {limit}) AS part"
         )
     };
-    let parts = [part("until_on IS NULL"), part("until_on > $1")].join(" UNION ALL ");
-    let sql = format!("{parts} ORDER BY subject, kind LIMIT ${last}");
+    let limit = format!("${last}");
+    let limit_if_any =
+        format!("(SELECT CASE WHEN max(until_on) > $1 THEN ${last} ELSE 0 END FROM due WHERE until_on IS NOT NULL)");
+    let parts = [part("until_on IS NULL", &limit), part("until_on > $1", &limit_if_any)].join(" UNION ALL ");
+    let sql = format!("{parts} ORDER BY subject, kind LIMIT {limit}");
     Select { sql, params, what: "a due date", read: obligation::read_due }
 }
 

@@ -136,6 +136,14 @@ fn the_same_scan_again_gets_its_first_verdict_while_that_holds() {
              4s scan FILL-01 fill_requested CYL00001 request=r1 medium=lpg seq=50 at=2s => nothing"
         ));
     }
+    // Nor when it was checked again since: that check is another filling's.
+    plays(
+        "1s scan FILL-01 checked_before_fill CYL00001 passed
+         2s scan FILL-01 fill_requested CYL00001 request=r1 medium=lpg seq=50 => allow
+         3s scan FILL-01 filled CYL00001 seq=51 medium=lpg
+         4s scan FILL-01 checked_before_fill CYL00001 passed seq=52
+         5s scan FILL-01 fill_requested CYL00001 request=r1 medium=lpg seq=50 at=2s => nothing",
+    );
     plays(
         "2s scan FILL-01 fill_requested CYL00001 request=r1 medium=lpg seq=50 => unchecked
          3s scan FILL-01 checked_before_fill CYL00001 passed seq=51
@@ -202,6 +210,40 @@ fn a_check_counts_for_one_filling_in_whatever_order_the_scans_come() {
     ] {
         plays(script);
     }
+}
+
+/// What speaks against a fill doesn't end with a new label, and a check stays with the one that was scanned.
+#[test]
+fn a_relabelled_cylinder_is_the_same_cylinder() {
+    let relabelled =
+        "2s archive cylinder NEW00001 due=2028-01-01 unit=FILL-01 medium=lpg made=2024-01-01 alias=CYL00001";
+    for (event, told) in
+        [("stocked_in", "allow"), ("disabled", "disabled"), ("lost", "lost"), ("sent_for_inspection", "at-inspection")]
+    {
+        plays(&format!(
+            "1s scan FILL-01 {event} CYL00001
+             {relabelled}
+             3s scan FILL-01 checked_before_fill NEW00001 passed
+             4s scan FILL-01 fill_requested NEW00001 request=r medium=lpg => {told}
+             5s archive cylinder NEW00001 due=2028-01-01 unit=FILL-01 medium=lpg made=2024-02-01 alias=CYL00001
+             6s scan FILL-01 returned NEW00001
+             7s scan FILL-01 fill_requested NEW00001 request=r2 medium=lpg => {}",
+            if event == "sent_for_inspection" { "at-inspection" } else { "allow" }
+        ));
+    }
+    plays(&format!(
+        "1s scan FILL-01 checked_before_fill CYL00001 passed
+         {relabelled}
+         3s scan FILL-01 fill_requested NEW00001 request=r medium=lpg => unchecked"
+    ));
+    plays(&format!(
+        "1s scan FILL-01 scrapped CYL00001
+         1s expect opened cylinder:CYL00001 cylinder-unregistered
+         {relabelled}
+         3s scan FILL-01 checked_before_fill NEW00001 passed
+         3s expect opened cylinder:NEW00001 cylinder-unregistered
+         4s scan FILL-01 fill_requested NEW00001 request=r medium=lpg => cylinder-unregistered"
+    ));
 }
 
 #[test]

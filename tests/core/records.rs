@@ -6,7 +6,8 @@ use vigil::limits;
 use vigil::model::actor::{Actor, Role, Scope};
 use vigil::model::alert::{AlertEvent, EventKind, Reason};
 use vigil::model::archive::{Contract, ContractKind, Entry, Equipment, Firm, Lift, Worker};
-use vigil::model::ids::{DeviceCode, FirmId, RecordId, WorkerId};
+use vigil::model::ids::{DeviceCode, FirmId, RecordId, Subject, WorkerId};
+use vigil::model::obligation::DueKind;
 use vigil::model::record::{Action, ItemOutcome, Outcome};
 use vigil::model::row::Row;
 use vigil::model::time::{CivilDay, Wall};
@@ -199,6 +200,44 @@ fn a_correction_names_what_it_supersedes() {
     // Only the correction waits for a signature.
     assert!(matches!(world.sign(&first), Outcome::NotFound { .. }));
     assert!(matches!(world.sign(&correction("r-2", "r-1")), Outcome::Done { .. }));
+}
+
+/// Each date by the newest record that is still valid, also after a restart.
+#[test]
+fn a_correction_takes_back_the_day_of_the_visit() {
+    let mut world = World::new();
+    world.after(30 * DAY_MS);
+    let today = CivilDay::of(world.timeline.wall(), &jiff::tz::TimeZone::get("Asia/Shanghai").unwrap());
+    let check = |world: &World, kind: DueKind, basis: i32, days: i32| {
+        let told = |row: &Row| match row {
+            Row::Due(row) if row.subject == Subject::Device(device("A")) && row.kind == kind => Some(row.clone()),
+            _ => None,
+        };
+        let last = world.timeline.rows.iter().rev().find_map(told).unwrap();
+        assert_eq!(last.basis_on, Some(CivilDay(today.0 + basis)), "{last:?}");
+        assert_eq!(last.due_on, Some(CivilDay(today.0 + basis + days)), "{last:?}");
+    };
+    let earlier = |visit: Visit, days: i64| Visit {
+        started_at: visit.started_at + -days * DAY_MS,
+        ended_at: visit.ended_at + -days * DAY_MS,
+        ..visit
+    };
+    let old = earlier(world.visit("r-1"), 9);
+    world.taken(&old);
+    let wrong = world.visit_of("r-2", VisitKind::Quarter, 120);
+    world.taken(&wrong);
+    check(&world, DueKind::HalfMonth, 0, 15);
+    check(&world, DueKind::Quarter, 0, 90);
+    world.restart();
+    // It was five days ago, and half-monthly.
+    let visit = world.visit("r-3");
+    world.taken(&earlier(Visit { supersedes: Some(wrong.record), ..visit }, 5));
+    check(&world, DueKind::HalfMonth, -5, 15);
+    check(&world, DueKind::Quarter, -30, 90);
+    // No visit at all, but a repair: what stands is the visit before.
+    let repair = world.visit_of("r-4", VisitKind::Repair, 30);
+    world.taken(&Visit { supersedes: Some(id("r-3")), ..repair });
+    check(&world, DueKind::HalfMonth, -9, 15);
 }
 
 #[test]

@@ -164,6 +164,12 @@ except grpc.RpcError as refusal:
     tell("refusal", code=refusal.code().name)
 
 link_device = device(1)
+# Lift 3 was seen to three days before, not now.
+before = {"started_at": Timestamp(seconds=now - 3 * 86400 - 3600), "ended_at": Timestamp(seconds=now - 3 * 86400)}
+earlier = record(3, record="2026-00003b", supersedes="2026-00003", **before)
+moved = upload([maintenance.UploadRecordsRequest(record=earlier)])[0]
+tell("moved", **summary(moved))
+
 chain = until(lambda: found if len(found := links(link_device)) >= 3 else None)
 head, whole = b"\x00" * 32, True
 for link in chain:
@@ -183,7 +189,7 @@ def due(n):
 
 visited_on = time.strftime("%Y-%m-%d", time.gmtime(now + 8 * 3600))
 tell("due", visited_on=visited_on, visited=[due(n) for n in (2, count)],
-     others=[due(n) for n in (BAD, count + 1, 3000)])
+     others=[due(n) for n in (BAD, 3, count + 1, 3000)])
 found, token = 0, None
 while token != "":
     page = records.ListDue(maintenance.ListDueRequest(

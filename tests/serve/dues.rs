@@ -147,7 +147,7 @@ async fn reports_that_cannot_be_read_are_refused_one_by_one() {
         assert_eq!(named, *fields, "{report:?}");
         assert_eq!(result.report, report.report);
     }
-    let reports = vec![good(); limits::COMMAND_ITEMS + 1];
+    let reports = vec![good(); limits::REPORTS_ASKED + 1];
     let status = client.upload_reports(UploadReportsRequest { reports }).await.unwrap_err();
     assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "reports");
     let mut request = tonic::Request::new(UploadReportsRequest::default());

@@ -24,7 +24,7 @@ use vigil::model::alert::{
 };
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::fill::{Finding, Verdict};
-use vigil::model::ids::{AlertId, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
+use vigil::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
 use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
 use vigil::model::obligation::{DueRow, Party};
 use vigil::model::record::{Action, Command, Outcome};
@@ -429,6 +429,12 @@ impl HistoryStore for Store {
         let mut memory = self.memory.lock().unwrap().clone();
         memory.entries = self.archive.lock().unwrap().values().cloned().collect();
         Box::pin(async move { memory.lifts(query).await })
+    }
+
+    fn relabelled(&self, code: CylinderCode) -> StoreFuture<'_, Vec<Entry>> {
+        let mut memory = self.memory.lock().unwrap().clone();
+        memory.entries = self.archive.lock().unwrap().values().cloned().collect();
+        Box::pin(async move { memory.relabelled(code).await })
     }
 
     fn changes(&self, query: ChangeQuery) -> StoreFuture<'_, Vec<Numbered<ChangeRow>>> {

@@ -6,8 +6,8 @@ use proptest::test_runner::TestRunner;
 
 use vigil::limits::PAGE_ROWS;
 use vigil::model::alert::{AlertEvent, AlertState, Cursor, EventKind, Group, Reason, StormScope};
-use vigil::model::archive::{Entry, EntryKind, FieldChange, Firm, Lift};
-use vigil::model::ids::{DeviceCode, FirmId, PlaceId, Subject};
+use vigil::model::archive::{Cylinder, Entry, EntryKind, FieldChange, Firm, Lift};
+use vigil::model::ids::{CylinderCode, DeviceCode, FirmId, PlaceId, Subject};
 use vigil::model::obligation::DueRow;
 use vigil::model::report::ReportRow;
 use vigil::model::row::{ChangeKind, ChangeRow, FrameRow, Order, RejectReason, Row, ScanRow, StatusRow};
@@ -495,6 +495,19 @@ pub(crate) async fn lifts_are_found_by_what_people_know_of_them(mut world: World
         let found = world.store.lifts(query.clone()).await.unwrap();
         let want: Vec<_> = want.into_iter().map(|n: usize| Entry::Lift(sent[n].clone())).collect();
         assert_eq!(found, want, "{query:?}");
+    }
+}
+
+pub(crate) async fn relabelled_cylinders_are_found_by_codes_they_bore(mut world: World) {
+    let code = |n: u32| CylinderCode::parse(&format!("16400{n:07}")).unwrap();
+    let cylinder = |n: u32, aliases: &[u32]| {
+        Entry::Cylinder(Cylinder { aliases: aliases.iter().map(|n| code(*n)).collect(), ..Cylinder::new(code(n)) })
+    };
+    let sent = [cylinder(1, &[]), cylinder(2, &[1]), cylinder(3, &[4, 2]), cylinder(5, &[2])];
+    world.commit(vec![rows::rows(sent.iter().cloned().map(Row::Entry))]).await;
+    for (of, want) in [(1, vec![1]), (2, vec![2, 3]), (3, vec![]), (4, vec![2]), (16, vec![])] {
+        let want: Vec<Entry> = want.into_iter().map(|n: usize| sent[n].clone()).collect();
+        assert_eq!(world.store.relabelled(code(of)).await.unwrap(), want, "{of}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! When something is due and which alerts follow, worked out the long way from the domain reference: it looks at all that was
 //! ever done, year by year and day by day, and imports nothing of what it checks.
 
-use crate::calendar::{Calendar, Day};
+use super::calendar::{Calendar, Day};
 
 /// TSG T7001-2023, then every year.
 const INSPECTED: [i32; 7] = [1, 4, 7, 9, 11, 13, 15];
@@ -172,29 +172,99 @@ fn crossed(left: Day) -> Level {
     Level::Warning(CROSSINGS.iter().filter(|crossing| left <= **crossing).count())
 }
 
-/// A cylinder, its interval by hand.
+/// A cylinder, its interval and its life by hand.
 #[derive(Debug, Clone)]
 pub(crate) struct Cylinder {
     pub(crate) years: i32,
+    pub(crate) life_years: i32,
+    /// How much longer an extension may let it go on.
+    pub(crate) more_years: i32,
     pub(crate) made: Day,
     pub(crate) inspected: Option<Day>,
     pub(crate) own_date: Option<Day>,
+    pub(crate) extended: Option<Day>,
+    /// The last inspection that a body scanned and that it passed, with the date that the body set.
+    pub(crate) scanned: Option<(Day, Option<Day>)>,
+}
+
+/// What befalls a cylinder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The archive tells of an extension of its life.
+    Extended(Day),
+    Filled,
+    Dispatched,
+    Delivered,
+    Returned,
+    Inspected {
+        passed: bool,
+        valid_until: Option<Day>,
+    },
 }
 
 impl Cylinder {
-    pub(crate) fn inspection(&self, calendar: &Calendar) -> Day {
-        match (self.inspected, self.own_date) {
-            (None, Some(own)) => own,
-            (inspected, own) => {
-                let due = calendar.later(inspected.unwrap_or(self.made), 12 * self.years);
-                own.map_or(due, |own| own.min(due))
-            }
+    /// The last day of its inspection, and of its life.
+    fn last_days(&self, calendar: &Calendar) -> (Day, Day) {
+        (self.inspection(calendar), self.life(calendar))
+    }
+
+    fn inspection(&self, calendar: &Calendar) -> Day {
+        let after = |day: Day, set: Option<Day>| {
+            let due = calendar.later(day, 12 * self.years);
+            set.map_or(due, |set| set.min(due))
+        };
+        let by_archive = match (self.inspected, self.own_date) {
+            (None, Some(own)) => Some(own),
+            (None, None) => None,
+            (Some(day), own) => Some(after(day, own)),
+        };
+        match (self.scanned, by_archive) {
+            // The archive's inspection lies before the year.
+            (Some((day, set)), Some(_)) if self.inspected.is_some() => after(day, set),
+            // Nobody told when the archive's date was set: the one that is good for longer.
+            (Some((day, set)), Some(own)) => own.max(after(day, set)),
+            (Some((day, set)), None) => after(day, set),
+            (None, Some(by_archive)) => by_archive,
+            (None, None) => after(self.made, None),
         }
     }
 
-    pub(crate) fn standing(&self, calendar: &Calendar, today: Day) -> Vec<(&'static str, Level)> {
-        let left = self.inspection(calendar) - today;
-        if (0..=60).contains(&left) { vec![("cylinder-inspection-due", crossed(left))] } else { Vec::new() }
+    fn life(&self, calendar: &Calendar) -> Day {
+        let age = |years: i32| calendar.later(self.made, 12 * years) - 1;
+        let extended = self.extended.filter(|_| self.more_years > 0).unwrap_or(Day::MIN);
+        age(self.life_years).max(extended.min(age(self.life_years + self.more_years)))
+    }
+
+    pub(crate) fn take(&mut self, today: Day, event: Event) {
+        match event {
+            Event::Extended(until) => self.extended = Some(until),
+            Event::Inspected { passed: true, valid_until } => self.scanned = Some((today, valid_until)),
+            _ => {}
+        }
+    }
+
+    /// What stands, after `event` or after the turn of the day. What is `open` because the cylinder was used stays so until
+    /// there is no reason for it any more.
+    pub(crate) fn standing(
+        &self,
+        calendar: &Calendar,
+        today: Day,
+        event: Option<Event>,
+        open: &Alerts,
+    ) -> Vec<(&'static str, Level)> {
+        let mut standing = Vec::new();
+        let (inspection, life) = self.last_days(calendar);
+        let left = inspection - today;
+        if (0..=60).contains(&left) {
+            standing.push(("cylinder-inspection-due", crossed(left)));
+        }
+        let is_used = matches!(event, Some(Event::Filled | Event::Dispatched | Event::Delivered));
+        for (rule, last_day) in [("cylinder-overdue", inspection), ("cylinder-past-life", life)] {
+            if last_day < today && (is_used || open.has(rule)) {
+                standing.push((rule, Level::Critical));
+            }
+        }
+        standing
     }
 }
 
@@ -210,6 +280,10 @@ pub(crate) enum Told {
 }
 
 impl Alerts {
+    fn has(&self, rule: &str) -> bool {
+        self.0.iter().any(|(open, _)| *open == rule)
+    }
+
     pub(crate) fn follow(&mut self, standing: Vec<(&'static str, Level)>, mut tell: impl FnMut(&'static str, Told)) {
         self.0.retain(|(rule, _)| {
             let stands = standing.iter().any(|(standing, _)| standing == rule);

@@ -1,8 +1,9 @@
 //! The core's side of the year: what it is told, what it tells, and how long that takes it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
+use prost::Message as _;
+use rustix::time::{ClockId, clock_gettime};
 use vigil::app::policy;
 use vigil::core::Core;
 use vigil::core::rules;
@@ -10,23 +11,35 @@ use vigil::limits::{self, COMMAND_ITEMS};
 use vigil::model::actor::Actor;
 use vigil::model::alert::EventKind;
 use vigil::model::archive::{Contract, ContractKind, Cylinder, Entry, Lift, Site, SiteKind};
-use vigil::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, SiteCode, WorkerId};
+use vigil::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, SiteCode, Subject, WorkerId};
 use vigil::model::obligation::Party;
 use vigil::model::record::{Action, Command, ItemOutcome, Kind, Outcome, PolicyText, Record};
 use vigil::model::report::{Report, ReportKind, ReportUpload};
 use vigil::model::time::{CivilDay, Elapsed, Wall};
 use vigil::model::visit::{self, Problem, Sign, Visit, VisitKind};
+use vigil::proto::v1::{CylinderScan, ScanEvent, ScanReport};
 
-use crate::by_hand::{self, Done, Told};
-use crate::calendar::Day;
-use crate::world::{MAKES, Upload};
+use super::by_hand::{self, Done, Event, Told};
+use super::calendar::Day;
+use super::world::{MAKES, Upload};
 
 /// The rules that are compared.
-pub(crate) const RULES: [&str; 5] =
-    ["drill-overdue", "inspection-due", "inspection-overdue", "maintenance-overdue", "testing-overdue"];
+pub(crate) const RULES: [&str; 8] = [
+    "cylinder-inspection-due",
+    "cylinder-overdue",
+    "cylinder-past-life",
+    "drill-overdue",
+    "inspection-due",
+    "inspection-overdue",
+    "maintenance-overdue",
+    "testing-overdue",
+];
 
-/// The one that inspects.
+/// The one that inspects, and the one that fills.
 const BODY: &str = "640100-INSP";
+const STATION: &str = "640100-0001";
+/// Scans in one report.
+const SCANS: usize = 100;
 const DAY_MS: i64 = 86_400_000;
 /// Asia/Shanghai is so far ahead of UTC, in all years of the test.
 const ZONE_MS: i64 = 8 * 3_600_000;
@@ -47,17 +60,39 @@ pub(crate) struct Vigil {
     now: Wall,
     requests: u64,
     records: u64,
+    /// Of the scanner that each site has.
+    scans: u64,
     told: Vec<(Day, String, &'static str, Told)>,
-    sweeps: Vec<Duration>,
-    commands: Vec<Duration>,
+    pub(crate) costs: Costs,
+}
+
+/// What each record took, by what it was.
+#[derive(Debug, Default)]
+pub(crate) struct Costs {
+    pub(crate) sweeps: Vec<Duration>,
+    pub(crate) commands: Vec<Duration>,
+    pub(crate) scans: Vec<Duration>,
+}
+
+impl Costs {
+    /// Each sort, in ascending order.
+    pub(crate) fn sorted(mut self) -> [(&'static str, Vec<Duration>); 3] {
+        [&mut self.sweeps, &mut self.commands, &mut self.scans].into_iter().for_each(|times| times.sort_unstable());
+        [("a sweep's step", self.sweeps), ("a command", self.commands), ("a report of scans", self.scans)]
+    }
+}
+
+/// What else the machine does must not count.
+fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
 }
 
 impl Vigil {
     pub(crate) fn started(first: Day) -> Self {
         let began = Wall(i64::from(first) * DAY_MS - ZONE_MS);
-        let (core, commands, sweeps) = (Core::new(1), Vec::new(), Vec::new());
-        let mut vigil =
-            Self { core, today: first, began, now: began, requests: 0, records: 0, told: Vec::new(), sweeps, commands };
+        let (core, told, costs) = (Core::new(1), Vec::new(), Costs::default());
+        let mut vigil = Self { core, today: first, began, now: began, requests: 0, records: 0, scans: 0, told, costs };
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules");
         let mut rules = policy::read_folder(&folder).unwrap();
         // What is done at a visit is judged elsewhere.
@@ -71,7 +106,8 @@ impl Vigil {
         assert!(matches!(vigil.apply(Kind::Policy(policy)).1, Some(Outcome::Done { .. })));
         vigil.settle();
         let body = Site::new(SiteCode::parse(BODY).unwrap(), SiteKind::InspectionBody, "Inspection body");
-        vigil.archive(vec![Entry::Site(body)]);
+        let station = Site::new(SiteCode::parse(STATION).unwrap(), SiteKind::FillingStation, "Filling station");
+        vigil.archive(vec![Entry::Site(body), Entry::Site(station)]);
         vigil
     }
 
@@ -80,7 +116,7 @@ impl Vigil {
         self.today = today;
         self.now = Wall(i64::from(today) * DAY_MS - ZONE_MS);
         let (took, _) = self.apply(Kind::Tick);
-        self.sweeps.push(took);
+        self.costs.sweeps.push(took);
         self.settle();
         self.now = self.now + TEN_O_CLOCK_MS;
     }
@@ -93,15 +129,15 @@ impl Vigil {
     fn settle(&mut self) {
         while !self.core.is_settled() {
             let (took, _) = self.apply(Kind::Tick);
-            self.sweeps.push(took);
+            self.costs.sweeps.push(took);
         }
     }
 
     fn apply(&mut self, kind: Kind) -> (Duration, Option<Outcome>) {
         let record = Record { pos: self.core.next(), elapsed: Elapsed(self.now - self.began), wall: self.now, kind };
-        let start = Instant::now();
+        let before = cpu();
         let effects = self.core.apply(&record);
-        let took = start.elapsed();
+        let took = cpu() - before;
         for event in effects.events {
             let told = match event.kind {
                 EventKind::Opened | EventKind::Reopened => Told::Opened,
@@ -111,7 +147,12 @@ impl Vigil {
             };
             let id = event.alert.id;
             if let Some(rule) = RULES.iter().find(|rule| **rule == id.rule.as_str()) {
-                self.told.push((self.today, id.subject.to_string(), rule, told));
+                let code = match id.subject {
+                    Subject::Device(code) => code.to_string(),
+                    Subject::Cylinder(code) => code.to_string(),
+                    Subject::Service | Subject::Incident(_) => continue,
+                };
+                self.told.push((self.today, code, rule, told));
             }
         }
         (took, effects.reply)
@@ -121,7 +162,7 @@ impl Vigil {
         self.requests += 1;
         let request = format!("request {}", self.requests).into();
         let (took, reply) = self.apply(Kind::Command(Command { request, actor: Actor::local_admin(), action }));
-        self.commands.push(took);
+        self.costs.commands.push(took);
         reply.unwrap()
     }
 
@@ -151,19 +192,59 @@ impl Vigil {
     }
 
     pub(crate) fn archive_cylinders<'a>(&mut self, all: impl Iterator<Item = (usize, &'a by_hand::Cylinder)>) {
-        let some = |day: Option<Day>| day.map(CivilDay);
-        let entry = |(nth, (make, it)): (usize, (usize, &by_hand::Cylinder))| {
-            let (kind, medium, _) = MAKES[make];
-            Entry::Cylinder(Cylinder {
-                kind: Some(kind.into()),
-                medium: Some(medium.into()),
-                made_on: Some(CivilDay(it.made)),
-                inspected_on: some(it.inspected),
-                inspection_due: some(it.own_date),
-                ..Cylinder::new(CylinderCode::parse(&cylinder_code(nth)).unwrap())
-            })
+        self.archive(all.enumerate().map(|(nth, (make, it))| cylinder(nth, make, it, it.extended)).collect());
+    }
+
+    /// What the archive tells of cylinders, then scans.
+    pub(crate) fn happen<'a>(
+        &mut self,
+        events: &[(usize, Event)],
+        by_hand: impl Fn(usize) -> (usize, &'a by_hand::Cylinder),
+    ) {
+        let extended = |(nth, event): &(usize, Event)| match event {
+            Event::Extended(until) => {
+                let (make, it) = by_hand(*nth);
+                Some(cylinder(*nth, make, it, Some(*until)))
+            }
+            _ => None,
         };
-        self.archive(all.enumerate().map(entry).collect());
+        self.archive(events.iter().filter_map(extended).collect());
+        let scanned: Vec<_> = events.iter().filter_map(|(nth, event)| self.scan(*nth, *event)).collect();
+        for of_site in scanned.chunk_by(|(a, _), (b, _)| a == b) {
+            for scans in of_site.chunks(SCANS) {
+                let topic = format!("vigil/v1/cylinder/{}/scan", of_site[0].0);
+                let scans = scans.iter().map(|(_, scan)| scan.clone()).collect();
+                let payload = ScanReport { scans, site: String::new() }.encode_to_vec().into();
+                let (took, _) = self.apply(Kind::Report { topic: topic.into(), payload });
+                self.costs.scans.push(took);
+            }
+        }
+        self.settle();
+    }
+
+    /// With the site that tells it.
+    fn scan(&mut self, nth: usize, event: Event) -> Option<(&'static str, CylinderScan)> {
+        let (site, event, passed, valid_until) = match event {
+            Event::Extended(_) => return None,
+            Event::Filled => (STATION, ScanEvent::Filled, None, None),
+            Event::Dispatched => (STATION, ScanEvent::Dispatched, None, None),
+            Event::Delivered => (STATION, ScanEvent::Delivered, None, None),
+            Event::Returned => (STATION, ScanEvent::Returned, None, None),
+            Event::Inspected { passed, valid_until } => (BODY, ScanEvent::Inspected, Some(passed), valid_until),
+        };
+        self.scans += 1;
+        let scan = CylinderScan {
+            boot: 1,
+            seq: self.scans,
+            observed_at_ms: self.now.ms(),
+            scanner: "gun-1".into(),
+            cylinder: cylinder_code(nth),
+            event: event.into(),
+            passed,
+            valid_until_ms: valid_until.map(|until| i64::from(until) * DAY_MS - ZONE_MS),
+            ..Default::default()
+        };
+        Some((site, scan))
     }
 
     pub(crate) fn upload(&mut self, uploads: &[(usize, Upload)]) {
@@ -246,25 +327,21 @@ impl Vigil {
         std::mem::take(&mut self.told)
     }
 
-    /// Nothing is asserted of a speed: these are for people.
-    pub(crate) fn print_costs(&self) {
-        let snapshot = self.core.freeze().encode();
-        let (bytes, mut core) = (snapshot.len(), None);
-        // A copy of its own, as parts of it may go on being used.
-        let restore = || core = Core::restore(Bytes::copy_from_slice(&snapshot)).ok();
-        let took = allocation_counter::measure(restore);
-        drop(core);
-        println!(
-            "  state: {:.1} MB in memory, {:.1} MB as a snapshot",
-            took.bytes_current as f64 / 1e6,
-            bytes as f64 / 1e6
-        );
-        for (what, times) in [("sweep step", &self.sweeps), ("command", &self.commands)] {
-            let mut times = times.clone();
-            times.sort();
-            let at = |part: f64| times.get((times.len() as f64 * part) as usize).copied().unwrap_or_default();
-            let (p50, p99, most) = (at(0.5), at(0.99), times.last().copied().unwrap_or_default());
-            println!("  {} of a {what}: p50 {p50:?}, p99 {p99:?}, max {most:?}", times.len());
-        }
+    pub(crate) fn snapshot(&self) -> Vec<u8> {
+        self.core.freeze().encode()
     }
+}
+
+fn cylinder(nth: usize, make: usize, it: &by_hand::Cylinder, extended: Option<Day>) -> Entry {
+    let some = |day: Option<Day>| day.map(CivilDay);
+    let (kind, medium, _) = MAKES[make];
+    Entry::Cylinder(Cylinder {
+        kind: Some(kind.into()),
+        medium: Some(medium.into()),
+        made_on: Some(CivilDay(it.made)),
+        inspected_on: some(it.inspected),
+        inspection_due: some(it.own_date),
+        extended_until: some(extended),
+        ..Cylinder::new(CylinderCode::parse(&cylinder_code(nth)).unwrap())
+    })
 }

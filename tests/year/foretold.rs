@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::by_hand::{Alerts, Cylinder, Lift, Told};
-use crate::calendar::{Calendar, Day};
-use crate::core_side::{cylinder_code, lift_code};
-use crate::world::{self, Draw, Upload};
+use super::by_hand::{Alerts, Cylinder, Event, Lift, Told};
+use super::calendar::{Calendar, Day};
+use super::core::{cylinder_code, lift_code};
+use super::world::{self, Draw, Upload};
 
 /// Day, subject, rule, and what was told of it.
 pub(crate) type Line = (Day, String, &'static str, Told);
@@ -18,6 +18,8 @@ pub(crate) struct Foretold {
     cylinders: Vec<(usize, Cylinder, Alerts)>,
     /// By the day on which they arrive, with the number of their lift.
     uploads: BTreeMap<Day, Vec<(usize, Upload)>>,
+    /// By the day on which they happen, with the number of their cylinder. What the archive tells comes first.
+    events: BTreeMap<Day, Vec<(usize, Event)>>,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -30,9 +32,15 @@ impl Foretold {
             of_lift.into_iter().for_each(|it| uploads.entry(it.on).or_default().push((followed.len(), it)));
             followed.push((lift, Alerts::default()));
         }
-        let cylinder = |nth| world::cylinder(&mut Draw::of(seed + 1, nth), first);
-        let cylinders = (0..cylinders).map(cylinder).map(|(make, it)| (make, it, Alerts::default())).collect();
-        Self { calendar, first, lifts: followed, cylinders, uploads, lines: Vec::new() }
+        let mut events: BTreeMap<Day, Vec<(usize, Event)>> = BTreeMap::new();
+        let mut bought = Vec::new();
+        for nth in 0..cylinders {
+            let (make, cylinder, of_it) = world::cylinder(&mut Draw::of(seed + 1, nth), &calendar, first, last);
+            of_it.into_iter().for_each(|(on, event)| events.entry(on).or_default().push((bought.len(), event)));
+            bought.push((make, cylinder, Alerts::default()));
+        }
+        events.values_mut().for_each(|of_day| of_day.sort_by_key(|(_, event)| !matches!(event, Event::Extended(_))));
+        Self { calendar, first, lifts: followed, cylinders: bought, uploads, events, lines: Vec::new() }
     }
 
     /// Who comes into the archive on a day; all cylinders do on the first.
@@ -48,6 +56,15 @@ impl Foretold {
         self.uploads.get(&today).map_or(&[], Vec::as_slice)
     }
 
+    pub(crate) fn events(&self, today: Day) -> &[(usize, Event)] {
+        self.events.get(&today).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn cylinder(&self, nth: usize) -> (usize, &Cylinder) {
+        let (make, cylinder, _) = &self.cylinders[nth];
+        (*make, cylinder)
+    }
+
     /// The day begins.
     pub(crate) fn turn(&mut self, today: Day) {
         for nth in 0..self.lifts.len() {
@@ -56,14 +73,18 @@ impl Foretold {
             }
         }
         if today > self.first {
-            self.judge_cylinders(today);
+            (0..self.cylinders.len()).for_each(|nth| self.judge_cylinder(nth, today, None));
         }
     }
 
     /// What comes to be known in the course of it.
     pub(crate) fn take(&mut self, today: Day) {
         if today == self.first {
-            self.judge_cylinders(today);
+            (0..self.cylinders.len()).for_each(|nth| self.judge_cylinder(nth, today, None));
+        }
+        for (nth, event) in self.events.remove(&today).unwrap_or_default() {
+            self.cylinders[nth].1.take(today, event);
+            self.judge_cylinder(nth, today, Some(event));
         }
         for nth in 0..self.lifts.len() {
             if self.lifts[nth].0.known == today {
@@ -87,11 +108,10 @@ impl Foretold {
         alerts.follow(lift.standing(today), |rule, told| lines.push((today, lift_code(nth), rule, told)));
     }
 
-    fn judge_cylinders(&mut self, today: Day) {
+    fn judge_cylinder(&mut self, nth: usize, today: Day, event: Option<Event>) {
         let lines = &mut self.lines;
-        for (nth, (_, cylinder, alerts)) in self.cylinders.iter_mut().enumerate() {
-            let standing = cylinder.standing(&self.calendar, today);
-            alerts.follow(standing, |rule, told| lines.push((today, cylinder_code(nth), rule, told)));
-        }
+        let (_, cylinder, alerts) = &mut self.cylinders[nth];
+        let standing = cylinder.standing(&self.calendar, today, event, alerts);
+        alerts.follow(standing, |rule, told| lines.push((today, cylinder_code(nth), rule, told)));
     }
 }

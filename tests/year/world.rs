@@ -1,8 +1,8 @@
 //! Lifts and cylinders with all that befalls them in a year, drawn from a seed: firms that come late, or upload late,
 //! inspections too early, failed and repeated, archives that know little.
 
-use crate::by_hand::{Cylinder, Done, Lift};
-use crate::calendar::{Calendar, Day};
+use super::by_hand::{Cylinder, Done, Event, Lift};
+use super::calendar::{Calendar, Day};
 
 /// SplitMix64: a seed and a subject give the same numbers for ever.
 pub(crate) struct Draw(u64);
@@ -110,20 +110,51 @@ fn inspections(draw: &mut Draw, calendar: &Calendar, uploads: &mut Vec<Upload>, 
     }
 }
 
-/// Kind, medium, and the years of its interval (domain reference, section 6).
-pub(crate) const MAKES: [(&str, &str, i32); 6] = [
-    ("lpg-welded", "lpg", 4),
-    ("seamless", "nitrogen", 5),
-    ("seamless", "oxygen", 3),
-    ("welded", "ammonia", 2),
-    ("seamless", "nitrogen+oxygen", 3),
-    ("vehicle", "cng", 3),
+/// Kind, medium, and the years of its interval, of its life and of an extension (domain reference, section 6).
+pub(crate) const MAKES: [(&str, &str, [i32; 3]); 6] = [
+    ("lpg-welded", "lpg", [4, 8, 4]),
+    ("seamless", "nitrogen", [5, 30, 0]),
+    ("seamless", "oxygen", [3, 30, 0]),
+    ("welded", "ammonia", [2, 20, 0]),
+    ("seamless", "nitrogen+oxygen", [3, 30, 0]),
+    ("vehicle", "cng", [3, 15, 0]),
 ];
 
-pub(crate) fn cylinder(draw: &mut Draw, first: Day) -> (usize, Cylinder) {
+/// A cylinder, and what befalls it: rounds to customers and back, inspections, an extension of its life.
+pub(crate) fn cylinder(
+    draw: &mut Draw,
+    calendar: &Calendar,
+    first: Day,
+    last: Day,
+) -> (usize, Cylinder, Vec<(Day, Event)>) {
     let make = if draw.chance(85) { 0 } else { 1 + (draw.next() % 5) as usize };
-    let made = draw.day(first - 2_600, first - 200);
-    let inspected = draw.chance(60).then(|| draw.day(made + 100, first - 1));
+    let [years, life_years, more_years] = MAKES[make].2;
+    // Those of a vehicle end their lives in this year, too.
+    let made = draw.day(first - 5_600, first - 200);
+    let inspected = draw.chance(70).then(|| draw.day((made + 100).max(first - 1_500), first - 1));
     let own_date = draw.chance(30).then(|| draw.day(first - 60, first + 500));
-    (make, Cylinder { years: MAKES[make].2, made, inspected, own_date })
+    let end_of_life = calendar.later(made, 12 * life_years);
+    let extended = draw.chance(15).then(|| end_of_life + draw.day(-100, 1_800));
+    let cylinder = Cylinder { years, life_years, more_years, made, inspected, own_date, extended, scanned: None };
+
+    let mut events = Vec::new();
+    if draw.chance(5) {
+        events.push((draw.day(first, last), Event::Extended(end_of_life + draw.day(-100, 1_800))));
+    }
+    let mut at = first + draw.day(0, 200);
+    while at <= last {
+        for event in [Event::Filled, Event::Dispatched, Event::Delivered, Event::Returned] {
+            if at <= last {
+                events.push((at, event));
+            }
+            at += draw.day(0, 30);
+        }
+        at += draw.day(20, 200);
+    }
+    if draw.chance(25) {
+        let on = draw.day(first, last);
+        let valid_until = draw.chance(40).then(|| on + draw.day(0, 2_000));
+        events.push((on, Event::Inspected { passed: draw.chance(85), valid_until }));
+    }
+    (make, cylinder, events)
 }

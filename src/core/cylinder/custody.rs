@@ -185,6 +185,15 @@ impl Custody {
         }
     }
 
+    /// Takes over what another label said. A check stays with the label that it was scanned by: it counts for one filling.
+    pub fn inherit(&mut self, before: &Self) {
+        if self.last.is_none() {
+            *self = Self { flags: self.flags | (before.flags & !CHECKED), ..*before };
+        } else {
+            self.flags |= before.flags & (DISABLED | LOST | AT_INSPECTION);
+        }
+    }
+
     /// What speaks against a fill, of a scan so late that it may be a repeat.
     pub fn take_very_late(&mut self, scan: &Scan, moment: Moment) {
         if scan.event == ScanEvent::Filled && stands(moment, self.checked_s) {

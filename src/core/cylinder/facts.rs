@@ -5,9 +5,9 @@ use super::custody::{Custody, Flag};
 use crate::core::judge::{self, Reading};
 use crate::core::obligation::Due;
 use crate::core::policy::Policy;
-use crate::core::rules::{CodeList, Facts, Field, Fold, RuleIx, Term, Tri, Value};
+use crate::core::rules::{Facts, Field, RuleIx, Value};
 use crate::model::archive;
-use crate::model::ids::{District, SiteCode};
+use crate::model::ids::SiteCode;
 use crate::model::obligation::DueKind;
 use crate::model::scan::Scan;
 use crate::model::time::CivilDay;
@@ -94,37 +94,9 @@ impl Facts for CylinderFacts<'_> {
         }
     }
 
-    fn code(&self, _: CodeList, _: u32) -> Tri {
-        Tri::Unknown
-    }
-
-    fn condition(&self, _: &str) -> Tri {
-        Tri::Unknown
-    }
-
-    fn in_district(&self, _: &District) -> Tri {
-        Tri::Unknown
-    }
-
-    fn window(&self, _: u16, _: Fold) -> Option<f64> {
-        None
-    }
-
-    fn extra(&self, _: u16) -> Option<f64> {
-        None
-    }
-
     fn is_open(&self, rule: RuleIx) -> bool {
         judge::is_open(self.policy, &self.cylinder.runs, rule)
     }
 }
 
-impl Reading for CylinderFacts<'_> {
-    fn age_ms(&self, _: &Term) -> Option<i64> {
-        None
-    }
-
-    fn is_silent(&self) -> bool {
-        false
-    }
-}
+impl Reading for CylinderFacts<'_> {}

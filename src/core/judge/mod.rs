@@ -26,9 +26,15 @@ pub struct Context<'a> {
 /// A subject's state as one rule's conditions read it.
 pub trait Reading: Facts {
     /// How long ago a term's value was reported.
-    fn age_ms(&self, term: &Term) -> Option<i64>;
+    fn age_ms(&self, _term: &Term) -> Option<i64> {
+        None
+    }
+
     /// Whether nothing that the subject reported is known any more.
-    fn is_silent(&self) -> bool;
+    fn is_silent(&self) -> bool {
+        false
+    }
+
     /// Whether something that isn't known now will be in some seconds, whatever comes.
     fn will_be_known(&self) -> bool {
         false

@@ -157,37 +157,9 @@ impl Facts for ObligationFacts<'_> {
         }
     }
 
-    fn code(&self, _: CodeList, _: u32) -> Tri {
-        Tri::Unknown
-    }
-
-    fn condition(&self, _: &str) -> Tri {
-        Tri::Unknown
-    }
-
-    fn in_district(&self, _: &District) -> Tri {
-        Tri::Unknown
-    }
-
-    fn extra(&self, _: u16) -> Option<f64> {
-        None
-    }
-
-    fn window(&self, _: u16, _: Fold) -> Option<f64> {
-        None
-    }
-
     fn is_open(&self, rule: RuleIx) -> bool {
         judge::is_open(self.policy, self.runs, rule)
     }
 }
 
-impl Reading for ObligationFacts<'_> {
-    fn age_ms(&self, _: &Term) -> Option<i64> {
-        None
-    }
-
-    fn is_silent(&self) -> bool {
-        false
-    }
-}
+impl Reading for ObligationFacts<'_> {}

@@ -6,9 +6,8 @@ use crate::core::judge::{self, Context, Reading};
 use crate::core::maintenance::known::name;
 use crate::core::maintenance::records::{Records, open_hours};
 use crate::core::policy::Policy;
-use crate::core::rules::{Clear, CodeList, Facts, Field, Fold, Rule, RuleIx, Term, Tri, Value};
+use crate::core::rules::{Clear, Facts, Field, Rule, RuleIx, Term, Value};
 use crate::model::alert::{Evidence, Reason};
-use crate::model::ids::District;
 use crate::model::time::Elapsed;
 use crate::model::visit::{Digest, Problem, Visit};
 
@@ -119,37 +118,9 @@ impl Facts for RecordFacts<'_> {
         }
     }
 
-    fn code(&self, _: CodeList, _: u32) -> Tri {
-        Tri::Unknown
-    }
-
-    fn condition(&self, _: &str) -> Tri {
-        Tri::Unknown
-    }
-
-    fn in_district(&self, _: &District) -> Tri {
-        Tri::Unknown
-    }
-
-    fn extra(&self, _: u16) -> Option<f64> {
-        None
-    }
-
-    fn window(&self, _: u16, _: Fold) -> Option<f64> {
-        None
-    }
-
     fn is_open(&self, rule: RuleIx) -> bool {
         judge::is_open(self.policy, self.runs, rule)
     }
 }
 
-impl Reading for RecordFacts<'_> {
-    fn age_ms(&self, _: &Term) -> Option<i64> {
-        None
-    }
-
-    fn is_silent(&self) -> bool {
-        false
-    }
-}
+impl Reading for RecordFacts<'_> {}

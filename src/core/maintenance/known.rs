@@ -23,6 +23,11 @@ impl Key {
     pub fn of_name(name: &str) -> Self {
         Self(half(&super::digest(name)))
     }
+
+    /// What a lift remembers of it.
+    pub fn short(self) -> u32 {
+        self.0 as u32
+    }
 }
 
 /// What tells a record from all others: neither part holds a slash.

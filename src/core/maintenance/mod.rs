@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use self::known::{Key, KnownRecord, name};
 use self::records::Records;
 use super::obligation::lift::VISITS;
+use super::obligation::upkeep::Visited;
 use super::tables::maintenance::Class;
 use super::{Core, Effects, chain};
 use crate::limits;
@@ -71,7 +72,7 @@ impl Core {
         flags.extend(self.flags_by_archive(visit, ix));
         flags.sort_unstable();
         flags.dedup();
-        self.know(visit, today);
+        self.know(visit, content, today);
         let names = flags.iter().map(|flag| flag.name()).collect();
         self.record(out, ix, upload, flags);
         ItemOutcome::Taken { flags: names }
@@ -228,7 +229,8 @@ impl Core {
                 }
             };
             if let Some(visit) = visit {
-                self.know(visit, CivilDay::of(link.recorded_at(), &self.policy.zone));
+                let content = KnownRecord::content_of(&chain::content(visit));
+                self.know(visit, content, CivilDay::of(link.recorded_at(), &self.policy.zone));
             }
             self.follow_records(out, ix, visit, today);
         }
@@ -236,8 +238,7 @@ impl Core {
     }
 
     /// Remembers the record's id, and that the one it supersedes is superseded.
-    fn know(&mut self, visit: &Visit, on: CivilDay) {
-        let content = KnownRecord::content_of(&chain::content(visit));
+    fn know(&mut self, visit: &Visit, content: u64, on: CivilDay) {
         let known = KnownRecord { content, device: KnownRecord::device_of(&visit.device), day: on, superseded: false };
         self.known_records.insert(Key::of(&visit.firm, &visit.record), &known);
         if let Some(old) = &visit.supersedes {
@@ -255,11 +256,14 @@ impl Core {
         lift.follow(&mut cx, today);
         if let Some(visit) = visit {
             lift.note_maintained(&mut cx, visit);
-            if let Some(nth) = place_of(visit.kind) {
-                let on = CivilDay::of(visit.ended_at, &cx.policy.zone);
-                lift.upkeep_mut().note_visit(nth, on);
-                lift.judge_due_dates(&mut cx, today);
+            if let Some(old) = &visit.supersedes {
+                lift.upkeep_mut().withdraw_visit(Key::of(&visit.firm, old).short());
             }
+            if let Some(nth) = place_of(visit.kind) {
+                let (on, key) = (CivilDay::of(visit.ended_at, &cx.policy.zone), Key::of(&visit.firm, &visit.record));
+                lift.upkeep_mut().note_visit(Visited { nth, on, key: key.short() });
+            }
+            lift.judge_due_dates(&mut cx, today);
         }
         lift.judge_records(&mut cx);
         self.settle(ix);
@@ -267,7 +271,7 @@ impl Core {
 }
 
 /// Where the schedule has such a visit. A visit on demand is the half-monthly one of its contract.
-fn place_of(kind: VisitKind) -> Option<usize> {
+fn place_of(kind: VisitKind) -> Option<u8> {
     let due = match kind {
         VisitKind::HalfMonth | VisitKind::OnDemand => DueKind::HalfMonth,
         VisitKind::Quarter => DueKind::Quarter,
@@ -275,7 +279,7 @@ fn place_of(kind: VisitKind) -> Option<usize> {
         VisitKind::Year => DueKind::Year,
         VisitKind::Repair => return None,
     };
-    VISITS.iter().position(|kind| *kind == due)
+    VISITS.iter().position(|kind| *kind == due).map(|nth| nth as u8)
 }
 
 /// What becomes of a record that was taken before.

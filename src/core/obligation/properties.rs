@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::cylinder::{self, CylinderFacts, Inspected};
 use super::lift::{self, LiftFacts, OnDemand, VISITS};
-use super::upkeep::{Counted, Upkeep};
+use super::upkeep::{Counted, Upkeep, Visited};
 use super::{Due, Dues};
 use crate::core::tables::cylinders::Make;
 use crate::core::tables::{self, Tables};
@@ -70,7 +70,10 @@ fn upkeep(facts: &LiftFacts, all: &[Done]) -> Upkeep {
     for (key, done) in (0..).zip(all) {
         match *done {
             Done::Reported(kind, done_on, passed) => upkeep.note_report(Counted { key, done_on, kind, passed }),
-            Done::Visited(kind, on) => upkeep.note_visit(VISITS.iter().position(|visit| *visit == kind).unwrap(), on),
+            Done::Visited(kind, on) => {
+                let nth = VISITS.iter().position(|visit| *visit == kind).unwrap() as u8;
+                upkeep.note_visit(Visited { nth, on, key: key as u32 });
+            }
         }
     }
     upkeep

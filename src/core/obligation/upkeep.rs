@@ -1,7 +1,7 @@
 //! What is known of a lift's obligations beside its archive entry: what was done and when, and which dates were told.
 //!
 //! Of each sort of thing done only the latest day counts: so the order in which records arrive is irrelevant, and an old
-//! one that arrives late moves no date back. Only what supersedes a report takes back what that said.
+//! one that arrives late moves no date back. Only what supersedes a record or report takes back what that said.
 
 use std::hash::{Hash, Hasher};
 
@@ -9,6 +9,7 @@ use thin_vec::ThinVec;
 
 use super::Due;
 use super::lift::{LiftFacts, VISITS};
+use crate::core::tables::Source;
 use crate::limits;
 use crate::model::ids::District;
 use crate::model::obligation::{DueKind, Party};
@@ -22,8 +23,10 @@ pub struct Upkeep {
     pub(crate) known_since: Day,
     /// Where the first maintenance contract that was told begins.
     pub(crate) maintained_from: Day,
-    /// The last visits, by `VISITS`.
-    pub(crate) visited_on: [Day; VISITS.len()],
+    /// By `VISITS`: the latest day of visits that are no longer remembered one by one.
+    pub(crate) visited_before: [Day; VISITS.len()],
+    /// The last visits of each kind, in their order.
+    pub(crate) visits: ThinVec<Visited>,
     /// By `TOLD`: each date as it was told last.
     pub(crate) told: [Told; TOLD.len()],
     /// The last reports, in the order of their days.
@@ -32,7 +35,7 @@ pub struct Upkeep {
 }
 
 // A city has as many as lifts.
-const _: () = assert!(size_of::<Upkeep>() <= 72);
+const _: () = assert!(size_of::<Upkeep>() <= 80);
 
 /// What few lifts have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,6 +86,19 @@ impl From<Option<CivilDay>> for Day {
     }
 }
 
+/// A visit whose record may still be superseded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Visited {
+    /// Its place in `VISITS`.
+    pub nth: u8,
+    pub on: CivilDay,
+    /// A part of the digest of its firm and id.
+    pub key: u32,
+}
+
+// A lift has up to 12 of them.
+const _: () = assert!(size_of::<Visited>() <= 12);
+
 /// A report that may still be superseded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
@@ -101,9 +117,10 @@ impl Told {
     /// Nothing of the kind was due.
     pub const NOTHING: Self = Self(0);
 
-    pub fn of(due: &Due, district: Option<&District>, party: Option<&Party>) -> Self {
+    pub fn of(due: &Due, source: Option<&Source>, district: Option<&District>, party: Option<&Party>) -> Self {
         let mut hash = Fnv(0x811c_9dc5);
-        (due.due_on.0, due.basis_on.map(|day| day.0), due.clause, district, party).hash(&mut hash);
+        let source = source.map(|source| (&source.text, source.assumed));
+        (due.due_on.0, due.basis_on.map(|day| day.0), due.clause, source, district, party).hash(&mut hash);
         Self(hash.0.max(1))
     }
 }
@@ -128,7 +145,7 @@ impl Upkeep {
         LiftFacts {
             known_since: self.known_since.get(),
             maintained_from: self.maintained_from.get(),
-            visited_on: self.visited_on.map(Day::get),
+            visited_on: std::array::from_fn(|nth| self.visited_on(nth)),
             reported_on: done(ReportKind::Periodic),
             tested_on: done(ReportKind::Testing),
             supervised_on: done(ReportKind::MajorRepair),
@@ -145,11 +162,26 @@ impl Upkeep {
         passed.max(self.rare.as_ref().and_then(|rare| rare.before[place_of(kind)].get()))
     }
 
-    /// Takes note of a visit, by its place in `VISITS`.
-    pub fn note_visit(&mut self, nth: usize, on: CivilDay) {
-        if let Some(last) = self.visited_on.get_mut(nth) {
-            last.raise(on);
+    fn visited_on(&self, nth: usize) -> Option<CivilDay> {
+        let last = self.visits.iter().filter(|it| usize::from(it.nth) == nth).map(|it| it.on).max();
+        last.max(self.visited_before[nth].get())
+    }
+
+    pub fn note_visit(&mut self, visit: Visited) {
+        let at = self.visits.partition_point(|it| *it <= visit);
+        self.visits.reserve_exact(1);
+        self.visits.insert(at, visit);
+        let first = self.visits.partition_point(|it| it.nth < visit.nth);
+        let behind = self.visits.partition_point(|it| it.nth <= visit.nth);
+        if behind - first > limits::VISITS_REMEMBERED {
+            let oldest = self.visits.remove(first);
+            self.visited_before[usize::from(oldest.nth)].raise(oldest.on);
         }
+    }
+
+    /// The visit was not as its record said. One that is no longer remembered lies behind later ones of its kind.
+    pub fn withdraw_visit(&mut self, key: u32) {
+        self.visits.retain(|it| it.key != key);
     }
 
     /// Since when the data link of an on-demand contract hasn't been healthy.
@@ -218,7 +250,63 @@ mod tests {
             .prop_map(|(key, day, kind, passed)| Counted { key, done_on: CivilDay(day), kind, passed })
     }
 
+    fn visit() -> impl Strategy<Value = Visited> {
+        (0..VISITS.len() as u8, 0..400_i32, any::<u32>()).prop_map(|(nth, day, key)| Visited {
+            nth,
+            on: CivilDay(day),
+            key,
+        })
+    }
+
+    fn upkeep_of(visits: &[Visited]) -> Upkeep {
+        let mut upkeep = Upkeep::default();
+        visits.iter().for_each(|it| upkeep.note_visit(*it));
+        upkeep
+    }
+
+    #[test]
+    fn what_a_visit_said_is_taken_back_as_long_as_it_is_remembered() {
+        let visit = |day: i32| Visited { nth: 0, on: CivilDay(day), key: day as u32 };
+        let days: Vec<Visited> = (1..=limits::VISITS_REMEMBERED as i32 + 1).map(visit).collect();
+        let mut upkeep = upkeep_of(&days);
+        for last in days.iter().rev() {
+            assert_eq!(upkeep.facts(LiftFacts::default()).visited_on, [Some(last.on), None, None, None]);
+            upkeep.withdraw_visit(last.key);
+        }
+        let facts = upkeep.facts(LiftFacts::default());
+        assert_eq!(facts.visited_on[0], Some(CivilDay(1)), "the first one had been let go of, and its day stays");
+    }
+
     proptest! {
+        #[test]
+        fn the_order_in_which_visits_arrive_is_irrelevant(
+            visits in prop::collection::vec(visit(), 0..6 * limits::VISITS_REMEMBERED),
+            seed: prop::sample::Index,
+        ) {
+            let mut others = visits.clone();
+            if !others.is_empty() {
+                let by = seed.index(others.len());
+                others.rotate_left(by);
+                others[..by].reverse();
+            }
+            prop_assert_eq!(upkeep_of(&visits), upkeep_of(&others));
+        }
+
+        #[test]
+        fn a_visit_that_is_corrected_leaves_nothing_behind(
+            visits in prop::collection::vec(visit(), 0..limits::VISITS_REMEMBERED),
+            other in visit(),
+        ) {
+            let before = upkeep_of(&visits);
+            let mut upkeep = before.clone();
+            upkeep.note_visit(other);
+            for nth in 0..VISITS.len() {
+                prop_assert!(upkeep.visited_on(nth) >= before.visited_on(nth), "a late visit moves no day back");
+            }
+            upkeep.withdraw_visit(other.key);
+            prop_assert_eq!(upkeep, before);
+        }
+
         #[test]
         fn the_order_in_which_reports_arrive_is_irrelevant(
             reports in prop::collection::vec(report(), 0..3 * limits::REPORTS_REMEMBERED),

@@ -21,7 +21,7 @@ use crate::core::lift::{CatchingUp, Lift};
 use crate::core::maintenance::known::{Key as RecordKey, KnownRecord, KnownRecords};
 use crate::core::maintenance::records::{Hazard, Records, Unsigned};
 use crate::core::obligation::cylinder::Inspected;
-use crate::core::obligation::upkeep::{Counted, Day, Seldom, Told, Upkeep};
+use crate::core::obligation::upkeep::{Counted, Day, Seldom, Told, Upkeep, Visited};
 use crate::core::policy::Policy;
 use crate::core::rejects::Quota;
 use crate::core::requests::{Remembered, Requests};
@@ -152,10 +152,13 @@ fn upkeep() -> BoxedStrategy<Upkeep> {
         let rare = rare.map(|(link_lost_on, idle_since, before)| Seldom { link_lost_on, idle_since, before });
         rare.filter(|rare| *rare != Seldom::default()).map(Box::new)
     });
-    (days, vec(report, 0..4), rare)
-        .prop_map(|(([known_since, maintained_from], visited_on, told), mut reports, rare)| {
+    let visit = (0..4_u8, model::civil_day(), any::<u32>()).prop_map(|(nth, on, key)| Visited { nth, on, key });
+    (days, vec(report, 0..4), vec(visit, 0..4), rare)
+        .prop_map(|(([known_since, maintained_from], visited_before, told), mut reports, mut visits, rare)| {
             reports.sort_by_key(|it| it.done_on);
-            Upkeep { known_since, maintained_from, visited_on, told, reports: reports.into(), rare }
+            visits.sort_unstable();
+            let (reports, visits) = (reports.into(), visits.into());
+            Upkeep { known_since, maintained_from, visited_before, visits, told, reports, rare }
         })
         .boxed()
 }

@@ -1,7 +1,8 @@
 //! What is known of a lift's obligations, to bytes and back.
 
 use super::read::bounded;
-use crate::core::obligation::upkeep::{Counted, Day, Seldom, TOLD, Told, Upkeep};
+use crate::core::obligation::lift::VISITS;
+use crate::core::obligation::upkeep::{Counted, Day, Seldom, TOLD, Told, Upkeep, Visited};
 use crate::limits;
 use crate::model::report::ReportKind;
 use crate::model::time::CivilDay;
@@ -13,7 +14,7 @@ use crate::proto::writer::Writer;
 pub(super) fn write(w: &mut Writer<'_>, it: &Upkeep) {
     some_day(w, 1, it.known_since.get());
     some_day(w, 2, it.maintained_from.get());
-    for (field, day) in (3..).zip(it.visited_on) {
+    for (field, day) in (3..).zip(it.visited_before) {
         some_day(w, field, day.get());
     }
     some_day(w, 7, it.link_lost_on());
@@ -39,10 +40,18 @@ pub(super) fn write(w: &mut Writer<'_>, it: &Upkeep) {
             w.uint(2, told.0);
         });
     }
+    for it in &it.visits {
+        w.message(12, |w| {
+            w.uint(1, number(VISITS[usize::from(it.nth)].number()));
+            w.sint(2, it.on.0);
+            w.uint(3, it.key);
+        });
+    }
 }
 
 pub(super) fn read(it: wire::UpkeepState) -> Result<Upkeep> {
     bounded(it.reports.len(), limits::REPORTS_REMEMBERED)?;
+    bounded(it.visits.len(), limits::VISITS_REMEMBERED * VISITS.len())?;
     let day = |day: Option<i32>| Day::from(day.map(CivilDay));
     let report = |it: wire::CountedReport| {
         Ok(Counted {
@@ -52,15 +61,24 @@ pub(super) fn read(it: wire::UpkeepState) -> Result<Upkeep> {
             passed: it.passed,
         })
     };
+    let visit = |it: wire::VisitedDay| {
+        let nth = VISITS.iter().position(|kind| number(kind.number()) == it.kind);
+        let nth = nth.ok_or(CodecError::Unfit("it has a visit that the schedule doesn't have"))?;
+        Ok(Visited { nth: nth as u8, on: CivilDay(it.day), key: it.key })
+    };
     let mut upkeep = Upkeep {
         known_since: day(it.known_since_day),
         maintained_from: day(it.maintained_from_day),
-        visited_on: [it.half_month_day, it.quarter_day, it.half_year_day, it.year_day].map(day),
+        visited_before: [it.half_month_day, it.quarter_day, it.half_year_day, it.year_day].map(day),
         reports: each(it.reports, report)?.into(),
         ..Upkeep::default()
     };
     if !upkeep.reports.is_sorted_by_key(|it| it.done_on) {
         return Err(CodecError::Unfit("its reports are not in the order of their days"));
+    }
+    upkeep.visits = each(it.visits, visit)?.into();
+    if !upkeep.visits.is_sorted() {
+        return Err(CodecError::Unfit("its visits are not in their order"));
     }
     let mut rare =
         Seldom { link_lost_on: day(it.link_lost_on_day), idle_since: day(it.idle_since_day), ..Seldom::default() };

@@ -10,8 +10,9 @@ use crate::limits;
 use crate::model::alert::{Certainty, EventKind, Reason, Severity};
 use crate::model::ids::{CylinderCode, DeviceCode, RecordId, RuleId, SiteCode, Subject};
 use crate::model::incident::{self, Cause, Ending, StepKind, Tier, Whom};
+use crate::model::scan::ScanEvent;
 use crate::model::visit::{Problem, VisitKind};
-use crate::scenario::spec::{LinkStep, RescueStep, VisitStep};
+use crate::scenario::spec::{Answer, LinkStep, RescueStep, VisitStep};
 use crate::scenario::{Action, Command, Expected, Step, Want};
 
 /// When and on what; any step may have them.
@@ -23,7 +24,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("frames", &["invalid"]),
     ("repeat", &[]),
     ("status", &[]),
-    ("scan", &["invalid"]),
+    ("scan", &["invalid", "verdict"]),
     ("link", &[]),
     ("markers", &[]),
     ("restart", &[]),
@@ -180,7 +181,14 @@ impl<'a> Reader<'a> {
                 let place = Section::of(scan, start, "a scan");
                 place.need("site", &mut self.faults)?;
                 let site = self.code(&place, "site", SiteCode::parse)?;
-                Action::Scan { site, fields: self.scan_fields(scan, start), invalid: self.invalid(section) }
+                let (fields, invalid) = (self.scan_fields(scan, start), self.invalid(section));
+                let verdict = self.verdict(section);
+                if let Some((at, _)) = section.key("verdict")
+                    && fields.get("event").and_then(|event| event.as_str()) != Some(ScanEvent::FillRequested.name())
+                {
+                    self.faults.add::<()>(at, "only a `fill_requested` gets a verdict");
+                }
+                Action::Scan { site, fields, invalid, verdict }
             }
             "link" => Action::Link(
                 [LinkStep::Up, LinkStep::Down, LinkStep::Drained]
@@ -229,6 +237,24 @@ impl<'a> Reader<'a> {
             }
             _ => return None,
         })
+    }
+
+    /// `"allow"`, `"none"`, or the reasons of a denial.
+    fn verdict(&mut self, section: &Section<'a>) -> Option<Answer> {
+        let (at, value) = section.key("verdict")?;
+        if value.get_ref().as_str().is_some() {
+            return Some(match self.one_of(section, "verdict", &["allow", "none"])? {
+                0 => Answer::Allow,
+                _ => Answer::None,
+            });
+        }
+        let mut reasons: Vec<Box<str>> =
+            section.texts("verdict", &mut self.faults).into_iter().map(|text| text.value.into()).collect();
+        reasons.sort_unstable();
+        if reasons.is_empty() {
+            return self.faults.add(at, "a denial has reasons; that the fill is allowed is `verdict = \"allow\"`");
+        }
+        Some(Answer::Deny(reasons))
     }
 
     /// A dispatcher's step, with what comes with it.

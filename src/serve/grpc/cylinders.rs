@@ -8,14 +8,14 @@ use super::history::store_status;
 use super::{Violations, convert, life};
 use crate::limits;
 use crate::model::actor::{Actor, Role, Scope};
-use crate::model::archive::{Entry, EntryKind};
+use crate::model::archive::{self, Entry};
 use crate::model::fill::FillRequest;
 use crate::model::ids::{CylinderCode, SiteCode, Subject};
 use crate::model::record::{Action, Command, Outcome};
 use crate::proto::v1;
 use crate::proto::v1::cylinder_service_server::CylinderService;
-use crate::serve::auth::{actor, require};
-use crate::serve::command::{Patience, done};
+use crate::serve::auth::{actor, require, sees_entry};
+use crate::serve::command::{Patience, done, not_found};
 use crate::serve::stream::Pulled;
 use crate::serve::{Shared, overload};
 
@@ -59,11 +59,11 @@ impl CylinderService for Cylinders {
         let mut violations = Violations::default();
         let name = violations.text("request_id", &asked.request_id, limits::REQUEST_ID_CHARS);
         let site = violations.take("site", SiteCode::parse(&asked.site));
-        if asked.cylinders.len() > limits::COMMAND_ITEMS {
-            let (got, most) = (asked.cylinders.len(), limits::COMMAND_ITEMS);
+        if asked.cylinders.len() > limits::BATCH_CYLINDERS {
+            let (got, most) = (asked.cylinders.len(), limits::BATCH_CYLINDERS);
             violations.add("cylinders", format!("are {got}: ask about at most {most} at a time"));
         }
-        let codes = asked.cylinders.iter().take(limits::COMMAND_ITEMS).enumerate();
+        let codes = asked.cylinders.iter().take(limits::BATCH_CYLINDERS).enumerate();
         let cylinders: Vec<CylinderCode> = codes
             .filter_map(|(n, code)| violations.take(&format!("cylinders[{n}]"), CylinderCode::parse(code)))
             .collect();
@@ -94,11 +94,13 @@ impl CylinderService for Cylinders {
         violations.check()?;
         let code = code.expect("what is missing was noted, and ended the call");
         let slot = Arc::clone(&self.0.queries).try_acquire_owned().map_err(|_| overload("queries"))?;
-        self.0.check_scope(&actor, &Subject::Cylinder(code)).await?;
         let store = Arc::clone(&self.0.backend.store);
-        let entry = store.entry(EntryKind::Cylinder, code.as_str().into()).await.map_err(store_status)?;
-        let entry = entry.and_then(|entry| if let Entry::Cylinder(it) = entry { Some(it) } else { None });
-        let life = life::Life::new(store, code, entry);
+        let cylinder = life::Relabelled::find(&*store, code).await.map_err(store_status)?;
+        let is_seen = |entry: &archive::Cylinder| sees_entry(&actor, &Entry::Cylinder(entry.clone()));
+        if !cylinder.entry.as_ref().map_or(actor.sees(None), is_seen) {
+            return Err(not_found(&Subject::Cylinder(code).to_string()));
+        }
+        let life = life::Life::new(store, &cylinder);
         Ok(Response::new(Pulled::new(life, slot, self.0.settings.stall, self.0.stop.clone())))
     }
 }

@@ -48,9 +48,9 @@ impl InspectionService for Inspection {
         require(&actor, &[Role::Inspector, Role::Firm, Role::Admin])?;
         let _slot = self.0.uploads.try_acquire().map_err(|_| overload("uploads"))?;
         let asked = request.into_inner().reports;
-        if asked.len() > limits::COMMAND_ITEMS {
+        if asked.len() > limits::REPORTS_ASKED {
             let mut violations = Violations::default();
-            let most = limits::COMMAND_ITEMS;
+            let most = limits::REPORTS_ASKED;
             violations.add("reports", format!("has {} elements: at most {most} are taken at a time", asked.len()));
             violations.check()?;
         }
@@ -65,7 +65,7 @@ impl InspectionService for Inspection {
                 other => Some(other),
             });
         }
-        let (position, outcomes) = self.ask(actor, uploads).await?;
+        let (position, outcomes) = self.ask_all(&actor, uploads).await?;
         let mut outcomes = outcomes.into_iter();
         let mut results = Vec::new();
         for (report, read) in asked.into_iter().zip(read) {
@@ -169,10 +169,19 @@ impl Inspection {
         }
     }
 
-    async fn ask(&self, actor: Actor, uploads: Vec<ReportUpload>) -> Result<(u64, Vec<ItemOutcome>), Status> {
-        if uploads.is_empty() {
-            return Ok((0, Vec::new()));
+    /// In as many commands as it takes, the position of the last one. Each report is known again by itself, so that an
+    /// error on the way costs the asker another try and nothing else.
+    async fn ask_all(&self, actor: &Actor, uploads: Vec<ReportUpload>) -> Result<(u64, Vec<ItemOutcome>), Status> {
+        let (mut last, mut outcomes) = (0, Vec::with_capacity(uploads.len()));
+        for uploads in uploads.chunks(limits::COMMAND_ITEMS) {
+            let (position, items) = self.ask(actor.clone(), uploads.to_vec()).await?;
+            last = position;
+            outcomes.extend(items);
         }
+        Ok((last, outcomes))
+    }
+
+    async fn ask(&self, actor: Actor, uploads: Vec<ReportUpload>) -> Result<(u64, Vec<ItemOutcome>), Status> {
         let command = Command { request: "upload".into(), actor, action: Action::UploadReports(uploads) };
         match self.0.outcome(command, Patience::Wait).await? {
             Outcome::Items { position, items } => Ok((position, items)),

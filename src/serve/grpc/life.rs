@@ -9,13 +9,13 @@ use tonic::Status;
 use super::convert;
 use super::history::store_status;
 use crate::limits;
-use crate::model::archive;
+use crate::model::archive::{self, Entry, EntryKind};
 use crate::model::ids::{CylinderCode, Subject};
 use crate::model::row::ScanRow;
 use crate::model::scan::ScanEvent;
 use crate::model::time::Wall;
 use crate::proto::v1;
-use crate::serve::history::{Happened, HistoryStore, TimelinePage};
+use crate::serve::history::{Happened, HistoryStore, StoreError, TimelinePage};
 use crate::serve::stream::Source;
 
 pub(super) struct Life {
@@ -37,8 +37,47 @@ struct Lane {
     ended: bool,
 }
 
+/// A cylinder under all codes that it has had.
+pub(super) struct Relabelled {
+    /// Under the code that it bears now.
+    pub(super) entry: Option<archive::Cylinder>,
+    pub(super) codes: Vec<CylinderCode>,
+}
+
+impl Relabelled {
+    /// `code`: one of them. What the archive has under an old code stays there when the cylinder gets another one.
+    pub(super) async fn find(store: &dyn HistoryStore, code: CylinderCode) -> Result<Self, StoreError> {
+        let (mut newest, mut codes) = (code, vec![code]);
+        while codes.len() < limits::CYLINDER_CODES {
+            let bearers = store.relabelled(newest).await?;
+            let next = bearers.iter().find_map(|entry| match entry {
+                Entry::Cylinder(it) if !codes.contains(&it.code) => Some(it.code),
+                _ => None,
+            });
+            let Some(next) = next else { break };
+            newest = next;
+            codes.push(next);
+        }
+        let (mut present, mut at) = (None, 0);
+        while let Some(code) = codes.get(at).copied() {
+            at += 1;
+            let entry = store.entry(EntryKind::Cylinder, code.as_str().into()).await?;
+            let Some(Entry::Cylinder(entry)) = entry else { continue };
+            for alias in &entry.aliases {
+                if codes.len() < limits::CYLINDER_CODES && !codes.contains(alias) {
+                    codes.push(*alias);
+                }
+            }
+            if code == newest {
+                present = Some(entry);
+            }
+        }
+        Ok(Self { entry: present, codes })
+    }
+}
+
 impl Life {
-    pub(super) fn new(store: Arc<dyn HistoryStore>, code: CylinderCode, entry: Option<archive::Cylinder>) -> Self {
+    pub(super) fn new(store: Arc<dyn HistoryStore>, of: &Relabelled) -> Self {
         let lane = |code| Lane {
             subject: Subject::Cylinder(code),
             from: Wall(0),
@@ -46,10 +85,8 @@ impl Life {
             waiting: VecDeque::new(),
             ended: false,
         };
-        let own = entry.as_ref().map_or(code, |entry| entry.code);
-        let before = entry.as_ref().map_or(&[][..], |entry| &entry.aliases);
-        let lanes = std::iter::once(own).chain(before.iter().copied()).map(lane).collect();
-        let head = Some(entry.as_ref().map(convert::cylinder_to));
+        let lanes = of.codes.iter().copied().map(lane).collect();
+        let head = Some(of.entry.as_ref().map(convert::cylinder_to));
         Self { store, head, lanes, holder: String::new(), fills: 0 }
     }
 

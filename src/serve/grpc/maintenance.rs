@@ -246,7 +246,11 @@ impl Uploading {
             }
             _ => None,
         };
-        let upload = decided.is_none().then(|| Upload { visit, salt: salt(), looked_up });
+        let decided = decided.map_or_else(salt, Err);
+        let (decided, upload) = match decided {
+            Ok(salt) => (None, Some(Upload { visit, salt, looked_up })),
+            Err(decided) => (Some(decided), None),
+        };
         (Came { line, record, decided }, upload)
     }
 
@@ -289,9 +293,14 @@ fn invalid(violations: Violations) -> ItemOutcome {
     ItemOutcome::Invalid(violations.0.into_iter().map(fault).collect())
 }
 
-/// From the system's random numbers.
-fn salt() -> Salt {
-    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-    let random = || RandomState::new().build_hasher().finish();
-    (u128::from(random()) << 64 | u128::from(random())).to_be_bytes()
+/// Whoever has the digest must not find the people by trying: it comes from the system's random numbers.
+fn salt() -> Result<Salt, Decided> {
+    let mut salt = Salt::default();
+    match getrandom::fill(&mut salt) {
+        Ok(()) => Ok(salt),
+        Err(error) => {
+            tracing::error!(%error, "the system gives no random numbers");
+            Err(Decided::Away("the system gives no random numbers; the service's log says why"))
+        }
+    }
 }

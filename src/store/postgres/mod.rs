@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
@@ -39,6 +39,7 @@ const DIALECT: Dialect = Dialect {
     never: "'-infinity'",
     // Of other collations small letters aren't Latin ones only.
     position_in_address: r#"strpos(lower(address COLLATE "C"),"#,
+    is_alias: "$1 = ANY (aliases)",
     frame_tables: &["frame", "frame_out_of_range", "late_frame", "evidence_frame"],
 };
 
@@ -188,6 +189,10 @@ impl Store for PostgresStore {
 
     fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
         Box::pin(async move { self.page(select::lifts(&query, &DIALECT)).await })
+    }
+
+    fn relabelled(&self, code: CylinderCode) -> Fut<'_, Vec<Entry>> {
+        Box::pin(async move { self.page(select::relabelled(&code, &DIALECT)).await })
     }
 
     fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {

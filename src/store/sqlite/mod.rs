@@ -25,7 +25,7 @@ use super::{
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::{AlertId, DeviceCode, FirmId, RecordId};
+use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
@@ -198,6 +198,10 @@ impl Store for SqliteStore {
 
     fn lifts(&self, query: LiftQuery) -> Fut<'_, Vec<Entry>> {
         self.read(move |reader| page(reader, &select::lifts(&query, &DIALECT)))
+    }
+
+    fn relabelled(&self, code: CylinderCode) -> Fut<'_, Vec<Entry>> {
+        self.read(move |reader| page(reader, &select::relabelled(&code, &DIALECT)))
     }
 
     fn changes(&self, query: ChangeQuery) -> Fut<'_, Vec<Numbered<ChangeRow>>> {

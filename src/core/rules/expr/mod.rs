@@ -100,17 +100,33 @@ impl From<i64> for Value {
     }
 }
 
-/// Where conditions read from: the state of one subject. Asked only for what the rule's family has.
+/// Where conditions read from: the state of one subject. What it has nothing of is not known.
 pub trait Facts {
     fn field(&self, field: Field) -> Value;
-    fn code(&self, list: CodeList, code: u32) -> Tri;
-    fn condition(&self, name: &str) -> Tri;
+
+    fn code(&self, _list: CodeList, _code: u32) -> Tri {
+        Tri::Unknown
+    }
+
+    fn condition(&self, _name: &str) -> Tri {
+        Tri::Unknown
+    }
+
     /// Whether the archive has it in that district or within.
-    fn in_district(&self, district: &District) -> Tri;
+    fn in_district(&self, _district: &District) -> Tri {
+        Tri::Unknown
+    }
+
     /// By its index in `RuleSet::extras`.
-    fn extra(&self, extra: u16) -> Option<f64>;
+    fn extra(&self, _extra: u16) -> Option<f64> {
+        None
+    }
+
     /// By its index in `RuleSet::windows`; `None` while no value lies in it.
-    fn window(&self, window: u16, fold: Fold) -> Option<f64>;
+    fn window(&self, _window: u16, _fold: Fold) -> Option<f64> {
+        None
+    }
+
     /// Whether that rule's alert is open for the same subject.
     fn is_open(&self, rule: RuleIx) -> bool;
 }

@@ -2,7 +2,7 @@
 
 use tonic::Status;
 
-use crate::limits::{ARCHIVE_TEXT_CHARS, COMMAND_ITEMS, REQUEST_ID_CHARS};
+use crate::limits::{ARCHIVE_TEXT_CHARS, REQUEST_ID_CHARS, TRANSFERRED};
 use crate::model::actor::Actor;
 use crate::model::ids::{CylinderCode, DeviceCode, SiteCode};
 use crate::model::record::{Action, Command};
@@ -45,8 +45,8 @@ pub(super) async fn transfer_cylinders(
 }
 
 fn cylinders(codes: &[String], violations: &mut Violations) -> Vec<CylinderCode> {
-    if codes.is_empty() || codes.len() > COMMAND_ITEMS {
-        violations.add("cylinders", format!("are {}: name 1 to {COMMAND_ITEMS}", codes.len()));
+    if codes.is_empty() || codes.len() > TRANSFERRED {
+        violations.add("cylinders", format!("are {}: name 1 to {TRANSFERRED}", codes.len()));
         return Vec::new();
     }
     let read = |(n, code): (usize, &String)| violations.take(&format!("cylinders[{n}]"), CylinderCode::parse(code));

@@ -22,6 +22,7 @@ COMMENT ON COLUMN due.kind IS '1 inspection, 2 testing, 3 half-month, 4 quarter,
 COMMENT ON COLUMN due.party IS 'Who has to see to it: firm:ID or site:CODE.';
 CREATE INDEX due_subject ON due (subject, kind, id);
 CREATE UNIQUE INDEX due_standing ON due (subject, kind) WHERE until_on IS NULL;
+CREATE INDEX due_party ON due (party, subject, kind) WHERE until_on IS NULL;
 CREATE INDEX due_until ON due (until_on) WHERE until_on IS NOT NULL;
 
 CREATE TABLE report (

@@ -17,6 +17,7 @@ CREATE TABLE due (
 ) STRICT;
 CREATE INDEX due_subject ON due (subject, kind, id);
 CREATE UNIQUE INDEX due_standing ON due (subject, kind) WHERE until_on IS NULL;
+CREATE INDEX due_party ON due (party, subject, kind) WHERE until_on IS NULL;
 CREATE INDEX due_until ON due (until_on) WHERE until_on IS NOT NULL;
 
 -- Reports of inspections, tests, checks and drills. Never changed: a correction names what it supersedes.
