@@ -62,7 +62,8 @@ async fn an_old_alert_needs_the_database() {
     world.open(10, limits::FEED_RING as u64);
     tell(&world, EventKind::Raised, Alert { severity: Severity::Critical, ..alert(1) });
     let of_one = |event: &&AlertEvent| event.alert.id == alert(1).id;
-    let told: Vec<AlertEvent> = world.teller.lock().unwrap().log.0.lock().unwrap().iter().filter(of_one).cloned().collect();
+    let told: Vec<AlertEvent> =
+        world.teller.lock().unwrap().log.0.lock().unwrap().iter().filter(of_one).cloned().collect();
     assert_eq!(told.len(), 2);
     world.store.memory.lock().unwrap().happened.push(Happened::Alert(told[0].clone()));
     let mut client = NotificationServiceClient::new(world.channel().await);
