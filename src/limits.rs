@@ -136,6 +136,27 @@ pub const LINGERING_CODES: usize = CODES;
 /// Subjects looked at while one record is applied, when a reload or a new day makes all of them due.
 pub const SWEEP_SUBJECTS: usize = 256;
 pub const SWEEP_LIFTS: usize = 64;
+/// Rescue incidents that are not over; beyond it only alerts tell of further ones. With those that are over for less than
+/// this, whose timelines can be read without the database.
+pub const INCIDENTS: usize = 20_000;
+pub const INCIDENTS_OVER: usize = 4_096;
+pub const INCIDENT_KEPT_MS: i64 = 48 * 3_600_000;
+/// Incidents told anew while one record is applied, after another version of the core was there.
+pub const INCIDENTS_RETOLD: usize = 2_000;
+/// Longest range of figures, and most incidents that they are made of.
+pub const KPI_DAYS: i64 = 400;
+pub const KPI_INCIDENTS: usize = 200_000;
+/// Pages of the store that are looked through for one page of an answer.
+pub const INCIDENT_PAGES: usize = 8;
+/// Incidents let go of while one record is applied.
+pub const INCIDENTS_DROPPED: usize = 8;
+/// Entries of one incident's timeline beyond which sensors are not told of, and people's notes and commands not taken any
+/// more: to end it stays possible.
+pub const INCIDENT_SENSOR_ENTRIES: usize = 256;
+pub const INCIDENT_ENTRIES: usize = 512;
+/// Alerts of one incident, and parties sent to it.
+pub const INCIDENT_ALERTS: usize = 32;
+pub const INCIDENT_LEGS: usize = 64;
 /// Answers to commands that are remembered, and for how long.
 pub const REQUESTS: usize = 100_000;
 pub const REQUEST_MS: i64 = 24 * 3_600_000;
@@ -187,6 +208,11 @@ pub const TABLE_CLASSES: usize = 32;
 /// Longest name in a table of intervals, and longest text that says where an interval comes from.
 pub const TABLE_NAME_BYTES: usize = 32;
 pub const TABLE_TEXT_CHARS: usize = 120;
+/// Rescue stations of a table, and entries of its roster.
+pub const STATIONS: usize = 512;
+pub const DUTIES: usize = 2_048;
+/// Longest time for an answer or an arrival that a table may name.
+pub const DEADLINE_MS: i64 = 24 * 3_600_000;
 /// Longest span a rule may name.
 pub const RULE_SPAN_MS: i64 = 31 * 24 * 3_600_000;
 /// Most keep-alives an absence rule may wait for.
@@ -322,6 +348,11 @@ pub const STREAM_REQUEST_ID_CHARS: usize = 48;
 pub const NOTE_CHARS: usize = 500;
 /// Longest free text of the archive, in characters.
 pub const ARCHIVE_TEXT_CHARS: usize = 200;
+/// People freed from one lift, at most.
+pub const PERSONS_FREED: u32 = 1_000;
+/// Longest name of a caller or text of what a rescue did, and longest phone number or id of a party, in characters.
+pub const CALL_TEXT_CHARS: usize = 200;
+pub const PHONE_CHARS: usize = 32;
 /// Most districts or rules, and most subjects, of one filter.
 pub const FILTER_ITEMS: usize = 64;
 pub const FILTER_SUBJECTS: usize = 256;
@@ -346,6 +377,54 @@ pub const IMPORT_AHEAD: usize = 64;
 pub const IMPORT_BYTES: u64 = 256 * 1024 * 1024;
 /// Longest line of it. It must fit one message.
 pub const IMPORT_LINE_BYTES: usize = 64 * 1024;
+
+/// Longest identifier, name or word in a CAP message, line of text, headline (CAP recommends 160) and description, in
+/// characters.
+pub const CAP_NAME_CHARS: usize = 200;
+pub const CAP_LINE_CHARS: usize = 300;
+pub const CAP_HEADLINE_CHARS: usize = 160;
+pub const CAP_DESCRIPTION_CHARS: usize = 2_000;
+/// Earlier messages that one names: the first and the last ones.
+pub const CAP_REFERENCES: usize = 32;
+pub const CAP_REFERENCES_CHARS: usize = CAP_REFERENCES * 2 * CAP_NAME_CHARS;
+/// Values named as evidence.
+pub const CAP_EVIDENCE: usize = 16;
+/// Around the coordinates of a lift: a building.
+pub const CAP_RADIUS_KM: &str = "0.05";
+/// Events from which one export is made.
+pub const CAP_EXPORT_EVENTS: usize = 2_000;
+
+/// Targets of notifications.
+pub const NOTIFY_TARGETS: usize = 32;
+/// Longest name of one, and longest reason and detail of a failure that is kept, in characters.
+pub const NOTIFY_NAME_CHARS: usize = 32;
+pub const NOTIFY_DETAIL_CHARS: usize = 200;
+/// Largest body that is sent, most of an answer that is read, and most of its head.
+pub const NOTIFY_BODY_BYTES: usize = 256 * 1024;
+pub const NOTIFY_ANSWER_BYTES: usize = 8 * 1024;
+pub const NOTIFY_HEAD_BYTES: usize = 16 * 1024;
+/// Waits between attempts double from the one to the other; a receiver may ask for a longer one, up to the last.
+pub const NOTIFY_RETRY_MS_MIN: u64 = 500;
+pub const NOTIFY_RETRY_MS_MAX: u64 = 60_000;
+pub const NOTIFY_RETRY_AFTER_MS: u64 = 300_000;
+/// Events that a target has read and not yet been through.
+pub const NOTIFY_BATCH: usize = 64;
+/// A target's place is written down at least after so many events of which none was for it.
+pub const NOTIFY_PASSED: usize = 4_096;
+/// Deliveries of each target that are remembered, and those given up.
+pub const NOTIFY_DELIVERIES: usize = 200;
+pub const NOTIFY_GIVEN_UP: usize = 1_000;
+/// Messages of each target that later ones can refer to, and for how long those of what is over are kept.
+pub const NOTIFY_CHAINED: usize = 50_000;
+pub const NOTIFY_CHAIN_MS: i64 = 8 * 24 * 3_600_000;
+/// How long the archive may take to say where a device is before a message goes without.
+pub const NOTIFY_PLACE_MS: u64 = 500;
+/// Shortest and longest secret, and secrets in one file: the present one and the one before.
+pub const NOTIFY_SECRET_BYTES_MIN: usize = 16;
+pub const NOTIFY_SECRET_BYTES: usize = 256;
+pub const NOTIFY_SECRETS: usize = 2;
+/// Largest file of certificates.
+pub const CERTIFICATES_BYTES: u64 = 1024 * 1024;
 
 /// Rows in one store transaction, and their bytes in the outbox.
 pub const BATCH_ROWS: usize = 10_000;
@@ -433,6 +512,9 @@ const _: () = assert!(STREAM_AHEAD_BYTES / 25 * 256 < CONNECTION_AHEAD_BYTES / 2
 // An alert that is corrected brings its evidence and its texts, some kilobytes at most.
 const _: () = assert!(CORRECTIONS * 32 * 1024 < JOURNAL_RECORD_BYTES);
 const _: () = assert!(GROUPED_PER_RECORD <= CORRECTIONS);
+// As long as few have been sent for, an incident that is told has two kilobytes.
+const _: () = assert!(INCIDENTS_RETOLD * 4 * 1024 < JOURNAL_RECORD_BYTES);
+const _: () = assert!(INCIDENT_SENSOR_ENTRIES < INCIDENT_ENTRIES);
 const _: () = assert!(VISITS <= COMMAND_ITEMS);
 // A visit's texts have up to four bytes a character; beside them stand codes and digests.
 const _: () = assert!(
@@ -444,6 +526,12 @@ const _: () = assert!(
             + 4_096)
         < JOURNAL_RECORD_BYTES
 );
+// The texts of a message in two languages, up to four bytes a character and five when escaped; parameters are some twenty.
+const _: () = assert!(
+    5 * (CAP_REFERENCES_CHARS + 2 * (2 * CAP_DESCRIPTION_CHARS + 24 * (CAP_NAME_CHARS + CAP_LINE_CHARS)))
+        < NOTIFY_BODY_BYTES
+);
+const _: () = assert!(NOTIFY_BATCH <= FEED_BATCH);
 const _: () = assert!(RECORD_MEMORY_DAYS < RECORD_DAYS);
 const _: () = assert!(EXPLAIN_WAIT_MS < EXPLAIN_MS);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);

@@ -6,6 +6,8 @@
 //! name it. `docs/metrics.md` lists the metrics.
 
 mod downlinks;
+mod incidents;
+mod notify;
 mod rules;
 
 use std::io::IsTerminal as _;
@@ -22,6 +24,8 @@ use crate::model::row::{RejectReason, Tally};
 use crate::spine::takeover::Way;
 
 pub use self::downlinks::{DownlinksDropped, DownlinksPublished};
+pub use self::incidents::IncidentMoved;
+pub use self::notify::{NotifyAttemptFailed, NotifyDelivered, NotifyGivenUp, NotifyLedgerFailed, NotifyStands};
 pub use self::rules::{ReloadedBy, RulesRefused, RulesReloaded};
 
 /// Something that happened, worth telling people and counting.
@@ -360,6 +364,10 @@ const fn stands(name: &'static str, unit: Option<Unit>, meaning: &'static str) -
     Metric { name, sort: Sort::Gauge, unit, labels: &[], meaning }
 }
 
+const fn takes(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
+    Metric { name, sort: Sort::Histogram, unit: Some(Unit::Seconds), labels, meaning }
+}
+
 /// Every metric there is. One that isn't here is shown without a description, and the test of this list fails.
 pub const METRICS: &[Metric] = &[
     counts("vigil_mqtt_connects_total", &["resumed"], "Sessions with the broker begun"),
@@ -372,13 +380,7 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_store_stalls_total", &[], "Times that the store stopped taking rows"),
     stands("vigil_store_stalled", None, "1 while the store takes nothing"),
     stands("vigil_snapshot_bytes", Some(Unit::Bytes), "Size of the newest snapshot"),
-    Metric {
-        name: "vigil_snapshot_seconds",
-        sort: Sort::Histogram,
-        unit: Some(Unit::Seconds),
-        labels: &[],
-        meaning: "Time to write a snapshot",
-    },
+    takes("vigil_snapshot_seconds", &[], "Time to write a snapshot"),
     counts("vigil_journal_torn_bytes_total", &["journal"], "Unfinished bytes cut off a journal at a start"),
     counts("vigil_records_skipped_total", &[], "Records that made the core fail"),
     counts("vigil_core_takeovers_total", &["way"], "Starts on the journals of another version of the core"),
@@ -387,13 +389,15 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_items_total", &["what"], "Frames and scans that came in, by what became of them"),
     counts("vigil_unknown_fields_total", &[], "Fields that the wire contract doesn't know"),
     counts("vigil_fill_verdicts_total", &["verdict"], "Fill requests answered, by the answer"),
-    counts("vigil_downlinks_published_total", &[], "Answers to devices that went to the broker"),
-    counts("vigil_downlinks_dropped_total", &["reason"], "Answers to devices that were not sent, by why"),
+    counts("vigil_downlinks_published_total", &[], "Answers and commands to devices that went to the broker"),
+    counts("vigil_downlinks_dropped_total", &["reason"], "Answers and commands to devices that were not sent, by why"),
     counts("vigil_messages_ignored_total", &[], "Messages that nobody waits for"),
     counts("vigil_streams_dropped_total", &[], "Streams ended because their client took nothing"),
     counts("vigil_rules_reloads_total", &["by", "outcome"], "Times that the rule files were read again"),
     stands("vigil_rules_refused", None, "1 while the rule files were refused and those before are in force"),
     counts("vigil_storms_total", &["scope"], "Times that lifts of one place raised a rule together"),
+    counts("vigil_incident_events_total", &["what"], "What happened to rescue incidents"),
+    takes("vigil_rescue_seconds", &["what"], "Time from the alert or call to what was reached"),
     counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
 ];
 
@@ -424,6 +428,7 @@ impl Metrics {
     fn build() -> (PrometheusRecorder, Self) {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), BUCKETS_S)
+            .and_then(incidents::with_buckets)
             .expect("there are buckets")
             .build_recorder();
         let handle = recorder.handle();
@@ -480,6 +485,7 @@ mod tests {
     use crate::core::rules::Difference;
     use crate::model::alert::{Cursor, StormScope};
     use crate::model::ids::PlaceId;
+    use crate::model::incident::{IncidentId, State, What};
     use crate::model::time::Wall;
     use crate::serve::reloads::Reloaded;
 
@@ -518,6 +524,9 @@ mod tests {
         let (place, began) = (PlaceId::parse("F12").unwrap(), Cursor { epoch: 1, seq: 7 });
         let group = Group { scope: StormScope::Feeder, place, began, began_at: Wall(0), lifts: 5 };
         emit(StormBegan { rule: &rule, group: &group });
+        let incident = IncidentId { epoch: 1, number: 42 };
+        emit(IncidentMoved { incident, what: What::Commanded, state: State::Commanded, since_ms: 1_000 });
+        emit(IncidentMoved { incident, what: What::Arrived, state: State::Arrived, since_ms: 1_700_000 });
     }
 
     fn rendered() -> String {
@@ -553,6 +562,9 @@ mod tests {
             "vigil_core_takeovers_total{way=\"corrected\"} 1",
             "vigil_alerts_corrected_total 3",
             "vigil_storms_total{scope=\"feeder\"} 1",
+            "vigil_incident_events_total{what=\"commanded\"} 1",
+            "vigil_rescue_seconds_bucket{what=\"arrived\",le=\"1200\"} 0",
+            "vigil_rescue_seconds_bucket{what=\"arrived\",le=\"1800\"} 1",
             "vigil_alert_transitions_total{rule=\"trapped-reported\",kind=\"opened\",severity=\"critical\",\
              reason=\"condition-held\"} 1",
         ] {

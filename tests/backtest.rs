@@ -34,7 +34,7 @@ fn rules(hold: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let rule = format!(
         "[[rule]]\nid = \"between-floors\"\non = \"elevator\"\nwhen = \"!door_zone && car == STOPPED\"\nfor = \"{hold}\"\n\
-         severity = \"major\"\ncertainty = \"observed\"\ntitle = {{ en = \"Between floors\", zh = \"非平层\" }}\n"
+         severity = \"major\"\ncertainty = \"observed\"\ndispatch = \"rescue\"\ntitle = {{ en = \"Between floors\", zh = \"非平层\" }}\n"
     );
     std::fs::write(dir.path().join("lift.toml"), rule).unwrap();
     dir
@@ -94,14 +94,46 @@ fn a_running_service_is_asked_what_other_rules_would_have_raised() {
     assert_eq!((&lost["change"], &lost["replayed"]), (&"lost".into(), &Value::Null), "{lost}");
     let output = backtest(&url, &same, &json);
     let found = lines(&output);
-    assert!(output.status.success() && found.len() == 2, "{found:?}");
-    let all = &found[1];
+    assert!(output.status.success() && found.len() == 3, "{found:?}");
+    let all = &found[2];
     assert_eq!((&all["raised"], &all["reproduced"], &all["frames"]), (&1.into(), &1.into(), &2.into()), "{all}");
+    what_rescues_say(&mut vigil, &url, &same);
 
     assert!(vigil.stop().success());
     let gone = backtest(&url, &same, &[]);
     let said = String::from_utf8_lossy(&gone.stderr).into_owned();
     assert!(!gone.status.success() && said.contains("can't be reached"), "{said}");
+}
+
+/// Flow: people free somebody from the lift and say so; a caller tells of another one, which was nothing.
+/// Asserts: the same rules would have missed nobody, those that hold an hour would have; both are found among those of the past.
+fn what_rescues_say(vigil: &mut Vigil, url: &str, same: &tempfile::TempDir) {
+    let run = |arguments: &[&str]| {
+        let output = process::command(BINARY).args(arguments).args(["--server", url]).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    };
+    run(&["advance", "1-1", "free"]);
+    run(&["advance", "1-1", "close", "--persons", "1", "--cause", "door", "--action", "door freed by hand"]);
+    let called = lines(&run(&["call", "--address", "a hall", "--phone", "139", "--occupied", "true", "--json"]));
+    assert_eq!((&called[0]["id"], &called[0]["occupied"]), (&"1-2".into(), &true.into()), "{called:?}");
+    run(&["advance", "1-2", "false-alarm"]);
+    let past = vigil.wait_for("both are stored", PATIENCE, || {
+        let past = lines(&run(&["incidents", "--from", "1h", "--json"]));
+        (past.len() == 2 && past.iter().all(|it| !it["over_ms"].is_null())).then_some(past)
+    });
+    assert_eq!((&past[0]["device"], &past[0]["ending"]["persons_freed"]), (&LIFT.into(), &1.into()), "{past:?}");
+    let json = ["--json", "--devices", LIFT];
+    for (rules, missed) in [(same, 0), (&rules("1h"), 1)] {
+        let found = lines(&backtest(url, rules, &json));
+        let all = found.iter().find(|line| line["what"] == "rescues").unwrap();
+        assert_eq!((&all["real"], &all["missed"], &all["unsure"]), (&1.into(), &missed.into(), &0.into()), "{found:?}");
+        assert!(found.iter().any(|line| line["what"] == "rescue" && line["incident"] == "1-1"), "{found:?}");
+    }
+    let table = backtest(url, &rules("1h"), &["--devices", LIFT]);
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("1 rescue of people who were trapped: 1 would have been missed"), "{table}");
+    assert!(table.contains(&format!("{LIFT}  incident 1-1")), "{table}");
 }
 
 /// What a lift does next.

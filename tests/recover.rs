@@ -19,17 +19,20 @@ use vigil::core::CORE_VERSION;
 use vigil::journal::Identity;
 use vigil::journal::local::{LocalJournal, Options as JournalOptions};
 use vigil::journal::snapshots::SnapshotDir;
+use vigil::model::alert::Cursor;
 use vigil::model::archive::{Entry, EntryKind, Lift};
 use vigil::model::ids::DeviceCode;
+use vigil::model::incident::IncidentId;
 use vigil::model::time::CivilDay;
 use vigil::observe::Metrics;
 use vigil::proto::internal as wire;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
+use vigil::proto::v1::dispatch_service_client::DispatchServiceClient;
 use vigil::proto::v1::maintenance_service_client::MaintenanceServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::proto::v1::{
-    MaintenanceRecord, Problem, RecordOutcome, UploadRecordsRequest, UpsertDevicesRequest, UpsertDevicesResponse,
-    VisitKind,
+    GetIncidentRequest, IncidentEventKind, MaintenanceRecord, OpenIncidentRequest, Problem, RecordOutcome,
+    UploadRecordsRequest, UpsertDevicesRequest, UpsertDevicesResponse, VisitKind,
 };
 use vigil::serve::upsert_entry;
 use vigil::spine::recover::{Parts, Replayed};
@@ -112,6 +115,21 @@ impl Running {
             UpsertDevicesRequest { request_id: "r".into(), entry: Some(upsert_entry(&entry)), ..Default::default() };
         let mut client = RegistryServiceClient::connect(self.url()).await.unwrap();
         client.upsert_devices(tokio_stream::iter([request])).await.map(tonic::Response::into_inner)
+    }
+
+    /// Somebody calls about the lift that was imported; its rescue.
+    async fn call(&self) -> String {
+        let request = OpenIncidentRequest { request_id: "c".into(), device: OVERDUE.into(), ..Default::default() };
+        let mut client = DispatchServiceClient::connect(self.url()).await.unwrap();
+        client.open_incident(request).await.unwrap().into_inner().incident.unwrap().id
+    }
+
+    /// What happened to a rescue, and in which epoch.
+    async fn rescue(&self, id: &str) -> Vec<(u32, i32)> {
+        let request = GetIncidentRequest { incident_id: id.into(), at_least: 0 };
+        let mut client = DispatchServiceClient::connect(self.url()).await.unwrap();
+        let told = client.get_incident(request).await.unwrap().into_inner().timeline;
+        told.iter().map(|event| (event.epoch, event.kind)).collect()
     }
 
     /// The ids of the open alerts, and the epoch.
@@ -252,6 +270,32 @@ async fn a_new_store_gets_the_archive_again() {
     let running = start(&config).await.unwrap();
     running.stop().await;
     assert!(has_entry(&config).await);
+}
+
+/// Flow: a rescue goes on when the store is lost; a new one is filled from the journals.
+/// Asserts: the rescue goes on with all that happened to it, told anew in the higher epoch, and the new store has it whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn rescues_go_on_with_a_new_store() {
+    const RETOLD: i32 = IncidentEventKind::Retold as i32;
+    let (_dir, config) = with_history().await;
+    let running = start(&config).await.unwrap();
+    let id = running.call().await;
+    let before = running.rescue(&id).await;
+    assert!(!before.is_empty() && before.iter().all(|(epoch, kind)| *epoch == 1 && *kind != RETOLD), "{before:?}");
+    running.stop().await;
+    let StoreAt::Sqlite(file) = &config.store.at else { unreachable!("these tests run on SQLite") };
+    std::fs::remove_file(file).unwrap();
+    recover(&config, Way::Reproject).await.unwrap();
+    let running = start(&config).await.unwrap();
+    let after = running.rescue(&id).await;
+    assert_eq!((&after[..before.len()], &after[before.len()..]), (&before[..], &[(2, RETOLD)][..]));
+    running.stop().await;
+
+    let store = store::open(&format!("sqlite:{}", file.display()), Options::default()).await.unwrap();
+    let id = IncidentId::parse(&id).unwrap();
+    let stored = store.incident_timeline(id, Cursor::default(), 100).await.unwrap();
+    assert_eq!(stored.iter().map(|event| (event.entry.epoch, event.entry.what.number())).collect::<Vec<_>>(), after);
+    assert_eq!(store.incident(id).await.unwrap().as_ref(), stored.last().map(|event| &event.incident));
 }
 
 /// The newest snapshot as a core of that version would have left it: there is none yet.

@@ -8,6 +8,8 @@ mod contract;
 mod databases;
 #[path = "store/dues.rs"]
 mod dues;
+#[path = "store/incidents.rs"]
+mod incidents;
 #[path = "store/outages.rs"]
 mod outages;
 #[path = "store/partitions.rs"]
@@ -57,6 +59,9 @@ contract! {
     lifts_are_found_by_what_people_know_of_them
     relabelled_cylinders_are_found_by_codes_they_bore
     due_dates_stand_until_another_is_recorded
+    an_incident_is_as_its_last_event_left_it
+    incidents_stay_as_long_as_alerts
+    lifts_that_report_are_counted
     records_read_back_as_they_were
     retention_drops_what_is_old
     evidence_outlives_the_frames_and_alerts_their_evidence

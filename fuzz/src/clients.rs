@@ -10,11 +10,15 @@ use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Code, Status};
+use vigil::cap::Profile;
 use vigil::clock::Clock;
+use vigil::config::Config;
 use vigil::feed::{EventLog, Feed, LogFuture};
 use vigil::model::actor::Actor;
 use vigil::model::alert::Cursor;
-use vigil::pages::Board;
+use vigil::model::incident::IncidentEvent;
+use vigil::notify::Notifier;
+use vigil::pages::{Board, Incidents, Page};
 use vigil::proto::v1;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
 use vigil::proto::v1::history_service_client::HistoryServiceClient;
@@ -66,14 +70,27 @@ impl Services {
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
         let board = Arc::new(Board::default());
         let feed = Arc::new(Feed::new(Arc::clone(&board), Arc::new(Nothing)));
+        let incidents = Arc::new(Incidents::default());
+        let shown = Arc::clone(&incidents) as Arc<dyn Page<IncidentEvent>>;
+        let incident_feed = Arc::new(Feed::after(shown, Arc::new(Nothing), Vec::new()));
         // Nobody takes commands: those that are good end as unavailable.
         let (sender, _) = std::sync::mpsc::sync_channel(1);
         let store = Arc::new(MemoryHistory::default());
         let past = Arc::new(Past::of_nothing());
         let in_force = tokio::sync::watch::channel(InForce::default()).1;
         let (reloads, _) = Reloads::new(tokio::sync::watch::channel(None).1, in_force);
-        let backend =
-            Backend { feed, board, inputs: Inputs::new(sender), store, clock: Clock::default(), past, reloads };
+        let backend = Backend {
+            feed,
+            board,
+            incident_feed,
+            incidents,
+            inputs: Inputs::new(sender),
+            store,
+            clock: Clock::default(),
+            past,
+            reloads,
+            notifier: Notifier::of_nobody(Profile::of(&Config::default())),
+        };
         let moment = Duration::from_millis(1);
         let settings =
             Settings { auth: Arc::new(Anybody), command_wait: moment, catch_up_wait: moment, ..Settings::default() };
@@ -137,8 +154,8 @@ impl Authenticate for Anybody {
 
 struct Nothing;
 
-impl EventLog for Nothing {
-    fn after(&self, _: Cursor, _: usize) -> LogFuture<'_> {
+impl<E: 'static + Send> EventLog<E> for Nothing {
+    fn after(&self, _: Cursor, _: usize) -> LogFuture<'_, E> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! broker → ingest → inputs → spine (thread) → outlet → feed, board → gRPC
+//!                                  │             └ notify → webhooks
 //!                                  └ outbox → store writer → database → gRPC
 //! ```
 
 mod journals;
+mod notify;
 mod outlet;
 pub mod policy;
 pub mod recover;
@@ -31,13 +33,13 @@ use self::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::{Config, StoreAt};
 use crate::feed::Feed;
-use crate::feed::events::Events;
+use crate::feed::events::{Events, StoredIncidents};
 use crate::ingest::downlink::{self, Downlinks};
 use crate::ingest::{self, IngestError, Login, MqttOptions};
 use crate::limits;
 use crate::model::alert::Cursor;
 use crate::observe::Metrics;
-use crate::pages::Board;
+use crate::pages::{Board, Incidents, Page};
 use crate::serve::reloads::Reloads;
 use crate::serve::stored::Stored;
 use crate::serve::{self, Backend, ServeError, Settings, http};
@@ -76,6 +78,10 @@ pub enum AppError {
     Ingest(#[from] IngestError),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error(transparent)]
+    Notify(#[from] crate::notify::TlsError),
+    #[error("notify.db in the data folder: {0}")]
+    Ledger(#[from] crate::notify::LedgerError),
     #[error("cannot listen on {addr} ({what}): {source}")]
     Listen { what: &'static str, addr: SocketAddr, source: std::io::Error },
     #[error("HTTP server: {0}")]
@@ -171,6 +177,10 @@ async fn run_once(
     };
     let board = Arc::new(Board::restore(core.open_alerts(), Cursor { epoch: core.epoch(), seq: core.seq() }));
     let feed = Arc::new(Feed::new(Arc::clone(&board), Arc::new(Events::new(to_feed, Arc::clone(&store)))));
+    let told = core.incident_events();
+    let shown = Arc::new(Incidents::restore(&told, core.incident_cursor()));
+    let log = Arc::new(StoredIncidents(Arc::clone(&store)));
+    let incident_feed = Arc::new(Feed::after(Arc::clone(&shown) as Arc<dyn Page<_>>, log, told));
     let vitals = Arc::new(Vitals::default());
     vitals.alive_at_ms.store(clock.elapsed().0, Ordering::Relaxed);
     let (durable, durable_watch) = watch::channel(Durable::default());
@@ -184,7 +194,13 @@ async fn run_once(
         inputs: receiver,
         clock: clock.clone(),
         durable,
-        outlet: Box::new(ToFeed::new(Arc::clone(&feed), Arc::clone(&vitals), outbox_next, downlinks)),
+        outlet: Box::new(ToFeed::new(
+            Arc::clone(&feed),
+            Arc::clone(&incident_feed),
+            Arc::clone(&vitals),
+            outbox_next,
+            downlinks,
+        )),
         vitals: Arc::clone(&vitals),
         snapshots,
         options: Options {
@@ -204,22 +220,31 @@ async fn run_once(
         known: KnownStore::new(&config.service.data_dir),
     };
     writer.check(STORE_ANSWERS_WITHIN).await?;
-    let mut spine_ended = start_thread(driver)?;
-
     // Ends in this order: what comes in, what is asked, then the spine, then the store.
     let (front, back) = (CancellationToken::new(), CancellationToken::new());
     let _front = front.clone().drop_guard();
     let _back = back.clone().drop_guard();
+    let feeds = (&feed, &incident_feed);
+    let (notifier, notifying) = notify::begin(config, feeds, &store, &clock, front.clone()).await?;
+    let mut spine_ended = start_thread(driver)?;
+
     let mut tasks: JoinSet<Result<(), AppError>> = JoinSet::new();
     let backend = Backend {
         feed: Arc::clone(&feed),
         board,
+        incident_feed,
+        incidents: shown,
         inputs: inputs.clone(),
         store: Arc::new(Stored(Arc::clone(&store))),
         clock: clock.clone(),
         past,
         reloads,
+        notifier,
     };
+    tasks.spawn(async move {
+        notifying.await;
+        Ok(())
+    });
     let mqtt = mqtt_options(config, &vitals);
     let downlinks = downlink::run(mqtt.clone(), to_publish, clock.clone(), front.clone());
     tasks.spawn(async move {

@@ -8,12 +8,14 @@ use tokio::sync::watch;
 use crate::core::telemetry::heard::Way;
 use crate::feed::{Feed, Judged, LinkState};
 use crate::ingest::downlink::Downlinks;
-use crate::observe::{AlertTransition, JudgedReports, StormBegan, emit};
+use crate::model::incident::IncidentEvent;
+use crate::observe::{AlertTransition, IncidentMoved, JudgedReports, StormBegan, emit};
 use crate::spine::Released;
 use crate::spine::driver::{Outlet, Standing, Vitals};
 
 pub(super) struct ToFeed {
     feed: Arc<Feed>,
+    incidents: Arc<Feed<IncidentEvent>>,
     vitals: Arc<Vitals>,
     outbox_next: watch::Sender<u64>,
     downlinks: Downlinks,
@@ -22,11 +24,12 @@ pub(super) struct ToFeed {
 impl ToFeed {
     pub(super) fn new(
         feed: Arc<Feed>,
+        incidents: Arc<Feed<IncidentEvent>>,
         vitals: Arc<Vitals>,
         outbox_next: watch::Sender<u64>,
         downlinks: Downlinks,
     ) -> Self {
-        Self { feed, vitals, outbox_next, downlinks }
+        Self { feed, incidents, vitals, outbox_next, downlinks }
     }
 }
 
@@ -41,6 +44,11 @@ impl Outlet for ToFeed {
         };
         let store_stalled_ms = self.vitals.store_stalled_ms.load(Ordering::Relaxed);
         let judged = Judged { position: standing.inbox, wall: standing.wall, link, store_stalled_ms };
+        // An incident may be told a moment before the alert that opened it, never after: who waits for a position waits for
+        // that of alerts.
+        if let Err(gap) = self.incidents.publish(&released.incidents, judged) {
+            tracing::error!(%gap, "events of incidents came out of order");
+        }
         if let Err(gap) = self.feed.publish(&released.events, judged) {
             // Watchers go back to the outbox, which has no gap; that one came here is a fault of ours.
             tracing::error!(%gap, "alert events came out of order");
@@ -58,6 +66,11 @@ impl Outlet for ToFeed {
             if let Some(group) = alert.group.as_ref().filter(|group| group.began == event.cursor()) {
                 emit(StormBegan { rule: &alert.id.rule, group });
             }
+        }
+        for event in &released.incidents {
+            let (entry, incident) = (&event.entry, &event.incident);
+            let (what, since_ms) = (entry.what, entry.since_ms);
+            emit(IncidentMoved { incident: incident.id, what, state: incident.state, since_ms });
         }
         if released.records > 0 {
             emit(JudgedReports { records: released.records, tally: released.tally });

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::core::dispatch::RESCUE;
 use crate::core::judge::built_in;
 use crate::core::replay::MARKER_MS;
-use crate::core::rules::{Family, RuleSet};
+use crate::core::rules::{Family, Rule, RuleSet};
 use crate::model::ids::RuleId;
 
 use super::span::until_open_ms;
@@ -39,6 +40,8 @@ pub struct Rules {
     known: BTreeMap<RuleId, In>,
     others: BTreeSet<RuleId>,
     of_silence: BTreeSet<RuleId>,
+    /// Which send somebody: of those to try, and of those in force.
+    sending: [BTreeSet<RuleId>; 2],
     /// How long the rules to try may take to open.
     opens_within_ms: BTreeMap<RuleId, i64>,
 }
@@ -65,6 +68,11 @@ impl Rules {
             };
             rules.known.insert(rule.id.clone(), place);
         }
+        let sending = |set: &RuleSet| {
+            let sends = |rule: &&Rule| rule.family == Family::Elevator && rule.dispatch.as_deref() == Some(RESCUE);
+            set.rules.iter().filter(|rule| sends(rule)).map(|rule| rule.id.clone()).collect()
+        };
+        rules.sending = [sending(new), sending(old)];
         for rule in new.all_rules() {
             let most_ms = rules.opens_within_ms.entry(rule.id.clone()).or_default();
             *most_ms = until_open_ms(rule, &new.moments).max(*most_ms);
@@ -75,6 +83,16 @@ impl Rules {
     /// How long that rule may take to open, of those to try, after what it is about has begun.
     pub fn opens_within_ms(&self, rule: &RuleId) -> i64 {
         self.opens_within_ms.get(rule).copied().unwrap_or(0)
+    }
+
+    /// Whether that rule opens rescues, among those to try.
+    pub fn sends(&self, rule: &RuleId) -> bool {
+        self.sending[0].contains(rule)
+    }
+
+    /// The same among those in force.
+    pub fn sent(&self, rule: &RuleId) -> bool {
+        self.sending[1].contains(rule)
     }
 
     pub fn covers(&self, rule: &RuleId) -> bool {

@@ -18,9 +18,34 @@ pub struct Tally {
     pub moved: u64,
     /// Differences that the rules in force show as well, replayed: they are in none of the three above.
     pub unsure: u64,
-    /// How much later alerts that moved would have opened: the first so many of them.
-    shifts_ms: Vec<i64>,
+    /// How much later alerts that moved would have opened.
+    shifts: Shifts,
+}
+
+/// How much later things would have come: the first so many of them, and the largest of all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shifts {
+    ms: Vec<i64>,
     largest_ms: i64,
+}
+
+impl Shifts {
+    pub fn add(&mut self, shift_ms: i64) {
+        if shift_ms.abs() > self.largest_ms.abs() {
+            self.largest_ms = shift_ms;
+        }
+        if self.ms.len() < limits::BACKTEST_SHIFTS {
+            self.ms.push(shift_ms);
+        }
+    }
+
+    /// `None`: there is none.
+    pub fn median_and_largest(&self) -> Option<(i64, i64)> {
+        let mut sorted = self.ms.clone();
+        sorted.sort_unstable();
+        let median = *sorted.get(sorted.len().checked_sub(1)? / 2)?;
+        Some((median, self.largest_ms))
+    }
 }
 
 impl Tally {
@@ -43,21 +68,12 @@ impl Tally {
             Change::Lost => self.lost += 1,
             Change::Moved => self.moved += 1,
         }
-        let Some(shift_ms) = difference.shift_ms() else { return };
-        if shift_ms.abs() > self.largest_ms.abs() {
-            self.largest_ms = shift_ms;
-        }
-        if self.shifts_ms.len() < limits::BACKTEST_SHIFTS {
-            self.shifts_ms.push(shift_ms);
-        }
+        difference.shift_ms().into_iter().for_each(|shift_ms| self.shifts.add(shift_ms));
     }
 
     /// The median and the largest shift of those that moved; `None`: none did.
     pub fn shift_ms(&self) -> Option<(i64, i64)> {
-        let mut sorted = self.shifts_ms.clone();
-        sorted.sort_unstable();
-        let median = *sorted.get(sorted.len().checked_sub(1)? / 2)?;
-        Some((median, self.largest_ms))
+        self.shifts.median_and_largest()
     }
 
     pub fn is_quiet(&self) -> bool {

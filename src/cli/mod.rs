@@ -1,11 +1,17 @@
 //! The commands, one file each: those that run the service, and those that talk to a running one.
 
+mod advance;
+mod call;
+mod cap;
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
 mod export;
 mod history;
 pub mod import;
+mod incident;
+mod incidents;
+mod notify;
 mod overdue;
 mod recover;
 mod rules;
@@ -42,6 +48,12 @@ pub enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::Args),
     Watch(watch::Args),
+    Incidents(incidents::Args),
+    Call(call::Args),
+    Incident(incident::Args),
+    Advance(advance::Args),
+    Cap(cap::Args),
+    Notify(notify::Args),
     History(history::Args),
     Trace(trace::Args),
     Explain(explain::Args),
@@ -142,6 +154,12 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             #[cfg(feature = "demo")]
             Command::Demo(args) => demo::run(args, terminal, stop.clone()).await,
             Command::Simulate(args) => simulate::run(*args, terminal, stop.clone()).await,
+            Command::Incidents(args) => or_stop(&stop, incidents::run(args, terminal)).await,
+            Command::Call(args) => or_stop(&stop, call::run(args, terminal)).await,
+            Command::Incident(args) => or_stop(&stop, incident::run(args, terminal)).await,
+            Command::Advance(args) => or_stop(&stop, advance::run(args, terminal)).await,
+            Command::Cap(args) => or_stop(&stop, cap::run(args, terminal)).await,
+            Command::Notify(args) => or_stop(&stop, notify::run(args, terminal)).await,
             Command::Watch(args) => or_stop(&stop, watch::run(args, terminal)).await,
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,
@@ -175,12 +193,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// What the service answered, for people.
+/// The id of a request; no two draw the same.
+fn new_request() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    format!("cli-{:016x}", RandomState::new().hash_one(crate::clock::Clock::default().wall().ms()))
+}
+
 /// `1 row`, `2 rows`.
 fn count(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
+/// What the service answered, for people.
 fn refused(status: &tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("the service answered {:?}: {}", status.code(), status.message())
 }

@@ -39,6 +39,10 @@ impl Core {
             Action::TransferCylinders { cylinders, to, on } => self.transfer(out, &command.actor, cylinders, to, *on),
             Action::Sign(sign) => self.sign(out, &command.actor, sign),
             Action::AdoptRecords(links) => self.adopt_records(out, links),
+            Action::OpenIncident(call) => self.take_call(out, command, call),
+            Action::AdvanceIncident { incident, step, note } => {
+                self.advance(out, command, *incident, step, note.as_deref())
+            }
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome
@@ -66,6 +70,7 @@ impl Core {
             Subject::Device(code) => self.lift_at(&code),
             Subject::Cylinder(code) => self.cylinder_named(&code),
             Subject::Service => Some(0),
+            Subject::Incident(id) => self.dispatch.get(&id).map(|_| 0),
         };
         let Some(place) = place else { return not_found };
         let (who, runs) = match id.subject {
@@ -78,6 +83,11 @@ impl Core {
                 (cylinder.who(None), &mut cylinder.runs)
             }
             Subject::Service => (service::who(), &mut self.service.runs),
+            Subject::Incident(id) => {
+                let who = self.dispatch.get(&id).map(|kept| kept.who());
+                let Some((who, runs)) = who.zip(self.dispatch.runs_mut(&id)) else { return not_found };
+                (who, runs)
+            }
         };
         if !command.actor.sees(who.place.district.as_ref()) {
             return not_found;

@@ -85,12 +85,14 @@ impl Core {
     pub(super) fn take_correction(&mut self, out: &mut Effects, it: &Correction) {
         self.books.epoch = self.books.epoch.max(it.epoch);
         self.books.seq = self.books.seq.max(it.seq);
+        self.retell_incidents(out, it.incident_seq);
         for id in &it.numbers {
             let number = self.books.number(&id.rule);
             let runs = match id.subject {
                 Subject::Device(code) => self.lift_at(&code).map(|ix| &mut self.lifts.get_mut(ix).runs),
                 Subject::Cylinder(code) => self.cylinder_named(&code).map(|ix| &mut self.cylinders.get_mut(ix).runs),
                 Subject::Service => Some(&mut self.service.runs),
+                Subject::Incident(id) => self.dispatch.runs_mut(&id),
             };
             if let Some(runs) = runs {
                 let run = runs.entry(number);
@@ -112,7 +114,7 @@ impl Core {
             Subject::Cylinder(code) => {
                 Some(self.cylinders.get(self.cylinder_at(&code)?).present_due(policy, told.kind, today, now))
             }
-            Subject::Service => None,
+            Subject::Service | Subject::Incident(_) => None,
         }
     }
 

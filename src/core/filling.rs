@@ -9,7 +9,8 @@ use super::telemetry::offset::LATE_MS;
 use super::telemetry::order::Verdict as Order;
 use super::{Core, Effects};
 use crate::limits;
-use crate::model::fill::{Downlink, FillRequest, Finding, GOOD_MS, Verdict};
+use crate::model::downlink::Downlink;
+use crate::model::fill::{FillAnswer, FillRequest, Finding, GOOD_MS, Verdict};
 use crate::model::frame::FrameKey;
 use crate::model::ids::{CylinderCode, SiteCode};
 use crate::model::record::{Command, Outcome};
@@ -192,14 +193,14 @@ impl Core {
 }
 
 pub(super) fn downlink(site: SiteCode, scan: &Scan, given: &Given) -> Downlink {
-    Downlink {
+    Downlink::Fill(FillAnswer {
         site,
         scanner: scan.scanner.clone(),
         cylinder: scan.cylinder,
         request: scan.request.clone(),
         verdict: given.verdict.clone(),
         good_until: given.until,
-    }
+    })
 }
 
 /// What was asked by a call, as its cylinder's history shows it.

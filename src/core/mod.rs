@@ -12,6 +12,7 @@ pub mod telemetry;
 pub mod books;
 pub mod chain;
 pub mod cylinder;
+pub mod dispatch;
 pub mod explain;
 pub mod inspection;
 pub mod kept;
@@ -45,6 +46,7 @@ use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use self::books::{Books, Now};
 use self::cylinder::Cylinder;
 use self::cylinder::fills::Fills;
+use self::dispatch::Dispatch;
 use self::judge::Context;
 use self::kept::Pools;
 use self::lift::Lift;
@@ -89,6 +91,7 @@ pub struct Core {
     firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
     workers: RedBlackTreeMapSync<WorkerId, archive::Worker>,
     service: Service,
+    dispatch: Dispatch,
     requests: Requests,
     known_records: KnownRecords,
     fills: Fills,
@@ -101,12 +104,13 @@ pub struct Core {
     pools: Pools,
 }
 
-/// Where subjects stand in their tables: lifts and cylinders by code, scanners by site and name.
+/// Where subjects stand in their tables: lifts and cylinders by code, scanners by site and name; lifts also by rescue code.
 #[derive(Debug, Clone, Default)]
 struct Index {
     lifts: Places,
     cylinders: Places,
     scanners: Places,
+    rescue_codes: Places,
     /// Codes that cylinders had before they were relabelled, and which cylinder that was.
     aliases: RedBlackTreeSetSync<(CylinderCode, u32)>,
 }
@@ -131,6 +135,7 @@ impl Core {
             firms: RedBlackTreeMapSync::new_sync(),
             workers: RedBlackTreeMapSync::new_sync(),
             service: Service::default(),
+            dispatch: Dispatch::default(),
             requests: Requests::default(),
             known_records: KnownRecords::default(),
             fills: Fills::default(),
@@ -194,7 +199,7 @@ impl Core {
             Kind::Core { epoch, .. } => self.take_core(record.pos, *epoch),
             Kind::Correction(correction) => self.take_correction(&mut out, correction),
             Kind::Start { .. } => self.hearing.start(record.elapsed),
-            Kind::Recovered { epoch, retell } => self.take_recovery(*epoch, *retell),
+            Kind::Recovered { epoch, retell } => self.take_recovery(&mut out, *epoch, *retell),
             Kind::Policy(text) => out.reply = Some(self.take_policy(text)),
             Kind::Report { topic, payload } => self.take_report(&mut out, topic, payload),
             Kind::Link(link) => self.take_link(*link),
@@ -242,7 +247,9 @@ impl Core {
     fn finish(&mut self, out: &mut Effects) {
         self.turn_day();
         self.fire_due(out);
+        self.fire_deadlines(out);
         self.continue_sweep(out);
+        self.follow_alerts(out);
         self.service.look(&mut self.books, out, &self.hearing);
         self.tell_groups(out);
     }
@@ -253,7 +260,8 @@ impl Core {
         let service = self.service.next_timer(&self.books, &self.hearing);
         let day = self.day_turns_at();
         let silence = self.timers.first_silence().filter(|due| *due <= self.hearing.now()).map(|_| now.elapsed);
-        [self.due_at_once(), service, day, silence, self.timers.first()].into_iter().flatten().min()
+        let incidents = self.dispatch.first_due();
+        [self.due_at_once(), service, day, silence, incidents, self.timers.first()].into_iter().flatten().min()
     }
 
     /// The present, if something is left over from the last record.
@@ -299,6 +307,9 @@ impl Core {
             self.collect_open(&mut alerts, &cylinder.runs, || cylinder.who(None));
         }
         self.collect_open(&mut alerts, &self.service.runs, service::who);
+        for kept in self.dispatch.iter() {
+            self.collect_open(&mut alerts, &kept.runs, || kept.who());
+        }
         alerts.sort_by(|a, b| a.id.cmp(&b.id));
         alerts
     }

@@ -39,6 +39,13 @@ impl Places {
         Some(entry.1)
     }
 
+    /// All that may be meant, in no order, some of them twice.
+    pub(super) fn all<K: Hash + ?Sized>(&self, key: &K) -> impl Iterator<Item = u32> {
+        let Key { part, short } = self.key(key);
+        let alike = self.parts[part].iter_hash(spread(short)).filter(move |(hash, _)| *hash == short);
+        alike.map(|(_, place)| *place)
+    }
+
     /// For one that isn't there yet.
     pub(super) fn insert<K: Hash + ?Sized>(&mut self, key: &K, place: u32) {
         let Key { part, short } = self.key(key);

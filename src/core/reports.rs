@@ -1,5 +1,6 @@
 //! What messages from the broker do: decoded here, taken by the lift or cylinder they are about.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use crate::limits;
 use crate::model::archive::SiteKind;
 use crate::model::fill::GOOD_MS;
 use crate::model::frame::Frame;
-use crate::model::ids::{CylinderCode, DeviceCode, SiteCode};
+use crate::model::ids::{CylinderCode, DeviceCode, District, SiteCode};
 use crate::model::row::{RejectReason, RejectRow, Row, ScanFlag, ScanRow, StatusRow};
 use crate::model::scan::{Scan, ScanEvent};
 use crate::model::time::CivilDay;
@@ -27,8 +28,7 @@ impl Core {
             Decoded::Frames { device, items } => self.take_frames(out, topic, device, items),
             Decoded::Scans { site, items } => self.take_scans(out, topic, site, items),
             Decoded::Status { device, online } => self.take_status(out, device, online),
-            // Nothing asks devices for anything yet, so that nobody waits for this.
-            Decoded::CommandResult { .. } => out.tally.ignored += 1,
+            Decoded::CommandResult { device, id, ok } => self.take_result(out, device, &id, ok),
             Decoded::Rejected(rejected) => self.reject(out, topic, rejected),
         }
     }
@@ -216,6 +216,28 @@ impl Core {
     /// By its own code only.
     pub(super) fn cylinder_named(&self, code: &CylinderCode) -> Option<u32> {
         self.index.cylinders.find(code, |ix| self.cylinders.get(ix).code == *code)
+    }
+
+    /// Has the lift found by its rescue code. What it was found by before stays, and no longer leads to it.
+    pub(super) fn note_rescue_code(&mut self, ix: u32, code: Option<&str>) {
+        if let Some(code) = code
+            && !self.index.rescue_codes.all(code).any(|known| known == ix)
+        {
+            self.index.rescue_codes.insert(code, ix);
+        }
+    }
+
+    /// The lifts with that rescue code, within the district if one is named, in the order of their coming. Codes are given
+    /// by cities, so that there may be several.
+    pub(super) fn lifts_by_rescue_code(&self, code: &str, within: Option<&District>) -> BTreeSet<u32> {
+        let is = |ix: &u32| {
+            let entry = self.lifts.get(*ix).archived();
+            entry.is_some_and(|it| {
+                it.rescue_code.as_deref() == Some(code)
+                    && within.is_none_or(|within| it.district.is_some_and(|own| own.is_within(within)))
+            })
+        };
+        self.index.rescue_codes.all(code).filter(is).collect()
     }
 
     pub(super) fn scanner_at(&self, site: SiteCode, name: &str) -> Option<u32> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::log::{EventLog, LogError, LogFuture};
 use crate::journal::{JournalError, JournalReader, codec};
 use crate::model::alert::{AlertEvent, Cursor};
+use crate::model::incident::IncidentEvent;
 use crate::store::{Store, StoreError};
 
 /// Entries of the outbox read at a time.
@@ -76,6 +77,22 @@ pub fn search(
     }
     let follows = events.first().is_none_or(|first| first.seq == after.seq + 1);
     Ok(follows.then_some(events))
+}
+
+/// Events of incidents older than memory are in the store: those of the last days are in memory.
+pub struct StoredIncidents(pub Arc<dyn Store>);
+
+impl EventLog<IncidentEvent> for StoredIncidents {
+    fn after(&self, after: Cursor, limit: usize) -> LogFuture<'_, IncidentEvent> {
+        Box::pin(async move {
+            let read = self.0.incident_events_after(after.epoch, after.seq, limit).await;
+            let events = read.map_err(|error| LogError::Unavailable(error.to_string()))?;
+            match events.first() {
+                Some(first) if first.entry.seq == after.seq + 1 => Ok(events),
+                _ => Err(LogError::TooOld),
+            }
+        })
+    }
 }
 
 impl EventLog for Events {

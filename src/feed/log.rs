@@ -4,13 +4,13 @@ use std::pin::Pin;
 
 use crate::model::alert::{AlertEvent, Cursor};
 
-pub type LogFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<AlertEvent>, LogError>> + Send + 'a>>;
+pub type LogFuture<'a, E = AlertEvent> = Pin<Box<dyn Future<Output = Result<Vec<E>, LogError>> + Send + 'a>>;
 
 /// Outbox and store, as one.
-pub trait EventLog: Send + Sync {
+pub trait EventLog<E = AlertEvent>: Send + Sync {
     /// The events of the epoch of `after` that follow on it: ascending, without a gap, at most `limit`, and at least
     /// one if there is one.
-    fn after(&self, after: Cursor, limit: usize) -> LogFuture<'_>;
+    fn after(&self, after: Cursor, limit: usize) -> LogFuture<'_, E>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

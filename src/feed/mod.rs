@@ -1,4 +1,4 @@
-//! Alert events by seq: the latest from memory, older ones from the log. Nobody is ever told of a gap by silence.
+//! Events by seq, of alerts and of incidents, each in a feed of its own: the latest from memory, older ones from the log. Nobody is ever told of a gap by silence.
 
 pub mod events;
 mod log;
@@ -16,7 +16,7 @@ use self::ring::Ring;
 use crate::limits;
 use crate::model::alert::{AlertEvent, Cursor};
 use crate::model::time::Wall;
-use crate::pages::{Board, Gap};
+use crate::pages::{Board, Gap, Page, Told};
 
 /// How far the core has judged, and how the rest stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,15 +55,15 @@ pub enum ReadError {
 }
 
 /// Readers ask for what comes after the seq they have; nothing is queued for any of them.
-pub struct Feed {
-    ring: RwLock<Ring>,
-    log: Arc<dyn EventLog>,
-    board: Arc<Board>,
+pub struct Feed<E = AlertEvent> {
+    ring: RwLock<Ring<E>>,
+    log: Arc<dyn EventLog<E>>,
+    board: Arc<dyn Page<E>>,
     head: watch::Sender<Cursor>,
     judged: watch::Sender<Judged>,
 }
 
-impl std::fmt::Debug for Feed {
+impl<E: Told> std::fmt::Debug for Feed<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Feed").field("head", &self.head()).finish_non_exhaustive()
     }
@@ -72,9 +72,16 @@ impl std::fmt::Debug for Feed {
 impl Feed {
     /// Begins behind the last event that `board` knows; older ones are in `log`.
     pub fn new(board: Arc<Board>, log: Arc<dyn EventLog>) -> Self {
+        Self::after(board, log, Vec::new())
+    }
+}
+
+impl<E: Told> Feed<E> {
+    /// The same, with those of `recent`, in order, that lead up to it in memory already.
+    pub fn after(board: Arc<dyn Page<E>>, log: Arc<dyn EventLog<E>>, recent: Vec<E>) -> Self {
         let at = board.cursor();
         Self {
-            ring: RwLock::new(Ring::new(at, limits::FEED_RING)),
+            ring: RwLock::new(Ring::leading_to(at, recent, limits::FEED_RING)),
             log,
             board,
             head: watch::Sender::new(at),
@@ -87,7 +94,7 @@ impl Feed {
     ///
     /// Ring, then board, then `judged`: so a cursor that the board names can always be read from, and a position that
     /// counts as judged is on the board.
-    pub fn publish(&self, events: &[AlertEvent], judged: Judged) -> Result<(), Gap> {
+    pub fn publish(&self, events: &[E], judged: Judged) -> Result<(), Gap> {
         if let Some(last) = events.last() {
             self.ring.write().unwrap_or_else(PoisonError::into_inner).push(events)?;
             self.board.apply(events)?;
@@ -124,7 +131,7 @@ impl Feed {
     }
 
     /// At most `limit` events after `after`, without a gap; empty if there are none yet.
-    pub async fn read(&self, after: Cursor, limit: usize) -> Result<Vec<Arc<AlertEvent>>, ReadError> {
+    pub async fn read(&self, after: Cursor, limit: usize) -> Result<Vec<Arc<E>>, ReadError> {
         let from_ring = self.ring.read().unwrap_or_else(PoisonError::into_inner).after(after, limit)?;
         match from_ring {
             Some(events) => Ok(events),
@@ -132,12 +139,22 @@ impl Feed {
         }
     }
 
-    async fn read_log(&self, after: Cursor, limit: usize) -> Result<Vec<Arc<AlertEvent>>, ReadError> {
+    /// The same of an epoch that is over; empty if there is nothing more of it.
+    pub async fn read_past(&self, after: Cursor, limit: usize) -> Result<Vec<Arc<E>>, ReadError> {
         let events = self.log.after(after, limit).await.map_err(|error| match error {
             LogError::TooOld => ReadError::TooOld { asked: after },
             LogError::Unavailable(why) => ReadError::Unavailable { asked: after, why },
         })?;
-        if events.first().is_some_and(|first| first.epoch == after.epoch && first.seq > after.seq + 1) {
+        Ok(events.into_iter().map(Arc::new).collect())
+    }
+
+    async fn read_log(&self, after: Cursor, limit: usize) -> Result<Vec<Arc<E>>, ReadError> {
+        let events = self.log.after(after, limit).await.map_err(|error| match error {
+            LogError::TooOld => ReadError::TooOld { asked: after },
+            LogError::Unavailable(why) => ReadError::Unavailable { asked: after, why },
+        })?;
+        if events.first().map(Told::cursor).is_some_and(|first| first.epoch == after.epoch && first.seq > after.seq + 1)
+        {
             return Err(ReadError::TooOld { asked: after });
         }
         // The ring says that there are later ones, so an empty answer means a log that lags behind.

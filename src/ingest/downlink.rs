@@ -22,7 +22,8 @@ use super::mqtt::{Connection, LinkError};
 use super::options::MqttOptions;
 use crate::clock::Clock;
 use crate::limits;
-use crate::model::fill::Downlink;
+use crate::model::downlink::{Downlink, Reassure};
+use crate::model::fill::FillAnswer;
 use crate::model::time::Elapsed;
 use crate::observe::{DownlinksDropped, DownlinksPublished, emit};
 
@@ -160,21 +161,23 @@ impl Publisher {
         }
     }
 
-    /// They are good for equally long, so the first to come is the first to end, but for repeats.
     fn forget_expired(&mut self, now: Elapsed) {
         let before = self.waiting.len();
-        self.waiting.retain(|downlink| now < downlink.good_until);
+        self.waiting.retain(|downlink| now < downlink.good_until());
         drop_counted("expired", (before - self.waiting.len()) as u64);
     }
 }
 
 fn topic(prefix: &str, downlink: &Downlink) -> String {
-    format!("{prefix}/cylinder/{}/verdict", downlink.site)
+    match downlink {
+        Downlink::Fill(answer) => format!("{prefix}/cylinder/{}/verdict", answer.site),
+        Downlink::Reassure(it) => format!("{prefix}/elevator/{}/command", it.device),
+    }
 }
 
 /// As guns read it (`docs/devices.md`).
 #[derive(Serialize)]
-struct Payload<'a> {
+struct VerdictPayload<'a> {
     cylinder: &'a str,
     scanner: &'a str,
     request: &'a str,
@@ -184,29 +187,57 @@ struct Payload<'a> {
     expires_at: String,
 }
 
+/// As terminals of lifts read it.
+#[derive(Serialize)]
+struct CommandPayload<'a> {
+    command: &'a str,
+    id: String,
+    incident: String,
+    issued_at: String,
+    expires_at: String,
+}
+
 fn payload(downlink: &Downlink) -> String {
-    let verdict = &downlink.verdict;
-    let payload = Payload {
-        cylinder: downlink.cylinder.as_str(),
-        scanner: &downlink.scanner,
-        request: downlink.request.as_deref().unwrap_or_default(),
+    let text = match downlink {
+        Downlink::Fill(answer) => serde_json::to_string(&verdict(answer)),
+        Downlink::Reassure(it) => serde_json::to_string(&reassure(it)),
+    };
+    text.expect("texts and a boolean are always JSON")
+}
+
+fn verdict(answer: &FillAnswer) -> VerdictPayload<'_> {
+    let verdict = &answer.verdict;
+    VerdictPayload {
+        cylinder: answer.cylinder.as_str(),
+        scanner: &answer.scanner,
+        request: answer.request.as_deref().unwrap_or_default(),
         allow: verdict.allows(),
         reasons: &verdict.reasons,
         issued_at: verdict.issued_at().to_string(),
         expires_at: verdict.expires_at.to_string(),
-    };
-    serde_json::to_string(&payload).expect("texts and a boolean are always JSON")
+    }
+}
+
+fn reassure(it: &Reassure) -> CommandPayload<'_> {
+    CommandPayload {
+        command: "reassure",
+        id: it.id(),
+        incident: it.incident.to_string(),
+        issued_at: it.issued_at.to_string(),
+        expires_at: it.expires_at.to_string(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::fill::Verdict;
-    use crate::model::ids::{CylinderCode, SiteCode};
+    use crate::model::ids::{CylinderCode, DeviceCode, SiteCode};
+    use crate::model::incident::IncidentId;
     use crate::model::time::Wall;
 
-    fn downlink(n: i64) -> Downlink {
-        Downlink {
+    fn answer(n: i64) -> FillAnswer {
+        FillAnswer {
             site: SiteCode::parse("640104-0001").unwrap(),
             scanner: "gun-\"1\"".into(),
             cylinder: CylinderCode::parse("264001000001").unwrap(),
@@ -219,6 +250,10 @@ mod tests {
         }
     }
 
+    fn downlink(n: i64) -> Downlink {
+        Downlink::Fill(answer(n))
+    }
+
     #[test]
     fn a_verdict_reads_as_the_contract_has_it() {
         assert_eq!(topic("vigil/v1", &downlink(0)), "vigil/v1/cylinder/640104-0001/verdict");
@@ -226,8 +261,28 @@ mod tests {
             payload(&downlink(0)),
             r#"{"cylinder":"264001000001","scanner":"gun-\"1\"","request":"r-1","allow":false,"reasons":["cylinder-overdue","stale"],"issued_at":"2026-11-22T00:00:00.000Z","expires_at":"2026-11-22T00:00:10.000Z"}"#
         );
-        let allowed = Downlink { verdict: Verdict { reasons: vec![], ..downlink(0).verdict }, ..downlink(0) };
-        assert!(payload(&allowed).contains(r#""allow":true,"reasons":[],"#));
+        let allowed = FillAnswer { verdict: Verdict { reasons: vec![], ..answer(0).verdict }, ..answer(0) };
+        assert!(payload(&Downlink::Fill(allowed)).contains(r#""allow":true,"reasons":[],"#));
+    }
+
+    #[test]
+    fn words_for_a_car_read_as_the_contract_has_them() {
+        let incident = IncidentId { epoch: 1, number: 42 };
+        let it = Reassure {
+            device: DeviceCode::parse("31305001122014017242").unwrap(),
+            incident,
+            issued_at: Wall(1_795_305_600_000),
+            expires_at: Wall(1_795_305_660_000),
+            good_until: Elapsed(60_000),
+        };
+        assert_eq!(Reassure::incident_of(&it.id()), Some(incident));
+        assert_eq!([Reassure::incident_of("c-1"), Reassure::incident_of("reassure-1")], [None, None]);
+        let downlink = Downlink::Reassure(it);
+        assert_eq!(topic("vigil/v1", &downlink), "vigil/v1/elevator/31305001122014017242/command");
+        assert_eq!(
+            payload(&downlink),
+            r#"{"command":"reassure","id":"reassure-1-42","incident":"1-42","issued_at":"2026-11-22T00:00:00.000Z","expires_at":"2026-11-22T00:01:00.000Z"}"#
+        );
     }
 
     #[tokio::test]

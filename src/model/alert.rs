@@ -34,6 +34,8 @@ macro_rules! named {
     };
 }
 
+pub(super) use named;
+
 named!(
     /// Ascending: the greater, the graver.
     Severity { Warning = 1 "warning", Minor = 2 "minor", Major = 3 "major", Critical = 4 "critical" }
@@ -106,6 +108,8 @@ named!(
         Crossed = 21 "crossed",
         /// A record told of the maintenance that followed.
         Maintained = 22 "maintained",
+        /// What was expected by a time didn't come.
+        DeadlinePassed = 24 "deadline-passed",
     }
 );
 

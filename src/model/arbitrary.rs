@@ -1,5 +1,6 @@
 //! Strategies for property tests: every value that the types allow, within the bounds that decoding keeps.
 
+pub(crate) mod incident;
 pub(crate) mod visit;
 
 use bytes::Bytes;
@@ -79,6 +80,7 @@ pub(crate) fn subject() -> impl Strategy<Value = Subject> {
         device_code().prop_map(Subject::Device),
         cylinder_code().prop_map(Subject::Cylinder),
         Just(Subject::Service),
+        incident::incident_id().prop_map(Subject::Incident),
     ]
 }
 
@@ -489,11 +491,8 @@ pub(crate) fn alert_event() -> impl Strategy<Value = AlertEvent> {
 
 /// Without a reply, which is never written down.
 pub(crate) fn effects() -> impl Strategy<Value = Effects> {
-    (vec(row(), 0..4), vec(alert_event(), 0..3)).prop_map(|(rows, events)| Effects {
-        rows,
-        events,
-        ..Effects::default()
-    })
+    (vec(row(), 0..4), vec(alert_event(), 0..3), vec(incident::event(), 0..3))
+        .prop_map(|(rows, events, incidents)| Effects { rows, events, incidents, ..Effects::default() })
 }
 
 pub(crate) fn actor() -> impl Strategy<Value = Actor> {
@@ -515,6 +514,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Acknowledge { alert, note }),
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Clear { alert, note }),
         vec(entry(), 0..4).prop_map(Action::Upsert),
+        incident::action(),
         vec((report(), any::<bool>()).prop_map(|(report, looked_up)| ReportUpload { report, looked_up }), 0..3)
             .prop_map(Action::UploadReports),
         (device_code(), of(text())).prop_map(|(device, terminal)| Action::ReplaceTerminal { device, terminal }),
@@ -541,8 +541,10 @@ pub(crate) fn policy() -> impl Strategy<Value = PolicyText> {
 fn correction() -> impl Strategy<Value = Correction> {
     let corrected =
         (select(EventKind::ALL), wall(), alert()).prop_map(|(kind, at, alert)| Corrected { kind, at, alert });
-    (any::<u32>(), any::<u64>(), vec(alert_id(), 0..3), vec(corrected, 0..3))
-        .prop_map(|(epoch, seq, numbers, alerts)| Correction { epoch, seq, numbers, alerts })
+    let numbers = (any::<u32>(), any::<u64>(), any::<u64>());
+    (numbers, vec(alert_id(), 0..3), vec(corrected, 0..3)).prop_map(|((epoch, seq, incident_seq), numbers, alerts)| {
+        Correction { epoch, seq, incident_seq, numbers, alerts }
+    })
 }
 
 pub(crate) fn record() -> impl Strategy<Value = Record> {

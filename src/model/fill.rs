@@ -43,7 +43,7 @@ impl Verdict {
 
 /// What goes to the gun that asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Downlink {
+pub struct FillAnswer {
     pub site: SiteCode,
     pub scanner: Box<str>,
     /// As it was scanned: perhaps an earlier code of the cylinder.

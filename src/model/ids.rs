@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::incident::IncidentId;
+
 /// Why a text is not a code of the wanted form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {got:?} does not fit: {want}")]
@@ -156,6 +158,8 @@ pub enum Subject {
     Cylinder(CylinderCode),
     /// This service itself.
     Service,
+    /// A rescue: what goes wrong with it.
+    Incident(IncidentId),
 }
 
 impl Subject {
@@ -170,6 +174,9 @@ impl Subject {
         if let Some(code) = text.strip_prefix("cylinder:") {
             return CylinderCode::parse(code).map(Self::Cylinder);
         }
+        if let Some(id) = text.strip_prefix("incident:") {
+            return IncidentId::parse(id).map(Self::Incident);
+        }
         DeviceCode::parse(text).map(Self::Device)
     }
 }
@@ -180,6 +187,7 @@ impl fmt::Display for Subject {
             Self::Device(code) => write!(f, "{code}"),
             Self::Cylinder(code) => write!(f, "cylinder:{code}"),
             Self::Service => f.write_str(Self::SERVICE),
+            Self::Incident(id) => write!(f, "incident:{id}"),
         }
     }
 }
@@ -244,9 +252,12 @@ mod tests {
 
     #[test]
     fn alert_ids_read_back_what_they_write() {
-        for text in
-            ["31305001122014017242/trapped-reported/1", "cylinder:12345678/cylinder-overdue/7", "vigil/ingest-blind/2"]
-        {
+        for text in [
+            "31305001122014017242/trapped-reported/1",
+            "cylinder:12345678/cylinder-overdue/7",
+            "vigil/ingest-blind/2",
+            "incident:1-42/tier-unanswered/2",
+        ] {
             assert_eq!(AlertId::parse(text).unwrap().to_string(), text);
         }
         for bad in ["", "vigil", "vigil/x", "vigil/x/0", "vigil/x/1/2", "vigil/X/1", "short/x/1"] {

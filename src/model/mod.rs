@@ -5,9 +5,11 @@
 pub mod actor;
 pub mod alert;
 pub mod archive;
+pub mod downlink;
 pub mod fill;
 pub mod frame;
 pub mod ids;
+pub mod incident;
 pub mod obligation;
 pub mod record;
 pub mod report;

@@ -7,6 +7,7 @@ use super::alert::{Alert, EventKind};
 use super::archive::Entry;
 use super::fill::{FillRequest, Finding, Verdict};
 use super::ids::{AlertId, CylinderCode, DeviceCode, SiteCode};
+use super::incident::{Call, IncidentId, Step};
 use super::report::ReportUpload;
 use super::time::{CivilDay, Elapsed, Wall};
 use super::visit::{ChainLink, Sign, Upload};
@@ -65,6 +66,8 @@ pub struct Correction {
     pub epoch: u32,
     /// Of the last event that was told before.
     pub seq: u64,
+    /// The same of incidents.
+    pub incident_seq: u64,
     /// Alerts that were told of and that this version never opened: their numbers are not given again.
     pub numbers: Vec<AlertId>,
     /// At most `limits::CORRECTIONS`.
@@ -126,6 +129,13 @@ pub enum Action {
     },
     /// At most `limits::COMMAND_ITEMS` entries.
     Upsert(Vec<Entry>),
+    /// A call about somebody trapped.
+    OpenIncident(Call),
+    AdvanceIncident {
+        incident: IncidentId,
+        step: Step,
+        note: Option<Box<str>>,
+    },
     /// The lift has another terminal, which counts afresh (`docs/adr/0002-frame-identity.md`).
     ReplaceTerminal {
         device: DeviceCode,
@@ -177,6 +187,11 @@ pub enum Outcome {
     Done {
         position: u64,
         changed: u32,
+    },
+    /// Of a command on an incident, or one that opened it.
+    Incident {
+        position: u64,
+        incident: IncidentId,
     },
     Fill {
         position: u64,

@@ -4,9 +4,11 @@ use bytes::Bytes;
 
 use super::alert::AlertEvent;
 use super::archive::{Entry, EntryKind, FieldChange};
-use super::fill::{Downlink, Verdict};
+use super::downlink::Downlink;
+use super::fill::Verdict;
 use super::frame::Frame;
 use super::ids::{DeviceCode, SiteCode};
+use super::incident::IncidentEvent;
 use super::obligation::DueRow;
 use super::record::Outcome;
 use super::report::ReportRow;
@@ -19,6 +21,8 @@ use super::visit::{SignatureRow, VisitRow};
 pub struct Effects {
     pub rows: Vec<Row>,
     pub events: Vec<AlertEvent>,
+    /// Of rescues, numbered apart from those of alerts.
+    pub incidents: Vec<IncidentEvent>,
     /// For devices. As with the reply: a replay's are thrown away, and they are not written down.
     pub downlinks: Vec<Downlink>,
     /// Only ever released to whoever is waiting for it; a replay's is thrown away.
@@ -80,7 +84,7 @@ impl std::ops::AddAssign for Tally {
 impl Effects {
     /// Whether there is nothing to write down.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.events.is_empty()
+        self.rows.is_empty() && self.events.is_empty() && self.incidents.is_empty()
     }
 }
 

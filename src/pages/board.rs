@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use super::Filter;
+use super::{Filter, Page, Told};
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, AlertState, Cursor, Group, Urgency};
 use crate::model::ids::AlertId;
@@ -63,7 +63,7 @@ pub struct Gap {
 
 impl Gap {
     /// The events of `events` that are new at `had`. A later epoch may begin at any seq.
-    pub fn check(had: Cursor, events: &[AlertEvent]) -> Result<&[AlertEvent], Self> {
+    pub fn check<E: Told>(had: Cursor, events: &[E]) -> Result<&[E], Self> {
         let known = events.iter().take_while(|e| e.cursor() <= had).count();
         let mut last = had;
         for event in &events[known..] {
@@ -75,6 +75,16 @@ impl Gap {
             last = got;
         }
         Ok(&events[known..])
+    }
+}
+
+impl Page<AlertEvent> for Board {
+    fn cursor(&self) -> Cursor {
+        self.cursor()
+    }
+
+    fn apply(&self, events: &[AlertEvent]) -> Result<(), Gap> {
+        self.apply(events)
     }
 }
 

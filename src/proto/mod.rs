@@ -1,5 +1,6 @@
 //! Types generated from `proto/`. They stay at the edges: each edge converts them by hand to and from `model`.
 
+pub(crate) mod incident;
 pub(crate) mod read;
 pub(crate) mod write;
 pub(crate) mod writer;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::core::Core;
 use crate::limits;
 use crate::model::alert::AlertEvent;
+use crate::model::downlink::Downlink;
 use crate::model::fill::Verdict;
 use crate::model::record::{Kind, Link, Outcome, Record};
 use crate::model::row::Row;
@@ -128,7 +129,8 @@ impl Drive {
         let effects = self.core.apply(&record);
         self.events.extend(effects.events.into_iter().map(|event| (self.now_ms, event)));
         self.rows.extend(effects.rows.into_iter().map(|row| (place, row)));
-        self.verdicts.extend(effects.downlinks.into_iter().map(|downlink| (place, downlink.verdict)));
+        let answers = effects.downlinks.iter().filter_map(Downlink::fill);
+        self.verdicts.extend(answers.map(|answer| (place, answer.verdict.clone())));
         effects.reply
     }
 

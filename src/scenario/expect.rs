@@ -4,12 +4,15 @@ use super::span::show_ms;
 use super::{Expected, Failure, Scenario, Want};
 use crate::core::rules::line_and_column;
 use crate::model::alert::AlertEvent;
+use crate::model::ids::Subject;
 
 /// An event, with when it was published and when it came true, from the beginning of the timeline.
 #[derive(Debug, Clone)]
 pub(super) struct Heard {
     pub(super) at_ms: i64,
     pub(super) came_true_ms: i64,
+    /// What it is about: of a rescue, the lift.
+    pub(super) about: Subject,
     pub(super) event: AlertEvent,
 }
 
@@ -47,8 +50,8 @@ pub(super) fn compare(scenario: &Scenario, heard: &[Heard]) -> Vec<Failure> {
 }
 
 fn is_kind(expected: &Expected, heard: &Heard) -> bool {
-    let (event, id) = (&heard.event, &heard.event.alert.id);
-    event.kind == expected.kind && id.subject == expected.subject && id.rule == expected.rule.0
+    let event = &heard.event;
+    event.kind == expected.kind && heard.about == expected.subject && event.alert.id.rule == expected.rule.0
 }
 
 fn is_ignored(scenario: &Scenario, heard: &Heard) -> bool {
@@ -71,7 +74,7 @@ fn unexpected(scenario: &Scenario, heard: &Heard) -> Failure {
     let before = scenario.steps.iter().rev().find(|step| step.at_ms <= heard.at_ms);
     let (line, column) = line_and_column(&scenario.text, before.map_or(0, |step| step.place));
     let (kind, id) = (heard.event.kind.name(), &heard.event.alert.id);
-    let (rule, name, at) = (&id.rule, scenario.name_of(id.subject), show_ms(heard.at_ms));
+    let (rule, name, at) = (&id.rule, scenario.name_of(heard.about), show_ms(heard.at_ms));
     Failure {
         line,
         column,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::compose::Policies;
 use super::drive::{Drive, Message};
 use super::expect::{self, Heard};
-use super::spec::{Answer, Command, LinkStep, VisitStep};
+use super::spec::{Answer, Command, LinkStep, RescueStep, VisitStep};
 use super::tell::{self, Told};
 use super::{Action, Claimed, Failure, FrameSpec, Options, Run, Scenario, Step};
 use crate::core::lift::Lift;
@@ -20,6 +20,7 @@ use crate::model::alert::Alert;
 use crate::model::archive::Entry;
 use crate::model::fill::Verdict;
 use crate::model::ids::{AlertId, DeviceCode, FirmId, RuleId, SiteCode, Subject, WorkerId};
+use crate::model::incident::{Call, Incident};
 use crate::model::record::{self, ItemOutcome, Kind, Outcome};
 use crate::model::report::{Report, ReportUpload};
 use crate::model::row::Row;
@@ -154,6 +155,8 @@ impl<'s> Play<'s> {
                     self.fail(place, format!("the signature was refused: {}", refusal(outcome.as_ref())));
                 }
             }
+            Action::Call { lift, note } => self.call(*lift, note, place),
+            Action::Rescue(step) => self.rescue(step, place),
             Action::Reload(_) => {
                 if let Some(policy) = reloads.next() {
                     self.reload(policy, place);
@@ -214,10 +217,39 @@ impl<'s> Play<'s> {
 
     /// The open alert of that rule, or the last one.
     fn alert_of(&self, subject: Subject, rule: &RuleId) -> AlertId {
-        let is = |id: &AlertId| id.subject == subject && id.rule == *rule;
+        let is = |id: &AlertId| self.about(id.subject) == subject && id.rule == *rule;
         let open = self.drive.core.open_alerts().into_iter().map(|alert| alert.id).find(is);
         let last = || self.heard.iter().rev().map(|heard| heard.event.alert.id.clone()).find(is);
         open.or_else(last).unwrap_or_else(|| AlertId { subject, rule: rule.clone(), opening: 1 })
+    }
+
+    /// What an alert is about: of one on a rescue, the lift.
+    fn about(&self, subject: Subject) -> Subject {
+        let Subject::Incident(id) = subject else { return subject };
+        let device = self.drive.core.dispatch().get(&id).and_then(|kept| kept.incident.scene.device);
+        device.map_or(subject, Subject::Device)
+    }
+
+    fn call(&mut self, lift: DeviceCode, note: &str, place: usize) {
+        let call = Call { device: Some(lift), note: Some(note.into()), ..Call::default() };
+        let outcome = self.ask(record::Action::OpenIncident(call), place);
+        if !matches!(outcome, Some(Outcome::Incident { .. })) {
+            self.fail(place, format!("the service refused: {}", refusal(outcome.as_ref())));
+        }
+    }
+
+    /// On the last rescue of that lift.
+    fn rescue(&mut self, it: &RescueStep, place: usize) {
+        let of_lift = |incident: &&Incident| incident.scene.device == Some(it.lift);
+        let last = self.drive.core.dispatch().iter().map(|kept| &kept.incident).filter(of_lift).map(|it| it.id).last();
+        let Some(incident) = last else { return self.fail(place, "there is no rescue of this lift") };
+        let action = record::Action::AdvanceIncident { incident, step: it.step.clone(), note: None };
+        let outcome = self.ask(action, place);
+        let is_done = matches!(outcome, Some(Outcome::Incident { .. }));
+        if is_done == it.refused {
+            let refusal = || format!("the service refused: {}", refusal(outcome.as_ref()));
+            self.fail(place, if is_done { "the service did it; it was to refuse".into() } else { refusal() });
+        }
     }
 
     fn upsert(&mut self, entries: Vec<Entry>, place: usize) {
@@ -313,7 +345,7 @@ impl<'s> Play<'s> {
     fn look(&mut self, subject: Subject, rules: &[(RuleId, usize)], exactly: bool, place: usize) {
         let open: Vec<Alert> = self.drive.core.open_alerts();
         let open: Vec<RuleId> =
-            open.into_iter().map(|a| a.id).filter(|id| id.subject == subject).map(|id| id.rule).collect();
+            open.into_iter().map(|a| a.id).filter(|id| self.about(id.subject) == subject).map(|id| id.rule).collect();
         let is_named = |id: &RuleId| rules.iter().any(|(rule, _)| rule == id);
         let is_ignored = |id: &RuleId| self.scenario.ignore.iter().any(|(rule, _)| rule == id);
         let wrong: Vec<String> = if exactly {
@@ -402,9 +434,10 @@ impl<'s> Play<'s> {
         }
         for (at_ms, event) in std::mem::take(&mut self.drive.events) {
             let came_true_ms = self.drive.ms_of(event.at);
-            let text = tell::event(self.scenario, &event, came_true_ms, at_ms);
-            self.told.push(Told { at_ms, is_event: true, text });
-            self.heard.push(Heard { at_ms, came_true_ms, event });
+            let about = self.about(event.alert.id.subject);
+            let heard = Heard { at_ms, came_true_ms, about, event };
+            self.told.push(Told { at_ms, is_event: true, text: tell::event(self.scenario, &heard) });
+            self.heard.push(heard);
         }
     }
 
@@ -430,9 +463,14 @@ fn refusal(outcome: Option<&Outcome>) -> String {
         Some(Outcome::NotFound { what }) => format!("there is no {what}"),
         Some(Outcome::Precondition { why } | Outcome::Denied { why }) => why.to_string(),
         Some(Outcome::RequestReused) => "the request was made before".into(),
-        Some(Outcome::Done { .. } | Outcome::Items { .. } | Outcome::Fill { .. } | Outcome::Findings { .. }) | None => {
-            "without a reason".into()
-        }
+        Some(
+            Outcome::Done { .. }
+            | Outcome::Incident { .. }
+            | Outcome::Items { .. }
+            | Outcome::Fill { .. }
+            | Outcome::Findings { .. },
+        )
+        | None => "without a reason".into(),
     }
 }
 

@@ -6,6 +6,7 @@ use super::compose::Extra;
 use crate::model::alert::{Certainty, EventKind, Reason, Severity};
 use crate::model::archive::Entry;
 use crate::model::ids::{DeviceCode, RecordId, RuleId, SiteCode, Subject};
+use crate::model::incident;
 use crate::model::report::Report;
 use crate::model::visit::{Problem, VisitKind};
 
@@ -82,6 +83,12 @@ pub enum Action {
         lift: DeviceCode,
         record: RecordId,
     },
+    /// Somebody calls about a lift, and a dispatcher takes it down.
+    Call {
+        lift: DeviceCode,
+        note: Box<str>,
+    },
+    Rescue(RescueStep),
     /// Other rules of the timeline's own, from here on.
     Reload(Extra),
     /// What must be open: exactly these, or none of them.
@@ -120,6 +127,15 @@ pub struct VisitStep {
     pub problem: Problem,
     pub supersedes: Option<RecordId>,
     pub rectifies: Vec<RecordId>,
+    /// The service is to refuse it.
+    pub refused: bool,
+}
+
+/// One step of the rescue of a lift, by a dispatcher.
+#[derive(Debug, Clone)]
+pub struct RescueStep {
+    pub lift: DeviceCode,
+    pub step: incident::Step,
     /// The service is to refuse it.
     pub refused: bool,
 }

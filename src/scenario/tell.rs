@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
+use super::expect::Heard;
 use super::span::show_ms;
 use super::{Action, Claimed, FrameSpec, Scenario};
-use crate::model::alert::AlertEvent;
 use crate::model::ids::Subject;
+use crate::model::incident;
 use crate::scenario::spec::{Answer, LinkStep};
 
 /// One line of a timeline.
@@ -78,6 +79,16 @@ pub(super) fn step(scenario: &Scenario, action: &Action) -> String {
         Action::Sign { lift, record } => {
             format!("record {record} of {} is signed", scenario.name_of(Subject::Device(*lift)))
         }
+        Action::Call { lift, note } => {
+            format!("somebody calls about {}: {note}", scenario.name_of(Subject::Device(*lift)))
+        }
+        Action::Rescue(it) => {
+            let whom = match &it.step {
+                incident::Step::Command(whom) | incident::Step::HandOver(whom) => format!(" {}", whom.tier.name()),
+                _ => String::new(),
+            };
+            format!("a dispatcher notes of {}: {}{whom}", scenario.name_of(Subject::Device(it.lift)), it.step.name())
+        }
         Action::Reload(_) => "the rules are reloaded".into(),
         Action::Look { subject, .. } => format!("what is open of {} is looked at", scenario.name_of(*subject)),
     }
@@ -99,13 +110,14 @@ fn json(fields: &serde_json::Map<String, Value>) -> String {
 }
 
 /// `opened trapped-out-of-zone of A: critical, likely, because condition-held, …`.
-pub(super) fn event(scenario: &Scenario, event: &AlertEvent, came_true_ms: i64, at_ms: i64) -> String {
+pub(super) fn event(scenario: &Scenario, heard: &Heard) -> String {
+    let Heard { at_ms, came_true_ms, about, event } = heard;
     let alert = &event.alert;
     let mut text = format!(
         "{} {} of {}: {}, {}, because {}",
         event.kind.name(),
         alert.id.rule,
-        scenario.name_of(alert.id.subject),
+        scenario.name_of(*about),
         alert.severity.name(),
         alert.certainty.name(),
         event.reason.name(),
@@ -115,7 +127,7 @@ pub(super) fn event(scenario: &Scenario, event: &AlertEvent, came_true_ms: i64, 
             text += &format!(", {word}");
         }
     };
-    add(came_true_ms != at_ms, format!("came true at {}", show_ms(came_true_ms)));
+    add(came_true_ms != at_ms, format!("came true at {}", show_ms(*came_true_ms)));
     add(event.delayed, "delayed".into());
     add(alert.id.opening > 1, format!("opening {}", alert.id.opening));
     add(alert.unregistered, "unregistered".into());

@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::Shared;
+use crate::model::incident::IncidentId;
 use crate::model::record::{Command, ItemOutcome, Outcome};
 use crate::spine::input::{Input, NotTaken, SHUT};
 
@@ -18,6 +19,8 @@ const KNOCK: Duration = Duration::from_millis(50);
 pub(super) struct Done {
     pub(super) position: u64,
     pub(super) changed: u32,
+    /// The one that it was about.
+    pub(super) incident: Option<IncidentId>,
 }
 
 /// Whether a full queue refuses a command at once, or it waits for its turn.
@@ -88,7 +91,8 @@ fn shut() -> Status {
 
 pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
     match outcome {
-        Outcome::Done { position, changed } => Ok(Done { position, changed }),
+        Outcome::Done { position, changed } => Ok(Done { position, changed, incident: None }),
+        Outcome::Incident { position, incident } => Ok(Done { position, changed: 1, incident: Some(incident) }),
         Outcome::Fill { .. } | Outcome::Findings { .. } => {
             Err(Status::internal("the core answered another question than was asked"))
         }
@@ -99,7 +103,7 @@ pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
         }
         Outcome::Denied { why } => Err(Status::permission_denied(why.into_string())),
         // Whoever asks for items reads their outcomes.
-        Outcome::Items { position, items } => Ok(Done { position, changed: taken(&items) }),
+        Outcome::Items { position, items } => Ok(Done { position, changed: taken(&items), incident: None }),
         Outcome::RequestReused => {
             let details = ErrorDetails::with_error_info("REQUEST_ID_REUSED", super::grpc::DOMAIN, []);
             let message = "this request id came with another command before: choose a new one for each command";

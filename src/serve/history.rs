@@ -1,17 +1,21 @@
 //! What serving needs of the store, and a store in memory for tests.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 
-use crate::model::alert::AlertEvent;
+use crate::model::alert::{AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::frame::FrameKey;
 use crate::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
+use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
-use crate::store::{ChangeQuery, LiftQuery, Numbered, ReportQuery, StandingCursor, StandingQuery};
+use crate::store::{
+    ChangeQuery, IncidentQuery, LiftQuery, Numbered, ReportQuery, ReportingQuery, StandingCursor, StandingQuery,
+};
 
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -33,6 +37,18 @@ pub trait HistoryStore: Send + Sync {
     /// What happened to one subject, in order of time. What happened in the same ms comes in an order that doesn't
     /// change from call to call.
     fn timeline(&self, page: TimelinePage) -> StoreFuture<'_, Vec<Happened>>;
+
+    /// One incident, as its last event left it.
+    fn incident(&self, id: IncidentId) -> StoreFuture<'_, Option<Incident>>;
+
+    /// What happened to an incident, in order, behind a cursor.
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> StoreFuture<'_, Vec<IncidentEvent>>;
+
+    /// Incidents by when they were received.
+    fn incidents(&self, query: IncidentQuery) -> StoreFuture<'_, Vec<Incident>>;
+
+    /// How many lifts there are, and how many of them reported.
+    fn reporting(&self, query: ReportingQuery) -> StoreFuture<'_, (u64, u64)>;
 
     /// One entry of the archive.
     fn entry(&self, kind: EntryKind, code: Box<str>) -> StoreFuture<'_, Option<Entry>>;
@@ -152,6 +168,7 @@ pub struct MemoryHistory {
     pub frames: Vec<FrameRow>,
     pub happened: Vec<Happened>,
     pub entries: Vec<Entry>,
+    pub incident_events: Vec<IncidentEvent>,
     pub dues: Vec<DueRow>,
     pub reports: Vec<ReportRow>,
     pub changes: Vec<ChangeRow>,
@@ -159,6 +176,10 @@ pub struct MemoryHistory {
 }
 
 impl MemoryHistory {
+    fn last_of_each(&self) -> BTreeMap<IncidentId, Incident> {
+        self.incident_events.iter().map(|event| (event.incident.id, event.incident.clone())).collect()
+    }
+
     fn answer<'a, T: Send + 'a>(&'a self, find: impl FnOnce() -> T) -> StoreFuture<'a, T> {
         let away = || StoreError::Away("connection refused".into());
         let result = if self.away { Err(away()) } else { Ok(find()) };
@@ -187,6 +208,47 @@ impl HistoryStore for MemoryHistory {
             found.sort_by_key(|h| h.at());
             let skip = page.skip.min(found.iter().take_while(|h| h.at() == page.from).count());
             found.into_iter().skip(skip).take(page.limit).cloned().collect()
+        })
+    }
+
+    fn incident(&self, id: IncidentId) -> StoreFuture<'_, Option<Incident>> {
+        self.answer(|| self.last_of_each().remove(&id))
+    }
+
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> StoreFuture<'_, Vec<IncidentEvent>> {
+        self.answer(|| {
+            let behind = self.incident_events.iter().filter(|it| it.incident.id == id && it.cursor() > after);
+            behind.take(limit).cloned().collect()
+        })
+    }
+
+    fn incidents(&self, query: IncidentQuery) -> StoreFuture<'_, Vec<Incident>> {
+        self.answer(|| {
+            let mut found: Vec<_> = self.last_of_each().into_values().collect();
+            found.retain(|it| {
+                (query.from..query.to).contains(&it.received_at)
+                    && query.after.is_none_or(|after| (it.received_at, it.id) > after)
+            });
+            found.sort_by_key(|it| (it.received_at, it.id));
+            found.truncate(query.limit);
+            found
+        })
+    }
+
+    fn reporting(&self, query: ReportingQuery) -> StoreFuture<'_, (u64, u64)> {
+        self.answer(|| {
+            let lifts = self.entries.iter().filter_map(|entry| match entry {
+                Entry::Lift(lift) => Some(lift),
+                _ => None,
+            });
+            let mut counts = (0, 0);
+            for lift in lifts.filter(|it| query.district.is_none_or(|of| it.district.is_some_and(|d| d.is_within(&of))))
+            {
+                let in_range = |row: &FrameRow| (query.from..query.to).contains(&row.effective_at);
+                counts.0 += 1;
+                counts.1 += u64::from(self.frames.iter().any(|row| row.device == lift.code && in_range(row)));
+            }
+            counts
         })
     }
 

@@ -27,8 +27,10 @@ use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::limits;
 use crate::model::ids::DeviceCode;
+use crate::model::incident::IncidentEvent;
 use crate::model::row::FrameRow;
-use crate::pages::Board;
+use crate::notify::Notifier;
+use crate::pages::{Board, Incidents};
 use crate::proto::v1::StoredFrame;
 use crate::spine::input::{Inputs, SHUT};
 use crate::spine::retrace::Past;
@@ -38,12 +40,16 @@ use crate::spine::retrace::Past;
 pub struct Backend {
     pub feed: Arc<Feed>,
     pub board: Arc<Board>,
+    pub incident_feed: Arc<Feed<IncidentEvent>>,
+    pub incidents: Arc<Incidents>,
     pub inputs: Inputs,
     pub store: Arc<dyn HistoryStore>,
     pub clock: Clock,
     /// The inbox, to be judged again.
     pub past: Arc<Past>,
     pub reloads: Reloads,
+    /// Whom the service tells of what happens.
+    pub notifier: Notifier,
 }
 
 /// How calls are served. Tests shorten the times.

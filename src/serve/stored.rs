@@ -6,16 +6,17 @@ use super::history::{
     FrameMark, FramePage, Happened, HistoryStore, LinkMark, LinkPage, StoreError, StoreFuture, TimelinePage,
 };
 use crate::limits;
-use crate::model::alert::AlertEvent;
+use crate::model::alert::{AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
+use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, ScanRow};
 use crate::model::time::Wall;
 use crate::store::{
-    self, AlertCursor, AlertQuery, ChangeQuery, FrameCursor, FrameQuery, LiftQuery, LinkCursor, LinkQuery, Numbered,
-    ReportQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery, Store,
+    self, AlertCursor, AlertQuery, ChangeQuery, FrameCursor, FrameQuery, IncidentQuery, LiftQuery, LinkCursor,
+    LinkQuery, Numbered, ReportQuery, ReportingQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery, Store,
 };
 
 use crate::model::visit::{ChainLink, VisitRow};
@@ -31,6 +32,22 @@ impl HistoryStore for Stored {
 
     fn timeline(&self, page: TimelinePage) -> StoreFuture<'_, Vec<Happened>> {
         Box::pin(self.read_timeline(page))
+    }
+
+    fn incident(&self, id: IncidentId) -> StoreFuture<'_, Option<Incident>> {
+        Box::pin(async move { self.0.incident(id).await.map_err(away) })
+    }
+
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> StoreFuture<'_, Vec<IncidentEvent>> {
+        Box::pin(async move { self.0.incident_timeline(id, after, limit).await.map_err(away) })
+    }
+
+    fn incidents(&self, query: IncidentQuery) -> StoreFuture<'_, Vec<Incident>> {
+        Box::pin(async move { self.0.incidents(query).await.map_err(away) })
+    }
+
+    fn reporting(&self, query: ReportingQuery) -> StoreFuture<'_, (u64, u64)> {
+        Box::pin(async move { self.0.reporting(query).await.map_err(away) })
     }
 
     fn entry(&self, kind: EntryKind, code: Box<str>) -> StoreFuture<'_, Option<Entry>> {
@@ -91,7 +108,7 @@ impl Stored {
                 happened.extend(self.records(device, from, to, wanted).await.map_err(away)?);
             }
             Subject::Cylinder(cylinder) => happened.extend(self.scans(cylinder, from, to, wanted).await.map_err(away)?),
-            Subject::Service => {}
+            Subject::Service | Subject::Incident(_) => {}
         }
         // Stable: what happened in the same ms stays in the order of the store.
         happened.sort_by_key(Happened::at);

@@ -73,7 +73,7 @@ pub fn is_of_fleet(subject: Subject, lifts: u32, cylinders: u32, stations: u32) 
         Subject::Cylinder(code) => {
             number(code.as_str()).is_some_and(|n| n < cylinders && stations > 0 && cylinder_code(n, stations) == code)
         }
-        Subject::Service => false,
+        Subject::Service | Subject::Incident(_) => false,
     }
 }
 

@@ -24,7 +24,8 @@ use crate::core::telemetry::heard::Way;
 use crate::journal::{Identity, Journal, JournalError, codec};
 use crate::limits;
 use crate::model::alert::AlertEvent;
-use crate::model::fill::Downlink;
+use crate::model::downlink::Downlink;
+use crate::model::incident::IncidentEvent;
 use crate::model::record::{Kind, Link, Outcome, Record};
 use crate::model::row::{Effects, Tally};
 use crate::model::time::{Elapsed, Wall};
@@ -53,6 +54,7 @@ pub struct Quotas {
 #[derive(Debug, Default)]
 pub struct Released {
     pub events: Vec<AlertEvent>,
+    pub incidents: Vec<IncidentEvent>,
     /// For devices. Of what is judged now only: a replay's effects never come here.
     pub downlinks: Vec<Downlink>,
     pub tally: Tally,
@@ -251,6 +253,7 @@ impl Spine {
             self.outbox.append(&self.bytes)?;
         }
         released.events.append(&mut effects.events);
+        released.incidents.append(&mut effects.incidents);
         released.downlinks.append(&mut effects.downlinks);
         released.tally += effects.tally;
         released.records += 1;

@@ -16,6 +16,7 @@ use crate::limits;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{self, EntryKind};
 use crate::model::ids::Subject;
+use crate::model::incident::IncidentEvent;
 use crate::model::obligation::{DueKind, DueRow};
 use crate::model::record::{Corrected, Correction, Kind, Record};
 use crate::model::row::{Effects, Row};
@@ -53,8 +54,9 @@ struct Told {
     /// By cause.
     events: BTreeMap<u64, u64>,
     alerts: Alerts,
-    /// Of the last event.
+    /// Of the last event, and of the last one of an incident.
     seq: u64,
+    incident_seq: u64,
     /// The position after the last cause.
     end: u64,
 }
@@ -134,6 +136,7 @@ impl Told {
             events: BTreeMap::new(),
             alerts: core.open_alerts().into_iter().collect(),
             seq: core.seq(),
+            incident_seq: core.incident_cursor().seq,
             end: core.next(),
         };
         let (mut reader, mut entries) = (outbox.reader(), Vec::new());
@@ -151,8 +154,8 @@ impl Told {
 
     fn take(&mut self, cause: u64, effects: Effects) {
         self.end = self.end.max(cause + 1);
-        if !effects.events.is_empty() {
-            self.events.insert(cause, sum(&effects.events));
+        if !effects.events.is_empty() || !effects.incidents.is_empty() {
+            self.events.insert(cause, sum(&effects));
         }
         for row in effects.rows {
             match row {
@@ -162,6 +165,12 @@ impl Told {
             }
         }
         self.take_events(&effects.events);
+        self.take_incidents(&effects.incidents);
+    }
+
+    fn take_incidents(&mut self, incidents: &[IncidentEvent]) {
+        let last = incidents.iter().map(|event| event.entry.seq).max();
+        self.incident_seq = self.incident_seq.max(last.unwrap_or_default());
     }
 
     fn take_events(&mut self, events: &[AlertEvent]) {
@@ -205,12 +214,16 @@ fn key_of_entry(entry: &archive::Entry) -> (EntryKind, Box<str>) {
 
 /// Equal for events that make no difference to whoever acts on them. What they give as evidence, and how they call it,
 /// may differ.
-fn sum(events: &[AlertEvent]) -> u64 {
+fn sum(effects: &Effects) -> u64 {
     let mut hash = DefaultHasher::new();
-    for AlertEvent { epoch, seq, kind, alert, .. } in events {
+    for AlertEvent { epoch, seq, kind, alert, .. } in &effects.events {
         let acknowledged = alert.acknowledged.as_ref().map(|it| (&it.by, it.at.ms()));
         let stands = (alert.severity, alert.certainty, alert.opened_at.ms(), &alert.dispatch, acknowledged);
         (epoch, seq, kind, alert.id.to_string(), stands).hash(&mut hash);
+    }
+    for IncidentEvent { entry, incident } in &effects.incidents {
+        let stands = (incident.id, incident.state, entry.party.as_ref().map(|party| (party.tier, &party.id)));
+        (entry.epoch, entry.seq, entry.what, entry.since_ms, stands).hash(&mut hash);
     }
     hash.finish()
 }
@@ -269,13 +282,16 @@ impl Own {
     fn lacking(&mut self, told: &mut Told, pos: u64, mut effects: Effects) -> Effects {
         let is_judged = pos < told.end;
         effects.events.iter().for_each(|event| self.alerts.take(event));
-        let events = (!effects.events.is_empty()).then(|| sum(&effects.events));
+        let tells = !effects.events.is_empty() || !effects.incidents.is_empty();
+        let events = tells.then(|| sum(&effects));
         self.differs |= is_judged && events != told.events.get(&pos).copied();
         let goes_on = !is_judged && !self.differs;
         if !goes_on {
             effects.events.clear();
+            effects.incidents.clear();
         }
         told.take_events(&effects.events);
+        told.take_incidents(&effects.incidents);
         effects.rows.retain(|row| match row {
             Row::Entry(entry) => {
                 self.entries.insert(key_of_entry(entry), entry.clone());
@@ -327,15 +343,25 @@ fn correct(spine: &mut Spine, told: &mut Told, own: &mut Own) -> Result<(u32, us
     spine.outbox.set_mark(seq + 1);
     spine.inbox.raise_epoch(epoch)?;
     spine.outbox.raise_epoch(epoch)?;
+    // What was told of incidents, whoever told it, goes no further than this.
+    let mut incident_seq = told.incident_seq.max(spine.core.incident_cursor().seq);
     // Numbers first: an alert that is open under both may get the one that people know it by.
     let numbers = told.alerts.unknown_to(&own.alerts);
     let (first, rest) = numbers.split_at(numbers.len().min(limits::CORRECTIONS));
     for numbers in std::iter::once(first).chain(rest.chunks(limits::CORRECTIONS)) {
-        tell(spine, told, own, Correction { epoch, seq, numbers: numbers.to_vec(), alerts: Vec::new() })?;
+        let correction = Correction { epoch, seq, incident_seq, numbers: numbers.to_vec(), alerts: Vec::new() };
+        // Once they are told anew, they are.
+        incident_seq = 0;
+        tell(spine, told, own, correction)?;
     }
     let alerts = own.differences(told, &spine.core);
     for alerts in alerts.chunks(limits::CORRECTIONS) {
-        tell(spine, told, own, Correction { epoch, seq, numbers: Vec::new(), alerts: alerts.to_vec() })?;
+        tell(
+            spine,
+            told,
+            own,
+            Correction { epoch, seq, incident_seq: 0, numbers: Vec::new(), alerts: alerts.to_vec() },
+        )?;
     }
     Ok((epoch, alerts.len()))
 }

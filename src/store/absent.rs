@@ -9,12 +9,14 @@ use tokio_postgres::Config;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
+    StatusQuery, Store, StoreError,
 };
-use crate::model::alert::{Alert, AlertEvent};
+use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
+use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
@@ -78,6 +80,11 @@ pass_on! {
     alert_events(query: AlertQuery) -> Vec<AlertEvent>;
     alert_events_after(epoch: u32, seq: u64, limit: usize) -> Vec<AlertEvent>;
     alert(id: AlertId) -> Option<Alert>;
+    incident_events_after(epoch: u32, seq: u64, limit: usize) -> Vec<IncidentEvent>;
+    incident_timeline(id: IncidentId, after: Cursor, limit: usize) -> Vec<IncidentEvent>;
+    incident(id: IncidentId) -> Option<Incident>;
+    incidents(query: IncidentQuery) -> Vec<Incident>;
+    reporting(query: ReportingQuery) -> (u64, u64);
     entry(kind: EntryKind, code: String) -> Option<Entry>;
     entries(kind: EntryKind, after: Option<String>, limit: usize) -> Vec<Entry>;
     lifts(query: LiftQuery) -> Vec<Entry>;

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::query::page_rows;
 use super::{
     AlertCursor, AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameCursor, FrameQuery, Fut,
-    LiftQuery, LinkCursor, LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ScanCursor, ScanQuery,
-    SetAside, StandingCursor, StandingQuery, StatusQuery, Store, StoreError, retention,
+    IncidentQuery, LiftQuery, LinkCursor, LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery,
+    ReportingQuery, ScanCursor, ScanQuery, SetAside, StandingCursor, StandingQuery, StatusQuery, Store, StoreError,
+    retention,
 };
 use crate::limits;
-use crate::model::alert::{Alert, AlertEvent};
-use crate::model::archive::{Entry, EntryKind};
+use crate::model::alert::{Alert, AlertEvent, Cursor};
+use crate::model::archive::{self, Entry, EntryKind};
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId, SiteCode, Subject};
+use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
@@ -48,6 +50,8 @@ struct Kept {
     by_subject: BTreeMap<(Subject, AlertCursor), (u32, u64)>,
     alerts: BTreeMap<AlertId, Alert>,
     entries: BTreeMap<(EntryKind, String), Entry>,
+    incident_events: BTreeMap<(u32, u64), IncidentEvent>,
+    incidents: BTreeMap<IncidentId, Incident>,
     /// In the order in which they came.
     links: Vec<ChainLink>,
 }
@@ -96,6 +100,10 @@ impl Kept {
             self.row(row, &mut set_aside);
         }
         events().for_each(|event| self.event(event));
+        for event in batch.effects.iter().flat_map(|effects| &effects.incidents) {
+            self.incident_events.insert((event.entry.epoch, event.entry.seq), event.clone());
+            self.incidents.insert(event.incident.id, event.incident.clone());
+        }
         self.checkpoint = Some(batch.to);
         Ok(Committed { to: batch.to.position, set_aside })
     }
@@ -190,6 +198,7 @@ impl Kept {
         self.scans.retain(|_, rows| !rows.is_empty());
         let alerts = cutoff(options.alert_retention_days);
         self.forget_alerts(alerts);
+        self.forget_incidents(alerts);
         self.reports.retain(|report| report.row.recorded_at >= alerts);
         let first_day = retention::first_day(alerts);
         self.dues.retain(|due| due.until_on.is_none_or(|until| until >= first_day));
@@ -205,10 +214,18 @@ impl Kept {
         self.alerts.retain(|_, alert| alert.cleared_at.is_none_or(|at| at >= cutoff));
     }
 
+    /// Likewise; those that go on stay.
+    fn forget_incidents(&mut self, cutoff: Wall) {
+        let first_kept = self.incident_events.iter().find(|(_, event)| event.entry.at >= cutoff).map(|(at, _)| *at);
+        self.incident_events = first_kept.map_or_else(BTreeMap::new, |first| self.incident_events.split_off(&first));
+        self.incidents.retain(|_, it| !it.state.is_over() || it.changed_at >= cutoff);
+    }
+
     fn size(&self) -> usize {
         let (frames, scans) = (self.frames.values().map(Vec::len), self.scans.values().map(Vec::len));
         let rows = frames.sum::<usize>() + scans.sum::<usize>() + self.statuses.len() + self.rejects.len();
-        rows + self.events.len() + self.alerts.len() + self.dues.len() + self.reports.len()
+        let incidents = self.incident_events.len() + self.incidents.len();
+        rows + self.events.len() + self.alerts.len() + self.dues.len() + self.reports.len() + incidents
     }
 }
 
@@ -298,6 +315,56 @@ impl Store for MemoryStore {
 
     fn alert(&self, id: AlertId) -> Fut<'_, Option<Alert>> {
         self.with(|kept| Ok(kept.alerts.get(&id).cloned()))
+    }
+
+    fn incident_events_after(&self, epoch: u32, seq: u64, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        self.with(|kept| {
+            let later = kept.incident_events.range((epoch, seq)..=(epoch, u64::MAX)).filter(|(at, _)| at.1 > seq);
+            Ok(later.map(|(_, event)| event.clone()).take(page_rows(limit)).collect())
+        })
+    }
+
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        self.with(|kept| {
+            let later = kept.incident_events.values().filter(|event| event.incident.id == id && event.cursor() > after);
+            Ok(later.take(page_rows(limit)).cloned().collect())
+        })
+    }
+
+    fn incident(&self, id: IncidentId) -> Fut<'_, Option<Incident>> {
+        self.with(|kept| Ok(kept.incidents.get(&id).cloned()))
+    }
+
+    fn incidents(&self, query: IncidentQuery) -> Fut<'_, Vec<Incident>> {
+        self.with(|kept| {
+            let mut wanted: Vec<_> = kept.incidents.values().map(|it| ((it.received_at, it.id), it)).collect();
+            wanted.retain(|(key, it)| {
+                (query.from..query.to).contains(&it.received_at) && query.after.is_none_or(|after| *key > after)
+            });
+            wanted.sort_by_key(|(key, _)| *key);
+            Ok(wanted.into_iter().take(page_rows(query.limit)).map(|(_, it)| it.clone()).collect())
+        })
+    }
+
+    fn reporting(&self, query: ReportingQuery) -> Fut<'_, (u64, u64)> {
+        self.with(|kept| {
+            let lifts = kept.entries.values().filter_map(|entry| match entry {
+                Entry::Lift(lift) => Some(lift),
+                _ => None,
+            });
+            let is_wanted = |lift: &&archive::Lift| {
+                query.district.is_none_or(|wanted| lift.district.is_some_and(|own| own.is_within(&wanted)))
+                    && query.firm.is_none_or(|wanted| lift.firm == Some(wanted))
+            };
+            let range = query.from..query.to;
+            let mut counts = (0, 0);
+            for lift in lifts.filter(is_wanted) {
+                let mut frames = kept.frames.keys().filter(|(device, _)| *device == lift.code);
+                counts.0 += 1;
+                counts.1 += u64::from(frames.any(|(_, at)| range.contains(&at.effective_at)));
+            }
+            Ok(counts)
+        })
     }
 
     fn entry(&self, kind: EntryKind, code: String) -> Fut<'_, Option<Entry>> {

@@ -22,14 +22,16 @@ use std::sync::Arc;
 
 pub use error::StoreError;
 pub use query::{
-    AlertCursor, AlertQuery, ChangeQuery, DueQuery, FrameCursor, FrameQuery, LiftQuery, LinkCursor, LinkQuery,
-    Numbered, RejectQuery, ReportQuery, ScanCursor, ScanQuery, StandingCursor, StandingQuery, StatusQuery,
+    AlertCursor, AlertQuery, ChangeQuery, DueQuery, FrameCursor, FrameQuery, IncidentQuery, LiftQuery, LinkCursor,
+    LinkQuery, Numbered, RejectQuery, ReportQuery, ReportingQuery, ScanCursor, ScanQuery, StandingCursor,
+    StandingQuery, StatusQuery,
 };
 
 use crate::limits;
-use crate::model::alert::{Alert, AlertEvent};
+use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
+use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, Effects, FrameRow, RejectRow, ScanRow, StatusRow};
@@ -149,6 +151,17 @@ pub trait Store: Send + Sync {
     fn alert_events_after(&self, epoch: u32, seq: u64, limit: usize) -> Fut<'_, Vec<AlertEvent>>;
     /// The alert as its last event left it.
     fn alert(&self, id: AlertId) -> Fut<'_, Option<Alert>>;
+
+    /// Events of incidents of one epoch with a greater `seq`, ascending.
+    fn incident_events_after(&self, epoch: u32, seq: u64, limit: usize) -> Fut<'_, Vec<IncidentEvent>>;
+    /// What happened to one incident behind a cursor, ascending.
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> Fut<'_, Vec<IncidentEvent>>;
+    /// The incident as its last event left it.
+    fn incident(&self, id: IncidentId) -> Fut<'_, Option<Incident>>;
+    /// Ascending by when they were received, and by id.
+    fn incidents(&self, query: IncidentQuery) -> Fut<'_, Vec<Incident>>;
+    /// How many lifts there are, and how many of them reported.
+    fn reporting(&self, query: ReportingQuery) -> Fut<'_, (u64, u64)>;
 
     fn entry(&self, kind: EntryKind, code: String) -> Fut<'_, Option<Entry>>;
     /// Ascending by code, which is compared byte by byte.

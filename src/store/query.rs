@@ -5,7 +5,8 @@
 use crate::limits;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{EntryKind, Lift};
-use crate::model::ids::{CylinderCode, DeviceCode, District, SiteCode, Subject};
+use crate::model::ids::{CylinderCode, DeviceCode, District, FirmId, SiteCode, Subject};
+use crate::model::incident::IncidentId;
 use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::row::{FrameRow, RejectReason, ScanRow};
 use crate::model::time::{CivilDay, Wall};
@@ -188,6 +189,26 @@ pub struct AlertQuery {
     pub to: Wall,
     pub after: Option<AlertCursor>,
     pub limit: usize,
+}
+
+/// The range is of `received_at`.
+#[derive(Debug, Clone)]
+pub struct IncidentQuery {
+    pub from: Wall,
+    pub to: Wall,
+    /// When the last one of the page before was received, and which it was.
+    pub after: Option<(Wall, IncidentId)>,
+    pub limit: usize,
+}
+
+/// The range is of frames.
+#[derive(Debug, Clone)]
+pub struct ReportingQuery {
+    pub from: Wall,
+    pub to: Wall,
+    /// Only lifts within it, and under contract with that firm.
+    pub district: Option<District>,
+    pub firm: Option<FirmId>,
 }
 
 /// The place of an alert event in its subject's history.

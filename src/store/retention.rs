@@ -55,16 +55,31 @@ pub(super) fn keep_evidence_sql(from: &str, span: &str) -> String {
     )
 }
 
-/// The first alert event to keep, as [`first_kept_sql`] finds the first row. Events go from the oldest on, whatever has
-/// become of their alerts: between those that are left there must be no gap.
-pub(super) const FIRST_KEPT_EVENT: &str = "SELECT epoch, seq FROM \
-     (SELECT epoch, seq FROM alert_event WHERE published_at >= $1 ORDER BY epoch, seq LIMIT 1) AS first_ever UNION ALL \
-     SELECT epoch, seq FROM (SELECT epoch, seq FROM alert_event WHERE published_at >= $1 AND published_at <= $2 \
-     ORDER BY epoch, seq LIMIT 1) AS first_not_ahead ORDER BY epoch DESC, seq DESC LIMIT 1";
+/// Tables of events, numbered by epoch and seq, and what they are old by.
+pub(super) const EVENTS: [(&str, &str); 2] = [("alert_event", "published_at"), ("incident_event", "at")];
+
+/// The first event to keep, as [`first_kept_sql`] finds the first row. Events go from the oldest on, whatever has become of
+/// their alerts and incidents: between those that are left there must be no gap.
+pub(super) fn first_kept_event_sql(table: &str, column: &str) -> String {
+    format!(
+        "SELECT epoch, seq FROM \
+         (SELECT epoch, seq FROM {table} WHERE {column} >= $1 ORDER BY epoch, seq LIMIT 1) AS first_ever UNION ALL \
+         SELECT epoch, seq FROM (SELECT epoch, seq FROM {table} WHERE {column} >= $1 AND {column} <= $2 \
+         ORDER BY epoch, seq LIMIT 1) AS first_not_ahead ORDER BY epoch DESC, seq DESC LIMIT 1"
+    )
+}
 
 /// One step: at most `$3` events before (`$1`, `$2`).
-pub(super) const DELETE_EVENTS: &str = "DELETE FROM alert_event WHERE (epoch, seq) IN (SELECT epoch, seq \
-     FROM alert_event WHERE (epoch, seq) < ($1, $2) ORDER BY epoch, seq LIMIT $3)";
+pub(super) fn delete_events_sql(table: &str) -> String {
+    format!(
+        "DELETE FROM {table} WHERE (epoch, seq) IN (SELECT epoch, seq \
+         FROM {table} WHERE (epoch, seq) < ($1, $2) ORDER BY epoch, seq LIMIT $3)"
+    )
+}
+
+/// One step: at most `$2` incidents that are over and that nothing has happened to since `$1`. Others stay, however old.
+pub(super) const DELETE_INCIDENTS: &str = "DELETE FROM incident WHERE (epoch, number) IN (SELECT epoch, number \
+     FROM incident WHERE changed_at < $1 AND state IN ('closed', 'false-alarm') ORDER BY changed_at LIMIT $2)";
 
 /// One step: at most `$2` alerts that were cleared before `$1`. An open one stays, however old it is.
 pub(super) const DELETE_ALERTS: &str = "DELETE FROM alert WHERE (subject, rule, opening) IN (SELECT subject, rule, opening \

@@ -2,16 +2,17 @@
 //!
 //! Each is one statement over an index, cut to a page, so that no reader holds a transaction open for long.
 
-use super::columns::{Read, Value, alert, archive, frame, misc, names, obligation, scan, visit};
+use super::columns::{Read, Value, alert, archive, frame, incident, misc, names, obligation, scan, visit};
 use super::query::page_rows;
 use super::{
-    AlertQuery, ChangeQuery, DueQuery, FrameQuery, LiftQuery, LinkQuery, Numbered, RejectQuery, ReportQuery, ScanQuery,
-    StandingQuery, StatusQuery,
+    AlertQuery, ChangeQuery, DueQuery, FrameQuery, IncidentQuery, LiftQuery, LinkQuery, Numbered, RejectQuery,
+    ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery,
 };
 use crate::limits;
-use crate::model::alert::{Alert, AlertEvent};
+use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
+use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
@@ -184,6 +185,55 @@ pub(super) fn entries(kind: EntryKind, after: Option<&str>, rows: usize) -> Sele
         what: kind.name(),
         read: archive::reader(kind),
     }
+}
+
+pub(super) fn incident_events_after(epoch: u32, seq: u64, rows: usize) -> Select<'static, IncidentEvent> {
+    let sql = "SELECT body FROM incident_event WHERE epoch = $1 AND seq > $2 ORDER BY seq LIMIT $3".to_owned();
+    let params = vec![epoch.into(), Value::Big(signed(seq)), limit(rows)];
+    Select { sql, params, what: "an incident's event", read: incident::read_event }
+}
+
+pub(super) fn incident_timeline(id: IncidentId, after: Cursor, rows: usize) -> Select<'static, IncidentEvent> {
+    let sql = "SELECT body FROM incident_event WHERE incident_epoch = $1 AND incident_number = $2 \
+               AND (epoch, seq) > ($3, $4) ORDER BY epoch, seq LIMIT $5";
+    let [id, after] =
+        [(id.epoch, id.number), (after.epoch, after.seq)].map(|(epoch, n)| [epoch.into(), Value::Big(signed(n))]);
+    let params = id.into_iter().chain(after).chain([limit(rows)]).collect();
+    Select { sql: sql.to_owned(), params, what: "an incident's event", read: incident::read_event }
+}
+
+pub(super) fn incident(id: IncidentId) -> Select<'static, Incident> {
+    let sql = "SELECT body FROM incident WHERE epoch = $1 AND number = $2".to_owned();
+    let params = vec![id.epoch.into(), Value::Big(signed(id.number))];
+    Select { sql, params, what: "an incident", read: incident::read }
+}
+
+pub(super) fn incidents(query: &IncidentQuery) -> Select<'_, Incident> {
+    let sql = "SELECT body FROM incident WHERE received_at >= $1 AND received_at < $2 \
+               AND (received_at, epoch, number) > ($1, $3, $4) ORDER BY received_at, epoch, number LIMIT $5";
+    let after = query.after.filter(|(at, _)| *at >= query.from);
+    let params = vec![
+        Value::Time(after.map_or(query.from, |(at, _)| at)),
+        Value::Time(query.to),
+        after.map_or(Value::Big(-1), |(_, id)| id.epoch.into()),
+        Value::Big(after.map_or(0, |(_, id)| signed(id.number))),
+        limit(query.limit),
+    ];
+    Select { sql: sql.to_owned(), params, what: "an incident", read: incident::read }
+}
+
+/// Asked lift by lift over the index of frames, so that a month costs no more than a day.
+pub(super) fn reporting(query: &ReportingQuery) -> Select<'_, (u64, u64)> {
+    let sql = "SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT 1 FROM frame \
+               WHERE frame.device = lift.code AND frame.effective_at >= $1 AND frame.effective_at < $2)) \
+               FROM lift WHERE ($3 = '' OR substr(district, 1, length($3)) = $3) AND ($4 = '' OR firm = $4)";
+    let params = vec![
+        Value::Time(query.from),
+        Value::Time(query.to),
+        Value::text(query.district.as_ref().map_or("", |district| district.as_str())),
+        Value::text(query.firm.as_ref().map_or("", |firm| firm.as_str())),
+    ];
+    Select { sql: sql.to_owned(), params, what: "a count of lifts", read: incident::read_reporting }
 }
 
 pub(super) fn lifts<'a>(query: &'a LiftQuery, dialect: &Dialect) -> Select<'a, Entry> {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use vigil::core::{CORE_VERSION, Core};
 use vigil::journal::codec::{decode_record, encode_effects, encode_record};
 use vigil::model::alert::AlertEvent;
+use vigil::model::incident::IncidentEvent;
 use vigil::model::record::Record;
 use vigil::model::row::{Effects, Row};
 
@@ -50,6 +51,7 @@ fn tell(told: &mut String, record: &Record, effects: &Effects) {
     writeln!(told, "{} at {} ms: {:08x}", record.pos, record.elapsed.0, crc32c::crc32c(&bytes)).unwrap();
     effects.rows.iter().for_each(|it| writeln!(told, "    {}", row(it)).unwrap());
     effects.events.iter().for_each(|it| writeln!(told, "    {}", event(it)).unwrap());
+    effects.incidents.iter().for_each(|it| writeln!(told, "    {}", incident(it)).unwrap());
     if let Some(reply) = &effects.reply {
         writeln!(told, "    reply {}", format!("{reply:?}").replace("\\n", " | ")).unwrap();
     }
@@ -107,6 +109,12 @@ fn event(it: &AlertEvent) -> String {
         write!(text, ", {}={}", evidence.name, evidence.value).unwrap();
     }
     text
+}
+
+fn incident(it: &IncidentEvent) -> String {
+    let (entry, state) = (&it.entry, it.incident.state.name());
+    let about = entry.party.as_ref().map_or_else(String::new, |party| format!(" {} {}", party.tier.name(), party.id));
+    format!("incident #{} {} {}{about}: {state}, +{} ms", entry.seq, it.incident.id, entry.what.name(), entry.since_ms)
 }
 
 fn check(file: &Path) {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use vigil::model::actor::{Actor, Role, Scope};
 use vigil::model::archive::{Cylinder, Entry, Firm, Lift, Site, SiteKind};
 use vigil::model::ids::AlertId;
+use vigil::model::incident::{Call, Cause, Ending, IncidentId, Step, Tier, Whom};
 use vigil::model::record::{Action, Command, Health, Kind, Link, PolicyText, Record};
 use vigil::model::time::{CivilDay, Elapsed, Wall};
 
@@ -52,6 +53,10 @@ struct Line {
     acknowledge: Option<String>,
     clear: Option<String>,
     note: Option<String>,
+    /// A call about that lift.
+    open: Option<String>,
+    /// `INCIDENT STEP`, and for `command` the tier.
+    advance: Option<String>,
     #[serde(default)]
     entries: Vec<EntryLine>,
 }
@@ -150,6 +155,10 @@ impl Line {
             Action::Acknowledge { alert: AlertId::parse(id).unwrap(), note: note() }
         } else if let Some(id) = &self.clear {
             Action::Clear { alert: AlertId::parse(id).unwrap(), note: note() }
+        } else if let Some(code) = &self.open {
+            Action::OpenIncident(Call { device: Some(code.parse().unwrap()), ..Call::default() })
+        } else if let Some(words) = &self.advance {
+            advance(words)
         } else {
             Action::Upsert(self.entries.iter().map(EntryLine::entry).collect())
         };
@@ -162,6 +171,21 @@ impl Line {
         };
         Command { request: request.into(), actor, action }
     }
+}
+
+fn advance(words: &str) -> Action {
+    let words: Vec<&str> = words.split(' ').collect();
+    let ending = || Ending { persons_freed: 2, cause: Cause::Door, action: "door freed by hand".into() };
+    let step = match words[1] {
+        "command" => Step::Command(Whom { tier: Tier::from_name(words[2]).unwrap(), id: None }),
+        "accept" => Step::Accept,
+        "arrive" => Step::Arrive,
+        "free" => Step::Free,
+        "close" => Step::Close(ending()),
+        "false-alarm" => Step::FalseAlarm,
+        other => panic!("{other:?} is no step of these timelines"),
+    };
+    Action::AdvanceIncident { incident: IncidentId::parse(words[0]).unwrap(), step, note: None }
 }
 
 fn policy(folder: &Path, files: &[String], zone: &str) -> PolicyText {

@@ -3,12 +3,14 @@
     device.py PORT DEVICE FOLDER-OF-GENERATED-MODULES
 
 It connects, says that it is online, and then does what each line on standard input asks for: `trapped` (JSON) or
-`freed` (protobuf). It answers a line with `done` once the broker has acknowledged the report.
+`freed` (protobuf). It answers a line with `done` once the broker has acknowledged the report. Commands that come down it
+carries out at once, unless they have expired, and says so.
 """
 
 import json
 import sys
 import time
+from datetime import datetime, timezone
 
 import paho.mqtt.client as mqtt
 
@@ -56,8 +58,17 @@ def publish(client, topic, payload, retain=False):
     print("done", flush=True)
 
 
+def carry_out(client, _userdata, message):
+    command = json.loads(message.payload)
+    expires_at = datetime.fromisoformat(command["expires_at"])
+    ok = command["command"] == "reassure" and datetime.now(timezone.utc) < expires_at
+    client.publish(f"{TOPIC}/result", json.dumps({"id": command["id"], "ok": ok}), qos=1)
+
+
 client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=device, protocol=mqtt.MQTTv311)
 client.will_set(f"{TOPIC}/status", "offline", qos=1, retain=True)
+client.on_message = carry_out
+client.on_connect = lambda client, *_: client.subscribe(f"{TOPIC}/command", qos=1)
 client.connect("127.0.0.1", port, keepalive=20)
 client.loop_start()
 publish(client, "status", "online", retain=True)

@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
+use vigil::cap::Profile;
 use vigil::clock::Clock;
+use vigil::config::Config;
+use vigil::feed::events::StoredIncidents;
 use vigil::feed::{EventLog, Feed, Judged, LinkState, LogFuture};
 use vigil::model::actor::{Actor, Role, Scope};
 use vigil::model::alert::{
@@ -22,13 +25,15 @@ use vigil::model::alert::{
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::fill::{Finding, Verdict};
 use vigil::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, RecordId, RuleId, Subject};
+use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
 use vigil::model::obligation::{DueRow, Party};
 use vigil::model::record::{Action, Command, Outcome};
 use vigil::model::report::ReportRow;
 use vigil::model::row::{ChangeRow, FrameRow};
 use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
-use vigil::pages::Board;
+use vigil::notify::Notifier;
+use vigil::pages::{Board, Incidents, Page};
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
 use vigil::proto::v1::history_service_client::HistoryServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
@@ -40,7 +45,10 @@ use vigil::serve::reloads::{InForce, Reloads};
 use vigil::serve::{Backend, ServeError, Settings, serve};
 use vigil::spine::input::{Input, Inputs};
 use vigil::spine::retrace::Past;
-use vigil::store::{ChangeQuery, LiftQuery, Numbered, ReportQuery, StandingQuery};
+use vigil::store::memory::MemoryStore;
+use vigil::store::{
+    ChangeQuery, IncidentQuery, LiftQuery, Numbered, Options, ReportQuery, ReportingQuery, StandingQuery,
+};
 
 /// Everything a test may wait for comes within this time, or never.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -134,6 +142,10 @@ fn backend(store: &Arc<Store>, past: Past) -> (Backend, Arc<Mutex<Teller>>) {
     let board = Arc::new(Board::default());
     let log = Log::default();
     let feed = Arc::new(Feed::new(Arc::clone(&board), Arc::new(log.clone())));
+    // Nobody is trapped here.
+    let incidents = Arc::new(Incidents::default());
+    let nothing = Arc::new(StoredIncidents(Arc::new(MemoryStore::new(Options::default()))));
+    let incident_feed = Arc::new(Feed::after(Arc::clone(&incidents) as Arc<dyn Page<_>>, nothing, Vec::new()));
     let (sender, receiver) = sync_channel(16);
     let clock = Clock::default();
     let teller =
@@ -153,7 +165,10 @@ fn backend(store: &Arc<Store>, past: Past) -> (Backend, Arc<Mutex<Teller>>) {
     // Nobody reloads rules here.
     let in_force = InForce { version: 1, text: crate::timeline::shipped() };
     let (reloads, _) = Reloads::new(watch::channel(None).1, watch::channel(in_force).1);
-    (Backend { feed, board, inputs: Inputs::new(sender), store, clock, past, reloads }, teller)
+    let inputs = Inputs::new(sender);
+    // Nobody is told of anything.
+    let notifier = Notifier::of_nobody(Profile::of(&Config::default()));
+    (Backend { feed, board, incident_feed, incidents, inputs, store, clock, past, reloads, notifier }, teller)
 }
 
 /// Counts events and positions as the core would.
@@ -211,6 +226,9 @@ impl Spine {
                 Ok(EventKind::Cleared)
             }),
             Action::Upsert(entries) => self.upsert(entries),
+            Action::OpenIncident(_) | Action::AdvanceIncident { .. } => {
+                Outcome::Precondition { why: "nobody is trapped here".into() }
+            }
             Action::CheckFill(request) => Outcome::Fill {
                 position: 7,
                 verdict: Verdict {
@@ -373,6 +391,26 @@ impl HistoryStore for Store {
     fn timeline(&self, page: TimelinePage) -> StoreFuture<'_, Vec<Happened>> {
         let memory = self.memory.lock().unwrap().clone();
         Box::pin(async move { memory.timeline(page).await })
+    }
+
+    fn incident(&self, id: IncidentId) -> StoreFuture<'_, Option<Incident>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.incident(id).await })
+    }
+
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> StoreFuture<'_, Vec<IncidentEvent>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.incident_timeline(id, after, limit).await })
+    }
+
+    fn incidents(&self, query: IncidentQuery) -> StoreFuture<'_, Vec<Incident>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.incidents(query).await })
+    }
+
+    fn reporting(&self, query: ReportingQuery) -> StoreFuture<'_, (u64, u64)> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.reporting(query).await })
     }
 
     fn entry(&self, kind: EntryKind, code: Box<str>) -> StoreFuture<'_, Option<Entry>> {

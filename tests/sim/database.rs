@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use vigil::model::alert::{Alert, AlertEvent};
+use vigil::model::alert::{Alert, AlertEvent, Cursor};
 use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
+use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
 use vigil::model::obligation::{DueRow, Party};
 use vigil::model::report::ReportRow;
 use vigil::model::row::{ChangeRow, FrameRow, RejectRow, Row, ScanRow, StatusRow};
@@ -12,8 +13,9 @@ use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
+    StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,8 +27,10 @@ pub(crate) struct Weather {
     pub(crate) lose_answer: bool,
     /// The canary: whatever is stored, a batch fits.
     pub(crate) unconditional: bool,
-    /// The canary: scans are not stored.
-    pub(crate) drops_scans: bool,
+    /// The canary: such rows are not stored.
+    pub(crate) drops: Option<fn(&Row) -> bool>,
+    /// The canary: somebody writes something else into records.
+    pub(crate) tampers: bool,
 }
 
 pub(crate) struct Database {
@@ -57,10 +61,20 @@ impl Database {
     }
 }
 
-fn without_scans(batch: &Batch) -> Batch {
+fn without(batch: &Batch, unwanted: fn(&Row) -> bool) -> Batch {
     let mut batch = batch.clone();
     for effects in &mut batch.effects {
-        effects.rows.retain(|row| !matches!(row, Row::Scan(_)));
+        effects.rows.retain(|row| !unwanted(row));
+    }
+    batch
+}
+
+fn tampered(batch: &Batch) -> Batch {
+    let mut batch = batch.clone();
+    for row in batch.effects.iter_mut().flat_map(|effects| &mut effects.rows) {
+        if let Row::Visit(row) = row {
+            row.visit.note = Some("all was well".into());
+        }
     }
     batch
 }
@@ -90,7 +104,8 @@ impl Store for Database {
             } else {
                 batch
             };
-            let batch = if now.drops_scans { Arc::new(without_scans(&batch)) } else { batch };
+            let batch = now.drops.map_or(batch.clone(), |unwanted| Arc::new(without(&batch, unwanted)));
+            let batch = if now.tampers { Arc::new(tampered(&batch)) } else { batch };
             let committed = self.inner.commit(batch).await?;
             if now.lose_answer { Err(unavailable()) } else { Ok(committed) }
         })
@@ -130,6 +145,26 @@ impl Store for Database {
 
     fn relabelled(&self, code: CylinderCode) -> Fut<'_, Vec<Entry>> {
         self.unless_away(|store| store.relabelled(code))
+    }
+
+    fn incident_events_after(&self, epoch: u32, seq: u64, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        self.unless_away(|store| store.incident_events_after(epoch, seq, limit))
+    }
+
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        self.unless_away(|store| store.incident_timeline(id, after, limit))
+    }
+
+    fn incident(&self, id: IncidentId) -> Fut<'_, Option<Incident>> {
+        self.unless_away(|store| store.incident(id))
+    }
+
+    fn incidents(&self, query: IncidentQuery) -> Fut<'_, Vec<Incident>> {
+        self.unless_away(|store| store.incidents(query))
+    }
+
+    fn reporting(&self, query: ReportingQuery) -> Fut<'_, (u64, u64)> {
+        self.unless_away(|store| store.reporting(query))
     }
 
     fn links(&self, query: LinkQuery) -> Fut<'_, Vec<Numbered<ChainLink>>> {

@@ -209,7 +209,7 @@ impl Process {
         };
         // A replay's answers never come here, and what does is of now.
         let now = self.spine.core().now().elapsed;
-        let old = released.downlinks.iter().find(|downlink| !(now..now + GOOD_MS + 1).contains(&downlink.good_until));
+        let old = released.downlinks.iter().find(|downlink| !(now..now + GOOD_MS + 1).contains(&downlink.good_until()));
         if let Some(downlink) = old {
             return Err(format!("at {now:?} an answer goes out that isn't of now: {downlink:?}"));
         }

@@ -18,6 +18,9 @@ use vigil::store::{
 };
 
 pub(crate) use crate::dues::due_dates_stand_until_another_is_recorded;
+pub(crate) use crate::incidents::{
+    an_incident_is_as_its_last_event_left_it, incidents_stay_as_long_as_alerts, lifts_that_report_are_counted,
+};
 use crate::support::rows::{self, cylinder, device, frame};
 use crate::world::{Kind, World, now};
 

@@ -274,7 +274,8 @@ impl Script {
         let topic = format!("vigil/v1/cylinder/{site}/scan");
         let effects = self.timeline.report(&topic, scan.to_string());
         let Some(expected) = told.get(1) else { return };
-        let verdicts: Vec<String> = effects.downlinks.iter().map(|it| said(&it.verdict)).collect();
+        let verdicts: Vec<String> =
+            effects.downlinks.iter().filter_map(|it| it.fill()).map(|it| said(&it.verdict)).collect();
         let got = if verdicts.is_empty() { "nothing".to_owned() } else { verdicts.join(" and ") };
         assert_eq!(got, *expected, "{words:?} at {} ms", self.timeline.now_ms);
     }
@@ -452,7 +453,7 @@ pub(crate) fn alert_of(text: &str) -> AlertId {
 
 fn outcome_word(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Done { .. } => "done",
+        Outcome::Done { .. } | Outcome::Incident { .. } => "done",
         Outcome::Fill { .. } => "fill",
         Outcome::Findings { .. } => "findings",
         Outcome::NotFound { .. } => "not-found",

@@ -10,6 +10,7 @@ use vigil::core::Core;
 use vigil::model::actor::Actor;
 use vigil::model::alert::{Alert, AlertEvent, AlertState, EventKind};
 use vigil::model::ids::AlertId;
+use vigil::model::incident::IncidentEvent;
 use vigil::model::record::{Action, Command, Kind, Link, Outcome, PolicyText, Record};
 use vigil::model::row::{Effects, Row};
 use vigil::model::time::{Elapsed, Wall};
@@ -31,6 +32,7 @@ pub(crate) struct Timeline {
     next_marker_ms: Option<i64>,
     pub(crate) events: Vec<AlertEvent>,
     pub(crate) rows: Vec<Row>,
+    pub(crate) incidents: Vec<IncidentEvent>,
     /// Of the last record.
     pub(crate) effects: Effects,
     pub(crate) ticks: usize,
@@ -62,6 +64,7 @@ impl Timeline {
             next_marker_ms: None,
             events: Vec::new(),
             rows: Vec::new(),
+            incidents: Vec::new(),
             effects: Effects::default(),
             ticks: 0,
             extra_ticks_ms: None,
@@ -141,6 +144,10 @@ impl Timeline {
             fold(&mut self.folded, &mut self.events, event);
         }
         self.rows.extend(self.effects.rows.iter().cloned());
+        for event in &self.effects.incidents {
+            assert_eq!(event.entry.seq, self.incidents.len() as u64 + 1, "seq of incidents has a gap");
+            self.incidents.push(event.clone());
+        }
         if self.unchecked {
             return;
         }

@@ -49,6 +49,10 @@ built_in! {
     RULE_BLIND = "rule-blind" Warning "Critical rules can't be judged: the terminal never reports what they need" "关键规则无法判定：终端未上报所需字段",
     /// On a device: parts of its frames can't be read, again and again.
     UNREADABLE = "unreadable" Warning "Parts of the terminal's frames can't be read" "终端数据部分无法解析",
+    /// On an incident: who was commanded has not answered in time.
+    TIER_UNANSWERED = "tier-unanswered" Critical "Nobody has accepted the rescue: command the next tier" "救援指令无人响应：请调度下一级力量",
+    /// On an incident: nobody is there in time.
+    ARRIVAL_LATE = "arrival-late" Critical "Nobody has arrived at the lift in time" "救援人员未按时到达",
 }
 
 impl BuiltIn {
@@ -67,7 +71,7 @@ impl BuiltIn {
 pub struct Numbers([Option<RuleNo>; ALL.len()]);
 
 impl Books {
-    fn number_of(&mut self, which: &BuiltIn) -> RuleNo {
+    pub(in crate::core) fn number_of(&mut self, which: &BuiltIn) -> RuleNo {
         let at = which.at as usize;
         if let Some(number) = self.built_in.0[at] {
             return number;

@@ -44,6 +44,7 @@ use crate::model::archive::Entry;
 use crate::model::fill::Finding;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{PlaceId, RuleId};
+use crate::model::incident::IncidentId;
 use crate::model::record::{Health, Outcome};
 use crate::model::report::ReportKind;
 use crate::model::scan::ScanEvent;
@@ -401,6 +402,8 @@ fn finding() -> impl Strategy<Value = Finding> {
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         (number(), number()).prop_map(|(position, changed)| Outcome::Done { position, changed }),
+        (number(), 1..9u64)
+            .prop_map(|(position, number)| Outcome::Incident { position, incident: IncidentId { epoch: 1, number } }),
         model::text().prop_map(|what| Outcome::NotFound { what }),
         model::text().prop_map(|why| Outcome::Precondition { why }),
         model::text().prop_map(|why| Outcome::Denied { why }),

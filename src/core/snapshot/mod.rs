@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod arbitrary;
+mod incidents;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use self::read::Restoring;
 use super::books::Books;
 use super::cylinder::Cylinder;
 use super::cylinder::fills::Fills;
+use super::dispatch::Dispatch;
 use super::lift::Lift;
 use super::maintenance::known::KnownRecords;
 use super::paged::Paged;
@@ -63,6 +65,7 @@ pub struct Frozen {
     firms: RedBlackTreeMapSync<FirmId, archive::Firm>,
     workers: RedBlackTreeMapSync<WorkerId, archive::Worker>,
     service: Service,
+    dispatch: Dispatch,
     requests: Requests,
     known_records: KnownRecords,
     fills: Fills,
@@ -105,6 +108,7 @@ impl Core {
             firms: self.firms.clone(),
             workers: self.workers.clone(),
             service: self.service.clone(),
+            dispatch: self.dispatch.clone(),
             requests: self.requests.clone(),
             known_records: self.known_records.clone(),
             fills: self.fills.clone(),

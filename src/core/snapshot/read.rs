@@ -6,10 +6,11 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::subject::{self, Rules};
-use super::{FORMAT, FORMAT_OLDEST, SnapshotError, records, storms, write};
+use super::{FORMAT, FORMAT_OLDEST, SnapshotError, incidents, records, storms, write};
 use crate::core::books::{Books, Now};
 use crate::core::cylinder::Cylinder;
 use crate::core::cylinder::fills::{Asked, Fills, Given, How};
+use crate::core::dispatch::Dispatch;
 use crate::core::judge::built_in::Numbers;
 use crate::core::kept::{KeptCylinder, Pools};
 use crate::core::lift::Lift;
@@ -29,6 +30,7 @@ use crate::limits;
 use crate::model::fill::Finding;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{CylinderCode, DeviceCode, RuleId};
+use crate::model::incident::IncidentId;
 use crate::model::record::Outcome;
 use crate::model::time::{CivilDay, Elapsed, Wall};
 use crate::proto::internal as wire;
@@ -136,6 +138,7 @@ impl Restoring {
             scanners,
             sites: at("the sites", each(it.sites, site))?.into_iter().map(|it| (it.code, it)).collect(),
             firms: at("the firms", each(it.firms, firm))?.into_iter().map(|it| (it.id, it)).collect(),
+            dispatch: Dispatch::default(),
             workers: at("the workers", each(it.workers, worker))?.into_iter().map(|it| (it.id, it)).collect(),
             service: at("the state of the service", service(it.service.unwrap_or_default(), rules))?,
             requests: at("the answers to commands", requests(it.answers))?,
@@ -154,6 +157,7 @@ impl Restoring {
         // One lift alone is no storm.
         if only.is_none() {
             core.books.storms = at("the storms", storms::read(it.storms.unwrap_or_default(), rules))?;
+            core.dispatch = at("the incidents", incidents::read(it.dispatch, it.incident_states, rules))?;
         }
         at("what it is made of", index(&mut core))?;
         storms::recount(&mut core.books.storms, &core.lifts);
@@ -207,9 +211,12 @@ fn number(ix: usize) -> u32 {
 
 /// Where everything stands.
 fn index(core: &mut Core) -> Result<()> {
-    for (ix, code) in (0..).zip(core.lifts.iter().map(|it| it.code)) {
+    for ix in 0..number(core.lifts.len()) {
+        let code = core.lifts.get(ix).code;
         anew(core.lift_at(&code))?;
         core.index.lifts.insert(&code, ix);
+        let entry = core.lifts.get(ix).archived();
+        core.note_rescue_code(ix, entry.and_then(|entry| entry.rescue_code).as_deref());
     }
     for (ix, code) in (0..).zip(core.cylinders.iter().map(|it| it.code)) {
         anew(core.cylinder_named(&code))?;
@@ -316,6 +323,7 @@ fn answer(it: wire::Answer) -> Result<Remembered> {
     use wire::answer::Outcome as Wire;
     let outcome = match there("an outcome", it.outcome)? {
         Wire::Done(it) => Outcome::Done { position: it.position, changed: it.changed },
+        Wire::Incident(it) => Outcome::Incident { position: it.position, incident: IncidentId::parse(&it.incident)? },
         Wire::NotFound(what) => Outcome::NotFound { what: what.into() },
         Wire::Precondition(why) => Outcome::Precondition { why: why.into() },
         Wire::Denied(why) => Outcome::Denied { why: why.into() },

@@ -5,6 +5,7 @@ use crate::core::books::Books;
 use crate::core::cylinder::Cylinder;
 use crate::core::cylinder::custody::Custody;
 use crate::core::cylinder::fills::{Asked, Given, How};
+use crate::core::dispatch::Kept as Incident;
 use crate::core::judge::run::{Open, Phase, Run, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::lift::Lift;
@@ -22,6 +23,7 @@ use crate::core::telemetry::windows::Kept;
 use crate::model::alert::Cursor;
 use crate::model::record::Outcome;
 use crate::model::time::{Elapsed, Wall};
+use crate::proto::incident::write_entry;
 use crate::proto::write::{
     acknowledged, cylinder, evidence, firm, health, lift, number, policy, site, verdict, worker,
 };
@@ -66,6 +68,15 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     });
     for (asked, it, reserves) in it.fills.iter() {
         part(&mut |w| w.message(30, |w| given(w, asked, it, reserves)));
+    }
+    part(&mut |w| {
+        w.part(40, |w| {
+            w.uint(1, it.dispatch.seq);
+            w.uint(2, it.dispatch.number);
+        });
+    });
+    for it in it.dispatch.iter() {
+        part(&mut |w| w.message(41, |w| incident_state(w, it)));
     }
     take(&piece);
 }
@@ -151,6 +162,10 @@ fn answer(w: &mut Writer<'_>, it: &Remembered) {
             w.uint(1, *position);
             w.uint(2, *changed);
         }),
+        Outcome::Incident { position, incident } => w.message(40, |w| {
+            w.uint(1, *position);
+            w.text(2, &incident.to_string());
+        }),
         Outcome::Fill { position, verdict: it } => w.message(20, |w| {
             w.uint(1, *position);
             w.message(2, |w| verdict(w, it));
@@ -196,6 +211,15 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     w.some_uint(15, it.online);
     w.some_message(20, it.records.as_deref(), records::state);
     w.some_message(21, it.upkeep.as_deref(), upkeep::write);
+}
+
+fn incident_state(w: &mut Writer<'_>, it: &Incident) {
+    w.text(1, &it.incident.id.to_string());
+    w.int(2, it.received.0);
+    for entry in &it.timeline {
+        w.message(3, |w| write_entry(w, entry));
+    }
+    runs(w, 4, &it.runs);
 }
 
 fn cylinder_state(w: &mut Writer<'_>, it: &Cylinder) {

@@ -174,7 +174,7 @@ fn with_which<'a>(own: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// The tables written as `[[key]]`; the good ones, where some are bad.
-fn entries<'a, T>(
+pub(super) fn entries<'a, T>(
     top: &Section<'a>,
     key: &str,
     most: usize,

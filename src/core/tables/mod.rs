@@ -4,11 +4,13 @@
 //! and nothing follows from it.
 
 pub mod cylinders;
+pub mod dispatch;
 pub mod lifts;
 pub mod maintenance;
 mod read;
 
 use self::cylinders::Cylinders;
+use self::dispatch::Dispatching;
 use self::lifts::Lifts;
 use self::maintenance::Maintenance;
 use self::read::File;
@@ -18,6 +20,7 @@ use super::rules::{RuleFault, TABLES_FOLDER, did_you_mean};
 pub struct Tables {
     pub lifts: Lifts,
     pub cylinders: Cylinders,
+    pub dispatch: Dispatching,
     pub maintenance: Maintenance,
 }
 
@@ -40,6 +43,7 @@ pub fn parse(files: &[(Box<str>, Box<str>)]) -> Result<Tables, Vec<RuleFault>> {
             "lifts.toml" => tables.lifts = file.read(lifts::read),
             "maintenance.toml" => tables.maintenance = file.read(maintenance::read),
             "cylinders.toml" => tables.cylinders = file.read(cylinders::read),
+            "dispatch.toml" => tables.dispatch = file.read(dispatch::read),
             other => file.refuse(format!("no table is called `{other}`{}", did_you_mean(other, NAMES.iter().copied()))),
         }
         faults.extend(file.faults());
@@ -47,4 +51,4 @@ pub fn parse(files: &[(Box<str>, Box<str>)]) -> Result<Tables, Vec<RuleFault>> {
     if faults.is_empty() { Ok(tables) } else { Err(faults) }
 }
 
-const NAMES: &[&str] = &["lifts.toml", "cylinders.toml", "maintenance.toml"];
+const NAMES: &[&str] = &["lifts.toml", "cylinders.toml", "maintenance.toml", "dispatch.toml"];

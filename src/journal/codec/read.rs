@@ -22,6 +22,7 @@ use crate::model::row::{
 };
 use crate::model::scan::{Scan, ScanEvent};
 use crate::model::time::{CivilDay, Elapsed, Wall};
+use crate::proto::incident;
 use crate::proto::internal as wire;
 use crate::proto::read::{
     Result, acknowledged, each, entry, evidence, health, known, numbered, policy, some_code, some_text, texts, there,
@@ -56,6 +57,7 @@ fn correction(it: wire::Correction) -> Result<Correction> {
     Ok(Correction {
         epoch: it.epoch,
         seq: it.seq,
+        incident_seq: it.incident_seq,
         numbers: each(it.numbers, |id| Ok(AlertId::parse(&id)?))?,
         alerts: each(it.alerts, corrected)?,
     })
@@ -76,6 +78,11 @@ fn command(it: wire::Command) -> Result<Command> {
         Wire::Acknowledge(it) => Action::Acknowledge { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
         Wire::Clear(it) => Action::Clear { alert: AlertId::parse(&it.alert)?, note: some_text(it.note) },
         Wire::Upsert(it) => Action::Upsert(each(it.entries, entry)?),
+        Wire::OpenIncident(it) => Action::OpenIncident(incident::call(it)?),
+        Wire::AdvanceIncident(it) => {
+            let (incident, step, note) = incident::advance(it)?;
+            Action::AdvanceIncident { incident, step, note }
+        }
         Wire::UploadReports(it) => Action::UploadReports(each(it.uploads, report_upload)?),
         Wire::ReplaceTerminal(it) => {
             Action::ReplaceTerminal { device: DeviceCode::parse(&it.device)?, terminal: some_text(it.terminal) }
@@ -142,6 +149,7 @@ pub(super) fn effects(bytes: &Bytes) -> Result<(u64, Effects)> {
             1 => cause = value.u64()?,
             2 => effects.rows.push(row(value.bytes()?, bytes)?),
             3 => effects.events.push(alert_event(wire::AlertEvent::decode(value.bytes()?)?)?),
+            4 => effects.incidents.push(incident::event(wire::IncidentEvent::decode(value.bytes()?)?)?),
             _ => {}
         }
     }

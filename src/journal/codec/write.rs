@@ -12,6 +12,7 @@ use crate::model::report::{Report, ReportRow};
 use crate::model::row::{ChangeRow, Effects, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow, TimeSource};
 use crate::model::scan::Scan;
 use crate::model::time::Wall;
+use crate::proto::incident;
 use crate::proto::write::{acknowledged, entry, evidence, health, number, policy, some_day, verdict};
 use crate::proto::writer::Writer;
 
@@ -58,6 +59,7 @@ fn correction(w: &mut Writer<'_>, it: &Correction) {
             w.message(3, |w| alert(w, &it.alert));
         });
     }
+    w.uint(5, it.incident_seq);
 }
 
 fn command(w: &mut Writer<'_>, it: &Command) {
@@ -71,6 +73,10 @@ fn command(w: &mut Writer<'_>, it: &Command) {
                 w.message(1, |w| entry(w, it));
             }
         }),
+        Action::OpenIncident(call) => w.message(40, |w| incident::write_call(w, call)),
+        Action::AdvanceIncident { incident, step, note } => {
+            w.message(41, |w| incident::write_advance(w, incident, step, note.as_deref()));
+        }
         Action::ReplaceTerminal { device, terminal } => w.message(6, |w| {
             w.text(1, device.as_str());
             w.some_text(2, terminal.as_deref());
@@ -151,6 +157,9 @@ pub(super) fn effects(w: &mut Writer<'_>, cause: u64, effects: &Effects) {
     }
     for it in &effects.events {
         w.message(3, |w| alert_event(w, it));
+    }
+    for it in &effects.incidents {
+        w.message(4, |w| incident::write_event(w, it));
     }
 }
 

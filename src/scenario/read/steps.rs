@@ -9,9 +9,10 @@ use crate::core::rules::section::{Section, Text, article, table};
 use crate::limits;
 use crate::model::alert::{Certainty, EventKind, Reason, Severity};
 use crate::model::ids::{CylinderCode, DeviceCode, RecordId, RuleId, SiteCode, Subject};
+use crate::model::incident::{self, Cause, Ending, StepKind, Tier, Whom};
 use crate::model::scan::ScanEvent;
 use crate::model::visit::{Problem, VisitKind};
-use crate::scenario::spec::{Answer, LinkStep, VisitStep};
+use crate::scenario::spec::{Answer, LinkStep, RescueStep, VisitStep};
 use crate::scenario::{Action, Command, Expected, Step, Want};
 
 /// When and on what; any step may have them.
@@ -37,6 +38,8 @@ const VERBS: &[(&str, &[&str])] = &[
     ("report", &["refused"]),
     ("visit", &["kind", "began", "problem", "supersedes", "rectifies", "refused"]),
     ("sign", &[]),
+    ("call", &[]),
+    ("rescue", &["tier", "party", "persons", "refused"]),
     ("reload", &[]),
     ("open", &["cylinder"]),
     ("not_open", &["cylinder"]),
@@ -217,6 +220,11 @@ impl<'a> Reader<'a> {
             }
             "visit" => Action::Visit(Box::new(self.visit(section, verb)?)),
             "sign" => Action::Sign { lift: self.lift(section)?, record: self.code(section, verb, RecordId::parse)? },
+            "call" => {
+                let note = self.text_of(verb, value)?.value.into();
+                Action::Call { lift: self.lift(section)?, note }
+            }
+            "rescue" => Action::Rescue(self.rescue(section, verb)?),
             "reload" => {
                 let text = self.text_of(verb, value)?;
                 Action::Reload(self.extra(&text))
@@ -247,6 +255,33 @@ impl<'a> Reader<'a> {
             return self.faults.add(at, "a denial has reasons; that the fill is allowed is `verdict = \"allow\"`");
         }
         Some(Answer::Deny(reasons))
+    }
+
+    /// A dispatcher's step, with what comes with it.
+    fn rescue(&mut self, section: &Section<'_>, verb: &str) -> Option<RescueStep> {
+        let kind = self.word(section, verb, StepKind::ALL, StepKind::name)?;
+        let tier = self.word(section, "tier", Tier::ALL, Tier::name);
+        let party = section.text("party", &mut self.faults).map(|text| text.value.into());
+        let persons = section.count("persons", limits::PERSONS_FREED, &mut self.faults);
+        let whom = || Some(Whom { tier: tier?, id: party });
+        let ending = || Ending { persons_freed: persons.unwrap_or(1), cause: Cause::Other, action: "freed".into() };
+        let step = match kind {
+            StepKind::Command => whom().map(incident::Step::Command),
+            StepKind::HandOver => whom().map(incident::Step::HandOver),
+            StepKind::Close => Some(incident::Step::Close(ending())),
+            StepKind::Accept => Some(incident::Step::Accept),
+            StepKind::Decline => Some(incident::Step::Decline),
+            StepKind::TurnOut => Some(incident::Step::TurnOut),
+            StepKind::Arrive => Some(incident::Step::Arrive),
+            StepKind::Free => Some(incident::Step::Free),
+            StepKind::FalseAlarm => Some(incident::Step::FalseAlarm),
+            StepKind::Note => Some(incident::Step::Note),
+        };
+        let Some(step) = step else {
+            return self.faults.add(section.start, format!("`{verb} = {:?}` needs `tier`", kind.name()));
+        };
+        let refused = self.flag(section, "refused").unwrap_or(false);
+        Some(RescueStep { lift: self.lift(section)?, step, refused })
     }
 
     fn visit(&mut self, section: &Section<'_>, verb: &str) -> Option<VisitStep> {

@@ -97,7 +97,7 @@ impl Shared {
         let (kind, code): (_, Box<str>) = match subject {
             Subject::Device(code) => (EntryKind::Lift, code.as_str().into()),
             Subject::Cylinder(code) => (EntryKind::Cylinder, code.as_str().into()),
-            Subject::Service => return Err(not_found(&subject.to_string())),
+            Subject::Service | Subject::Incident(_) => return Err(not_found(&subject.to_string())),
         };
         let entry = self.backend.store.entry(kind, code).await.map_err(store_status)?;
         match entry {

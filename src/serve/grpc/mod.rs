@@ -3,16 +3,19 @@
 mod alerts;
 mod convert;
 mod cylinders;
+mod dispatch;
 mod dues;
 mod explain;
 mod history;
 mod inspection;
 mod life;
 mod maintenance;
+mod notifications;
 mod registry;
 mod rules;
 mod violations;
 mod watch;
+mod watch_incidents;
 
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
@@ -27,9 +30,11 @@ use crate::limits;
 use crate::proto;
 use crate::proto::v1::alert_service_server::AlertServiceServer;
 use crate::proto::v1::cylinder_service_server::CylinderServiceServer;
+use crate::proto::v1::dispatch_service_server::DispatchServiceServer;
 use crate::proto::v1::history_service_server::HistoryServiceServer;
 use crate::proto::v1::inspection_service_server::InspectionServiceServer;
 use crate::proto::v1::maintenance_service_server::MaintenanceServiceServer;
+use crate::proto::v1::notification_service_server::NotificationServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
 use crate::proto::v1::rules_service_server::RulesServiceServer;
 
@@ -56,25 +61,29 @@ pub(super) fn routes(shared: &Shared) -> Result<Routes, ServeError> {
         .add_service(InterceptedService::new(reflection().build_v1()?, gate()))
         .add_service(InterceptedService::new(reflection().build_v1alpha()?, gate()))
         .add_service(gated!(AlertServiceServer, alerts::Alerts(shared.clone())))
+        .add_service(gated!(DispatchServiceServer, dispatch::Dispatch(shared.clone())))
         .add_service(gated!(RegistryServiceServer, registry::Registry(shared.clone())))
         .add_service(gated!(CylinderServiceServer, cylinders::Cylinders(shared.clone())))
         .add_service(gated!(RulesServiceServer, rules::Rules(shared.clone())))
         .add_service(gated!(HistoryServiceServer, history::History(shared.clone())))
         .add_service(gated!(InspectionServiceServer, inspection::Inspection(shared.clone())))
-        .add_service(gated!(MaintenanceServiceServer, maintenance::Maintenance(shared.clone()))))
+        .add_service(gated!(MaintenanceServiceServer, maintenance::Maintenance(shared.clone())))
+        .add_service(gated!(NotificationServiceServer, notifications::Notifications(shared.clone()))))
 }
 
 /// Keeps the health service in step with readiness until shutdown.
 async fn report_health(reporter: HealthReporter, shared: Shared) {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 10] = [
         "",
         "vigil.v1.AlertService",
+        "vigil.v1.DispatchService",
         "vigil.v1.CylinderService",
         "vigil.v1.RegistryService",
         "vigil.v1.RulesService",
         "vigil.v1.HistoryService",
         "vigil.v1.MaintenanceService",
         "vigil.v1.InspectionService",
+        "vigil.v1.NotificationService",
     ];
     let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {

@@ -18,6 +18,8 @@ use crate::proto::v1::WatchAlertsResponse;
 use crate::proto::v1::watch_alerts_response::Message;
 use crate::serve::stream::Source;
 
+const LISTER: &str = "ListAlerts";
+
 /// Reads by seq from where it stands; events are never queued for it.
 pub(super) struct Watch {
     feed: Arc<Feed>,
@@ -39,7 +41,7 @@ impl Watch {
         let after = cursor.unwrap_or_else(|| feed.head());
         let heads = feed.heads();
         let mut sieve = Sieve::new(after, filter, kinds);
-        sieve.fill(feed.read(after, limits::FEED_BATCH).await.map_err(|error| status(&error))?);
+        sieve.fill(feed.read(after, limits::FEED_BATCH).await.map_err(|error| status(&error, LISTER))?);
         let beat_at = Instant::now();
         Ok(Self { heads, sieve, heartbeat, beat_at, feed })
     }
@@ -63,7 +65,7 @@ impl Source for Watch {
             }
             self.heads.borrow_and_update();
             match self.feed.read(self.sieve.scanned(), limits::FEED_BATCH).await {
-                Err(error) => return Some(Err(status(&error))),
+                Err(error) => return Some(Err(status(&error, LISTER))),
                 Ok(events) if events.is_empty() => tokio::select! {
                     _ = self.heads.changed() => {}
                     () = tokio::time::sleep_until(self.beat_at) => {}
@@ -80,7 +82,8 @@ fn message(message: Message) -> WatchAlertsResponse {
     WatchAlertsResponse { message: Some(message) }
 }
 
-fn status(error: &ReadError) -> Status {
+/// Why a stream can't be read, and which call gives a place to begin.
+pub(super) fn status(error: &ReadError, lister: &str) -> Status {
     let reason = match error {
         ReadError::OtherEpoch { .. } => "CURSOR_OTHER_EPOCH",
         ReadError::Ahead { .. } => "CURSOR_AHEAD",
@@ -90,6 +93,6 @@ fn status(error: &ReadError) -> Status {
             return Status::with_error_details(Code::Unavailable, format!("{error}: try again with it"), details);
         }
     };
-    let message = format!("{error}: call ListAlerts for what is open now, and watch from the cursor that it names");
+    let message = format!("{error}: call {lister} for what is open now, and watch from the cursor that it names");
     Status::with_error_details(Code::OutOfRange, message, ErrorDetails::with_error_info(reason, DOMAIN, []))
 }

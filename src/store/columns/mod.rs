@@ -6,6 +6,7 @@
 pub(super) mod alert;
 pub(super) mod archive;
 pub(super) mod frame;
+pub(super) mod incident;
 pub(super) mod json;
 pub(super) mod misc;
 pub(super) mod obligation;
@@ -28,6 +29,7 @@ pub(super) enum Value<'a> {
     Bool(bool),
     Text(Cow<'a, str>),
     Bytes(&'a [u8]),
+    Blob(Vec<u8>),
     Time(Wall),
     Day(CivilDay),
     Codes(&'a [u32]),

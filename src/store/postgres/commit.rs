@@ -10,12 +10,13 @@ use crate::clock::Clock;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::Subject;
+use crate::model::incident::IncidentEvent;
 use crate::model::obligation::{DueKind, DueRow};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, Order, RejectRow, Row, ScanRow, StatusRow};
 use crate::model::time::CivilDay;
 use crate::store::columns::visit::{self, ChainRow, People};
-use crate::store::columns::{Value, alert, archive, frame, misc, names, scan};
+use crate::store::columns::{Value, alert, archive, frame, incident, misc, names, scan};
 use crate::store::{Batch, Checkpoint, Committed, SetAside, StoreError};
 
 /// A batch by the tables that its rows go to, each in outbox order.
@@ -37,6 +38,7 @@ pub(super) struct Sorted<'b> {
     links: Vec<ChainRow<'b>>,
     people: Vec<People<'b>>,
     events: Vec<&'b AlertEvent>,
+    incidents: Vec<&'b IncidentEvent>,
 }
 
 /// A due date, and the day from which on a later one of the same batch stands instead.
@@ -52,6 +54,7 @@ impl<'b> Sorted<'b> {
         for effects in &batch.effects {
             effects.rows.iter().for_each(|row| sorted.add(row));
             sorted.events.extend(&effects.events);
+            sorted.incidents.extend(&effects.incidents);
         }
         sorted
     }
@@ -108,6 +111,7 @@ pub(super) async fn commit(client: &Object, batch: &Batch, sorted: &Sorted<'_>) 
     copy::all(client, visit::TABLE, &sorted.links.iter().collect::<Vec<_>>()).await?;
     copy::all(client, visit::PEOPLE_TABLE, &sorted.people.iter().collect::<Vec<_>>()).await?;
     writing.events(&sorted.events).await?;
+    writing.incidents(&sorted.incidents).await?;
     let set_aside = writing.set_aside;
     client.batch_execute("COMMIT").await.map_err(connect::from)?;
     Ok(Committed { to: batch.to.position, set_aside })
@@ -274,6 +278,29 @@ impl Writing<'_> {
         // The copy has taken it, so it fits.
         let seq = i64::try_from(first.1).map_err(StoreError::refused)?;
         self.execute(&sql, &[first.0.into(), Value::Big(seq)]).await
+    }
+
+    async fn incidents(&self, events: &[&IncidentEvent]) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        copy::all(self.client, "incident_event", events).await?;
+        // A batch has few incidents, each of which may have several events.
+        let last: BTreeMap<_, _> = events.iter().map(|event| (event.incident.id, &event.incident)).collect();
+        let marks: Vec<String> = (1..=incident::COLUMNS.len()).map(|n| format!("${n}")).collect();
+        let sql = format!(
+            "INSERT INTO incident ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE {}",
+            names(incident::COLUMNS),
+            marks.join(", "),
+            names(incident::KEY),
+            replacing(incident::COLUMNS)
+        );
+        for it in last.values() {
+            let mut values = Vec::new();
+            incident::push(it, &mut values).map_err(StoreError::refused)?;
+            self.execute(&sql, &values).await?;
+        }
+        Ok(())
     }
 
     async fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<(), StoreError> {

@@ -12,10 +12,11 @@ use super::commit::Standing;
 use super::connect;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::Entry;
+use crate::model::incident::IncidentEvent;
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::store::columns::visit::{self, ChainRow, People};
-use crate::store::columns::{Unfit, Value, alert, archive, frame, misc, names, obligation, scan};
+use crate::store::columns::{Unfit, Value, alert, archive, frame, incident, misc, names, obligation, scan};
 use crate::store::{SetAside, StoreError};
 
 /// Something with columns.
@@ -137,6 +138,18 @@ impl Stored for AlertEvent {
 
     fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
         alert::push_event(self, out)
+    }
+}
+
+impl Stored for IncidentEvent {
+    const WHAT: &'static str = "incident's event";
+
+    fn columns(&self) -> Vec<&'static str> {
+        incident::EVENT_COLUMNS.to_vec()
+    }
+
+    fn push<'a>(&'a self, out: &mut Vec<Value<'a>>) -> Result<(), Unfit> {
+        incident::push_event(self, out)
     }
 }
 

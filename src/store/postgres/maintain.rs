@@ -92,17 +92,21 @@ async fn delete_rows(
 }
 
 async fn delete_alerts(client: &Object, cutoff: Wall, now: Wall, done: &mut Maintained) -> Result<(), StoreError> {
-    let times = [Value::Time(cutoff), Value::Time(now + retention::DAY_MS)];
-    let found = query(client, retention::FIRST_KEPT_EVENT, &times).await?;
-    let number = |row: &Row, i| row.try_get::<_, i64>(i).map_err(connect::from);
-    let (epoch, seq) = match found.first() {
-        Some(row) => (number(row, 0)?, number(row, 1)?),
-        None => (i64::MAX, 0),
-    };
     let counted = |delete: &str| format!("WITH gone AS ({delete} RETURNING 1) {COUNT_GONE}, 0::bigint");
-    let step = [Value::Big(epoch), Value::Big(seq), STEP_ROWS];
-    in_steps(client, "alert_event", &counted(retention::DELETE_EVENTS), &step, done).await?;
-    in_steps(client, "alert", &counted(retention::DELETE_ALERTS), &[Value::Time(cutoff), STEP_ROWS], done).await?;
+    for (table, column) in retention::EVENTS {
+        let times = [Value::Time(cutoff), Value::Time(now + retention::DAY_MS)];
+        let found = query(client, &retention::first_kept_event_sql(table, column), &times).await?;
+        let number = |row: &Row, i| row.try_get::<_, i64>(i).map_err(connect::from);
+        let (epoch, seq) = match found.first() {
+            Some(row) => (number(row, 0)?, number(row, 1)?),
+            None => (i64::MAX, 0),
+        };
+        let step = [Value::Big(epoch), Value::Big(seq), STEP_ROWS];
+        in_steps(client, table, &counted(&retention::delete_events_sql(table)), &step, done).await?;
+    }
+    for (table, delete) in [("alert", retention::DELETE_ALERTS), ("incident", retention::DELETE_INCIDENTS)] {
+        in_steps(client, table, &counted(delete), &[Value::Time(cutoff), STEP_ROWS], done).await?;
+    }
     let first_day = Value::Day(retention::first_day(cutoff));
     in_steps(client, "due", &counted(retention::DELETE_DUE), &[first_day, STEP_ROWS], done).await
 }

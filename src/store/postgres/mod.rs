@@ -19,14 +19,16 @@ use self::partitions::Days;
 use self::value::RowColumns;
 use super::select::{self, Dialect, Select};
 use super::{
-    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, retention,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
+    StatusQuery, Store, StoreError, retention,
 };
 use crate::clock::Clock;
 use crate::limits;
-use crate::model::alert::{Alert, AlertEvent};
+use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
+use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
@@ -155,6 +157,26 @@ impl Store for PostgresStore {
 
     fn alert(&self, id: AlertId) -> Fut<'_, Option<Alert>> {
         Box::pin(async move { Ok(self.page(select::alert(&id)).await?.pop()) })
+    }
+
+    fn incident_events_after(&self, epoch: u32, seq: u64, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        Box::pin(self.page(select::incident_events_after(epoch, seq, limit)))
+    }
+
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        Box::pin(self.page(select::incident_timeline(id, after, limit)))
+    }
+
+    fn incident(&self, id: IncidentId) -> Fut<'_, Option<Incident>> {
+        Box::pin(async move { Ok(self.page(select::incident(id)).await?.pop()) })
+    }
+
+    fn incidents(&self, query: IncidentQuery) -> Fut<'_, Vec<Incident>> {
+        Box::pin(async move { self.page(select::incidents(&query)).await })
+    }
+
+    fn reporting(&self, query: ReportingQuery) -> Fut<'_, (u64, u64)> {
+        Box::pin(async move { Ok(self.page(select::reporting(&query)).await?.pop().unwrap_or_default()) })
     }
 
     fn entry(&self, kind: EntryKind, code: String) -> Fut<'_, Option<Entry>> {

@@ -27,6 +27,7 @@ impl ToSql for Value<'_> {
             Self::Bool(truth) => out.put_u8(u8::from(*truth)),
             Self::Text(text) => out.put_slice(text.as_bytes()),
             Self::Bytes(bytes) => out.put_slice(bytes),
+            Self::Blob(bytes) => out.put_slice(bytes),
             // The ends of the range are PostgreSQL's -infinity and infinity.
             Self::Time(at) => out.put_i64(at.ms().saturating_sub(EPOCH_MS).saturating_mul(1_000)),
             Self::Day(day) => out.put_i32(day.0.saturating_sub(EPOCH_DAYS)),

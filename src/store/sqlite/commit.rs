@@ -6,9 +6,10 @@ use super::value::is_the_rows_fault;
 use crate::clock::Clock;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::Entry;
+use crate::model::incident::IncidentEvent;
 use crate::model::obligation::DueRow;
 use crate::model::row::{Order, Row};
-use crate::store::columns::{Unfit, Value, alert, archive, frame, misc, names, obligation, scan, visit};
+use crate::store::columns::{Unfit, Value, alert, archive, frame, incident, misc, names, obligation, scan, visit};
 use crate::store::{Batch, Checkpoint, Committed, SetAside, StoreError};
 
 pub(super) fn id(connection: &Connection) -> Result<u128, StoreError> {
@@ -50,6 +51,9 @@ pub(super) fn commit(connection: &mut Connection, batch: &Batch) -> Result<Commi
         }
         for event in &effects.events {
             writing.event(event)?;
+        }
+        for event in &effects.incidents {
+            writing.incident(event)?;
         }
     }
     let set_aside = writing.set_aside;
@@ -175,6 +179,15 @@ impl Writing<'_> {
         alert.extend(values.into_iter().take(2));
         let columns = [alert::ALERT_COLUMNS, &["epoch", "seq"]].concat();
         self.run(&upsert("alert", &columns, &["subject", "rule", "opening"]), &alert)
+    }
+
+    fn incident(&self, event: &IncidentEvent) -> Result<(), StoreError> {
+        let mut values = Vec::new();
+        incident::push_event(event, &mut values).map_err(StoreError::refused)?;
+        self.run(&insert("incident_event", incident::EVENT_COLUMNS), &values)?;
+        values.clear();
+        incident::push(&event.incident, &mut values).map_err(StoreError::refused)?;
+        self.run(&upsert("incident", incident::COLUMNS, incident::KEY), &values)
     }
 }
 

@@ -48,18 +48,23 @@ fn delete_rows(inner: &Inner, aging: &Aging, cutoff: Wall, now: Wall, done: &mut
 
 fn delete_alerts(inner: &Inner, cutoff: Wall, now: Wall, done: &mut Maintained) -> Result<(), StoreError> {
     let soon = now + retention::DAY_MS;
-    let kept: Option<(i64, i64)> = held(&inner.writer)
-        .prepare_cached(&numbered(retention::FIRST_KEPT_EVENT))?
-        .query_row(params![cutoff.ms(), soon.ms()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let (epoch, seq) = kept.unwrap_or((i64::MAX, 0));
     let run = |sql: &str, step: &[&dyn rusqlite::ToSql], done: &mut Maintained| -> Result<usize, StoreError> {
         let gone = held(&inner.writer).prepare_cached(&numbered(sql))?.execute(step)?;
         done.rows_deleted += gone as u64;
         Ok(gone)
     };
-    in_steps("alert_event", done, |done| run(retention::DELETE_EVENTS, params![epoch, seq, STEP_ROWS], done))?;
-    in_steps("alert", done, |done| run(retention::DELETE_ALERTS, params![cutoff.ms(), STEP_ROWS], done))?;
+    for (table, column) in retention::EVENTS {
+        let kept: Option<(i64, i64)> = held(&inner.writer)
+            .prepare_cached(&numbered(&retention::first_kept_event_sql(table, column)))?
+            .query_row(params![cutoff.ms(), soon.ms()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let (epoch, seq) = kept.unwrap_or((i64::MAX, 0));
+        let delete = retention::delete_events_sql(table);
+        in_steps(table, done, |done| run(&delete, params![epoch, seq, STEP_ROWS], done))?;
+    }
+    for (table, delete) in [("alert", retention::DELETE_ALERTS), ("incident", retention::DELETE_INCIDENTS)] {
+        in_steps(table, done, |done| run(delete, params![cutoff.ms(), STEP_ROWS], done))?;
+    }
     let first_day = retention::first_day(cutoff).to_string();
     in_steps("due", done, |done| run(retention::DELETE_DUE, params![first_day, STEP_ROWS], done))
 }

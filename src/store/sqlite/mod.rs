@@ -18,13 +18,15 @@ use tokio::sync::Semaphore;
 use read::{DIALECT, page};
 
 use super::{
-    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, LiftQuery, LinkQuery, Maintained,
-    Numbered, Options, RejectQuery, ReportQuery, ScanQuery, StandingQuery, StatusQuery, Store, StoreError, select,
+    AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
+    StatusQuery, Store, StoreError, select,
 };
 use crate::limits;
-use crate::model::alert::{Alert, AlertEvent};
+use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, FirmId, RecordId};
+use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
 use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
@@ -164,6 +166,26 @@ impl Store for SqliteStore {
 
     fn alert(&self, id: AlertId) -> Fut<'_, Option<Alert>> {
         self.read(move |reader| Ok(page(reader, &select::alert(&id))?.pop()))
+    }
+
+    fn incident_events_after(&self, epoch: u32, seq: u64, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        self.read(move |reader| page(reader, &select::incident_events_after(epoch, seq, limit)))
+    }
+
+    fn incident_timeline(&self, id: IncidentId, after: Cursor, limit: usize) -> Fut<'_, Vec<IncidentEvent>> {
+        self.read(move |reader| page(reader, &select::incident_timeline(id, after, limit)))
+    }
+
+    fn incident(&self, id: IncidentId) -> Fut<'_, Option<Incident>> {
+        self.read(move |reader| Ok(page(reader, &select::incident(id))?.pop()))
+    }
+
+    fn incidents(&self, query: IncidentQuery) -> Fut<'_, Vec<Incident>> {
+        self.read(move |reader| page(reader, &select::incidents(&query)))
+    }
+
+    fn reporting(&self, query: ReportingQuery) -> Fut<'_, (u64, u64)> {
+        self.read(move |reader| Ok(page(reader, &select::reporting(&query))?.pop().unwrap_or_default()))
     }
 
     fn entry(&self, kind: EntryKind, code: String) -> Fut<'_, Option<Entry>> {

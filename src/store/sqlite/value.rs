@@ -18,6 +18,7 @@ impl ToSql for Value<'_> {
             Self::Bool(truth) => ToSqlOutput::Borrowed(ValueRef::Integer(i64::from(*truth))),
             Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Self::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+            Self::Blob(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
             Self::Time(at) => ToSqlOutput::Borrowed(ValueRef::Integer(at.ms())),
             Self::Day(day) => owned(day.to_string()),
             Self::Codes(codes) => owned(list_text(codes)),

@@ -1,5 +1,6 @@
 //! What is asked of the service: with patience, since a replay takes hours and a service may be restarted meanwhile.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -8,16 +9,18 @@ use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use super::super::super::refused;
-use crate::backtest::{Span, Told};
+use crate::backtest::{Ending, Rescue, Span, Told};
 use crate::core::judge::built_in;
 use crate::limits;
 use crate::model::alert::{AlertState, Certainty, EventKind, Reason, Severity};
 use crate::model::archive;
 use crate::model::ids::{AlertId, DeviceCode, District, RuleId, Subject};
+use crate::model::incident::State;
 use crate::model::row::FrameRow;
 use crate::model::time::Wall;
 use crate::proto::v1;
 use crate::proto::v1::alert_service_client::AlertServiceClient;
+use crate::proto::v1::dispatch_service_client::DispatchServiceClient;
 use crate::proto::v1::history_service_client::HistoryServiceClient;
 use crate::proto::v1::registry_service_client::RegistryServiceClient;
 use crate::proto::v1::rules_service_client::RulesServiceClient;
@@ -131,6 +134,43 @@ impl Service {
         let page = patiently(self.tries, ask).await.map_err(|status| refused(&status))?;
         let known = |alert: &v1::Alert| Some((AlertId::parse(&alert.id).ok()?, wall(alert.opened_at.as_ref())?));
         Ok(Raised { told, open: page.alerts.iter().filter_map(known).collect() })
+    }
+
+    /// Rescues that were received in the span and are over, by lift, with how they ended; `None`: they are not for this caller
+    /// to see, or the service is too old to tell of them.
+    pub(super) async fn rescues(&self, span: &Span) -> anyhow::Result<Option<BTreeMap<DeviceCode, Vec<Rescue>>>> {
+        let filter = v1::IncidentFilter {
+            states: [State::Closed, State::FalseAlarm].map(State::number).to_vec(),
+            ..Default::default()
+        };
+        let mut request = v1::QueryIncidentsRequest {
+            from: Some(timestamp(span.from)),
+            to: Some(timestamp(span.to)),
+            filter: Some(filter),
+            page_size: PAGE,
+            page_token: String::new(),
+        };
+        let mut rescues: BTreeMap<DeviceCode, Vec<Rescue>> = BTreeMap::new();
+        loop {
+            let ask = || {
+                let (mut client, request) = (DispatchServiceClient::new(self.channel.clone()), request.clone());
+                async move { client.query_incidents(request).await }
+            };
+            let page = match patiently(self.tries, ask).await {
+                Ok(page) => page,
+                Err(status) if matches!(status.code(), Code::PermissionDenied | Code::Unimplemented) => {
+                    return Ok(None);
+                }
+                Err(status) => return Err(refused(&status)),
+            };
+            for (device, rescue) in page.incidents.iter().filter_map(rescue_of) {
+                rescues.entry(device).or_default().push(rescue);
+            }
+            request.page_token = page.next_page_token;
+            if request.page_token.is_empty() {
+                return Ok(Some(rescues));
+            }
+        }
     }
 
     /// When the service could not hear its devices, from and to; `None`: that is not for this caller to see.
@@ -283,6 +323,24 @@ fn told_of(event: &v1::AlertEvent) -> Option<Told> {
         severity: Severity::from_number(alert.severity)?,
         certainty: Certainty::from_number(alert.certainty)?,
     })
+}
+
+/// `None`: no lift is known of it, or it doesn't say whether anybody was trapped.
+fn rescue_of(it: &v1::Incident) -> Option<(DeviceCode, Rescue)> {
+    let ending = match State::from_number(it.state)? {
+        State::FalseAlarm => Ending::FalseAlarm,
+        State::Closed if it.ending.as_ref()?.persons_freed? > 0 => Ending::Real,
+        _ => return None,
+    };
+    let received_at = wall(it.received_at.as_ref())?;
+    let rescue = Rescue {
+        incident: it.id.as_str().into(),
+        received_at,
+        ended_at: received_at + it.freed_ms.or(it.over_ms)?,
+        by_rule: !it.rule.is_empty(),
+        ending,
+    };
+    Some((DeviceCode::parse(&it.device).ok()?, rescue))
 }
 
 fn wall(at: Option<&Timestamp>) -> Option<Wall> {

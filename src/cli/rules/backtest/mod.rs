@@ -4,6 +4,7 @@ mod fetch;
 mod progress;
 mod replay;
 mod report;
+mod rescues;
 mod select;
 
 use std::path::{Path, PathBuf};
@@ -34,7 +35,8 @@ use self::report::Report;
 /// The stored frames of lifts are read from a running service and judged in this process: by the rules of --rules, and
 /// likewise by those in force, to tell what the rules change from what the frames don't tell. An alert is gained that was
 /// not raised, lost that would not have been, or moved: opened more than a second earlier or later, or with another
-/// severity or certainty. Rules of cylinders and of what is due on a day are not compared. docs/rules-testing.md says
+/// severity or certainty. Rescues that have ended in that time say which of the real ones would have been missed, and
+/// which false alarms saved. Rules of cylinders and of what is due on a day are not compared. docs/rules-testing.md says
 /// more. The exit code is 0 whatever differs.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Args {
@@ -107,16 +109,19 @@ async fn backtest(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCod
     let span = Span::around(from, to, now, &[&new_set, &old_set]);
     let lifts = wanted.lifts(&service).await?;
     let blind = service.blind_times(&span).await?;
+    let rescues = service.rescues(&span).await?;
+    let rescues_are_known = rescues.is_some();
     let blank = |files: RuleFiles| Replay::begin(&policy_text(files, &in_force.zone), span.begin);
     let plan = Plan {
         span,
         rules: Rules::of(&new_set, &old_set),
         now,
         blind: blind.clone().unwrap_or_default(),
+        rescues: rescues.unwrap_or_default(),
         new: blank(new),
         old: blank(old),
     };
-    let mut report = Report::begin(&args, &plan, &in_force, blind.is_some());
+    let mut report = Report::begin(&args, &plan, &in_force, blind.is_some(), rescues_are_known);
     replay::all(&service, Arc::new(plan), lifts, &mut report, terminal).await?;
     report.end(&service, terminal).await?;
     Ok(ExitCode::SUCCESS)

@@ -10,7 +10,9 @@ use super::fetch::{Raised, Service};
 use super::progress::{OfLift, Progress};
 use super::report::Report;
 use super::select::Lifts;
-use crate::backtest::{Act, Alert, Alerts, Arrivals, Compared, LiftReplay, Rules, Span, compare};
+use crate::backtest::{
+    Act, Alert, Alerts, Arrivals, Compared, LiftReplay, Rescue, Rules, Span, ToldRescue, compare, hold,
+};
 use crate::core::replay::Replay;
 use crate::core::telemetry::offset::AHEAD_MAX_MS;
 use crate::limits;
@@ -25,6 +27,8 @@ pub(super) struct Plan {
     pub(super) now: Wall,
     /// When the service could not hear its devices.
     pub(super) blind: Vec<(Wall, Wall)>,
+    /// Those that are over, by lift.
+    pub(super) rescues: BTreeMap<DeviceCode, Vec<Rescue>>,
     /// By the rules to try, and by those in force: both stand where the replay begins.
     pub(super) new: Replay,
     pub(super) old: Replay,
@@ -34,6 +38,7 @@ pub(super) struct Plan {
 pub(super) struct Done {
     pub(super) device: DeviceCode,
     pub(super) compared: BTreeMap<RuleId, Compared>,
+    pub(super) rescues: Vec<ToldRescue>,
     pub(super) frames: u64,
     pub(super) first_frame: Option<Wall>,
     /// Frames that were replayed later than they were received.
@@ -104,8 +109,13 @@ async fn replay(
             break;
         }
     }
-    let compared = compare(span, &plan.rules, &alerts(plan, &raised), &new.finish(), Some(&old.finish()));
-    Ok(Done { device, compared, frames: count, first_frame, hurried: arrivals.hurried })
+    let (new, old, rules) = (new.finish(), old.finish(), &plan.rules);
+    let compared = compare(span, rules, &alerts(plan, &raised), &new, Some(&old));
+    let of_lift = plan.rescues.get(&device).into_iter().flatten().cloned();
+    let told =
+        |rescue| hold(rescue, (&old, |rule: &RuleId| rules.sent(rule)), (&new, |rule: &RuleId| rules.sends(rule)));
+    let rescues = of_lift.map(told).collect();
+    Ok(Done { device, compared, rescues, frames: count, first_frame, hurried: arrivals.hurried })
 }
 
 /// What was raised.

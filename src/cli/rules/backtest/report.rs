@@ -9,6 +9,7 @@ use super::super::super::{Terminal, count};
 use super::Args;
 use super::fetch::{InForce, Service};
 use super::replay::{Done, Plan};
+use super::rescues::{self, RescueReport};
 use crate::backtest::{Alert, Change, Difference, In, Rules, Span, Tallies, Tally};
 use crate::model::ids::DeviceCode;
 use crate::model::time::Wall;
@@ -33,6 +34,8 @@ pub(super) struct Report {
     old: String,
     remarks: Vec<String>,
     tallies: Tallies,
+    /// `None`: how they ended is not known.
+    rescues: Option<RescueReport>,
     /// By what changed, in the order of `CHANGES`: the first ones, and how many there are.
     listed: [(Vec<(DeviceCode, Difference)>, u64); 3],
     lifts: u64,
@@ -44,7 +47,13 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn begin(args: &Args, plan: &Plan, in_force: &InForce, blind_is_known: bool) -> Self {
+    pub(super) fn begin(
+        args: &Args,
+        plan: &Plan,
+        in_force: &InForce,
+        blind_is_known: bool,
+        rescues_are_known: bool,
+    ) -> Self {
         let old = match &args.current {
             None => format!("the rules in force (policy {})", in_force.version),
             Some(dir) => format!("the rules of {}", dir.display()),
@@ -59,6 +68,7 @@ impl Report {
             old,
             remarks: Vec::new(),
             tallies: Tallies::of(&plan.rules),
+            rescues: rescues_are_known.then(|| RescueReport::new(args.list)),
             listed: Default::default(),
             lifts: 0,
             silent: Default::default(),
@@ -96,7 +106,7 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, done: Done, terminal: &mut Terminal) -> std::io::Result<()> {
-        let Done { device, compared, frames, first_frame, hurried } = done;
+        let Done { device, compared, rescues, frames, first_frame, hurried } = done;
         self.lifts += 1;
         self.frames += frames;
         self.hurried += hurried;
@@ -108,6 +118,12 @@ impl Report {
             }
         }
         self.tallies.add(&compared);
+        for told in rescues {
+            if self.json {
+                terminal.line(&rescues::told_json(&device, &told).to_string())?;
+            }
+            self.rescues.iter_mut().for_each(|report| report.add(device, told.clone()));
+        }
         for difference in compared.into_values().flat_map(|compared| compared.differences) {
             if self.json {
                 terminal.line(&difference_json(&device, &difference).to_string())?;
@@ -184,6 +200,9 @@ impl Report {
             value["in"] = place.into();
             terminal.line(&value.to_string())?;
         }
+        if let Some(rescues) = &self.rescues {
+            terminal.line(&rescues.json().to_string())?;
+        }
         let mut value = tally_json("summary", &self.tallies.all);
         value["from"] = time(self.span.from);
         value["to"] = time(self.span.to);
@@ -215,6 +234,10 @@ impl Report {
         }
         terminal.line(&row("all", &self.tallies.all, ""))?;
         terminal.line("")?;
+        match &self.rescues {
+            Some(rescues) => rescues.lines(&self.zone).iter().try_for_each(|line| terminal.line(line))?,
+            None => terminal.line("# how rescues ended is not yours to see, or the service doesn't tell it")?,
+        }
         if quiet > 0 {
             let rules = count(quiet, "rule");
             terminal.line(&format!("# {rules} more raised nothing, and would have raised nothing"))?;
@@ -301,7 +324,7 @@ fn level(alert: &Alert) -> String {
     }
 }
 
-fn signed(ms: i64) -> String {
+pub(super) fn signed(ms: i64) -> String {
     if ms > 0 { format!("+{}", show_ms(ms)) } else { show_ms(ms) }
 }
 
@@ -313,7 +336,7 @@ fn proto(at: Wall) -> Option<prost_types::Timestamp> {
     Timestamp::from_millisecond(at.0).ok().map(to_proto)
 }
 
-fn time(at: Wall) -> Value {
+pub(super) fn time(at: Wall) -> Value {
     rfc3339(proto(at).as_ref()).into()
 }
 

@@ -108,7 +108,7 @@ pub(in super::super) fn kinds(asked: &[i32], violations: &mut Violations) -> Vec
 }
 
 /// The items that can be read; what is wrong with the others is noted.
-fn list<A, T, E: std::fmt::Display>(
+pub(super) fn list<A, T, E: std::fmt::Display>(
     field: &str,
     asked: &[A],
     most: usize,

@@ -4,6 +4,7 @@ mod alert;
 mod archive;
 mod explain;
 mod history;
+mod incident;
 mod maintenance;
 mod obligation;
 mod stored;
@@ -18,6 +19,7 @@ pub(super) use self::archive::{
 };
 pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};
+pub(super) use self::incident::{call, incident, incident_event, incident_filter, kpis, step};
 pub(in crate::serve) use self::maintenance::check_record;
 pub(super) use self::maintenance::{chain_link, record_answer, record_refused, sign_from, visit_from};
 pub(super) use self::obligation::{Asked, due_item, report_from, report_result, standing_from, stored_report};

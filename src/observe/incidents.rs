@@ -1,0 +1,43 @@
+//! Rescues.
+
+use metrics::{counter, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+use tracing::info;
+
+use super::Event;
+use crate::model::incident::{IncidentId, State, What};
+
+/// Upper bounds for the time of rescues: from a minute to twice what is allowed where it takes longest.
+const BUCKETS_S: &[f64] = &[60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1_200.0, 1_800.0, 2_700.0, 3_600.0, 7_200.0];
+
+pub(super) fn with_buckets(builder: PrometheusBuilder) -> Result<PrometheusBuilder, BuildError> {
+    builder.set_buckets_for_metric(Matcher::Full("vigil_rescue_seconds".into()), BUCKETS_S)
+}
+
+/// Something happened to a rescue.
+#[derive(Debug)]
+pub struct IncidentMoved {
+    pub incident: IncidentId,
+    pub what: What,
+    pub state: State,
+    pub since_ms: i64,
+}
+
+impl Event for IncidentMoved {
+    fn log(&self) {
+        info!(target: "vigil::incident",
+            incident = %self.incident,
+            what = self.what.name(),
+            state = self.state.name(),
+            since_ms = self.since_ms,
+            "a rescue moved"
+        );
+    }
+
+    fn measure(&self) {
+        counter!("vigil_incident_events_total", "what" => self.what.name()).increment(1);
+        if matches!(self.what, What::Accepted | What::Arrived | What::Freed) {
+            histogram!("vigil_rescue_seconds", "what" => self.what.name()).record(self.since_ms as f64 / 1_000.0);
+        }
+    }
+}
