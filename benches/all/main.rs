@@ -1,6 +1,6 @@
 //! What vigil costs beside the bare parts that it is built on, as one table in Markdown.
 //!
-//! `cargo bench --bench all` runs everything, which takes a quarter of an hour; `cargo bench --bench all -- decode rules`
+//! `cargo bench --bench all` runs everything, which takes half an hour; `cargo bench --bench all -- decode rules`
 //! only these parts, `--quick` less of each, and `--rows 100000000` has the history hold that many rows. Floor and ours
 //! come from the same run. It starts and ends the brokers and databases that it needs: mosquitto, PostgreSQL and setpriv
 //! must be installed. `docs/benchmarks.md` says what the figures mean and what limits them.

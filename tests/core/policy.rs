@@ -212,10 +212,12 @@ fn what_a_scan_opens_while_a_new_policy_spreads_stays_open() {
         inspection_due: Some(CivilDay(0)),
         ..Cylinder::new(CylinderCode::parse(&format!("CYL{n:05}")).unwrap())
     };
-    let all = (0..=limits::SWEEP_SUBJECTS).map(|n| Entry::Cylinder(cylinder(n))).collect();
+    let all: Vec<Entry> = (0..=limits::SWEEP_SUBJECTS).map(|n| Entry::Cylinder(cylinder(n))).collect();
     let mut timeline = Timeline::new(&shipped());
-    let action = Action::Upsert(all);
-    timeline.apply(Kind::Command(Command { request: "archive".into(), actor: Actor::local_admin(), action }));
+    for (n, entries) in all.chunks(limits::COMMAND_ITEMS).enumerate() {
+        let (request, action) = (format!("archive {n}").into(), Action::Upsert(entries.to_vec()));
+        timeline.apply(Kind::Command(Command { request, actor: Actor::local_admin(), action }));
+    }
     timeline.append(Kind::Policy(edited("cylinder.toml", |text| text.replace("DISPATCHED, DELIVERED", "COLLECTED"))));
     let last = cylinder(limits::SWEEP_SUBJECTS).code;
     let scan = format!(r#"{{"boot":1,"seq":1,"scanner":"gun-1","cylinder":"{last}","event":"collected"}}"#);

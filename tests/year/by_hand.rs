@@ -298,12 +298,15 @@ impl Alerts {
                     self.0.push((rule, level));
                     tell(rule, Told::Opened);
                 }
-                // It never falls.
-                Some((_, before)) if level > *before => {
-                    *before = level;
-                    tell(rule, Told::Raised);
+                Some((_, before)) => {
+                    if level > *before {
+                        tell(rule, Told::Raised);
+                    }
+                    // With another date there may be more days left again. Nothing else falls.
+                    if level > *before || matches!(level, Level::Warning(_)) {
+                        *before = level;
+                    }
                 }
-                Some(_) => {}
             }
         }
     }

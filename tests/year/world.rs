@@ -47,7 +47,8 @@ pub(crate) fn lift(draw: &mut Draw, calendar: &Calendar, first: Day, last: Day) 
     let inspected = (draw.chance(60) && since < first).then(|| draw.day(since, first - 1));
     let own_date = draw.chance(30).then(|| draw.day(first - 30, first + 400));
     let contract = draw.chance(95).then(|| draw.day(first - 2_000, first + 60));
-    let on_demand_days = draw.chance(10).then(|| draw.day(10, 90));
+    // It is a part of the contract.
+    let on_demand_days = draw.chance(10).then(|| draw.day(10, 90)).filter(|_| contract.is_some());
     let lift = Lift { base, inspected, own_date, contract, on_demand_days, known, ..Lift::default() };
 
     let mut uploads = Vec::new();
