@@ -9,12 +9,13 @@ use crate::config::Config;
 use crate::journal::Journal;
 use crate::limits;
 use crate::model::actor::Actor;
+use crate::model::alert::Cursor;
 use crate::model::archive::EntryKind;
 use crate::model::record::{Action, Command, Kind};
 use crate::model::time::Wall;
 use crate::spine::Spine;
 use crate::store::known::{Known, KnownStore};
-use crate::store::{Checkpoint, LinkCursor, LinkQuery, Store, StoreError};
+use crate::store::{Checkpoint, IncidentQuery, LinkCursor, LinkQuery, Store, StoreError};
 
 /// How to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub enum Way {
     Reproject,
     /// The store stays as it is, and goes on with what it can still get; what is missing in between stays missing.
     Gap,
-    /// The journals are lost: new ones begin, with the archive that the store has.
+    /// The journals are lost: new ones begin, with the archive and the rescues that go on, as the store has them.
     FromStore,
     /// The database is away, and people can't wait for it: these journals are taken for the right ones. Should the store
     /// turn out to follow others, one of the other ways has to be chosen then.
@@ -122,6 +123,7 @@ async fn from_store(config: &Config, store: Arc<dyn Store>, stored: Option<Check
         }
     }
     adopt_records(&*store, &mut spine, &clock).await?;
+    adopt_incidents(&*store, &mut spine, &clock).await?;
     spine.sync().map_err(AppError::Spine)?;
     go_on(config, &*store, spine, 0, entries).await
 }
@@ -148,6 +150,27 @@ async fn adopt_records(store: &dyn Store, spine: &mut Spine, clock: &Clock) -> R
                 };
                 spine.enter(Kind::Command(command), clock.elapsed(), clock.wall()).map_err(AppError::Spine)?;
             }
+        }
+    }
+}
+
+/// Somebody may be trapped: rescues that the store has as going on go on.
+async fn adopt_incidents(store: &dyn Store, spine: &mut Spine, clock: &Clock) -> Result<(), RecoverError> {
+    let mut after = None;
+    loop {
+        let (from, to) = (Wall(i64::MIN), Wall::MAX);
+        let page = store.incidents(IncidentQuery { from, to, after, limit: limits::PAGE_ROWS }).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some((last.received_at, last.id));
+        for it in page.iter().filter(|it| !it.state.is_over()) {
+            let timeline = store.incident_timeline(it.id, Cursor::default(), limits::PAGE_ROWS).await?;
+            let timeline = timeline.into_iter().map(|event| event.entry).collect();
+            let command = Command {
+                request: format!("recover-incident-{}", it.id).into(),
+                actor: Actor::local_admin(),
+                action: Action::AdoptIncident { incident: it.id, timeline },
+            };
+            spine.enter(Kind::Command(command), clock.elapsed(), clock.wall()).map_err(AppError::Spine)?;
         }
     }
 }

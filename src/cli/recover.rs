@@ -29,7 +29,7 @@ struct Ways {
     /// Keep the store as it is and go on; what is missing in between stays missing
     #[arg(long)]
     gap: bool,
-    /// The journals are lost: begin new ones with the store's archive
+    /// The journals are lost: begin new ones with the store's archive, and with the rescues that go on
     #[arg(long)]
     from_store: bool,
     /// The database is away, and these journals are new or restored: take reports into them without having asked it

@@ -216,7 +216,9 @@ fn a_power_cut_hides_nobody() {
     world.timeline.unchecked = true;
     let code = |n: usize| DeviceCode::parse(&format!("{:020}", 640_104_000 + n)).unwrap();
     let lifts = (0..400).map(|n| Entry::Lift(Lift { district: District::parse("640104").ok(), ..Lift::new(code(n)) }));
-    world.act(Action::Upsert(lifts.collect()));
+    for lifts in lifts.collect::<Vec<_>>().chunks(vigil::limits::COMMAND_ITEMS) {
+        assert!(matches!(world.act(Action::Upsert(lifts.to_vec())), Outcome::Done { .. } | Outcome::Items { .. }));
+    }
     for n in 0..400 {
         world.advance(10);
         let occupied = n % 60 == 5;
