@@ -16,6 +16,8 @@ mod database;
 mod dice;
 #[path = "sim/disk.rs"]
 mod disk;
+#[path = "sim/dues.rs"]
+mod dues;
 #[path = "sim/fate.rs"]
 mod fate;
 #[path = "sim/faults.rs"]
@@ -24,20 +26,30 @@ mod faults;
 mod files;
 #[path = "sim/foretold.rs"]
 mod foretold;
+#[path = "sim/kept.rs"]
+mod kept;
+#[path = "sim/ledger.rs"]
+mod ledger;
 #[path = "sim/lifts.rs"]
 mod lifts;
+#[path = "sim/links.rs"]
+mod links;
 #[path = "sim/listeners.rs"]
 mod listeners;
 #[path = "sim/model.rs"]
 mod model;
 #[path = "sim/others.rs"]
 mod others;
+#[path = "sim/papers.rs"]
+mod papers;
 #[path = "sim/poison.rs"]
 mod poison;
 #[path = "sim/policies.rs"]
 mod policies;
 #[path = "sim/process.rs"]
 mod process;
+#[path = "sim/records.rs"]
+mod records;
 #[path = "sim/scribe.rs"]
 mod scribe;
 #[path = "sim/service.rs"]

@@ -187,10 +187,9 @@ impl Core {
         let mut moved: Vec<(archive::Cylinder, archive::Cylinder)> = Vec::new();
         let mut faults = Vec::new();
         for code in cylinders {
-            if moved.iter().any(|(before, _)| before.code == *code) {
-                continue;
-            }
             match self.transferred(actor, code, to, on) {
+                // It may be named by several of its codes.
+                Ok(Some((before, _))) if moved.iter().any(|(other, _)| other.code == before.code) => {}
                 Ok(pair) => moved.extend(pair),
                 Err(Refused::NotFound) => return Outcome::NotFound { what: format!("cylinder {code}").into() },
                 Err(Refused::Because(why)) => faults.push(format!("{code}: {why}")),

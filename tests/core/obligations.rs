@@ -5,8 +5,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use vigil::core::Core;
 use vigil::model::actor::Actor;
-use vigil::model::archive::{Contract, ContractKind, Entry, Lift, Site, SiteKind};
-use vigil::model::ids::{DeviceCode, FirmId, RecordId, Subject};
+use vigil::model::archive::{Contract, ContractKind, Cylinder, Entry, Lift, Site, SiteKind};
+use vigil::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
 use vigil::model::obligation::{DueKind, DueRow, Party};
 use vigil::model::record::{Action, Command, ItemOutcome, Kind, Outcome, PolicyText, Record};
 use vigil::model::report::{Report, ReportKind, ReportUpload};
@@ -245,6 +245,20 @@ fn other_tables_tell_the_dates_that_they_change() {
 
 /// Flow: the archive is told to a new store.
 /// Asserts: so are all dates that stand.
+/// Found by the simulation in seed 75: what the store said was due, and what the core would say, had other reasons.
+#[test]
+fn another_reason_for_the_same_date_is_told() {
+    let mut world = World::new("2026-03-01");
+    let code = CylinderCode::parse("CYL00001").unwrap();
+    let known = Cylinder { inspection_due: Some(day("2026-09-19")), ..Cylinder::new(code) };
+    let typed = Cylinder { kind: Some("lpg-welded".into()), ..known.clone() };
+    for entry in [known, typed] {
+        world.upsert(Entry::Cylinder(entry));
+        let told = world.due.iter().rfind(|row| row.kind == DueKind::CylinderInspection).unwrap();
+        assert_eq!(world.core.present_due(told).unwrap().clause, told.clause);
+    }
+}
+
 #[test]
 fn a_new_store_is_told_all_dates() {
     let mut world = World::new("2026-01-01");

@@ -189,6 +189,22 @@ fn a_transfer_is_told_and_ends_what_was_entrusted() {
     );
 }
 
+/// Found by the simulation.
+#[test]
+fn a_cylinder_that_is_named_by_two_of_its_codes_is_transferred_once() {
+    let mut timeline = yard();
+    let aliases = vec![cylinder(101)];
+    let filling_unit = Some(site("FILL-01"));
+    let entry = Entry::Cylinder(Cylinder { aliases, filling_unit, ..Cylinder::new(cylinder(1)) });
+    timeline.command("a", Action::Upsert(vec![entry]));
+    timeline.rows.clear();
+    let cylinders = [101, 1, 101].into_iter().map(cylinder).collect();
+    let action = Action::TransferCylinders { cylinders, to: site("FILL-02"), on: day("2026-11-20") };
+    let outcome = timeline.command("t", action);
+    assert!(matches!(outcome, Outcome::Done { changed: 1, .. }), "{outcome:?}");
+    assert_eq!(changes(&timeline).len(), 1);
+}
+
 #[test]
 fn a_station_gives_away_its_own_cylinders_only() {
     let of = |code: &str| Actor { id: code.into(), roles: vec![Role::Station], scope: Scope::Site(site(code)) };

@@ -13,7 +13,7 @@ use vigil::store::{FrameCursor, FrameQuery, ScanQuery, Store as _};
 
 use crate::faults::Fault;
 use crate::model::Told;
-use crate::stations::{self, CYLINDERS};
+use crate::stations::{self, ALIASES, CYLINDERS};
 use crate::world::{Check, World};
 
 const ALL: usize = 1_000_000;
@@ -32,7 +32,8 @@ impl World {
         if self.process.is_some() {
             self.model.check_skipped_told(!self.house.poisoned.is_empty())?;
         }
-        self.check_inspections()?;
+        self.check_dues()?;
+        self.check_heads()?;
         self.check_sizes()
     }
 
@@ -69,6 +70,7 @@ impl World {
         let told = &self.model.outbox[..stored_to.min(self.model.outbox.len())];
         self.check_frames(told)?;
         self.check_scans(told)?;
+        self.check_kept(told)?;
         let expected = told.iter().map(|told| told.effects.events.len()).sum::<usize>();
         let mut seq = 0;
         while (seq as usize) < expected {
@@ -138,7 +140,7 @@ impl World {
                 all.entry(row.scan.cylinder).or_default().push(row);
             }
         }
-        for cylinder in (0..CYLINDERS).map(stations::cylinder) {
+        for cylinder in stations::codes() {
             let mut expected = all.remove(&cylinder).unwrap_or_default();
             let query = ScanQuery { cylinder, from: Wall(i64::MIN), to: Wall::MAX, after: None, limit: ALL };
             let found = self.house.database.inner.scans(query).now_or_never().expect("it is in memory");
@@ -165,8 +167,8 @@ impl World {
             }
         }
         let cylinders = process.spine.core().cylinders().len() as u64;
-        if cylinders > CYLINDERS {
-            return Err(format!("P9: the core holds {cylinders} cylinders, and there are {CYLINDERS}"));
+        if cylinders > CYLINDERS + ALIASES {
+            return Err(format!("P9: the core holds {cylinders} cylinders, and only so many codes are ever told"));
         }
         // Every device that ever got through, those among them that mangled payloads made up.
         let lifts = process.spine.core().lifts().len();

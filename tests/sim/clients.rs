@@ -6,18 +6,19 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 use vigil::model::actor::Actor;
 use vigil::model::alert::Cursor;
-use vigil::model::archive::{Cylinder, Entry, Lift, Site, SiteKind};
-use vigil::model::ids::{DeviceCode, District, PlaceId, Subject};
+use vigil::model::archive::{Contract, ContractKind, Cylinder, Entrustment, Entry, Lift, Site, SiteKind};
+use vigil::model::ids::{DeviceCode, District, FirmId, PlaceId, RecordId, Subject};
 use vigil::model::record::{Action, Command, Outcome, PolicyText};
-use vigil::model::time::{CivilDay, Elapsed};
+use vigil::model::time::{CivilDay, Elapsed, Wall};
 use vigil::spine::input::{Input, Inputs};
 
 use crate::dice::Dice;
 use crate::faults::{Canary, Fault, Faults};
 use crate::lifts::{self, Nature};
 use crate::model::Model;
+use crate::papers::{self, Desk};
 use crate::process::Process;
-use crate::stations::{self, CYLINDERS, SITES};
+use crate::stations::{self, ALIASES, CYLINDERS, SITES};
 
 /// Answers older than this may have been forgotten.
 const REMEMBERED_MS: i64 = 23 * 3_600_000;
@@ -83,8 +84,12 @@ pub(crate) struct Asker {
     asked: u64,
     pending: Vec<(Command, oneshot::Receiver<Outcome>, Elapsed)>,
     answered: BTreeMap<Box<str>, (Command, Outcome, Elapsed)>,
+    /// Uploads that were answered: each item of them is known again by itself.
+    uploaded: Vec<Command>,
     /// Nobody knows what became of them.
     unanswered: Vec<Command>,
+    desk: Desk,
+    has_begun: bool,
     policies: Vec<(bool, PolicyText, oneshot::Receiver<Outcome>)>,
 }
 
@@ -99,28 +104,88 @@ impl Asker {
         dice: &mut Dice,
         faults: &mut Faults,
     ) {
-        let Some(command) = self.choose(model, lifts, today, dice, faults) else { return };
+        let Some(command) = self.choose((elapsed, today), model, lifts, dice, faults) else { return };
+        self.offer(inputs, elapsed, command);
+    }
+
+    fn offer(&mut self, inputs: &Inputs, elapsed: Elapsed, command: Command) -> bool {
         let (reply, outcome) = oneshot::channel();
-        if inputs.offer(Input::Command { command: command.clone(), reply }).is_ok() {
+        let is_taken = inputs.offer(Input::Command { command: command.clone(), reply }).is_ok();
+        if is_taken {
             self.pending.push((command, outcome, elapsed));
+        }
+        is_taken
+    }
+
+    /// Something new that somebody has written. Whether there was room for it.
+    pub(crate) fn send(&mut self, inputs: &Inputs, elapsed: Elapsed, actor: Actor, action: Action) -> bool {
+        self.asked += 1;
+        let command = Command { request: format!("request-{}", self.asked).into(), actor, action };
+        self.offer(inputs, elapsed, command)
+    }
+
+    pub(crate) fn has_written(&self, record: (FirmId, RecordId)) -> bool {
+        self.desk.has_written(record)
+    }
+
+    /// Uploads, signatures, and what becomes of firms and cylinders.
+    pub(crate) fn compose(
+        &mut self,
+        lifts: &[DeviceCode],
+        now: Wall,
+        today: CivilDay,
+        dice: &mut Dice,
+        faults: &Faults,
+    ) -> Option<(Actor, Action)> {
+        let local = |action| Some((Actor::local_admin(), action));
+        // Most archives know their lifts and sites before anything else happens.
+        if !std::mem::replace(&mut self.has_begun, true) && faults.is_enabled(Fault::InspectionReported) {
+            let mut entries: Vec<Entry> = (0..SITES.len()).map(|n| Entry::Site(site_as_it_is(n))).collect();
+            entries.extend(lifts.iter().map(|code| entry(code.as_str(), today, dice)));
+            return local(Action::Upsert(entries));
+        }
+        match dice.below(10) {
+            0..4 if faults.is_enabled(Fault::RecordUploaded) => Some(self.desk.visits(lifts, now, dice, faults)),
+            4..6 if faults.is_enabled(Fault::RecordSigned) => local(self.desk.sign(lifts, dice)?),
+            6..8 if faults.is_enabled(Fault::InspectionReported) => Some(self.desk.reports(lifts, today, dice, faults)),
+            8 if faults.is_enabled(Fault::FirmEntered) => {
+                local(Action::Upsert(vec![papers::firm_entry(dice), papers::worker_entry(today, dice)]))
+            }
+            9 if faults.is_enabled(Fault::CylinderTransferred) => {
+                let any = |dice: &mut Dice| match dice.chance(800) {
+                    true => stations::cylinder(dice.below(CYLINDERS - 1)),
+                    false => stations::alias(dice.below(ALIASES)),
+                };
+                let cylinders = (0..dice.between(1, 3)).map(|_| any(dice)).collect();
+                let to = stations::site(if dice.chance(700) { 0 } else { dice.below(3) as usize });
+                let on = CivilDay(today.0 - dice.between(-1, 8).max(0) as i32 + i32::from(dice.chance(50)));
+                local(Action::TransferCylinders { cylinders, to, on })
+            }
+            _ => None,
         }
     }
 
     fn choose(
         &mut self,
+        (now, today): (Elapsed, CivilDay),
         model: &Model,
         lifts: &[lifts::Lift],
-        today: CivilDay,
         dice: &mut Dice,
         faults: &mut Faults,
     ) -> Option<Command> {
         let old = self.answered.len() as u64;
         if old > 0 && faults.draw(dice, Fault::RequestRepeated, 200) {
-            return self.answered.values().nth(dice.below(old) as usize).map(|(command, ..)| command.clone());
+            if !self.uploaded.is_empty() && dice.chance(250) {
+                return Some(dice.pick(&self.uploaded).clone());
+            }
+            let (command, _, since) = self.answered.values().nth(dice.below(old) as usize)?;
+            // Of a terminal nobody says a day later once more that it has just been replaced.
+            let is_of_terminal = matches!(command.action, Action::ReplaceTerminal { .. });
+            return (!is_of_terminal || now - *since <= REMEMBERED_MS).then(|| command.clone());
         }
         if let Some(command) = self.unanswered.pop() {
             faults.count(Fault::RequestRepeated);
-            return Some(command);
+            return Some(if faults.has(Canary::UploadedAnew) { anew(command) } else { command });
         }
         let action = self.action(model, lifts, today, dice, faults)?;
         if old > 0 && faults.draw(dice, Fault::RequestReused, 60) {
@@ -175,6 +240,8 @@ impl Asker {
             match receiver.try_recv() {
                 Ok(outcome) => self.answer(command, outcome, at, model)?,
                 Err(TryRecvError::Empty) => self.pending.push((command, receiver, at)),
+                // A terminal counts on meanwhile: it is told from the one before it by that.
+                Err(TryRecvError::Closed) if matches!(command.action, Action::ReplaceTerminal { .. }) => {}
                 Err(TryRecvError::Closed) => self.unanswered.push(command),
             }
         }
@@ -193,6 +260,12 @@ impl Asker {
 
     /// The same request gets the same answer, and another one under its id none.
     fn answer(&mut self, command: Command, outcome: Outcome, at: Elapsed, model: &mut Model) -> Result<(), String> {
+        model.heard.push((command.clone(), outcome.clone()));
+        if let Outcome::Items { position, .. } = outcome {
+            model.answer(position, &command.request)?;
+            self.uploaded.push(command);
+            return Ok(());
+        }
         let Some((first, known, since)) = self.answered.get(&command.request) else {
             if let Outcome::Done { position, .. } = outcome {
                 model.answer(position, &command.request)?;
@@ -208,8 +281,34 @@ impl Asker {
     }
 }
 
+/// The canary: the same records, as if they were others.
+fn anew(mut command: Command) -> Command {
+    if let Action::UploadVisits(uploads) = &mut command.action {
+        for upload in uploads {
+            upload.visit.record = RecordId::parse(&format!("{}-again", upload.visit.record)).expect("it is short");
+        }
+    }
+    command
+}
+
+fn contract(today: CivilDay, dice: &mut Dice) -> Contract {
+    let from = CivilDay(today.0 - dice.between(0, 400) as i32);
+    let kind = if dice.chance(800) {
+        ContractKind::Calendar
+    } else {
+        ContractKind::OnDemand { every_days: dice.between(10, 120) as u16 }
+    };
+    Contract { from, to: dice.chance(300).then(|| CivilDay(today.0 + dice.between(-20, 400) as i32)), kind }
+}
+
 fn entry(code: &str, today: CivilDay, dice: &mut Dice) -> Entry {
+    let inspected_on = dice.chance(150).then(|| CivilDay(today.0 - dice.between(0, 800) as i32));
     Entry::Lift(Lift {
+        firm: dice.chance(600).then(|| papers::firm(dice)),
+        contract: dice.chance(500).then(|| contract(today, dice)),
+        base_on: dice.chance(200).then(|| CivilDay(today.0 - dice.between(0, 3_000) as i32)),
+        inspected_on,
+        out_of_use_since: dice.chance(60).then(|| CivilDay(today.0 - dice.between(0, 500) as i32)),
         address: dice.chance(500).then(|| format!("{} Simulation Road", dice.below(100)).into()),
         district: dice.chance(700).then(|| District::parse("640104").expect("it is a district")),
         // Where a lift stands is not drawn anew with each entry: then they would never raise anything together.
@@ -221,10 +320,20 @@ fn entry(code: &str, today: CivilDay, dice: &mut Dice) -> Entry {
     })
 }
 
-/// Any cylinder but the last, which nobody ever enters.
+/// Any cylinder but the last, which nobody ever enters; rarely one under a code that others bear as well.
 fn cylinder(today: CivilDay, dice: &mut Dice) -> Cylinder {
-    let code = stations::cylinder(dice.below(CYLINDERS - 1));
+    let code = if dice.chance(20) { stations::alias(0) } else { stations::cylinder(dice.below(CYLINDERS - 1)) };
+    let aliases = if dice.chance(250) { vec![stations::alias(dice.below(ALIASES))] } else { Vec::new() };
+    let entrusted = |dice: &mut Dice| Entrustment {
+        site: stations::site(dice.below(2) as usize),
+        from: CivilDay(today.0 - dice.between(0, 20) as i32),
+        to: dice.chance(500).then(|| CivilDay(today.0 + dice.between(-1, 20) as i32)),
+    };
     Cylinder {
+        aliases: aliases.into_iter().filter(|alias| *alias != code).collect(),
+        kind: dice.chance(300).then(|| "lpg-welded".into()),
+        filling_unit_since: dice.chance(300).then(|| CivilDay(today.0 - dice.between(0, 12) as i32)),
+        entrusted: (0..dice.below(2)).map(|_| entrusted(dice)).collect(),
         filling_unit: dice.chance(700).then(|| stations::site(dice.below(2) as usize)),
         medium: dice.chance(700).then(|| "lpg".into()),
         made_on: Some(CivilDay(today.0 - 1_000)),
@@ -235,14 +344,12 @@ fn cylinder(today: CivilDay, dice: &mut Dice) -> Cylinder {
     }
 }
 
+fn site_as_it_is(which: usize) -> Site {
+    Site::new(stations::site(which), SITES[which].1, "a site")
+}
+
 /// Mostly as what it is.
 fn site(dice: &mut Dice) -> Site {
-    let which = dice.below(SITES.len() as u64) as usize;
-    Site {
-        code: stations::site(which),
-        kind: if dice.chance(850) { SITES[which].1 } else { *dice.pick(SiteKind::ALL) },
-        name: "a site".into(),
-        address: None,
-        district: None,
-    }
+    let site = site_as_it_is(dice.below(SITES.len() as u64) as usize);
+    if dice.chance(850) { site } else { Site { kind: *dice.pick(SiteKind::ALL), ..site } }
 }

@@ -13,6 +13,7 @@ use vigil::model::scan::ScanEvent;
 use vigil::model::time::{CivilDay, Elapsed, Wall};
 
 use crate::faults::Canary;
+use crate::ledger::{At, Ledger};
 use crate::model::What;
 use crate::stations::Scanned;
 use crate::world::{Check, World};
@@ -24,6 +25,8 @@ const UNREGISTERED: &str = "cylinder-unregistered";
 #[derive(Default)]
 pub(crate) struct Yard {
     judged_to: usize,
+    /// In the order in which they were first heard of.
+    born: Vec<CylinderCode>,
     /// Alert events that were held against it.
     heard_to: usize,
     sites: BTreeMap<SiteCode, SiteKind>,
@@ -63,15 +66,42 @@ impl Cylinder {
     fn is_overdue(&self, today: CivilDay) -> Option<bool> {
         let entry = self.entry.as_ref().filter(|entry| !entry.scrapped && !self.scrapped)?;
         let due = self.report.and_then(|(_, until)| until).max(entry.inspection_due);
-        due.map(|due| today > due)
+        // By the tables it is years until the next one, from when it was made or inspected.
+        let has_interval = entry.medium.is_some() || entry.kind.is_some();
+        let by_interval = has_interval && (due.is_none() || self.report.is_some_and(|(_, until)| until.is_none()));
+        if by_interval { Some(false) } else { due.map(|due| today > due) }
     }
 }
 
 impl Yard {
+    /// The cylinder that bears a code: the one that the archive has under it, or the one that has been known for longest of
+    /// those that are said to bear it as well.
+    pub(crate) fn resolve(&self, code: CylinderCode) -> CylinderCode {
+        let entry = |code: &CylinderCode| self.cylinders.get(code).and_then(|cylinder| cylinder.entry.as_ref());
+        if entry(&code).is_some() {
+            return code;
+        }
+        let mut bearers = self.born.iter().filter(|own| entry(own).is_some_and(|entry| entry.aliases.contains(&code)));
+        bearers.next().copied().unwrap_or(code)
+    }
+
+    /// By what scans say of it.
+    pub(crate) fn is_void(&self, code: CylinderCode) -> bool {
+        self.cylinders.get(&code).is_some_and(|cylinder| cylinder.scrapped || cylinder.duplicate)
+    }
+
+    fn cylinder(&mut self, code: CylinderCode) -> &mut Cylinder {
+        if !self.cylinders.contains_key(&code) {
+            self.born.push(code);
+        }
+        self.cylinders.entry(code).or_default()
+    }
+
     fn note(&mut self, scan: &Scanned, on: CivilDay) {
         let by = self.sites.get(&scan.site).copied();
         let is_body = by == Some(SiteKind::InspectionBody);
-        let cylinder = self.cylinders.entry(scan.cylinder).or_default();
+        let code = self.resolve(scan.cylinder);
+        let cylinder = self.cylinder(code);
         let unit = cylinder.entry.as_ref().and_then(|entry| entry.filling_unit);
         let medium = cylinder.entry.as_ref().and_then(|entry| entry.medium.clone());
         match scan.event {
@@ -110,10 +140,37 @@ impl World {
     /// P6: after each record the open alerts on cylinders are those that the scans and the archive so far lead to.
     pub(crate) fn check_cylinders(&mut self) -> Check {
         let mut yard = std::mem::take(&mut self.yard);
-        let result = (yard.judged_to..self.judged_to).try_for_each(|pos| self.check_record(&mut yard, pos));
+        let mut ledger = std::mem::take(&mut self.ledger);
+        let result = (yard.judged_to..self.judged_to).try_for_each(|pos| {
+            // What becomes of a command hangs on what was known before it.
+            self.check_command(&mut ledger, &yard, pos)?;
+            self.check_record(&mut yard, pos)
+        });
         yard.judged_to = yard.judged_to.max(self.judged_to);
-        self.yard = yard;
-        result
+        ledger.counted.drain(..).for_each(|fault| self.faults.count(fault));
+        (self.yard, self.ledger) = (yard, ledger);
+        result?;
+        if let Some((firm, record)) = self.ledger.visits.keys().find(|name| !self.asker.has_written(**name)) {
+            return Err(format!("P2: record {record} of firm {firm} was taken, and nobody wrote it"));
+        }
+        // A process that fails may have answered what nobody has looked at yet.
+        if self.process.is_none() {
+            return Ok(());
+        }
+        let heard = std::mem::take(&mut self.model.heard);
+        heard.iter().try_for_each(|(command, outcome)| self.ledger.check_answer(command, outcome))
+    }
+
+    fn check_command(&self, ledger: &mut Ledger, yard: &Yard, pos: usize) -> Check {
+        let (pos, taken) = (pos as u64, &self.model.inbox[pos]);
+        let told = self.model.rows_of(pos);
+        match self.model.commands.get(&pos) {
+            Some(command) if !self.house.poisoned.contains(pos) => {
+                let at = At { wall: taken.wall, elapsed: taken.elapsed };
+                ledger.take(pos, at, command, told, yard)
+            }
+            _ => ledger.hear(pos, told),
+        }
     }
 
     fn check_record(&self, yard: &mut Yard, pos: usize) -> Check {
@@ -124,7 +181,7 @@ impl World {
             match row {
                 Row::Entry(Entry::Site(site)) => _ = yard.sites.insert(site.code, site.kind),
                 Row::Entry(Entry::Cylinder(entry)) => {
-                    let cylinder = yard.cylinders.entry(entry.code).or_default();
+                    let cylinder = yard.cylinder(entry.code);
                     (cylinder.entry, cylinder.duplicate) = (Some(entry.clone()), false);
                     yard.judge(entry.code, None, today, collected_is_use);
                 }
@@ -138,7 +195,7 @@ impl World {
             for scan in &self.model.published[uid as usize].scans {
                 if yard.known.insert(scan.mark) {
                     yard.note(scan, day(at.get(&scan.mark).copied().unwrap_or(taken.wall)));
-                    yard.judge(scan.cylinder, Some(scan.event), today, collected_is_use);
+                    yard.judge(yard.resolve(scan.cylinder), Some(scan.event), today, collected_is_use);
                 }
             }
         }
@@ -159,12 +216,13 @@ impl World {
     /// What guns were told: of one cylinder no second one is allowed while the first may still fill it, and none that isn't in
     /// order. Returns when each scan happened.
     fn check_verdicts(&self, yard: &mut Yard, pos: usize) -> Result<BTreeMap<u64, Wall>, String> {
-        let now = self.model.inbox[pos].elapsed;
+        let (now, today) = (self.model.inbox[pos].elapsed, day(self.model.inbox[pos].wall));
         let mut at = BTreeMap::new();
         for row in self.model.rows_of(pos as u64) {
             let Row::Scan(row) = row else { continue };
             at.insert(u64::from(row.scan.tare_g.unwrap_or_default()), row.effective_at);
-            let cylinder = yard.cylinders.entry(row.scan.cylinder).or_default();
+            let code = yard.resolve(row.scan.cylinder);
+            let cylinder = yard.cylinder(code);
             if row.scan.event == ScanEvent::Filled && row.order != Order::VeryLate {
                 cylinder.allowed = None;
             }
@@ -175,8 +233,12 @@ impl World {
                 if first.is_some_and(|(site, scanner, _)| (*site, &**scanner) != gun) {
                     return Err(format!("two guns may fill {} at {pos}: {first:?} and {gun:?}", row.scan.cylinder));
                 }
-                let unit = cylinder.entry.as_ref().and_then(|entry| entry.filling_unit);
-                if !cylinder.is_registered() || unit != Some(row.site) || row.scan.request.is_none() {
+                let may_fill = |entry: &archive::Cylinder| {
+                    entry.filling_unit == Some(row.site)
+                        || entry.entrusted.iter().any(|it| it.site == row.site && it.covers(today))
+                };
+                let is_theirs = cylinder.entry.as_ref().is_some_and(may_fill);
+                if !cylinder.is_registered() || !is_theirs || row.scan.request.is_none() {
                     return Err(format!("{} must not be filled at {pos}: {row:?}", row.scan.cylinder));
                 }
                 cylinder.allowed = Some((row.site, row.scan.scanner.clone(), now + GOOD_MS));

@@ -27,8 +27,10 @@ pub(crate) struct Weather {
     pub(crate) lose_answer: bool,
     /// The canary: whatever is stored, a batch fits.
     pub(crate) unconditional: bool,
-    /// The canary: scans are not stored.
-    pub(crate) drops_scans: bool,
+    /// The canary: such rows are not stored.
+    pub(crate) drops: Option<fn(&Row) -> bool>,
+    /// The canary: somebody writes something else into records.
+    pub(crate) tampers: bool,
 }
 
 pub(crate) struct Database {
@@ -59,10 +61,20 @@ impl Database {
     }
 }
 
-fn without_scans(batch: &Batch) -> Batch {
+fn without(batch: &Batch, unwanted: fn(&Row) -> bool) -> Batch {
     let mut batch = batch.clone();
     for effects in &mut batch.effects {
-        effects.rows.retain(|row| !matches!(row, Row::Scan(_)));
+        effects.rows.retain(|row| !unwanted(row));
+    }
+    batch
+}
+
+fn tampered(batch: &Batch) -> Batch {
+    let mut batch = batch.clone();
+    for row in batch.effects.iter_mut().flat_map(|effects| &mut effects.rows) {
+        if let Row::Visit(row) = row {
+            row.visit.note = Some("all was well".into());
+        }
     }
     batch
 }
@@ -92,7 +104,8 @@ impl Store for Database {
             } else {
                 batch
             };
-            let batch = if now.drops_scans { Arc::new(without_scans(&batch)) } else { batch };
+            let batch = now.drops.map_or(batch.clone(), |unwanted| Arc::new(without(&batch, unwanted)));
+            let batch = if now.tampers { Arc::new(tampered(&batch)) } else { batch };
             let committed = self.inner.commit(batch).await?;
             if now.lose_answer { Err(unavailable()) } else { Ok(committed) }
         })

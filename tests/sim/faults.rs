@@ -91,10 +91,32 @@ faults! {
     ArchiveChanged,
     CylinderEntered,
     SiteEntered,
+    FirmEntered,
+    WorkerEntered,
+    /// The archive says that a cylinder bears other codes, too.
+    CylinderRelabelled,
+    CylinderTransferred,
+    TerminalReplacedByHand,
     RequestRepeated,
     RequestReused,
     AlertAcknowledged,
     AlertCleared,
+    // Records of visits and reports of inspections, counted as they are taken, or refused.
+    RecordUploaded,
+    RecordRepeated,
+    RecordOfOtherContent,
+    RecordCorrected,
+    RecordRefused,
+    RecordSigned,
+    HazardReported,
+    HazardRectified,
+    InspectionReported,
+    InspectionRepeated,
+    InspectionOfOtherContent,
+    InspectionCorrected,
+    InspectionRefused,
+    /// Something falls due on another day than was told before.
+    DueDateMoved,
 }
 
 /// Something the simulated shell does wrong, which the simulation must find.
@@ -130,6 +152,14 @@ pub(crate) enum Canary {
     PreviousOfAll,
     /// The end of the machine takes a page of a journal's file that was synced.
     DurablePageLost,
+    /// Somebody writes something else into records that are stored.
+    RecordsTampered,
+    /// The store takes due dates for granted.
+    DatesNotStored,
+    /// The model takes a record that was corrected for one that can be corrected again.
+    CorrectedTwice,
+    /// What was uploaded and not answered is uploaded under other ids.
+    UploadedAnew,
 }
 
 impl Canary {
@@ -149,6 +179,10 @@ impl Canary {
         Self::HeartbeatsRunAhead,
         Self::PreviousOfAll,
         Self::DurablePageLost,
+        Self::RecordsTampered,
+        Self::DatesNotStored,
+        Self::CorrectedTwice,
+        Self::UploadedAnew,
     ];
 }
 
@@ -200,10 +234,12 @@ impl Canary {
             // Where a sync point stands behind it, the journal itself refuses.
             Self::DurablePageLost => &["P1"],
             Self::CollectedIsUse => &["P6"],
-            Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain | Self::ScansNotStored => &["P4"],
+            Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain => &["P4"],
+            Self::ScansNotStored | Self::RecordsTampered | Self::DatesNotStored => &["P4"],
+            Self::CorrectedTwice | Self::UploadedAnew => &["P2"],
             Self::ResumeFromHead | Self::HeartbeatsRunAhead | Self::PreviousOfAll => &["P3"],
-            // What is missing may be that a record was passed over.
-            Self::ReplayAddsNothing => &["P7", "P8"],
+            // What is missing may be a frame, or that a record was passed over.
+            Self::ReplayAddsNothing => &["P7", "P8", "P2"],
             // What time should have changed may first be missed by somebody who asks.
             Self::NoTicks => &["P5", "P2"],
             Self::MarkersMadeUp => &["P5"],

@@ -1,17 +1,14 @@
 //! What must have been told, worked out from what was sent and when it was taken, without the core: entrapments of
-//! orderly lifts, silence, and inspections overdue.
+//! orderly lifts, and silence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use vigil::model::alert::{AlertEvent, EventKind, Reason};
-use vigil::model::archive::Entry;
 use vigil::model::ids::{AlertId, Subject};
 use vigil::model::record::Link;
-use vigil::model::row::Row;
 use vigil::model::time::Elapsed;
 
-use crate::cylinders::day;
 use crate::lifts::{Episode, Lift, Nature};
 use crate::model::{Taken, What};
 use crate::world::{Check, World};
@@ -308,30 +305,5 @@ impl World {
     fn is_cleared_by_hand(&self, is_it: impl Fn(&AlertId) -> bool) -> bool {
         let by_hand = |event: &AlertEvent| event.kind == EventKind::Cleared && event.reason == Reason::Operator;
         self.model.events.iter().any(|(_, event)| by_hand(event) && is_it(&event.alert.id))
-    }
-
-    /// An inspection is overdue from the day after its last day on, by the archive as it was told to the store.
-    pub(crate) fn check_inspections(&self) -> Check {
-        let Some(process) = &self.process else { return Ok(()) };
-        let Some(last) = self.model.inbox.last().filter(|_| process.spine.core().is_settled()) else { return Ok(()) };
-        let today = day(last.wall);
-        let mut due = BTreeMap::new();
-        for row in self.model.outbox.iter().flat_map(|told| &told.effects.rows) {
-            if let Row::Entry(Entry::Lift(entry)) = row {
-                due.insert(entry.code, entry.inspection_due);
-            }
-        }
-        for (code, due) in due {
-            let of_it = |id: &AlertId| id.rule.as_str() == "inspection-overdue" && id.subject == Subject::Device(code);
-            let is_open = self.model.open.keys().any(of_it);
-            // Without a date nothing is known, which neither opens nor clears.
-            let Some(due) = due else { continue };
-            if is_open != (due < today) && !self.is_cleared_by_hand(of_it) {
-                return Err(format!(
-                    "P6: the inspection of {code} was due {due}, it is {today}, and open is {is_open}"
-                ));
-            }
-        }
-        Ok(())
     }
 }

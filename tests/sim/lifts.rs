@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use prost::Message as _;
+use vigil::model::ids::DeviceCode;
 use vigil::proto::v1;
 
 use crate::dice::Dice;
@@ -166,6 +167,19 @@ impl Lift {
         self.send(now, encoded, published, faults)
     }
 
+    pub(crate) fn device(&self) -> DeviceCode {
+        DeviceCode::parse(&self.code).expect("codes of the simulation are well formed")
+    }
+
+    /// Whether it would be told from the one before it, should nobody hear that it was replaced.
+    pub(crate) fn may_be_replaced(&self) -> bool {
+        self.nature == Nature::Wild && self.frames >= RECOGNISED_AFTER && !self.clock_was_wrong
+    }
+
+    pub(crate) fn replace(&mut self) {
+        (self.boot, self.seq, self.frames, self.replaced) = (0, 0, 0, true);
+    }
+
     /// What goes wrong with the terminal itself.
     fn suffer(&mut self, now: i64, quiet: bool, faults: &mut Faults) {
         // A new terminal that counts further boots before it is told from the one before it passes for that one: a late
@@ -191,7 +205,7 @@ impl Lift {
             self.clock_ms = *self.dice.pick(&[0, 0, -40_000, 30_000, 7_200_000, -3_600_000, -800_000_000]);
             self.clock_was_wrong = true;
         } else if !self.clock_was_wrong && faults.draw(&mut self.dice, Fault::TerminalReplaced, 40) {
-            (self.boot, self.seq, self.frames, self.replaced) = (0, 0, 0, true);
+            self.replace();
         }
     }
 

@@ -8,7 +8,7 @@ use vigil::journal::{Entry, JournalReader, codec};
 use vigil::model::alert::{Alert, AlertEvent, AlertState, EventKind, Severity};
 use vigil::model::frame::{FrameKey, Reported};
 use vigil::model::ids::{AlertId, DeviceCode};
-use vigil::model::record::{Kind, Link, Record};
+use vigil::model::record::{Command, Kind, Link, Outcome, Record};
 use vigil::model::row::{Effects, Order, RejectReason, Row, ScanRow};
 use vigil::model::time::{Elapsed, Wall};
 
@@ -85,6 +85,10 @@ pub(crate) struct Model {
     acknowledged: BTreeSet<u64>,
     /// Positions of commands that were answered.
     answered: BTreeMap<u64, Box<str>>,
+    /// By position.
+    pub(crate) commands: BTreeMap<u64, Command>,
+    /// What people heard, and nobody has looked at yet.
+    pub(crate) heard: Vec<(Command, Outcome)>,
     /// By topic: what was set aside of it.
     rejects: BTreeMap<Box<str>, usize>,
     outbox_read_to: u64,
@@ -166,6 +170,7 @@ impl Model {
                 return Err(format!("P1: the inbox before position {next} is not what it was"));
             }
             let lost = self.inbox.split_off(next as usize);
+            self.commands.split_off(&next);
             for taken in lost {
                 match taken.what {
                     What::Report(Some(uid)) if self.acknowledged.contains(&uid) => self.check_taken(uid)?,
@@ -194,7 +199,11 @@ impl Model {
                 let what = match kind {
                     Kind::Report { topic, payload } => What::Report(self.uids.get(&(topic, payload.to_vec())).copied()),
                     Kind::Link(link) => What::Link(link),
-                    Kind::Command(command) => What::Command(command.request),
+                    Kind::Command(command) => {
+                        let request = command.request.clone();
+                        self.commands.insert(pos, command);
+                        What::Command(request)
+                    }
                     Kind::Start { .. } => What::Start,
                     Kind::Policy(_) => What::Policy,
                     _ => What::Other,

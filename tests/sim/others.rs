@@ -1,10 +1,13 @@
 //! Those around the service, and what befalls it.
 
+use vigil::model::actor::Actor;
+use vigil::model::record::Action;
 use vigil::model::time::CivilDay;
 
 use crate::cylinders::day;
 use crate::disk::{Failure, When};
 use crate::faults::Fault;
+use crate::lifts::Lift;
 use crate::listeners::Surroundings;
 use crate::world::{Check, World};
 
@@ -34,7 +37,33 @@ impl World {
         let now = (process.elapsed(self.now), today);
         let (model, lifts) = (&self.model, &self.lifts);
         self.asker.ask(&process.inputs, now, model, lifts, &mut self.dice, &mut self.faults);
+        if self.dice.chance(700) {
+            self.write();
+        }
         Ok(())
+    }
+
+    /// Somebody who keeps the archive, visits lifts or inspects them.
+    fn write(&mut self) {
+        let (wall, today) = (self.wall(), self.today());
+        let Some(process) = &self.process else { return };
+        let codes: Vec<_> = self.lifts.iter().map(Lift::device).collect();
+        if self.faults.is_enabled(Fault::TerminalReplacedByHand) && self.dice.chance(120) {
+            let ix = self.dice.below(codes.len() as u64) as usize;
+            let (elapsed, quiet) = (process.elapsed(self.now), self.is_quiet(ix));
+            if quiet && self.lifts[ix].may_be_replaced() {
+                let action = Action::ReplaceTerminal { device: codes[ix], terminal: Some("T-9".into()) };
+                if self.asker.send(&process.inputs, elapsed, Actor::local_admin(), action) {
+                    self.lifts[ix].replace();
+                }
+            }
+            return;
+        }
+        let (elapsed, dice) = (process.elapsed(self.now), &mut self.dice);
+        let written = self.asker.compose(&codes, wall, today, dice, &self.faults);
+        if let Some((actor, action)) = written {
+            self.asker.send(&process.inputs, elapsed, actor, action);
+        }
     }
 
     pub(crate) fn today(&self) -> CivilDay {

@@ -7,18 +7,38 @@ use crate::dice::Dice;
 const ELEVATOR: &str = include_str!("../../config/rules/elevator.toml");
 const CYLINDER: &str = include_str!("../../config/rules/cylinder.toml");
 const INSPECTION: &str = include_str!("../../config/rules/inspection.toml");
+const MAINTENANCE: &str = include_str!("../../config/rules/maintenance.toml");
+const RECORDS: &str = include_str!("../../config/rules/records.toml");
+const TABLES: [(&str, &str); 3] = [
+    ("tables/cylinders.toml", include_str!("../../config/rules/tables/cylinders.toml")),
+    ("tables/lifts.toml", include_str!("../../config/rules/tables/lifts.toml")),
+    ("tables/maintenance.toml", include_str!("../../config/rules/tables/maintenance.toml")),
+];
 
 pub(crate) struct Policies {
     all: Vec<PolicyText>,
 }
 
+/// Of the lists of items the first one, which is that of all lifts here: to read the others takes its time.
+fn first_class<'a>(name: &str, text: &'a str) -> &'a str {
+    let mut classes = text.match_indices("[[class]]").skip(1);
+    if name == "tables/maintenance.toml" { classes.next().map_or(text, |(at, _)| &text[..at]) } else { text }
+}
+
 fn policy(elevator: &str) -> PolicyText {
+    let rules = [
+        ("cylinder.toml", CYLINDER),
+        ("elevator.toml", elevator),
+        ("inspection.toml", INSPECTION),
+        ("maintenance.toml", MAINTENANCE),
+        ("records.toml", RECORDS),
+    ];
     PolicyText {
-        rules: vec![
-            ("cylinder.toml".into(), CYLINDER.into()),
-            ("elevator.toml".into(), elevator.into()),
-            ("inspection.toml".into(), INSPECTION.into()),
-        ],
+        rules: rules
+            .into_iter()
+            .chain(TABLES)
+            .map(|(name, text)| (name.into(), first_class(name, text).into()))
+            .collect(),
         zone: "Asia/Shanghai".into(),
         tzdb: "sim".into(),
         topic_prefix: "vigil/v1".into(),

@@ -17,6 +17,7 @@ const DAY_MS: i64 = 86_400_000;
 const BOOTS: u32 = 4;
 /// The last one is never entered into the archive.
 pub(crate) const CYLINDERS: u64 = 7;
+pub(crate) const ALIASES: u64 = 3;
 pub(crate) const SITES: [(&str, SiteKind); 3] =
     [("6401-A", SiteKind::FillingStation), ("6401-B", SiteKind::Shop), ("6401-C", SiteKind::InspectionBody)];
 
@@ -56,6 +57,16 @@ const EVENTS: [ScanEvent; 30] = [
 
 pub(crate) fn cylinder(n: u64) -> CylinderCode {
     CylinderCode::parse(&format!("16400100{n:04}")).expect("codes of the simulation are well formed")
+}
+
+/// Codes that cylinders bear beside their own.
+pub(crate) fn alias(n: u64) -> CylinderCode {
+    CylinderCode::parse(&format!("16400199{n:04}")).expect("codes of the simulation are well formed")
+}
+
+/// All that is ever scanned.
+pub(crate) fn codes() -> impl Iterator<Item = CylinderCode> {
+    (0..CYLINDERS).map(cylinder).chain((0..ALIASES).map(alias))
 }
 
 pub(crate) fn site(n: usize) -> SiteCode {
@@ -151,7 +162,10 @@ impl Station {
         Scanned {
             mark,
             site: site(self.site),
-            cylinder: cylinder(self.dice.below(CYLINDERS)),
+            cylinder: match self.dice.below(CYLINDERS + 2) {
+                n if n < CYLINDERS => cylinder(n),
+                _ => alias(self.dice.below(ALIASES)),
+            },
             event,
             medium: match event {
                 ScanEvent::Registered => Some(*self.dice.pick(&["lpg", "lpg", "lpg", "oxygen"])),

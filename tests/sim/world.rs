@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use vigil::model::record::PolicyText;
+use vigil::model::row::Row;
 use vigil::model::time::Wall;
 use vigil::spine::Quotas;
 use vigil::store::{Batch, Store as _};
@@ -15,7 +16,9 @@ use crate::cylinders::Yard;
 use crate::database::Database;
 use crate::dice::Dice;
 use crate::disk::{Disk, Failure};
+use crate::dues::Dates;
 use crate::faults::{Canary, Fault, Faults};
+use crate::ledger::Ledger;
 use crate::lifts::{Lift, Nature, Sending};
 use crate::listeners::Listener;
 use crate::model::Model;
@@ -62,6 +65,8 @@ pub(crate) struct World {
     pub(crate) policy: PolicyText,
     pub(crate) model: Model,
     pub(crate) yard: Yard,
+    pub(crate) ledger: Ledger,
+    pub(crate) dates: Dates,
     pub(crate) judged_to: usize,
     pub(crate) armed: Option<Failure>,
     pub(crate) store_away_until: i64,
@@ -88,7 +93,12 @@ impl World {
         let database = Arc::new(Database::new());
         database.weather(|weather| {
             weather.unconditional = canary == Some(Canary::CommitWithoutCheckpoint);
-            weather.drops_scans = canary == Some(Canary::ScansNotStored);
+            weather.drops = match canary {
+                Some(Canary::ScansNotStored) => Some(|row| matches!(row, Row::Scan(_))),
+                Some(Canary::DatesNotStored) => Some(|row| matches!(row, Row::Due(_))),
+                _ => None,
+            };
+            weather.tampers = canary == Some(Canary::RecordsTampered);
         });
         // Files cost several times as much as memory, and not every promise has to do with them.
         let on_files = seed.is_multiple_of(3) || canary == Some(Canary::DurablePageLost);
@@ -119,6 +129,8 @@ impl World {
             asker: Asker::default(),
             model: Model::default(),
             yard: Yard::default(),
+            ledger: Ledger::new(canary == Some(Canary::CorrectedTwice)),
+            dates: Dates::default(),
             stations: Station::all(seed, &mut dice),
             transit: BTreeMap::new(),
             orphans: Vec::new(),
@@ -260,11 +272,16 @@ impl World {
 
     pub(crate) fn speak(&mut self, ix: usize) {
         let uid = self.model.published.len() as u64;
-        let is_of_it = |message: &Message| message.topic.contains(&self.lifts[ix].code);
-        let quiet = !self.transit.values().any(is_of_it) && !self.broker.holds(is_of_it);
+        let quiet = self.is_quiet(ix);
         let lift = &mut self.lifts[ix];
         let sending = lift.speak(self.now, self.epoch, uid, self.model.frames(), quiet, &mut self.faults);
         self.send(sending);
+    }
+
+    /// Whether nothing of a lift is on its way.
+    pub(crate) fn is_quiet(&self, ix: usize) -> bool {
+        let is_of_it = |message: &Message| message.topic.contains(&self.lifts[ix].code);
+        !self.transit.values().any(is_of_it) && !self.broker.holds(is_of_it)
     }
 
     fn send(&mut self, sending: Sending) {

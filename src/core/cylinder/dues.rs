@@ -51,7 +51,10 @@ impl Cylinder {
         let (district, party) = (entry.district(), entry.filling_unit().map(Party::Site));
         for (at, kind) in TOLD.into_iter().enumerate() {
             let due = dues.iter().find(|due| due.kind == kind);
-            let now = due.map_or(Told::NOTHING, |due| Told::of(due, district.as_ref(), party.as_ref()));
+            let now = due.map_or(Told::NOTHING, |due| {
+                let source = schedule::source(&cx.policy.tables, self.make(), due);
+                Told::of(due, source, district.as_ref(), party.as_ref())
+            });
             if std::mem::replace(&mut self.told[at], now) == now {
                 continue;
             }

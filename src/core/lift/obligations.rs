@@ -107,7 +107,10 @@ impl Lift {
         let mut told = before;
         for (told, kind) in told.iter_mut().zip(TOLD) {
             let due = dues.iter().find(|due| due.kind == kind);
-            *told = due.map_or(Told::NOTHING, |due| Told::of(due, district.as_ref(), party.as_ref()));
+            *told = due.map_or(Told::NOTHING, |due| {
+                let source = schedule::source(&cx.policy.tables, due);
+                Told::of(due, source, district.as_ref(), party.as_ref())
+            });
         }
         if told == before {
             return;

@@ -2,8 +2,8 @@
 
 use super::months::years_after;
 use super::{Clause, Due, Dues};
-use crate::core::tables::Tables;
 use crate::core::tables::cylinders::Make;
+use crate::core::tables::{Source, Tables};
 use crate::model::obligation::DueKind;
 use crate::model::time::CivilDay;
 
@@ -44,11 +44,15 @@ pub fn due(tables: &Tables, facts: &CylinderFacts<'_>) -> Dues {
 
 /// Why something is due, for people.
 pub fn words(tables: &Tables, make: Make<'_>, due: &Due) -> Box<str> {
-    let source = match due.kind {
+    due.words(source(tables, make, due))
+}
+
+/// What the interval is taken from, if it is from a table.
+pub fn source<'t>(tables: &'t Tables, make: Make<'_>, due: &Due) -> Option<&'t Source> {
+    match due.kind {
         DueKind::CylinderLife => tables.cylinders.life(make).map(|life| &life.source),
         _ => tables.cylinders.interval(make).map(|interval| &interval.source),
-    };
-    due.words(source)
+    }
 }
 
 /// The last day on which it may be used again without an inspection, having been idle.

@@ -3,8 +3,8 @@
 use super::months::{Month, days_after, months_after};
 use super::schedule::Schedule;
 use super::{Clause, Due, Dues, latest};
-use crate::core::tables::Tables;
 use crate::core::tables::lifts::{Every, Lifts, Years};
+use crate::core::tables::{Source, Tables};
 use crate::model::obligation::DueKind;
 use crate::model::time::CivilDay;
 
@@ -69,8 +69,13 @@ pub fn due(tables: &Tables, facts: &LiftFacts) -> Dues {
 
 /// Why something is due, for people.
 pub fn words(tables: &Tables, due: &Due) -> Box<str> {
+    due.words(source(tables, due))
+}
+
+/// What the interval is taken from, if it is from a table.
+pub fn source<'t>(tables: &'t Tables, due: &Due) -> Option<&'t Source> {
     let Lifts { inspection, testing, visits, on_demand, self_check, drill, .. } = &tables.lifts;
-    let source = match (due.kind, due.clause) {
+    match (due.kind, due.clause) {
         (_, Clause::OnDemand { .. } | Clause::LinkLost { .. }) => on_demand.as_ref().map(|rule| &rule.source),
         (DueKind::Inspection, _) => inspection.as_ref().map(|years| &years.source),
         (DueKind::Testing, _) => testing.as_ref(),
@@ -80,8 +85,7 @@ pub fn words(tables: &Tables, due: &Due) -> Box<str> {
         (DueKind::SelfCheck, _) => self_check.as_ref().map(|every| &every.source),
         (DueKind::Drill, _) => drill.as_ref().map(|every| &every.source),
         (DueKind::CylinderInspection | DueKind::CylinderLife, _) => None,
-    };
-    due.words(source)
+    }
 }
 
 /// Whether a lift that runs on that day should have been inspected before: it was out of use for long, and nobody has

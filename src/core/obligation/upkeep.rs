@@ -9,6 +9,7 @@ use thin_vec::ThinVec;
 
 use super::Due;
 use super::lift::{LiftFacts, VISITS};
+use crate::core::tables::Source;
 use crate::limits;
 use crate::model::ids::District;
 use crate::model::obligation::{DueKind, Party};
@@ -116,9 +117,10 @@ impl Told {
     /// Nothing of the kind was due.
     pub const NOTHING: Self = Self(0);
 
-    pub fn of(due: &Due, district: Option<&District>, party: Option<&Party>) -> Self {
+    pub fn of(due: &Due, source: Option<&Source>, district: Option<&District>, party: Option<&Party>) -> Self {
         let mut hash = Fnv(0x811c_9dc5);
-        (due.due_on.0, due.basis_on.map(|day| day.0), due.clause, district, party).hash(&mut hash);
+        let source = source.map(|source| (&source.text, source.assumed));
+        (due.due_on.0, due.basis_on.map(|day| day.0), due.clause, source, district, party).hash(&mut hash);
         Self(hash.0.max(1))
     }
 }

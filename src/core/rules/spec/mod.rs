@@ -123,23 +123,23 @@ impl<'a> Doc<'a> {
 /// Finds every id, so that rules may name each other across files in any order. Reports those given twice.
 fn list_rules(docs: &mut [Doc<'_>]) -> Directory {
     let mut directory = Directory::new();
-    let mut first: BTreeMap<RuleId, String> = BTreeMap::new();
+    let mut first: BTreeMap<RuleId, (&str, &str, usize)> = BTreeMap::new();
     for doc in docs {
         let mut again = Vec::new();
         for rule in doc.rules() {
             let Some(id) = rule.get_ref().get("id") else { continue };
             let Some(Ok(parsed)) = id.get_ref().as_str().map(RuleId::parse) else { continue };
             let on = rule.get_ref().get("on").and_then(|on| on.get_ref().as_str());
-            if let Some(place) = first.get(&parsed) {
-                again.push((id.span().start, format!("rule `{parsed}` stands already at {place}")));
+            if let Some((file, text, at)) = first.get(&parsed) {
+                let (line, _) = place::line_and_column(text, *at);
+                again.push((id.span().start, format!("rule `{parsed}` stands already at {file}:{line}")));
                 continue;
             }
             // There are too many in any case, which is told where they are read.
             if directory.len() == limits::RULES {
                 continue;
             }
-            let (line, _) = place::line_and_column(doc.text, id.span().start);
-            first.insert(parsed.clone(), format!("{}:{line}", doc.name));
+            first.insert(parsed.clone(), (doc.name, doc.text, id.span().start));
             directory.insert(parsed, (0, on.and_then(Family::from_name)));
         }
         doc.faults.0.extend(again);
