@@ -234,6 +234,25 @@ impl Event for JudgedReports {
     }
 }
 
+/// Something that somebody uploaded was answered.
+#[derive(Debug)]
+pub struct Uploaded {
+    /// `record` or `report`.
+    pub what: &'static str,
+    /// What became of it, in the words of `docs/metrics.md`.
+    pub outcome: &'static str,
+}
+
+impl Event for Uploaded {
+    fn log(&self) {
+        trace!(target: "vigil::serve", what = self.what, outcome = self.outcome, "answered an upload");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_uploads_total", "what" => self.what, "outcome" => self.outcome).increment(1);
+    }
+}
+
 /// A client took nothing for so long that its stream was ended.
 #[derive(Debug)]
 pub struct StreamDropped {
@@ -392,6 +411,11 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_downlinks_published_total", &[], "Answers and commands to devices that went to the broker"),
     counts("vigil_downlinks_dropped_total", &["reason"], "Answers and commands to devices that were not sent, by why"),
     counts("vigil_messages_ignored_total", &[], "Messages that nobody waits for"),
+    counts(
+        "vigil_uploads_total",
+        &["what", "outcome"],
+        "Records and reports that were uploaded, by what became of them",
+    ),
     counts("vigil_streams_dropped_total", &[], "Streams ended because their client took nothing"),
     counts("vigil_rules_reloads_total", &["by", "outcome"], "Times that the rule files were read again"),
     stands("vigil_rules_refused", None, "1 while the rule files were refused and those before are in force"),
@@ -506,6 +530,8 @@ mod tests {
         emit(JudgedReports { records: 2, tally });
         emit(DownlinksPublished { count: 2 });
         emit(DownlinksDropped { reason: "expired", count: 1 });
+        emit(Uploaded { what: "record", outcome: "taken" });
+        emit(Uploaded { what: "record", outcome: "taken" });
         emit(StreamDropped { after_ms: 60_000 });
         emit(RulesRefused { by: ReloadedBy::File, actor: "", why: "elevator.toml:1:1: no" });
         let reloaded = Reloaded { version: 2, position: Some(7), difference: Difference::default() };
@@ -548,6 +574,7 @@ mod tests {
             "vigil_mqtt_connected 0",
             "vigil_rejects_total{reason=\"too-deep\"} 1",
             "vigil_fill_verdicts_total{verdict=\"deny\"} 2",
+            "vigil_uploads_total{what=\"record\",outcome=\"taken\"} 2",
             "vigil_downlinks_dropped_total{reason=\"expired\"} 1",
             "vigil_store_stalls_total 1",
             "vigil_store_stalled 0",

@@ -250,7 +250,12 @@ impl Spine {
                 }
             }
             Action::TransferCylinders { .. } => self.upsert(Vec::new()),
-            Action::UploadVisits(_) | Action::Sign(_) | Action::AdoptRecords(_) | Action::UploadReports(_) => {
+            Action::UploadVisits(_)
+            | Action::Sign(_)
+            | Action::AdoptRecords(_)
+            | Action::AdoptReports(_)
+            | Action::AdoptCustody(_)
+            | Action::UploadReports(_) => {
                 panic!("this world has no records")
             }
         };

@@ -7,10 +7,12 @@ use proptest::test_runner::TestRunner;
 use vigil::limits::PAGE_ROWS;
 use vigil::model::alert::{AlertEvent, AlertState, Cursor, EventKind, Group, Reason, StormScope};
 use vigil::model::archive::{Cylinder, Entry, EntryKind, FieldChange, Firm, Lift};
+use vigil::model::frame::FrameKey;
 use vigil::model::ids::{CylinderCode, DeviceCode, FirmId, PlaceId, Subject};
 use vigil::model::obligation::DueRow;
 use vigil::model::report::ReportRow;
 use vigil::model::row::{ChangeKind, ChangeRow, FrameRow, Order, RejectReason, Row, ScanRow, StatusRow};
+use vigil::model::scan::{Scan, ScanEvent};
 use vigil::model::time::Wall;
 use vigil::store::{
     AlertCursor, AlertQuery, ChangeQuery, DueQuery, FrameCursor, FrameQuery, LiftQuery, RejectQuery, ReportQuery,
@@ -499,6 +501,37 @@ pub(crate) async fn lifts_are_found_by_what_people_know_of_them(mut world: World
         let want: Vec<_> = want.into_iter().map(|n: usize| Entry::Lift(sent[n].clone())).collect();
         assert_eq!(found, want, "{query:?}");
     }
+}
+
+/// Flow: scans of three cylinders are committed, and those that tell how one stands are read in pages of two.
+/// Asserts: just these come, by cylinder and time, without gap or repeat.
+pub(crate) async fn scans_that_tell_how_a_cylinder_stands_are_read_in_order(mut world: World) {
+    let code = |n: u32| CylinderCode::parse(&format!("16400{n:07}")).unwrap();
+    let at = now();
+    let mut runner = TestRunner::deterministic();
+    let any = rows::any_scan_row().new_tree(&mut runner).unwrap().current();
+    let row = |n: u32, seq: u64, event: ScanEvent| {
+        let scan = Scan { key: FrameKey { boot: 1, seq }, cylinder: code(n), event, ..any.scan.clone() };
+        ScanRow { scan, effective_at: at + seq as i64, order: Order::Newer, ..any.clone() }
+    };
+    let sent = [
+        row(2, 1, ScanEvent::Disabled),
+        row(1, 2, ScanEvent::Filled),
+        row(1, 3, ScanEvent::Returned),
+        row(3, 4, ScanEvent::Inspected),
+        row(2, 5, ScanEvent::Scrapped),
+        row(2, 6, ScanEvent::FillRequested),
+        row(1, 7, ScanEvent::Lost),
+    ];
+    world.commit(vec![rows::rows(sent.iter().cloned().map(Row::Scan))]).await;
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = world.store.telling_scans(after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.scan.cylinder, ScanCursor::of(last)));
+        found.extend(page);
+    }
+    assert_eq!(found, [2, 6, 0, 4, 3].map(|n: usize| sent[n].clone()));
 }
 
 pub(crate) async fn relabelled_cylinders_are_found_by_codes_they_bore(mut world: World) {

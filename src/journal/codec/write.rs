@@ -116,6 +116,21 @@ fn command(w: &mut Writer<'_>, it: &Command) {
                 w.present_text(2, code.as_str());
             }
         }),
+        Action::AdoptReports(rows) => w.message(14, |w| {
+            for it in rows {
+                w.message(1, |w| report_row(w, it));
+            }
+        }),
+        Action::AdoptCustody(stored) => w.message(15, |w| {
+            for it in stored {
+                w.message(1, |w| {
+                    w.text(1, it.cylinder.as_str());
+                    w.uints(2, it.against.iter().map(|against| number(against.number())));
+                    w.some_int(3, it.inspected_at.map(|at| at.0));
+                    w.some_int(4, it.valid_until.map(|at| at.0));
+                });
+            }
+        }),
         Action::AdoptRecords(links) => w.message(12, |w| {
             for it in links {
                 w.message(1, |w| visit::link(w, it));
