@@ -33,9 +33,9 @@ use vigil::proto::v1::inspection_service_client::InspectionServiceClient;
 use vigil::proto::v1::maintenance_service_client::MaintenanceServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::proto::v1::{
-    CheckFillRequest, GetIncidentRequest, IncidentEventKind, InspectionReport, MaintenanceRecord, OpenIncidentRequest,
-    Problem, RecordOutcome, ReportKind, UploadRecordsRequest, UploadReportsRequest, UpsertDevicesRequest,
-    UpsertDevicesResponse, VisitKind,
+    AdvanceIncidentRequest, CheckFillRequest, GetIncidentRequest, IncidentEventKind, IncidentStep, InspectionReport,
+    MaintenanceRecord, OpenIncidentRequest, Problem, RecordOutcome, ReportKind, UploadRecordsRequest,
+    UploadReportsRequest, UpsertDevicesRequest, UpsertDevicesResponse, VisitKind,
 };
 use vigil::serve::upsert_entry;
 use vigil::spine::recover::{Parts, Replayed};
@@ -412,6 +412,33 @@ async fn rescues_go_on_with_a_new_store() {
     let stored = store.incident_timeline(id, Cursor::default(), 100).await.unwrap();
     assert_eq!(stored.iter().map(|event| (event.entry.epoch, event.entry.what.number())).collect::<Vec<_>>(), after);
     assert_eq!(store.incident(id).await.unwrap().as_ref(), stored.last().map(|event| &event.incident));
+}
+
+/// Flow: a rescue goes on when the journals are lost; new ones are begun from the store.
+/// Asserts: it goes on with all that happened to it, by the same id, and can be ended; it has waited all the while.
+#[tokio::test(flavor = "multi_thread")]
+async fn rescues_go_on_with_new_journals() {
+    let (_dir, config) = with_history().await;
+    let running = start(&config).await.unwrap();
+    let id = running.call().await;
+    let mut told = running.rescue(&id).await;
+    running.stop().await;
+    std::fs::remove_dir_all(&config.service.data_dir).unwrap();
+    recover(&config, Way::FromStore).await.unwrap();
+    let running = start(&config).await.unwrap();
+    told.push((2, IncidentEventKind::Retold as i32));
+    assert_eq!(running.rescue(&id).await, told);
+    let request = AdvanceIncidentRequest {
+        request_id: "free".into(),
+        incident_id: id.clone(),
+        step: IncidentStep::Free.into(),
+        ..Default::default()
+    };
+    let mut client = DispatchServiceClient::connect(running.url()).await.unwrap();
+    let freed = client.advance_incident(request).await.unwrap().into_inner().incident.unwrap();
+    let waited_ms = freed.changed_at.unwrap().seconds * 1_000 - freed.received_at.unwrap().seconds * 1_000;
+    assert!((freed.freed_ms.unwrap() - waited_ms).abs() <= 1_000, "{} {waited_ms}", freed.freed_ms.unwrap());
+    running.stop().await;
 }
 
 /// The newest snapshot as a core of that version would have left it: there is none yet.

@@ -16,6 +16,8 @@ mod outages;
 mod partitions;
 #[path = "store/records.rs"]
 mod records;
+#[path = "store/retention.rs"]
+mod retention;
 mod support;
 #[path = "store/world.rs"]
 mod world;

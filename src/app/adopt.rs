@@ -7,13 +7,14 @@ use super::recover::RecoverError;
 use crate::core::cylinder::stored::Told;
 use crate::limits;
 use crate::model::actor::Actor;
+use crate::model::alert::Cursor;
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::fill::Stored;
 use crate::model::ids::{CylinderCode, DeviceCode, SiteCode};
 use crate::model::record::{Action, Command, Kind};
 use crate::model::time::Wall;
 use crate::spine::Spine;
-use crate::store::{ChangeQuery, LinkCursor, LinkQuery, ReportQuery, ScanCursor, Store};
+use crate::store::{ChangeQuery, IncidentQuery, LinkCursor, LinkQuery, ReportQuery, ScanCursor, Store};
 
 /// The chains of records go on where the store's end.
 pub(super) async fn records(store: &dyn Store, spine: &mut Spine) -> Result<(), RecoverError> {
@@ -31,6 +32,22 @@ pub(super) async fn records(store: &dyn Store, spine: &mut Spine) -> Result<(), 
                 after = Some(LinkCursor::of(last));
                 tell(spine, "records", Action::AdoptRecords(page.into_iter().map(|link| link.row).collect()))?;
             }
+        }
+    }
+}
+
+/// Somebody may be trapped: rescues that the store has as going on go on.
+pub(super) async fn incidents(store: &dyn Store, spine: &mut Spine) -> Result<(), RecoverError> {
+    let mut after = None;
+    loop {
+        let (from, to) = (Wall(i64::MIN), Wall::MAX);
+        let page = store.incidents(IncidentQuery { from, to, after, limit: limits::PAGE_ROWS }).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some((last.received_at, last.id));
+        for it in page.iter().filter(|it| !it.state.is_over()) {
+            let timeline = store.incident_timeline(it.id, Cursor::default(), limits::PAGE_ROWS).await?;
+            let timeline = timeline.into_iter().map(|event| event.entry).collect();
+            tell(spine, "incident", Action::AdoptIncident { incident: it.id, timeline })?;
         }
     }
 }

@@ -22,7 +22,7 @@ pub enum Way {
     Reproject,
     /// The store stays as it is, and goes on with what it can still get; what is missing in between stays missing.
     Gap,
-    /// The journals are lost: new ones begin, with the archive that the store has.
+    /// The journals are lost: new ones begin, with the archive and the rescues that go on, as the store has them.
     FromStore,
     /// The database is away, and people can't wait for it: these journals are taken for the right ones. Should the store
     /// turn out to follow others, one of the other ways has to be chosen then.
@@ -127,7 +127,10 @@ async fn from_store(config: &Config, store: Arc<dyn Store>, stored: Option<Check
     adopt::custody(&*store, &mut spine).await?;
     let recovered = Kind::Recovered { epoch: spine.core().epoch(), retell: false };
     spine.enter(recovered, clock.elapsed(), clock.wall()).map_err(AppError::Spine)?;
-    spine.settle().and_then(|()| spine.sync()).map_err(AppError::Spine)?;
+    spine.settle().map_err(AppError::Spine)?;
+    // In the epoch that they go on in.
+    adopt::incidents(&*store, &mut spine).await?;
+    spine.sync().map_err(AppError::Spine)?;
     go_on(config, &*store, spine, 0, entries).await
 }
 

@@ -31,8 +31,8 @@ struct Ways {
     /// Keep the store as it is and go on; what is missing in between stays missing
     #[arg(long)]
     gap: bool,
-    /// The journals are lost: begin new ones with the store's archive, records, reports and what scans say against filling
-    /// cylinders
+    /// The journals are lost: begin new ones with the store's archive, records, reports, rescues that go on and what scans say
+    /// against filling cylinders
     #[arg(long)]
     from_store: bool,
     /// The database is away, and these journals are new or restored: take reports into them without having asked it

@@ -45,6 +45,7 @@ impl Core {
             Action::AdvanceIncident { incident, step, note } => {
                 self.advance(out, command, *incident, step, note.as_deref())
             }
+            Action::AdoptIncident { incident, timeline } => self.adopt_incident(out, *incident, timeline),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome

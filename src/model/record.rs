@@ -7,7 +7,7 @@ use super::alert::{Alert, EventKind};
 use super::archive::Entry;
 use super::fill::{FillRequest, Finding, Stored, Verdict};
 use super::ids::{AlertId, CylinderCode, DeviceCode, SiteCode};
-use super::incident::{Call, IncidentId, Step};
+use super::incident::{self, Call, IncidentId, Step};
 use super::report::{ReportRow, ReportUpload};
 use super::time::{CivilDay, Elapsed, Wall};
 use super::visit::{ChainLink, Sign, Upload};
@@ -135,6 +135,11 @@ pub enum Action {
         incident: IncidentId,
         step: Step,
         note: Option<Box<str>>,
+    },
+    /// A rescue that goes on, as the store has it: its timeline, from how it was received on. After the journals were lost.
+    AdoptIncident {
+        incident: IncidentId,
+        timeline: Vec<incident::Entry>,
     },
     /// The lift has another terminal, which counts afresh (`docs/adr/0002-frame-identity.md`).
     ReplaceTerminal {

@@ -226,7 +226,7 @@ impl Spine {
                 Ok(EventKind::Cleared)
             }),
             Action::Upsert(entries) => self.upsert(entries),
-            Action::OpenIncident(_) | Action::AdvanceIncident { .. } => {
+            Action::OpenIncident(_) | Action::AdvanceIncident { .. } | Action::AdoptIncident { .. } => {
                 Outcome::Precondition { why: "nobody is trapped here".into() }
             }
             Action::CheckFill(request) => Outcome::Fill {

@@ -14,6 +14,7 @@ use crate::model::archive::{EntryKind, FieldChange};
 use crate::model::fill::{Against, FillRequest, Stored};
 use crate::model::frame::FrameKey;
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, RecordId, SiteCode, Subject};
+use crate::model::incident::IncidentId;
 use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::record::{Action, Command, Corrected, Correction, Kind, Link, Record};
 use crate::model::report::{Report, ReportKind, ReportRow, ReportUpload};
@@ -83,6 +84,10 @@ fn command(it: wire::Command) -> Result<Command> {
             let (incident, step, note) = incident::advance(it)?;
             Action::AdvanceIncident { incident, step, note }
         }
+        Wire::AdoptIncident(it) => Action::AdoptIncident {
+            incident: IncidentId::parse(&it.incident)?,
+            timeline: each(it.timeline, incident::entry)?,
+        },
         Wire::UploadReports(it) => Action::UploadReports(each(it.uploads, report_upload)?),
         Wire::ReplaceTerminal(it) => {
             Action::ReplaceTerminal { device: DeviceCode::parse(&it.device)?, terminal: some_text(it.terminal) }

@@ -77,6 +77,12 @@ fn command(w: &mut Writer<'_>, it: &Command) {
         Action::AdvanceIncident { incident, step, note } => {
             w.message(41, |w| incident::write_advance(w, incident, step, note.as_deref()));
         }
+        Action::AdoptIncident { incident: id, timeline } => w.message(60, |w| {
+            w.text(1, &id.to_string());
+            for entry in timeline {
+                w.message(2, |w| incident::write_entry(w, entry));
+            }
+        }),
         Action::ReplaceTerminal { device, terminal } => w.message(6, |w| {
             w.text(1, device.as_str());
             w.some_text(2, terminal.as_deref());
