@@ -44,10 +44,8 @@ impl Told {
             ScanEvent::Scrapped if may(ScanFlag::ForeignSite) => self.is_scrapped = true,
             ScanEvent::Registered if !may(ScanFlag::DuplicateCode) => raise(&mut self.duplicate_at, at),
             ScanEvent::Returned if is_own && is_known => raise(&mut self.returned_at, at),
-            ScanEvent::Inspected if may(ScanFlag::NotAnInspectionBody) && is_known => {
-                if row.scan.passed == Some(true) {
-                    self.inspected_at = self.inspected_at.max(Some((at, row.scan.valid_until)));
-                }
+            ScanEvent::Inspected if may(ScanFlag::NotAnInspectionBody) && is_known && row.scan.passed == Some(true) => {
+                self.inspected_at = self.inspected_at.max(Some((at, row.scan.valid_until)));
             }
             _ => {}
         }

@@ -40,11 +40,8 @@ impl Tally {
     }
 
     pub(super) fn forget(&mut self, count: &Count, at: Elapsed) {
-        let before = self.0.len();
         self.0.retain(|it| at - it.at <= count.within_ms);
-        if self.0.len() < before {
-            self.0.shrink_to_fit();
-        }
+        self.0.shrink_to_fit();
     }
 
     pub(super) fn is_reached(&self, count: &Count) -> bool {
