@@ -103,7 +103,16 @@ impl Running {
 
     /// Returns the position of what was imported.
     async fn import(&self) -> u64 {
-        let answer = self.try_import().await.unwrap();
+        // On a busy machine the store may take a moment to answer for the first time.
+        let taken = async {
+            loop {
+                match self.try_import().await {
+                    Err(status) if status.code() == tonic::Code::Unavailable => tokio::task::yield_now().await,
+                    answer => break answer.unwrap(),
+                }
+            }
+        };
+        let answer = tokio::time::timeout(PATIENCE, taken).await.unwrap();
         assert_eq!((answer.changed, answer.failed), (1, 0));
         answer.position
     }
