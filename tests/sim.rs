@@ -50,6 +50,8 @@ mod policies;
 mod process;
 #[path = "sim/records.rs"]
 mod records;
+#[path = "sim/rescues.rs"]
+mod rescues;
 #[path = "sim/scribe.rs"]
 mod scribe;
 #[path = "sim/service.rs"]

@@ -25,6 +25,7 @@ use crate::model::Model;
 use crate::poison::Poisoned;
 use crate::policies::Policies;
 use crate::process::{House, Process, Settings};
+use crate::rescues::Rescues;
 use crate::stations::Station;
 use crate::trace::Trace;
 
@@ -66,6 +67,7 @@ pub(crate) struct World {
     pub(crate) model: Model,
     pub(crate) yard: Yard,
     pub(crate) ledger: Ledger,
+    pub(crate) rescues: Rescues,
     pub(crate) dates: Dates,
     pub(crate) judged_to: usize,
     pub(crate) armed: Option<Failure>,
@@ -98,6 +100,7 @@ impl World {
                 Some(Canary::DatesNotStored) => Some(|row| matches!(row, Row::Due(_))),
                 _ => None,
             };
+            weather.drops_incidents = canary == Some(Canary::IncidentsNotStored);
             weather.tampers = canary == Some(Canary::RecordsTampered);
         });
         // Files cost several times as much as memory, and not every promise has to do with them.
@@ -130,6 +133,7 @@ impl World {
             model: Model::default(),
             yard: Yard::default(),
             ledger: Ledger::new(canary == Some(Canary::CorrectedTwice)),
+            rescues: Rescues::new(canary == Some(Canary::ArrivalMoves)),
             dates: Dates::default(),
             stations: Station::all(seed, &mut dice),
             transit: BTreeMap::new(),
