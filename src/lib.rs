@@ -20,6 +20,10 @@ pub mod store;
 pub mod feed;
 pub mod pages;
 
+// What others are told.
+pub mod cap;
+pub mod notify;
+
 // What users call.
 pub mod backtest;
 pub mod scenario;

@@ -378,6 +378,54 @@ pub const IMPORT_BYTES: u64 = 256 * 1024 * 1024;
 /// Longest line of it. It must fit one message.
 pub const IMPORT_LINE_BYTES: usize = 64 * 1024;
 
+/// Longest identifier, name or word in a CAP message, line of text, headline (CAP recommends 160) and description, in
+/// characters.
+pub const CAP_NAME_CHARS: usize = 200;
+pub const CAP_LINE_CHARS: usize = 300;
+pub const CAP_HEADLINE_CHARS: usize = 160;
+pub const CAP_DESCRIPTION_CHARS: usize = 2_000;
+/// Earlier messages that one names: the first and the last ones.
+pub const CAP_REFERENCES: usize = 32;
+pub const CAP_REFERENCES_CHARS: usize = CAP_REFERENCES * 2 * CAP_NAME_CHARS;
+/// Values named as evidence.
+pub const CAP_EVIDENCE: usize = 16;
+/// Around the coordinates of a lift: a building.
+pub const CAP_RADIUS_KM: &str = "0.05";
+/// Events from which one export is made.
+pub const CAP_EXPORT_EVENTS: usize = 2_000;
+
+/// Targets of notifications.
+pub const NOTIFY_TARGETS: usize = 32;
+/// Longest name of one, and longest reason and detail of a failure that is kept, in characters.
+pub const NOTIFY_NAME_CHARS: usize = 32;
+pub const NOTIFY_DETAIL_CHARS: usize = 200;
+/// Largest body that is sent, most of an answer that is read, and most of its head.
+pub const NOTIFY_BODY_BYTES: usize = 256 * 1024;
+pub const NOTIFY_ANSWER_BYTES: usize = 8 * 1024;
+pub const NOTIFY_HEAD_BYTES: usize = 16 * 1024;
+/// Waits between attempts double from the one to the other; a receiver may ask for a longer one, up to the last.
+pub const NOTIFY_RETRY_MS_MIN: u64 = 500;
+pub const NOTIFY_RETRY_MS_MAX: u64 = 60_000;
+pub const NOTIFY_RETRY_AFTER_MS: u64 = 300_000;
+/// Events that a target has read and not yet been through.
+pub const NOTIFY_BATCH: usize = 64;
+/// A target's place is written down at least after so many events of which none was for it.
+pub const NOTIFY_PASSED: usize = 4_096;
+/// Deliveries of each target that are remembered, and those given up.
+pub const NOTIFY_DELIVERIES: usize = 200;
+pub const NOTIFY_GIVEN_UP: usize = 1_000;
+/// Messages of each target that later ones can refer to, and for how long those of what is over are kept.
+pub const NOTIFY_CHAINED: usize = 50_000;
+pub const NOTIFY_CHAIN_MS: i64 = 8 * 24 * 3_600_000;
+/// How long the archive may take to say where a device is before a message goes without.
+pub const NOTIFY_PLACE_MS: u64 = 500;
+/// Shortest and longest secret, and secrets in one file: the present one and the one before.
+pub const NOTIFY_SECRET_BYTES_MIN: usize = 16;
+pub const NOTIFY_SECRET_BYTES: usize = 256;
+pub const NOTIFY_SECRETS: usize = 2;
+/// Largest file of certificates.
+pub const CERTIFICATES_BYTES: u64 = 1024 * 1024;
+
 /// Rows in one store transaction, and their bytes in the outbox.
 pub const BATCH_ROWS: usize = 10_000;
 pub const BATCH_BYTES: usize = 32 * 1024 * 1024;
@@ -478,6 +526,12 @@ const _: () = assert!(
             + 4_096)
         < JOURNAL_RECORD_BYTES
 );
+// The texts of a message in two languages, up to four bytes a character and five when escaped; parameters are some twenty.
+const _: () = assert!(
+    5 * (CAP_REFERENCES_CHARS + 2 * (2 * CAP_DESCRIPTION_CHARS + 24 * (CAP_NAME_CHARS + CAP_LINE_CHARS)))
+        < NOTIFY_BODY_BYTES
+);
+const _: () = assert!(NOTIFY_BATCH <= FEED_BATCH);
 const _: () = assert!(RECORD_MEMORY_DAYS < RECORD_DAYS);
 const _: () = assert!(EXPLAIN_WAIT_MS < EXPLAIN_MS);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);

@@ -7,6 +7,7 @@
 
 mod downlinks;
 mod incidents;
+mod notify;
 mod rules;
 
 use std::io::IsTerminal as _;
@@ -24,6 +25,7 @@ use crate::spine::takeover::Way;
 
 pub use self::downlinks::{DownlinksDropped, DownlinksPublished};
 pub use self::incidents::IncidentMoved;
+pub use self::notify::{NotifyAttemptFailed, NotifyDelivered, NotifyGivenUp, NotifyLedgerFailed, NotifyStands};
 pub use self::rules::{ReloadedBy, RulesRefused, RulesReloaded};
 
 /// Something that happened, worth telling people and counting.

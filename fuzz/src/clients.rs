@@ -10,11 +10,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Code, Status};
+use vigil::cap::Profile;
 use vigil::clock::Clock;
+use vigil::config::Config;
 use vigil::feed::{EventLog, Feed, LogFuture};
 use vigil::model::actor::Actor;
 use vigil::model::alert::Cursor;
 use vigil::model::incident::IncidentEvent;
+use vigil::notify::Notifier;
 use vigil::pages::{Board, Incidents, Page};
 use vigil::proto::v1;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
@@ -86,6 +89,7 @@ impl Services {
             clock: Clock::default(),
             past,
             reloads,
+            notifier: Notifier::of_nobody(Profile::of(&Config::default())),
         };
         let moment = Duration::from_millis(1);
         let settings =

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! broker → ingest → inputs → spine (thread) → outlet → feed, board → gRPC
+//!                                  │             └ notify → webhooks
 //!                                  └ outbox → store writer → database → gRPC
 //! ```
 
 mod journals;
+mod notify;
 mod outlet;
 pub mod policy;
 pub mod recover;
@@ -76,6 +78,10 @@ pub enum AppError {
     Ingest(#[from] IngestError),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error(transparent)]
+    Notify(#[from] crate::notify::TlsError),
+    #[error("notify.db in the data folder: {0}")]
+    Ledger(#[from] crate::notify::LedgerError),
     #[error("cannot listen on {addr} ({what}): {source}")]
     Listen { what: &'static str, addr: SocketAddr, source: std::io::Error },
     #[error("HTTP server: {0}")]
@@ -214,12 +220,14 @@ async fn run_once(
         known: KnownStore::new(&config.service.data_dir),
     };
     writer.check(STORE_ANSWERS_WITHIN).await?;
-    let mut spine_ended = start_thread(driver)?;
-
     // Ends in this order: what comes in, what is asked, then the spine, then the store.
     let (front, back) = (CancellationToken::new(), CancellationToken::new());
     let _front = front.clone().drop_guard();
     let _back = back.clone().drop_guard();
+    let feeds = (&feed, &incident_feed);
+    let (notifier, notifying) = notify::begin(config, feeds, &store, &clock, front.clone()).await?;
+    let mut spine_ended = start_thread(driver)?;
+
     let mut tasks: JoinSet<Result<(), AppError>> = JoinSet::new();
     let backend = Backend {
         feed: Arc::clone(&feed),
@@ -231,7 +239,12 @@ async fn run_once(
         clock: clock.clone(),
         past,
         reloads,
+        notifier,
     };
+    tasks.spawn(async move {
+        notifying.await;
+        Ok(())
+    });
     let mqtt = mqtt_options(config, &vitals);
     let downlinks = downlink::run(mqtt.clone(), to_publish, clock.clone(), front.clone());
     tasks.spawn(async move {

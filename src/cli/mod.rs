@@ -2,6 +2,7 @@
 
 mod advance;
 mod call;
+mod cap;
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
@@ -10,6 +11,7 @@ mod history;
 pub mod import;
 mod incident;
 mod incidents;
+mod notify;
 mod overdue;
 mod recover;
 mod rules;
@@ -50,6 +52,8 @@ pub enum Command {
     Call(call::Args),
     Incident(incident::Args),
     Advance(advance::Args),
+    Cap(cap::Args),
+    Notify(notify::Args),
     History(history::Args),
     Trace(trace::Args),
     Explain(explain::Args),
@@ -154,6 +158,8 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Call(args) => or_stop(&stop, call::run(args, terminal)).await,
             Command::Incident(args) => or_stop(&stop, incident::run(args, terminal)).await,
             Command::Advance(args) => or_stop(&stop, advance::run(args, terminal)).await,
+            Command::Cap(args) => or_stop(&stop, cap::run(args, terminal)).await,
+            Command::Notify(args) => or_stop(&stop, notify::run(args, terminal)).await,
             Command::Watch(args) => or_stop(&stop, watch::run(args, terminal)).await,
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,

@@ -8,7 +8,9 @@ use super::fault::{Fault, Place, Wrong};
 use super::keys;
 use super::raw::{Given, Raw};
 use super::units::{size_bytes, span_ms};
-use super::{Config, Credentials, Grpc, Http, Journal, Log, LogFormat, Mqtt, Rules, Secret, Service, Store, StoreAt};
+use super::{
+    Cap, Config, Credentials, Grpc, Http, Journal, Log, LogFormat, Mqtt, Rules, Secret, Service, Store, StoreAt,
+};
 use crate::limits;
 
 /// Checks everything, whatever has failed before. `None` only where `faults` has got one.
@@ -20,6 +22,8 @@ pub(super) fn check(raw: &Raw, base: &Path, faults: &mut Vec<Fault>) -> Option<C
     let http = check.value("http", "listen", listen).map(|listen| Http { listen });
     let journal = check.journal();
     let rules = check.rules();
+    let cap = check.cap();
+    let notify = super::notify::check(raw, base, check.faults);
     let log = check.log();
 
     if let (Some(grpc), Some(http)) = (&grpc, &http)
@@ -38,7 +42,18 @@ pub(super) fn check(raw: &Raw, base: &Path, faults: &mut Vec<Fault>) -> Option<C
     if let StoreAt::Sqlite(path) = &mut store.at {
         *path = service.data_dir.join(&path);
     }
-    Some(Config { service, mqtt: mqtt?, store, grpc: grpc?, http: http?, journal: journal?, rules: rules?, log: log? })
+    Some(Config {
+        service,
+        mqtt: mqtt?,
+        store,
+        grpc: grpc?,
+        http: http?,
+        journal: journal?,
+        rules: rules?,
+        cap: cap?,
+        notify: notify?,
+        log: log?,
+    })
 }
 
 struct Checker<'a> {
@@ -209,6 +224,27 @@ impl Checker<'_> {
         Some(Rules { dir: dir?, watch: watch? })
     }
 
+    fn cap(&mut self) -> Option<Cap> {
+        let sender = self.maybe("cap", "sender", cap_sender);
+        let status = self.value("cap", "status", cap_status);
+        let mut text = |name| self.maybe("cap", name, cap_text);
+        let (restriction, web, contact) = (text("restriction"), text("web"), text("contact"));
+        let (zh, en) = (text("sender_name_zh"), text("sender_name_en"));
+        let expires = self.maybe("cap", "expires", |text| span_ms(text, "1m", "365d"));
+        // As long as nobody says who they are, they are what their broker calls them.
+        let named_after = self.raw.get(keys::find("service", "instance")?)?;
+        Some(Cap {
+            sender: sender?.unwrap_or(named_after.text),
+            status: status?,
+            restriction: restriction??,
+            sender_name_zh: zh?,
+            sender_name_en: en?,
+            web: web?,
+            contact: contact?,
+            expires_ms: expires?,
+        })
+    }
+
     fn value<T>(&mut self, section: &str, name: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
         self.maybe(section, name, parse)?
     }
@@ -246,8 +282,33 @@ impl Checker<'_> {
     }
 }
 
+fn cap_sender(text: &str) -> Result<String, Wrong> {
+    let fits = text.chars().count() <= limits::CAP_NAME_CHARS && !text.contains([' ', ',', '<', '&']);
+    if fits {
+        return Ok(text.to_owned());
+    }
+    let remedy = "name this service as no other is named, for example \"vigil@96333.example\"";
+    Err(Wrong::new(format!("{text:?} is too long, or holds a space, a comma, < or &"), remedy))
+}
+
+fn cap_status(text: &str) -> Result<crate::cap::Status, Wrong> {
+    let known = crate::cap::Status::ALL.iter().find(|status| status.name().eq_ignore_ascii_case(text));
+    known.copied().ok_or_else(|| {
+        let remedy = "write \"actual\", \"exercise\", \"system\", \"test\" or \"draft\"";
+        Wrong::new(format!("{text:?} is not a status"), remedy)
+    })
+}
+
+fn cap_text(text: &str) -> Result<String, Wrong> {
+    if text.chars().count() <= limits::CAP_LINE_CHARS {
+        return Ok(text.to_owned());
+    }
+    let most = limits::CAP_LINE_CHARS;
+    Err(Wrong::new("is too long", format!("give at most {most} characters")))
+}
+
 /// What holds for every value.
-fn fit(text: &str) -> Result<(), Wrong> {
+pub(super) fn fit(text: &str) -> Result<(), Wrong> {
     if text.trim().is_empty() {
         return Err(Wrong::new("is empty", "give a value, or leave it out for the default"));
     }

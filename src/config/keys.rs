@@ -42,9 +42,38 @@ pub(super) const KEYS: &[Key] = &[
     key("journal", "snapshot_every", "2m"),
     key("rules", "dir", "rules"),
     key("rules", "watch", "on"),
+    optional("cap", "sender"),
+    key("cap", "status", "actual"),
+    key("cap", "restriction", "For rescue services and supervision authorities"),
+    optional("cap", "sender_name_zh"),
+    optional("cap", "sender_name_en"),
+    optional("cap", "web"),
+    optional("cap", "contact"),
+    optional("cap", "expires"),
     key("log", "level", "info"),
     key("log", "format", "text"),
 ];
+
+/// The section that may stand there more than once, as `[[notify]]`: one for each target.
+pub(super) const NOTIFY: &str = "notify";
+
+/// Its keys. Those of the second sort take several values.
+pub(super) const NOTIFY_KEYS: &[Key] = &[
+    optional(NOTIFY, "name"),
+    optional(NOTIFY, "url"),
+    optional(NOTIFY, "secret_file"),
+    optional(NOTIFY, "ca_file"),
+    key(NOTIFY, "insecure", "false"),
+    key(NOTIFY, "events", "alerts"),
+    key(NOTIFY, "format", "json"),
+    optional(NOTIFY, "minimum_severity"),
+    optional(NOTIFY, "rules"),
+    optional(NOTIFY, "districts"),
+    optional(NOTIFY, "kinds"),
+    key(NOTIFY, "timeout", "10s"),
+    key(NOTIFY, "max_age", "24h"),
+];
+pub(super) const NOTIFY_LISTS: &[&str] = &["rules", "districts", "kinds"];
 
 impl Key {
     pub(super) fn path(&self) -> String {
@@ -58,7 +87,7 @@ pub(super) fn find(section: &str, name: &str) -> Option<&'static Key> {
 
 /// Each section once, in the order of the file.
 pub(super) fn sections() -> impl Iterator<Item = &'static str> {
-    KEYS.chunk_by(|a, b| a.section == b.section).map(|keys| keys[0].section)
+    KEYS.chunk_by(|a, b| a.section == b.section).map(|keys| keys[0].section).chain([NOTIFY])
 }
 
 /// The one of `known` that `got` was most likely meant to be.

@@ -6,6 +6,7 @@
 mod check;
 mod fault;
 mod keys;
+mod notify;
 mod raw;
 mod units;
 
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::limits;
 
 pub use fault::{Fault, Faults, Place};
+pub use notify::{NotifyFormat, NotifyTarget, NotifyUrl};
 
 /// Reads `mqtt://HOST:PORT`, as `mqtt.url` has it. The error says what is wrong and what to do about it.
 pub fn broker(text: &str) -> Result<(String, u16), String> {
@@ -50,6 +52,9 @@ pub struct Config {
     pub http: Http,
     pub journal: Journal,
     pub rules: Rules,
+    pub cap: Cap,
+    /// Whom to tell of what happens.
+    pub notify: Vec<NotifyTarget>,
     pub log: Log,
 }
 
@@ -89,6 +94,10 @@ pub struct Credentials {
 pub struct Secret(String);
 
 impl Secret {
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -151,6 +160,21 @@ pub struct Rules {
     pub dir: PathBuf,
     /// Take changes of the files by themselves.
     pub watch: bool,
+}
+
+/// What messages for other alerting systems have in common (`docs/cap.md`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cap {
+    /// Without spaces, commas, `<` and `&`.
+    pub sender: String,
+    pub status: crate::cap::Status,
+    pub restriction: String,
+    pub sender_name_zh: Option<String>,
+    pub sender_name_en: Option<String>,
+    pub web: Option<String>,
+    pub contact: Option<String>,
+    /// `None`: they don't expire.
+    pub expires_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

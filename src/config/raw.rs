@@ -17,7 +17,31 @@ pub(super) const VARIABLE_PREFIX: &str = "VIGIL_";
 
 /// What was given, by key path. A key that isn't here has its default.
 #[derive(Debug, Default)]
-pub(super) struct Raw(BTreeMap<String, Given>);
+pub(super) struct Raw {
+    values: BTreeMap<String, Given>,
+    /// The sections `[[notify]]`, in order.
+    pub(super) notify: Vec<Target>,
+}
+
+/// One section `[[notify]]`.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) place: Place,
+    values: BTreeMap<&'static str, Vec<Given>>,
+}
+
+impl Target {
+    /// The value of a key, with its default where there is one.
+    pub(super) fn get(&self, key: &Key) -> Option<Given> {
+        let given = self.values.get(key.name).and_then(|all| all.first().cloned());
+        given.or_else(|| key.default.map(|text| Given { text: text.into(), place: Place::Default }))
+    }
+
+    /// All values of a key that may have several.
+    pub(super) fn all(&self, name: &str) -> &[Given] {
+        self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct Given {
@@ -28,7 +52,7 @@ pub(super) struct Given {
 impl Raw {
     /// The value of a key, with its default where there is one.
     pub(super) fn get(&self, key: &Key) -> Option<Given> {
-        let given = self.0.get(&key.path()).cloned();
+        let given = self.values.get(&key.path()).cloned();
         given.or_else(|| key.default.map(|text| Given { text: text.into(), place: Place::Default }))
     }
 }
@@ -70,6 +94,8 @@ impl Reader<'_> {
                     None => unknown("section", section, &keys::sections().collect::<Vec<_>>()),
                 };
                 self.fault(start, section, what);
+            } else if section == keys::NOTIFY {
+                self.targets(value.get_ref(), start);
             } else if let Some(table) = value.get_ref().as_table() {
                 self.section(section, table);
             } else {
@@ -93,7 +119,7 @@ impl Reader<'_> {
             match value.get_ref() {
                 DeValue::String(text) => {
                     let given = Given { text: text.clone().into_owned(), place: self.place(value.span().start) };
-                    self.raw.0.insert(path, given);
+                    self.raw.values.insert(path, given);
                 }
                 other => {
                     let example = key.default.unwrap_or("text");
@@ -105,12 +131,65 @@ impl Reader<'_> {
         }
     }
 
+    fn targets(&mut self, value: &DeValue<'_>, start: usize) {
+        let tables = value.as_array().map(|all| all.iter().map(|it| (it.get_ref().as_table(), it.span().start)));
+        let Some(tables) = tables else {
+            let remedy = "write [[notify]] on a line of its own for each target, and its keys below it";
+            return self.fault(start, keys::NOTIFY, Wrong::new("is one section for each target", remedy));
+        };
+        for (table, start) in tables {
+            match table {
+                Some(table) => self.target(table, start),
+                None => {
+                    self.fault(start, keys::NOTIFY, Wrong::new("is no section", "write [[notify]] and keys below it"))
+                }
+            }
+        }
+    }
+
+    fn target(&mut self, table: &DeTable<'_>, start: usize) {
+        let mut target = Target { place: self.place(start), values: BTreeMap::new() };
+        for (name, value) in table {
+            let (name, start) = (name.get_ref().as_ref(), name.span().start);
+            let path = format!("{}.{name}", keys::NOTIFY);
+            let Some(key) = keys::NOTIFY_KEYS.iter().find(|key| key.name == name) else {
+                let known: Vec<&str> = keys::NOTIFY_KEYS.iter().map(|key| key.name).collect();
+                self.fault(start, &path, unknown("key", name, &known));
+                continue;
+            };
+            let given = |text: &str, start: usize| Given { text: text.into(), place: self.place(start) };
+            let is_list = keys::NOTIFY_LISTS.contains(&name);
+            let at = value.span().start;
+            let texts = match value.get_ref() {
+                DeValue::String(text) if !is_list => Some(vec![given(text, at)]),
+                DeValue::Boolean(value) if name == "insecure" => Some(vec![given(&value.to_string(), at)]),
+                DeValue::Array(all) if is_list => {
+                    all.iter().map(|it| Some(given(it.get_ref().as_str()?, it.span().start))).collect()
+                }
+                _ => None,
+            };
+            match texts {
+                Some(texts) => _ = target.values.insert(key.name, texts),
+                None => {
+                    let form = match name {
+                        "insecure" => "true",
+                        _ if is_list => "[\"text\", \"text\"]",
+                        _ => "\"text\"",
+                    };
+                    let what = format!("is of the type {}", value.get_ref().type_str());
+                    self.fault(value.span().start, &path, Wrong::new(what, format!("write it as {name} = {form}")));
+                }
+            }
+        }
+        self.raw.notify.push(target);
+    }
+
     fn variables(&mut self, variables: &Variables) {
         for (name, text) in variables.iter().filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)) {
             let place = Place::Variable(name.clone());
             match KEYS.iter().find(|key| variable(key) == *name) {
                 Some(key) => {
-                    self.raw.0.insert(key.path(), Given { text: text.clone(), place });
+                    self.raw.values.insert(key.path(), Given { text: text.clone(), place });
                 }
                 None => {
                     let what = unknown_variable(name);

@@ -211,7 +211,7 @@ struct Read {
 
 /// Reads the rules and settings, or finds every fault.
 pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), Vec<RuleFault>> {
-    read(text).map(|Read { set, zone, .. }| (set, zone))
+    read(text).map(|read| (read.set, read.zone))
 }
 
 fn read(text: &PolicyText) -> Result<Read, Vec<RuleFault>> {

@@ -131,3 +131,40 @@ impl std::fmt::Write for Fingerprint {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::actor::Actor;
+    use crate::model::arbitrary;
+    use crate::model::archive::Entry;
+
+    fn print(entries: &[Entry]) -> u64 {
+        let action = Action::Upsert(entries.to_vec());
+        fingerprint(&Command { request: "r".into(), actor: Actor::local_admin(), action })
+    }
+
+    proptest! {
+        #[test]
+        fn other_entries_have_another_fingerprint(
+            one in prop::collection::vec(arbitrary::entry(), 0..3),
+            other in prop::collection::vec(arbitrary::entry(), 0..3),
+        ) {
+            prop_assert_eq!(print(&one) == print(&other), one == other);
+            prop_assert_eq!(print(&one), print(&one.clone()));
+        }
+    }
+
+    #[test]
+    fn what_differs_little_has_another_fingerprint() {
+        let firm = |name: &str| Entry::Firm(crate::model::archive::Firm::new("f".parse().unwrap(), name));
+        let all: Vec<u64> = ["", "a", "b", "ab", "ba", "aaaaaaaa", "aaaaaaab", "baaaaaaa", "aaaaaaaaa"]
+            .iter()
+            .map(|name| print(&[firm(name)]))
+            .collect();
+        let different: std::collections::BTreeSet<&u64> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
+    }
+}

@@ -139,6 +139,15 @@ impl<E: Told> Feed<E> {
         }
     }
 
+    /// The same of an epoch that is over; empty if there is nothing more of it.
+    pub async fn read_past(&self, after: Cursor, limit: usize) -> Result<Vec<Arc<E>>, ReadError> {
+        let events = self.log.after(after, limit).await.map_err(|error| match error {
+            LogError::TooOld => ReadError::TooOld { asked: after },
+            LogError::Unavailable(why) => ReadError::Unavailable { asked: after, why },
+        })?;
+        Ok(events.into_iter().map(Arc::new).collect())
+    }
+
     async fn read_log(&self, after: Cursor, limit: usize) -> Result<Vec<Arc<E>>, ReadError> {
         let events = self.log.after(after, limit).await.map_err(|error| match error {
             LogError::TooOld => ReadError::TooOld { asked: after },

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt to connect.
+//! How long to wait before the next attempt to connect, or to tell somebody something.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// Doubles from `min` to `max`. Each wait is drawn from its upper half, so that the clients of a broker that comes back
 /// don't all come at once.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     min: Duration,
     max: Duration,
     next: Duration,
@@ -16,13 +16,13 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    pub(super) fn new(min: Duration, max: Duration, seed: u64) -> Self {
+    pub(crate) fn new(min: Duration, max: Duration, seed: u64) -> Self {
         // Not even a configuration of zero may turn into a busy loop.
         let min = min.max(Duration::from_millis(10));
         Self { min, max: max.max(min), next: min, random: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    pub(super) fn next_wait(&mut self) -> Duration {
+    pub(crate) fn next_wait(&mut self) -> Duration {
         let whole = self.next.min(self.max);
         self.next = whole.saturating_mul(2);
         let share = self.random.next_u32();
@@ -30,7 +30,7 @@ impl Backoff {
     }
 
     /// The connection has proven to be good.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = self.min;
     }
 }

@@ -7,7 +7,7 @@
 //! connection on which it sent them. Nothing of a connection outlives it. Nothing here waits for the spine without
 //! sending on the acknowledgements that have become due.
 
-mod backoff;
+pub(crate) mod backoff;
 pub mod downlink;
 #[cfg(feature = "demo")]
 pub mod embedded;

@@ -1,6 +1,6 @@
 //! Strategies for property tests: every value that the types allow, within the bounds that decoding keeps.
 
-mod incident;
+pub(crate) mod incident;
 pub(crate) mod visit;
 
 use bytes::Bytes;

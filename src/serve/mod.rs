@@ -29,6 +29,7 @@ use crate::limits;
 use crate::model::ids::DeviceCode;
 use crate::model::incident::IncidentEvent;
 use crate::model::row::FrameRow;
+use crate::notify::Notifier;
 use crate::pages::{Board, Incidents};
 use crate::proto::v1::StoredFrame;
 use crate::spine::input::{Inputs, SHUT};
@@ -47,6 +48,8 @@ pub struct Backend {
     /// The inbox, to be judged again.
     pub past: Arc<Past>,
     pub reloads: Reloads,
+    /// Whom the service tells of what happens.
+    pub notifier: Notifier,
 }
 
 /// How calls are served. Tests shorten the times.

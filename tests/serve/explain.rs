@@ -37,12 +37,19 @@ struct Inbox {
     snapshots: SnapshotDir,
 }
 
+fn an_hour_ago() -> Wall {
+    Wall(Clock::default().wall().0 / 1_000 * 1_000 - AGO_MS)
+}
+
 impl Inbox {
     fn new() -> Self {
+        Self::beginning(an_hour_ago())
+    }
+
+    fn beginning(began: Wall) -> Self {
         let disk = MemoryDisk::with_segments_of(Identity { id: 7, epoch: 1 }, 64 * 1024);
         let folder = tempfile::tempdir().unwrap();
         let snapshots = SnapshotDir::open(folder.path()).unwrap();
-        let began = Wall(Clock::default().wall().0 / 1_000 * 1_000 - AGO_MS);
         let journal = Box::new(disk.open().0);
         let mut inbox = Self { journal, disk, core: Core::new(1), began, folder, snapshots };
         inbox.at(0, Kind::Start { version: "test".into() });
@@ -154,8 +161,8 @@ fn rule(answer: &ExplainResponse, id: &str) -> ExplainedRule {
 }
 
 /// A passenger is stuck at 10 s; another lift talks all the time.
-fn entrapment(snapshot_at_ms: Option<i64>) -> Inbox {
-    let mut inbox = Inbox::new();
+fn entrapment(began: Wall, snapshot_at_ms: Option<i64>) -> Inbox {
+    let mut inbox = Inbox::beginning(began);
     for second in 1..=60 {
         let at_ms = second * 1_000;
         inbox.report(at_ms, "31305001122014999999", second as u64, STUCK);
@@ -174,9 +181,9 @@ fn entrapment(snapshot_at_ms: Option<i64>) -> Inbox {
 #[tokio::test]
 async fn the_inbox_says_how_long_it_had_held() {
     let mut answers = Vec::new();
+    let began = an_hour_ago();
     for snapshot_at_ms in [None, Some(15_000)] {
-        let inbox = entrapment(snapshot_at_ms);
-        let began = inbox.began;
+        let inbox = entrapment(began, snapshot_at_ms);
         let (past, _folder) = inbox.past();
         let world = World::after(past, |_| {}).await;
         let mut client = world.history().await;
@@ -252,7 +259,7 @@ async fn stored_frames_answer_where_the_inbox_no_longer_reaches() {
 
 #[tokio::test]
 async fn what_can_not_be_explained_is_refused_in_words() {
-    let inbox = entrapment(None);
+    let inbox = entrapment(an_hour_ago(), None);
     let began = inbox.began;
     let (past, _folder) = inbox.past();
     let world = World::after(past, |_| {}).await;
@@ -285,7 +292,7 @@ async fn what_can_not_be_explained_is_refused_in_words() {
 #[tokio::test]
 #[expect(clippy::await_holding_lock, reason = "only other threads want it")]
 async fn one_is_made_at_a_time_and_some_wait_for_it() {
-    let (past, _folder) = entrapment(None).past();
+    let (past, _folder) = entrapment(an_hour_ago(), None).past();
     let world = World::after(past, |_| {}).await;
     let past = Arc::clone(&world.backend.past);
     let held = past.inbox.lock().unwrap();
@@ -308,7 +315,7 @@ async fn one_is_made_at_a_time_and_some_wait_for_it() {
 
 #[tokio::test]
 async fn a_person_reads_what_stood_in_the_way() {
-    let inbox = entrapment(None);
+    let inbox = entrapment(an_hour_ago(), None);
     let at = inbox.began + 22_500;
     let (past, _folder) = inbox.past();
     let world = World::after(past, |_| {}).await;

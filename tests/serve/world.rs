@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
+use vigil::cap::Profile;
 use vigil::clock::Clock;
+use vigil::config::Config;
 use vigil::feed::events::StoredIncidents;
 use vigil::feed::{EventLog, Feed, Judged, LinkState, LogFuture};
 use vigil::model::actor::{Actor, Role, Scope};
@@ -30,6 +32,7 @@ use vigil::model::report::ReportRow;
 use vigil::model::row::{ChangeRow, FrameRow};
 use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
+use vigil::notify::Notifier;
 use vigil::pages::{Board, Incidents, Page};
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
 use vigil::proto::v1::history_service_client::HistoryServiceClient;
@@ -163,7 +166,9 @@ fn backend(store: &Arc<Store>, past: Past) -> (Backend, Arc<Mutex<Teller>>) {
     let in_force = InForce { version: 1, text: crate::timeline::shipped() };
     let (reloads, _) = Reloads::new(watch::channel(None).1, watch::channel(in_force).1);
     let inputs = Inputs::new(sender);
-    (Backend { feed, board, incident_feed, incidents, inputs, store, clock, past, reloads }, teller)
+    // Nobody is told of anything.
+    let notifier = Notifier::of_nobody(Profile::of(&Config::default()));
+    (Backend { feed, board, incident_feed, incidents, inputs, store, clock, past, reloads, notifier }, teller)
 }
 
 /// Counts events and positions as the core would.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
+use foldhash::fast::FixedState;
 use vigil::journal::{Entry, JournalReader, codec};
 use vigil::model::alert::{Alert, AlertEvent, AlertState, EventKind, Severity};
 use vigil::model::frame::{FrameKey, Reported};
@@ -67,7 +68,7 @@ enum ToldAs {
 pub(crate) struct Model {
     pub(crate) published: Vec<Published>,
     /// By topic and payload; only looked up.
-    uids: HashMap<(Box<str>, Vec<u8>), u64>,
+    uids: HashMap<(Box<str>, Vec<u8>), u64, FixedState>,
     /// Of every frame that was published.
     told: Vec<ToldAs>,
     /// Of every scan that was published: whether it was judged.

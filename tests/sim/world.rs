@@ -32,6 +32,8 @@ use crate::trace::Trace;
 /// What is wrong, in words that begin with the promise that was broken.
 pub(crate) type Check = Result<(), String>;
 
+/// What the topics of lifts begin with.
+const REPORTS: &str = "vigil/v1/elevator/";
 const SEGMENT_BYTES: u64 = 4 * 1024;
 
 pub(crate) struct World {
@@ -284,7 +286,9 @@ impl World {
 
     /// Whether nothing of a lift is on its way.
     pub(crate) fn is_quiet(&self, ix: usize) -> bool {
-        let is_of_it = |message: &Message| message.topic.contains(&self.lifts[ix].code);
+        let code = &self.lifts[ix].code;
+        let is_of_it =
+            |message: &Message| message.topic.strip_prefix(REPORTS).is_some_and(|rest| rest.starts_with(code));
         !self.transit.values().any(is_of_it) && !self.broker.holds(is_of_it)
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that panics fails its test, as it should")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it, and is a crate of its own")]
 
+pub mod cap;
 pub mod fleet;
 pub mod gun;
 pub mod misbehaving;
@@ -12,6 +13,7 @@ pub mod process;
 pub mod proxy;
 pub mod publisher;
 pub mod python;
+pub mod receiver;
 pub mod rows;
 pub mod service;
 pub mod small_disk;

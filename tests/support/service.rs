@@ -70,6 +70,17 @@ impl Service {
         fs::write(self.config(), config).expect("the configuration");
     }
 
+    /// Adds to the configuration; counts from the next start on.
+    pub fn append(&self, text: &str) {
+        let mut file = fs::File::options().append(true).open(self.config()).expect("the configuration");
+        file.write_all(text.as_bytes()).expect("the configuration");
+    }
+
+    /// A file in the folder of the configuration.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// Begins to start; it may be killed before it is ready.
     pub fn start(&mut self) {
         assert!(self.running.is_none(), "it runs already");

@@ -150,7 +150,7 @@ impl Vigil {
                 let code = match id.subject {
                     Subject::Device(code) => code.to_string(),
                     Subject::Cylinder(code) => code.to_string(),
-                    Subject::Service => continue,
+                    Subject::Service | Subject::Incident(_) => continue,
                 };
                 self.told.push((self.today, code, rule, told));
             }

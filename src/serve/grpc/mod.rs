@@ -10,6 +10,7 @@ mod history;
 mod inspection;
 mod life;
 mod maintenance;
+mod notifications;
 mod registry;
 mod rules;
 mod violations;
@@ -33,6 +34,7 @@ use crate::proto::v1::dispatch_service_server::DispatchServiceServer;
 use crate::proto::v1::history_service_server::HistoryServiceServer;
 use crate::proto::v1::inspection_service_server::InspectionServiceServer;
 use crate::proto::v1::maintenance_service_server::MaintenanceServiceServer;
+use crate::proto::v1::notification_service_server::NotificationServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
 use crate::proto::v1::rules_service_server::RulesServiceServer;
 
@@ -65,12 +67,13 @@ pub(super) fn routes(shared: &Shared) -> Result<Routes, ServeError> {
         .add_service(gated!(RulesServiceServer, rules::Rules(shared.clone())))
         .add_service(gated!(HistoryServiceServer, history::History(shared.clone())))
         .add_service(gated!(InspectionServiceServer, inspection::Inspection(shared.clone())))
-        .add_service(gated!(MaintenanceServiceServer, maintenance::Maintenance(shared.clone()))))
+        .add_service(gated!(MaintenanceServiceServer, maintenance::Maintenance(shared.clone())))
+        .add_service(gated!(NotificationServiceServer, notifications::Notifications(shared.clone()))))
 }
 
 /// Keeps the health service in step with readiness until shutdown.
 async fn report_health(reporter: HealthReporter, shared: Shared) {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
         "",
         "vigil.v1.AlertService",
         "vigil.v1.DispatchService",
@@ -80,6 +83,7 @@ async fn report_health(reporter: HealthReporter, shared: Shared) {
         "vigil.v1.HistoryService",
         "vigil.v1.MaintenanceService",
         "vigil.v1.InspectionService",
+        "vigil.v1.NotificationService",
     ];
     let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
