@@ -266,7 +266,8 @@ pub(crate) fn rescue(
         return (Actor::local_admin(), Action::OpenIncident(call));
     }
     let (incident, state) = *dice.pick(&going);
-    let incident = if dice.chance(950) { *incident } else { IncidentId { number: dice.between(1, 99) as u64, ..*incident } };
+    let incident =
+        if dice.chance(950) { *incident } else { IncidentId { number: dice.between(1, 99) as u64, ..*incident } };
     let whom = |dice: &mut Dice| Whom {
         tier: *dice.pick(Tier::ALL),
         id: dice.chance(200).then(|| firm(dice).to_string().into()),

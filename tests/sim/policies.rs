@@ -61,12 +61,7 @@ fn policy_that(elevator: &str, commands: bool) -> PolicyText {
         rules.into_iter().chain(TABLES).map(|(name, text)| (name.into(), first_class(name, text).into())).collect();
     rules.push(("tables/dispatch.toml".into(), dispatch(commands).into()));
     rules.sort();
-    PolicyText {
-        rules,
-        zone: "Asia/Shanghai".into(),
-        tzdb: "sim".into(),
-        topic_prefix: "vigil/v1".into(),
-    }
+    PolicyText { rules, zone: "Asia/Shanghai".into(), tzdb: "sim".into(), topic_prefix: "vigil/v1".into() }
 }
 
 impl Policies {

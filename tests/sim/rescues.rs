@@ -50,9 +50,11 @@ fn follows(before: State, what: What) -> Option<State> {
         What::Received | What::Retold => None,
         What::AlertCleared | What::Noted | What::Reassured | What::ReassuranceFailed => Some(before),
         What::AlertJoined => may(!before.is_over(), before),
-        What::CallJoined | What::Proposed | What::ReassuranceAsked | What::ReassuranceUnanswered | What::ArrivalLate => {
-            may(is_pending, before)
-        }
+        What::CallJoined
+        | What::Proposed
+        | What::ReassuranceAsked
+        | What::ReassuranceUnanswered
+        | What::ArrivalLate => may(is_pending, before),
         What::Commanded => may(is_pending, Commanded),
         What::Unanswered => may(before == Commanded, before),
         What::Accepted => may(before == Commanded, Accepted),
@@ -234,9 +236,9 @@ impl Rescues {
         effects: &Effects,
     ) -> Result<(), String> {
         let written: Vec<&IncidentEvent> = effects.incidents.iter().filter(is_of_people).collect();
-        let Some(command) = command.filter(|command| {
-            matches!(command.action, Action::OpenIncident(_) | Action::AdvanceIncident { .. })
-        }) else {
+        let Some(command) = command
+            .filter(|command| matches!(command.action, Action::OpenIncident(_) | Action::AdvanceIncident { .. }))
+        else {
             return if written.is_empty() { Ok(()) } else { Err(format!("nobody asked for {written:?}")) };
         };
         let request = &command.request;
@@ -276,9 +278,7 @@ impl Rescues {
         let Outcome::Incident { position, incident } = outcome else { return Ok(()) };
         match self.answers.get(position) {
             Some((request, Some(id))) if *request == command.request && id == incident => Ok(()),
-            other => {
-                Err(format!("P2: request {} was answered {outcome:?}, and led to {other:?}", command.request))
-            }
+            other => Err(format!("P2: request {} was answered {outcome:?}, and led to {other:?}", command.request)),
         }
     }
 
@@ -290,7 +290,9 @@ impl Rescues {
         });
         match late {
             None => Ok(()),
-            Some((id, what, at)) => Err(format!("P5: it is {now:?}, and incident {id} was not told {what:?} of {at:?}")),
+            Some((id, what, at)) => {
+                Err(format!("P5: it is {now:?}, and incident {id} was not told {what:?} of {at:?}"))
+            }
         }
     }
 }
