@@ -34,6 +34,7 @@ impl World {
         }
         self.check_dues()?;
         self.check_heads()?;
+        self.check_rescues()?;
         self.check_sizes()
     }
 

@@ -267,7 +267,7 @@ impl Asker {
             return Ok(());
         }
         let Some((first, known, since)) = self.answered.get(&command.request) else {
-            if let Outcome::Done { position, .. } = outcome {
+            if let Outcome::Done { position, .. } | Outcome::Incident { position, .. } = outcome {
                 model.answer(position, &command.request)?;
             }
             self.answered.insert(command.request.clone(), (command, outcome, at));

@@ -8,13 +8,14 @@ use vigil::model::alert::EventKind;
 use vigil::model::archive::{self, Entry, SiteKind};
 use vigil::model::fill::GOOD_MS;
 use vigil::model::ids::{CylinderCode, SiteCode, Subject};
-use vigil::model::row::{Order, Row};
+use vigil::model::row::{Effects, Order, Row};
 use vigil::model::scan::ScanEvent;
 use vigil::model::time::{CivilDay, Elapsed, Wall};
 
 use crate::faults::Canary;
 use crate::ledger::{At, Ledger};
 use crate::model::What;
+use crate::rescues::Rescues;
 use crate::stations::Scanned;
 use crate::world::{Check, World};
 
@@ -155,14 +156,17 @@ impl World {
     pub(crate) fn check_cylinders(&mut self) -> Check {
         let mut yard = std::mem::take(&mut self.yard);
         let mut ledger = std::mem::take(&mut self.ledger);
+        let mut rescues = std::mem::take(&mut self.rescues);
         let result = (yard.judged_to..self.judged_to).try_for_each(|pos| {
             // What becomes of a command hangs on what was known before it.
             self.check_command(&mut ledger, &yard, pos)?;
+            self.check_rescue(&mut rescues, pos as u64)?;
             self.check_record(&mut yard, pos)
         });
         yard.judged_to = yard.judged_to.max(self.judged_to);
         ledger.counted.drain(..).for_each(|fault| self.faults.count(fault));
-        (self.yard, self.ledger) = (yard, ledger);
+        rescues.counted.drain(..).for_each(|fault| self.faults.count(fault));
+        (self.yard, self.ledger, self.rescues) = (yard, ledger, rescues);
         result?;
         if let Some((firm, record)) = self.ledger.visits.keys().find(|name| !self.asker.has_written(**name)) {
             return Err(format!("P2: record {record} of firm {firm} was taken, and nobody wrote it"));
@@ -172,7 +176,17 @@ impl World {
             return Ok(());
         }
         let heard = std::mem::take(&mut self.model.heard);
-        heard.iter().try_for_each(|(command, outcome)| self.ledger.check_answer(command, outcome))
+        heard.iter().try_for_each(|(command, outcome)| {
+            self.ledger.check_answer(command, outcome)?;
+            self.rescues.check_answer(command, outcome)
+        })
+    }
+
+    fn check_rescue(&self, rescues: &mut Rescues, pos: u64) -> Check {
+        let command = self.model.commands.get(&pos).filter(|_| !self.house.poisoned.contains(pos));
+        let effects = self.model.effects_of(pos);
+        let nothing = Effects::default();
+        rescues.take(pos, self.model.inbox[pos as usize].elapsed, command, effects.unwrap_or(&nothing))
     }
 
     fn check_command(&self, ledger: &mut Ledger, yard: &Yard, pos: usize) -> Check {

@@ -29,6 +29,8 @@ pub(crate) struct Weather {
     pub(crate) unconditional: bool,
     /// The canary: such rows are not stored.
     pub(crate) drops: Option<fn(&Row) -> bool>,
+    /// The canary: nor is anything of incidents.
+    pub(crate) drops_incidents: bool,
     /// The canary: somebody writes something else into records.
     pub(crate) tampers: bool,
 }
@@ -69,6 +71,12 @@ fn without(batch: &Batch, unwanted: fn(&Row) -> bool) -> Batch {
     batch
 }
 
+fn without_incidents(batch: &Batch) -> Batch {
+    let mut batch = batch.clone();
+    batch.effects.iter_mut().for_each(|effects| effects.incidents.clear());
+    batch
+}
+
 fn tampered(batch: &Batch) -> Batch {
     let mut batch = batch.clone();
     for row in batch.effects.iter_mut().flat_map(|effects| &mut effects.rows) {
@@ -105,6 +113,7 @@ impl Store for Database {
                 batch
             };
             let batch = now.drops.map_or(batch.clone(), |unwanted| Arc::new(without(&batch, unwanted)));
+            let batch = if now.drops_incidents { Arc::new(without_incidents(&batch)) } else { batch };
             let batch = if now.tampers { Arc::new(tampered(&batch)) } else { batch };
             let committed = self.inner.commit(batch).await?;
             if now.lose_answer { Err(unavailable()) } else { Ok(committed) }

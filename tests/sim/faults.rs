@@ -117,6 +117,15 @@ faults! {
     InspectionRefused,
     /// Something falls due on another day than was told before.
     DueDateMoved,
+    // Rescues, counted as they are told.
+    IncidentOpened,
+    IncidentJoined,
+    IncidentEnded,
+    RescueAdvanced,
+    RescueHandedOver,
+    RescueUnanswered,
+    RescueLate,
+    ReassuranceUnanswered,
 }
 
 /// Something the simulated shell does wrong, which the simulation must find.
@@ -160,6 +169,10 @@ pub(crate) enum Canary {
     CorrectedTwice,
     /// What was uploaded and not answered is uploaded under other ids.
     UploadedAnew,
+    /// The store takes rescues for granted.
+    IncidentsNotStored,
+    /// The model lets whoever is commanded later arrive later.
+    ArrivalMoves,
 }
 
 impl Canary {
@@ -183,6 +196,8 @@ impl Canary {
         Self::DatesNotStored,
         Self::CorrectedTwice,
         Self::UploadedAnew,
+        Self::IncidentsNotStored,
+        Self::ArrivalMoves,
     ];
 }
 
@@ -233,9 +248,9 @@ impl Canary {
             Self::SyncIsLie => &["P1", "P7"],
             // Where a sync point stands behind it, the journal itself refuses.
             Self::DurablePageLost => &["P1"],
-            Self::CollectedIsUse => &["P6"],
+            Self::CollectedIsUse | Self::ArrivalMoves => &["P6"],
             Self::CommitWithoutCheckpoint | Self::CommitNotTriedAgain => &["P4"],
-            Self::ScansNotStored | Self::RecordsTampered | Self::DatesNotStored => &["P4"],
+            Self::ScansNotStored | Self::RecordsTampered | Self::DatesNotStored | Self::IncidentsNotStored => &["P4"],
             Self::CorrectedTwice | Self::UploadedAnew => &["P2"],
             Self::ResumeFromHead | Self::HeartbeatsRunAhead | Self::PreviousOfAll => &["P3"],
             // What is missing may be a frame, or that a record was passed over.

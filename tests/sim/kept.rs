@@ -65,7 +65,53 @@ impl World {
             let stored = at_once(store.due_history(DueQuery { subject: *subject, after: None, limit: ALL }))?;
             same("due dates", subject, &rows(stored), told)?;
         }
-        self.check_standing_in_store(&all)
+        self.check_standing_in_store(&all)?;
+        self.check_incidents_in_store(told)
+    }
+
+    fn check_incidents_in_store(&self, told: &[Told]) -> Check {
+        let told: Vec<_> = told.iter().flat_map(|told| &told.effects.incidents).collect();
+        let mut stored = Vec::new();
+        loop {
+            let after = stored.len() as u64;
+            let page = at_once(self.house.database.inner.incident_events_after(1, after, ALL))?;
+            if page.is_empty() {
+                break;
+            }
+            stored.extend(page);
+        }
+        same("entries of incidents", &"all", &stored, &told)?;
+        let last: BTreeMap<_, _> = told.iter().map(|event| (event.incident.id, &event.incident)).collect();
+        last.into_iter().try_for_each(|(id, incident)| {
+            let stored = at_once(self.house.database.inner.incident(id))?;
+            same("incident", &id, stored.as_slice(), &[incident])
+        })
+    }
+
+    /// P7: no rescue that goes on is lost, none is there that wasn't told, and each has its whole timeline.
+    pub(crate) fn check_rescues(&self) -> Check {
+        let Some(process) = &self.process else { return Ok(()) };
+        let core = process.spine.core();
+        if self.judged_to as u64 != core.next() {
+            return Ok(());
+        }
+        for (id, rescue) in &self.rescues.all {
+            let found = core.dispatch().get(id);
+            let is_same =
+                found.is_some_and(|kept| kept.incident == rescue.incident && kept.timeline == rescue.timeline);
+            // What is over may have been let go of.
+            if !is_same && (found.is_some() || !rescue.incident.state.is_over()) {
+                return Err(format!("P7: of incident {id} the core has {found:?}, and told was {rescue:?}"));
+            }
+        }
+        let unknown = core.dispatch().iter().find(|kept| !self.rescues.all.contains_key(&kept.incident.id));
+        if let Some(kept) = unknown {
+            return Err(format!("P7: nobody was told of {kept:?}"));
+        }
+        match self.model.inbox.last() {
+            Some(last) if core.is_settled() => self.rescues.check_deadlines(last.elapsed),
+            _ => Ok(()),
+        }
     }
 
     /// Of each kind the last date that was told stands, if it is any.

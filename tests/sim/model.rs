@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
+use foldhash::fast::FixedState;
 use vigil::journal::{Entry, JournalReader, codec};
 use vigil::model::alert::{Alert, AlertEvent, AlertState, EventKind, Severity};
 use vigil::model::frame::{FrameKey, Reported};
 use vigil::model::ids::{AlertId, DeviceCode};
+use vigil::model::incident::{IncidentId, State};
 use vigil::model::record::{Command, Kind, Link, Outcome, Record};
 use vigil::model::row::{Effects, Order, RejectReason, Row, ScanRow};
 use vigil::model::time::{Elapsed, Wall};
@@ -66,7 +68,7 @@ enum ToldAs {
 pub(crate) struct Model {
     pub(crate) published: Vec<Published>,
     /// By topic and payload; only looked up.
-    uids: HashMap<(Box<str>, Vec<u8>), u64>,
+    uids: HashMap<(Box<str>, Vec<u8>), u64, FixedState>,
     /// Of every frame that was published.
     told: Vec<ToldAs>,
     /// Of every scan that was published: whether it was judged.
@@ -85,6 +87,7 @@ pub(crate) struct Model {
     acknowledged: BTreeSet<u64>,
     /// Positions of commands that were answered.
     answered: BTreeMap<u64, Box<str>>,
+    pub(crate) incidents: BTreeMap<IncidentId, State>,
     /// By position.
     pub(crate) commands: BTreeMap<u64, Command>,
     /// What people heard, and nobody has looked at yet.
@@ -114,6 +117,10 @@ impl Model {
 
     pub(crate) fn scans(&self) -> u64 {
         self.scanned.len() as u64
+    }
+
+    pub(crate) fn effects_of(&self, pos: u64) -> Option<&Effects> {
+        self.by_cause.get(&pos).map(|ix| &self.outbox[*ix].effects)
     }
 
     /// What was told to the store because of a record.
@@ -249,6 +256,9 @@ impl Model {
         }
         for event in &effects.events {
             self.take_event(event, cause)?;
+        }
+        for event in &effects.incidents {
+            self.incidents.insert(event.incident.id, event.incident.state);
         }
         self.by_cause.insert(cause, self.outbox.len());
         self.outbox.push(Told { hash: hash_after, effects });

@@ -9,6 +9,7 @@ use crate::disk::{Failure, When};
 use crate::faults::Fault;
 use crate::lifts::Lift;
 use crate::listeners::Surroundings;
+use crate::papers;
 use crate::world::{Check, World};
 
 impl World {
@@ -60,6 +61,11 @@ impl World {
             return;
         }
         let (elapsed, dice) = (process.elapsed(self.now), &mut self.dice);
+        if self.faults.is_enabled(Fault::RescueAdvanced) && dice.chance(400) {
+            let (actor, action) = papers::rescue(&codes, &self.model.incidents, dice);
+            self.asker.send(&process.inputs, elapsed, actor, action);
+            return;
+        }
         let written = self.asker.compose(&codes, wall, today, dice, &self.faults);
         if let Some((actor, action)) = written {
             self.asker.send(&process.inputs, elapsed, actor, action);

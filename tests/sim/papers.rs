@@ -1,10 +1,11 @@
 //! What firms and inspection bodies write: records of visits, signatures, reports, and what they get wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vigil::model::actor::{Actor, Role, Scope};
 use vigil::model::archive::{Entry, Firm, Worker};
 use vigil::model::ids::{DeviceCode, FirmId, RecordId, WorkerId};
+use vigil::model::incident::{Call, Cause, Ending, IncidentId, State, Step, Tier, Whom};
 use vigil::model::obligation::Party;
 use vigil::model::record::Action;
 use vigil::model::report::{Report, ReportKind, ReportUpload};
@@ -245,4 +246,56 @@ pub(crate) fn worker_entry(today: CivilDay, dice: &mut Dice) -> Entry {
         certified_until: dice.chance(900).then(|| CivilDay(today.0 + dice.between(-30, 300) as i32)),
         ..Worker::new(worker(dice.below(WORKERS)), "a worker")
     })
+}
+
+/// A call about somebody trapped, or a step of a rescue, legal or not.
+pub(crate) fn rescue(
+    lifts: &[DeviceCode],
+    incidents: &BTreeMap<IncidentId, State>,
+    dice: &mut Dice,
+) -> (Actor, Action) {
+    let going: Vec<_> = incidents.iter().filter(|(_, state)| !state.is_over()).collect();
+    if going.is_empty() || dice.chance(250) {
+        let mut call = Call { occupied: Some(true), ..Call::default() };
+        match dice.below(20) {
+            0 => call.device = Some(id("31105001122014019999")),
+            1 => call.rescue_code = Some("654321".into()),
+            2 => call.place.address = Some("somewhere".into()),
+            _ => call.device = Some(*dice.pick(lifts)),
+        }
+        return (Actor::local_admin(), Action::OpenIncident(call));
+    }
+    let (incident, state) = *dice.pick(&going);
+    let incident =
+        if dice.chance(950) { *incident } else { IncidentId { number: dice.between(1, 99) as u64, ..*incident } };
+    let whom = |dice: &mut Dice| Whom {
+        tier: *dice.pick(Tier::ALL),
+        id: dice.chance(200).then(|| firm(dice).to_string().into()),
+    };
+    let sensible = match state {
+        State::Received => Step::Command(whom(dice)),
+        State::Commanded => Step::Accept,
+        State::Accepted => Step::TurnOut,
+        State::TurnedOut => Step::Arrive,
+        State::Arrived => Step::Free,
+        _ => Step::Close(Ending { persons_freed: 1, cause: Cause::Door, action: "opened the door".into() }),
+    };
+    let step = if dice.chance(500) {
+        sensible
+    } else {
+        match dice.below(9) {
+            0 => Step::Command(whom(dice)),
+            1 => Step::Decline,
+            2 => Step::Arrive,
+            3 => Step::Free,
+            4 | 5 => Step::HandOver(whom(dice)),
+            6 => Step::FalseAlarm,
+            7 => sensible,
+            _ => Step::Note,
+        }
+    };
+    let is_firm = dice.chance(150);
+    let of_firm = Actor { id: "rescuer".into(), roles: vec![Role::Firm], scope: Scope::Firm(firm(dice)) };
+    let note = (step == Step::Note).then(|| "noted".into());
+    (if is_firm { of_firm } else { Actor::local_admin() }, Action::AdvanceIncident { incident, step, note })
 }

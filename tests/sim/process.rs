@@ -74,6 +74,8 @@ pub(crate) struct Process {
     pub(crate) writing: Option<(i64, SnapshotFile)>,
     snapshot_at: i64,
     snapshot_from: u64,
+    /// Where the journals ended, and the last snapshot was, when they were last trimmed.
+    trimmed_at: Option<(u64, u64, Option<u64>)>,
     health: Health,
     /// Elapsed time at its start, and when that was.
     began: (Elapsed, i64),
@@ -177,6 +179,7 @@ impl House {
             housekept_at: now,
             writing: None,
             snapshot_at: now,
+            trimmed_at: None,
             snapshot_from: self.snapshots.last().map_or(0, |snapshot| snapshot.pos),
             health: Health::default(),
             began: (elapsed, now),
@@ -253,6 +256,11 @@ impl Process {
     }
 
     pub(crate) fn trim(&mut self, house: &House, wall: Wall) -> Result<(), SpineError> {
+        // Every second is more often than anything is written.
+        let ends = (self.spine.inbox().next(), self.spine.outbox().next(), house.snapshots.last().map(|last| last.pos));
+        if self.trimmed_at.replace(ends) == Some(ends) {
+            return Ok(());
+        }
         let Settings { quotas, inbox_retention_ms, event_retention_ms, .. } = house.settings;
         let older = house.snapshots.len().checked_sub(2).map(|older| house.snapshots[older].pos);
         let inbox_done = older.unwrap_or_default();

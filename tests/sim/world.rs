@@ -25,12 +25,15 @@ use crate::model::Model;
 use crate::poison::Poisoned;
 use crate::policies::Policies;
 use crate::process::{House, Process, Settings};
+use crate::rescues::Rescues;
 use crate::stations::Station;
 use crate::trace::Trace;
 
 /// What is wrong, in words that begin with the promise that was broken.
 pub(crate) type Check = Result<(), String>;
 
+/// What the topics of lifts begin with.
+const REPORTS: &str = "vigil/v1/elevator/";
 const SEGMENT_BYTES: u64 = 4 * 1024;
 
 pub(crate) struct World {
@@ -66,6 +69,7 @@ pub(crate) struct World {
     pub(crate) model: Model,
     pub(crate) yard: Yard,
     pub(crate) ledger: Ledger,
+    pub(crate) rescues: Rescues,
     pub(crate) dates: Dates,
     pub(crate) judged_to: usize,
     pub(crate) armed: Option<Failure>,
@@ -98,6 +102,7 @@ impl World {
                 Some(Canary::DatesNotStored) => Some(|row| matches!(row, Row::Due(_))),
                 _ => None,
             };
+            weather.drops_incidents = canary == Some(Canary::IncidentsNotStored);
             weather.tampers = canary == Some(Canary::RecordsTampered);
         });
         // Files cost several times as much as memory, and not every promise has to do with them.
@@ -130,6 +135,7 @@ impl World {
             model: Model::default(),
             yard: Yard::default(),
             ledger: Ledger::new(canary == Some(Canary::CorrectedTwice)),
+            rescues: Rescues::new(canary == Some(Canary::ArrivalMoves)),
             dates: Dates::default(),
             stations: Station::all(seed, &mut dice),
             transit: BTreeMap::new(),
@@ -280,7 +286,9 @@ impl World {
 
     /// Whether nothing of a lift is on its way.
     pub(crate) fn is_quiet(&self, ix: usize) -> bool {
-        let is_of_it = |message: &Message| message.topic.contains(&self.lifts[ix].code);
+        let code = &self.lifts[ix].code;
+        let is_of_it =
+            |message: &Message| message.topic.strip_prefix(REPORTS).is_some_and(|rest| rest.starts_with(code));
         !self.transit.values().any(is_of_it) && !self.broker.holds(is_of_it)
     }
 
