@@ -7,6 +7,7 @@
 
 mod downlinks;
 mod incidents;
+mod list;
 mod notify;
 mod rules;
 
@@ -25,6 +26,7 @@ use crate::spine::takeover::Way;
 
 pub use self::downlinks::{DownlinksDropped, DownlinksPublished};
 pub use self::incidents::IncidentMoved;
+pub use self::list::{METRICS, Metric, Sort};
 pub use self::notify::{NotifyAttemptFailed, NotifyDelivered, NotifyGivenUp, NotifyLedgerFailed, NotifyStands};
 pub use self::rules::{ReloadedBy, RulesRefused, RulesReloaded};
 
@@ -234,6 +236,25 @@ impl Event for JudgedReports {
     }
 }
 
+/// Something that somebody uploaded was answered.
+#[derive(Debug)]
+pub struct Uploaded {
+    /// `record` or `report`.
+    pub what: &'static str,
+    /// What became of it, in the words of `docs/metrics.md`.
+    pub outcome: &'static str,
+}
+
+impl Event for Uploaded {
+    fn log(&self) {
+        trace!(target: "vigil::serve", what = self.what, outcome = self.outcome, "answered an upload");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_uploads_total", "what" => self.what, "outcome" => self.outcome).increment(1);
+    }
+}
+
 /// A client took nothing for so long that its stream was ended.
 #[derive(Debug)]
 pub struct StreamDropped {
@@ -338,68 +359,6 @@ impl Event for StormBegan<'_> {
         counter!("vigil_storms_total", "scope" => self.group.scope.name()).increment(1);
     }
 }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sort {
-    Counter,
-    Gauge,
-    Histogram,
-}
-
-/// A metric as Prometheus shows it; `docs/metrics.md` says the same, and a test compares them.
-#[derive(Debug)]
-pub struct Metric {
-    pub name: &'static str,
-    pub sort: Sort,
-    pub unit: Option<Unit>,
-    pub labels: &'static [&'static str],
-    pub meaning: &'static str,
-}
-
-const fn counts(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
-    Metric { name, sort: Sort::Counter, unit: None, labels, meaning }
-}
-
-const fn stands(name: &'static str, unit: Option<Unit>, meaning: &'static str) -> Metric {
-    Metric { name, sort: Sort::Gauge, unit, labels: &[], meaning }
-}
-
-const fn takes(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
-    Metric { name, sort: Sort::Histogram, unit: Some(Unit::Seconds), labels, meaning }
-}
-
-/// Every metric there is. One that isn't here is shown without a description, and the test of this list fails.
-pub const METRICS: &[Metric] = &[
-    counts("vigil_mqtt_connects_total", &["resumed"], "Sessions with the broker begun"),
-    counts("vigil_mqtt_disconnects_total", &["reason"], "Sessions with the broker ended"),
-    stands("vigil_mqtt_connected", None, "1 while a session with the broker is up"),
-    counts("vigil_ingest_received_total", &["qos"], "Messages that the broker sent us"),
-    counts("vigil_ingest_acknowledged_total", &[], "Messages acknowledged to the broker"),
-    counts("vigil_ingest_dropped_total", &[], "Messages of QoS 0 that there was no room for"),
-    counts("vigil_rejects_total", &["reason"], "Reports, frames and scans set aside"),
-    counts("vigil_store_stalls_total", &[], "Times that the store stopped taking rows"),
-    stands("vigil_store_stalled", None, "1 while the store takes nothing"),
-    stands("vigil_snapshot_bytes", Some(Unit::Bytes), "Size of the newest snapshot"),
-    takes("vigil_snapshot_seconds", &[], "Time to write a snapshot"),
-    counts("vigil_journal_torn_bytes_total", &["journal"], "Unfinished bytes cut off a journal at a start"),
-    counts("vigil_records_skipped_total", &[], "Records that made the core fail"),
-    counts("vigil_core_takeovers_total", &["way"], "Starts on the journals of another version of the core"),
-    counts("vigil_alerts_corrected_total", &[], "Alerts told otherwise by a new version of the core"),
-    counts("vigil_records_judged_total", &[], "Records of the inbox judged"),
-    counts("vigil_items_total", &["what"], "Frames and scans that came in, by what became of them"),
-    counts("vigil_unknown_fields_total", &[], "Fields that the wire contract doesn't know"),
-    counts("vigil_fill_verdicts_total", &["verdict"], "Fill requests answered, by the answer"),
-    counts("vigil_downlinks_published_total", &[], "Answers and commands to devices that went to the broker"),
-    counts("vigil_downlinks_dropped_total", &["reason"], "Answers and commands to devices that were not sent, by why"),
-    counts("vigil_messages_ignored_total", &[], "Messages that nobody waits for"),
-    counts("vigil_streams_dropped_total", &[], "Streams ended because their client took nothing"),
-    counts("vigil_rules_reloads_total", &["by", "outcome"], "Times that the rule files were read again"),
-    stands("vigil_rules_refused", None, "1 while the rule files were refused and those before are in force"),
-    counts("vigil_storms_total", &["scope"], "Times that lifts of one place raised a rule together"),
-    counts("vigil_incident_events_total", &["what"], "What happened to rescue incidents"),
-    takes("vigil_rescue_seconds", &["what"], "Time from the alert or call to what was reached"),
-    counts("vigil_alert_transitions_total", &["rule", "kind", "severity", "reason"], "What happened to alerts"),
-];
 
 /// Upper bounds of histograms, in seconds: from one fsync to what a watchdog would end.
 const BUCKETS_S: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -506,6 +465,8 @@ mod tests {
         emit(JudgedReports { records: 2, tally });
         emit(DownlinksPublished { count: 2 });
         emit(DownlinksDropped { reason: "expired", count: 1 });
+        emit(Uploaded { what: "record", outcome: "taken" });
+        emit(Uploaded { what: "record", outcome: "taken" });
         emit(StreamDropped { after_ms: 60_000 });
         emit(RulesRefused { by: ReloadedBy::File, actor: "", why: "elevator.toml:1:1: no" });
         let reloaded = Reloaded { version: 2, position: Some(7), difference: Difference::default() };
@@ -524,6 +485,12 @@ mod tests {
         let (place, began) = (PlaceId::parse("F12").unwrap(), Cursor { epoch: 1, seq: 7 });
         let group = Group { scope: StormScope::Feeder, place, began, began_at: Wall(0), lifts: 5 };
         emit(StormBegan { rule: &rule, group: &group });
+        let (target, reason, detail) = ("city", "refused", "status 403");
+        emit(NotifyDelivered { target, cursor: began, attempts: 2, after_ms: 700 });
+        emit(NotifyAttemptFailed { target, reason: "timed-out", detail, first: true });
+        emit(NotifyGivenUp { target, cursor: began, reason, detail });
+        emit(NotifyLedgerFailed { target, detail });
+        emit(NotifyStands { target, behind: 7, failing: true });
         let incident = IncidentId { epoch: 1, number: 42 };
         emit(IncidentMoved { incident, what: What::Commanded, state: State::Commanded, since_ms: 1_000 });
         emit(IncidentMoved { incident, what: What::Arrived, state: State::Arrived, since_ms: 1_700_000 });
@@ -548,6 +515,7 @@ mod tests {
             "vigil_mqtt_connected 0",
             "vigil_rejects_total{reason=\"too-deep\"} 1",
             "vigil_fill_verdicts_total{verdict=\"deny\"} 2",
+            "vigil_uploads_total{what=\"record\",outcome=\"taken\"} 2",
             "vigil_downlinks_dropped_total{reason=\"expired\"} 1",
             "vigil_store_stalls_total 1",
             "vigil_store_stalled 0",
@@ -562,6 +530,8 @@ mod tests {
             "vigil_core_takeovers_total{way=\"corrected\"} 1",
             "vigil_alerts_corrected_total 3",
             "vigil_storms_total{scope=\"feeder\"} 1",
+            "vigil_notify_attempts_failed_total{target=\"city\",reason=\"ledger\"} 1",
+            "vigil_notify_behind_events{target=\"city\"} 7",
             "vigil_incident_events_total{what=\"commanded\"} 1",
             "vigil_rescue_seconds_bucket{what=\"arrived\",le=\"1200\"} 0",
             "vigil_rescue_seconds_bucket{what=\"arrived\",le=\"1800\"} 1",

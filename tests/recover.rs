@@ -20,19 +20,22 @@ use vigil::journal::Identity;
 use vigil::journal::local::{LocalJournal, Options as JournalOptions};
 use vigil::journal::snapshots::SnapshotDir;
 use vigil::model::alert::Cursor;
-use vigil::model::archive::{Entry, EntryKind, Lift};
-use vigil::model::ids::DeviceCode;
+use vigil::model::archive::{Cylinder, Entry, EntryKind, Lift, Site, SiteKind};
+use vigil::model::ids::{CylinderCode, DeviceCode, SiteCode};
 use vigil::model::incident::IncidentId;
 use vigil::model::time::CivilDay;
 use vigil::observe::Metrics;
 use vigil::proto::internal as wire;
 use vigil::proto::v1::alert_service_client::AlertServiceClient;
+use vigil::proto::v1::cylinder_service_client::CylinderServiceClient;
 use vigil::proto::v1::dispatch_service_client::DispatchServiceClient;
+use vigil::proto::v1::inspection_service_client::InspectionServiceClient;
 use vigil::proto::v1::maintenance_service_client::MaintenanceServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::proto::v1::{
-    GetIncidentRequest, IncidentEventKind, MaintenanceRecord, OpenIncidentRequest, Problem, RecordOutcome,
-    UploadRecordsRequest, UpsertDevicesRequest, UpsertDevicesResponse, VisitKind,
+    AdvanceIncidentRequest, CheckFillRequest, GetIncidentRequest, IncidentEventKind, IncidentStep, InspectionReport,
+    MaintenanceRecord, OpenIncidentRequest, Problem, RecordOutcome, ReportKind, UploadRecordsRequest,
+    UploadReportsRequest, UpsertDevicesRequest, UpsertDevicesResponse, VisitKind,
 };
 use vigil::serve::upsert_entry;
 use vigil::spine::recover::{Parts, Replayed};
@@ -244,6 +247,119 @@ async fn chains_of_records_go_on_where_the_store_has_them() {
     assert_eq!((verdict.links, verdict.broken), (3, None));
 }
 
+impl Running {
+    async fn import_all(&self, entries: &[Entry]) -> u64 {
+        let request = |entry| UpsertDevicesRequest {
+            request_id: "all".into(),
+            entry: Some(upsert_entry(entry)),
+            ..Default::default()
+        };
+        let requests: Vec<_> = entries.iter().map(request).collect();
+        let mut client = RegistryServiceClient::connect(self.url()).await.unwrap();
+        let answer = client.upsert_devices(tokio_stream::iter(requests)).await.unwrap().into_inner();
+        assert_eq!((answer.changed, answer.failed), (entries.len() as u64, 0), "{:?}", answer.errors);
+        answer.position
+    }
+
+    /// What became of a report of a periodic inspection that the lift passed.
+    async fn inspected(&self) -> (RecordOutcome, u64) {
+        let report = InspectionReport {
+            body: INSPECTORS.into(),
+            report: "i-1".into(),
+            device: OVERDUE.into(),
+            kind: ReportKind::Periodic.into(),
+            done_on: "2026-01-05".into(),
+            passed: true,
+            ..InspectionReport::default()
+        };
+        let mut client = InspectionServiceClient::connect(self.url()).await.unwrap();
+        let asked = UploadReportsRequest { reports: vec![report] };
+        let answer = client.upload_reports(asked).await.unwrap().into_inner();
+        (answer.results[0].outcome(), answer.position)
+    }
+
+    /// Why a cylinder isn't filled.
+    async fn denied(&self, cylinder: &str) -> Vec<String> {
+        let request = CheckFillRequest {
+            request_id: format!("fill-{cylinder}"),
+            site: STATION.into(),
+            scanner: "gun-1".into(),
+            cylinder: cylinder.into(),
+            medium: "oxygen".into(),
+            ..CheckFillRequest::default()
+        };
+        let mut client = CylinderServiceClient::connect(self.url()).await.unwrap();
+        client.check_fill(request).await.unwrap().into_inner().reasons
+    }
+}
+
+const INSPECTORS: &str = "6401-INSP";
+const STATION: &str = "6401-FILL";
+const DISABLED: &str = "164001000001";
+const RETURNED: &str = "164001000002";
+const RELABELLED: &str = "164001000003";
+
+/// A scan as the store would have it.
+fn store_scan(file: &Path, cylinder: &str, event: &str, at: i64) {
+    let history = rusqlite::Connection::open(file).unwrap();
+    let sql = "INSERT INTO scan (site, scanner, generation, boot, seq, received_at, effective_at, time_source, \
+               arrival_order, cylinder, event) VALUES (?, 'gun-1', 0, 1, ?, ?, ?, 1, 1, ?, ?)";
+    history.execute(sql, (STATION, at, at, at, cylinder, event)).unwrap();
+}
+
+/// Flow: a lift is inspected; of three cylinders one is disabled, one disabled and returned, and one bore the disabled one's
+/// label; the journals are lost, and new ones begun from the store.
+/// Asserts: the inspection counts and is known; what the store has against a cylinder is known, and of each one nobody knows the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_inspected_and_disabled_is_known_again() {
+    let (_dir, config) = with_history().await;
+    let StoreAt::Sqlite(file) = &config.store.at else { unreachable!("these tests run on SQLite") };
+    let site = |code: &str, kind| {
+        let code = SiteCode::parse(code).unwrap();
+        Entry::Site(Site { code, kind, name: code.to_string().into(), address: None, district: None })
+    };
+    let cylinder = |code: &str, aliases: &[&str]| {
+        Entry::Cylinder(Cylinder {
+            filling_unit: Some(SiteCode::parse(STATION).unwrap()),
+            medium: Some("oxygen".into()),
+            made_on: CivilDay::parse("2006-06-01"),
+            inspection_due: CivilDay::parse("2099-01-01"),
+            aliases: aliases.iter().map(|code| CylinderCode::parse(code).unwrap()).collect(),
+            ..Cylinder::new(CylinderCode::parse(code).unwrap())
+        })
+    };
+    let running = start(&config).await.unwrap();
+    running
+        .import_all(&[
+            site(INSPECTORS, SiteKind::InspectionBody),
+            site(STATION, SiteKind::FillingStation),
+            cylinder(DISABLED, &[]),
+            cylinder(RETURNED, &[]),
+            cylinder(RELABELLED, &[DISABLED]),
+        ])
+        .await;
+    let (outcome, position) = running.inspected().await;
+    assert_eq!(outcome, RecordOutcome::Taken);
+    let overdue = format!("{OVERDUE}/inspection-overdue/1");
+    assert!(!running.open_at(position).await.0.contains(&overdue));
+    running.stop().await;
+    for (at, cylinder, event) in
+        [(1_000, RETURNED, "disabled"), (2_000, RETURNED, "returned"), (3_000, DISABLED, "disabled")]
+    {
+        store_scan(file, cylinder, event, at);
+    }
+
+    std::fs::remove_dir_all(&config.service.data_dir).unwrap();
+    recover(&config, Way::FromStore).await.unwrap();
+    let running = start(&config).await.unwrap();
+    assert_eq!(running.inspected().await.0, RecordOutcome::Known);
+    assert!(!running.open().await.0.iter().any(|id| id.contains("inspection-overdue")));
+    assert_eq!(running.denied(DISABLED).await, ["disabled", "unchecked", "unconfirmed"]);
+    assert_eq!(running.denied(RELABELLED).await, ["disabled", "unchecked", "unconfirmed"]);
+    assert_eq!(running.denied(RETURNED).await, ["unchecked", "unconfirmed"]);
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_store_is_refused_until_somebody_accepts_the_gap() {
     let (_dir, mut config) = with_history().await;
@@ -296,6 +412,33 @@ async fn rescues_go_on_with_a_new_store() {
     let stored = store.incident_timeline(id, Cursor::default(), 100).await.unwrap();
     assert_eq!(stored.iter().map(|event| (event.entry.epoch, event.entry.what.number())).collect::<Vec<_>>(), after);
     assert_eq!(store.incident(id).await.unwrap().as_ref(), stored.last().map(|event| &event.incident));
+}
+
+/// Flow: a rescue goes on when the journals are lost; new ones are begun from the store.
+/// Asserts: it goes on with all that happened to it, by the same id, and can be ended; it has waited all the while.
+#[tokio::test(flavor = "multi_thread")]
+async fn rescues_go_on_with_new_journals() {
+    let (_dir, config) = with_history().await;
+    let running = start(&config).await.unwrap();
+    let id = running.call().await;
+    let mut told = running.rescue(&id).await;
+    running.stop().await;
+    std::fs::remove_dir_all(&config.service.data_dir).unwrap();
+    recover(&config, Way::FromStore).await.unwrap();
+    let running = start(&config).await.unwrap();
+    told.push((2, IncidentEventKind::Retold as i32));
+    assert_eq!(running.rescue(&id).await, told);
+    let request = AdvanceIncidentRequest {
+        request_id: "free".into(),
+        incident_id: id.clone(),
+        step: IncidentStep::Free.into(),
+        ..Default::default()
+    };
+    let mut client = DispatchServiceClient::connect(running.url()).await.unwrap();
+    let freed = client.advance_incident(request).await.unwrap().into_inner().incident.unwrap();
+    let waited_ms = freed.changed_at.unwrap().seconds * 1_000 - freed.received_at.unwrap().seconds * 1_000;
+    assert!((freed.freed_ms.unwrap() - waited_ms).abs() <= 1_000, "{} {waited_ms}", freed.freed_ms.unwrap());
+    running.stop().await;
 }
 
 /// The newest snapshot as a core of that version would have left it: there is none yet.

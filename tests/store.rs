@@ -16,6 +16,8 @@ mod outages;
 mod partitions;
 #[path = "store/records.rs"]
 mod records;
+#[path = "store/retention.rs"]
+mod retention;
 mod support;
 #[path = "store/world.rs"]
 mod world;
@@ -57,6 +59,7 @@ contract! {
     an_entry_is_replaced_whole
     changes_of_an_entry_stay_in_their_order
     lifts_are_found_by_what_people_know_of_them
+    scans_that_tell_how_a_cylinder_stands_are_read_in_order
     relabelled_cylinders_are_found_by_codes_they_bore
     due_dates_stand_until_another_is_recorded
     an_incident_is_as_its_last_event_left_it

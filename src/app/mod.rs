@@ -6,6 +6,7 @@
 //!                                  └ outbox → store writer → database → gRPC
 //! ```
 
+mod adopt;
 mod journals;
 mod notify;
 mod outlet;

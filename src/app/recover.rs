@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{AppError, journals, policy};
+use super::{AppError, adopt, journals, policy};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal::Journal;
@@ -11,10 +11,9 @@ use crate::limits;
 use crate::model::actor::Actor;
 use crate::model::archive::EntryKind;
 use crate::model::record::{Action, Command, Kind};
-use crate::model::time::Wall;
 use crate::spine::Spine;
 use crate::store::known::{Known, KnownStore};
-use crate::store::{Checkpoint, LinkCursor, LinkQuery, Store, StoreError};
+use crate::store::{Checkpoint, Store, StoreError};
 
 /// How to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +22,7 @@ pub enum Way {
     Reproject,
     /// The store stays as it is, and goes on with what it can still get; what is missing in between stays missing.
     Gap,
-    /// The journals are lost: new ones begin, with the archive that the store has.
+    /// The journals are lost: new ones begin, with the archive and the rescues that go on, as the store has them.
     FromStore,
     /// The database is away, and people can't wait for it: these journals are taken for the right ones. Should the store
     /// turn out to follow others, one of the other ways has to be chosen then.
@@ -87,6 +86,8 @@ async fn gap(config: &Config, store: &dyn Store, stored: Option<Checkpoint>) -> 
     let position = if same.is_some_and(|stored| stored.position <= first) { first } else { next };
     let stored_epoch = stored.map_or(0, |stored| stored.epoch);
     let epoch = spine.core().epoch().max(stored_epoch) + 1;
+    // These journals may be older than the store.
+    adopt::custody(store, &mut spine).await?;
     spine.raise_epoch(epoch, false).and_then(|()| spine.sync()).map_err(AppError::Spine)?;
     go_on(config, store, spine, position, 0).await
 }
@@ -121,35 +122,16 @@ async fn from_store(config: &Config, store: Arc<dyn Store>, stored: Option<Check
             spine.enter(Kind::Command(command), clock.elapsed(), clock.wall()).map_err(AppError::Spine)?;
         }
     }
-    adopt_records(&*store, &mut spine, &clock).await?;
+    adopt::records(&*store, &mut spine).await?;
+    adopt::reports(&*store, &mut spine).await?;
+    adopt::custody(&*store, &mut spine).await?;
+    let recovered = Kind::Recovered { epoch: spine.core().epoch(), retell: false };
+    spine.enter(recovered, clock.elapsed(), clock.wall()).map_err(AppError::Spine)?;
+    spine.settle().map_err(AppError::Spine)?;
+    // In the epoch that they go on in.
+    adopt::incidents(&*store, &mut spine).await?;
     spine.sync().map_err(AppError::Spine)?;
     go_on(config, &*store, spine, 0, entries).await
-}
-
-/// The chains of records go on where the store's end.
-async fn adopt_records(store: &dyn Store, spine: &mut Spine, clock: &Clock) -> Result<(), RecoverError> {
-    let (mut device, mut commands) = (None, 0);
-    loop {
-        let devices = store.chained(device, limits::PAGE_ROWS).await?;
-        let Some(last) = devices.last() else { return Ok(()) };
-        device = Some(*last);
-        for device in devices {
-            let mut after = None;
-            loop {
-                let (from, to) = (Wall(i64::MIN), Wall::MAX);
-                let page = store.links(LinkQuery { device, from, to, after, limit: limits::VISITS }).await?;
-                let Some(last) = page.last() else { break };
-                after = Some(LinkCursor::of(last));
-                commands += 1;
-                let command = Command {
-                    request: format!("recover-records-{commands}").into(),
-                    actor: Actor::local_admin(),
-                    action: Action::AdoptRecords(page.into_iter().map(|link| link.row).collect()),
-                };
-                spine.enter(Kind::Command(command), clock.elapsed(), clock.wall()).map_err(AppError::Spine)?;
-            }
-        }
-    }
 }
 
 /// Makes the journals if there are none yet.

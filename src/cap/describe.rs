@@ -80,12 +80,12 @@ fn of_alert(event: &AlertEvent, site: &Site, zone: &TimeZone) -> Content {
 }
 
 fn titled(title: &str, alert: &Alert) -> String {
-    if text::clean(title, 1).is_empty() { alert.id.rule.to_string() } else { title.to_owned() }
+    if text::is_blank(title) { alert.id.rule.to_string() } else { title.to_owned() }
 }
 
 /// What can be shown of it, if anything.
 pub(super) fn address(place: &Place) -> Option<&str> {
-    place.address.as_deref().filter(|address| !text::clean(address, 1).is_empty())
+    place.address.as_deref().filter(|address| !text::is_blank(address))
 }
 
 /// In Chinese and English, as all pairs here.

@@ -3,10 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::dispatch::machine;
 use crate::limits;
 use crate::model::alert::{Alert, Certainty, EventKind, Evidence, Group, Place, Reason, Severity, StormScope, Title};
 use crate::model::arbitrary;
-use crate::model::ids::{AlertId, District, PlaceId};
+use crate::model::ids::{AlertId, DeviceCode, District, FirmId, PlaceId, RuleId};
+use crate::model::incident::{Caller, Entry, Incident, IncidentId, Leg, Party, Scene, Source, State, Tier, What};
 
 fn profile() -> Profile {
     Profile {
@@ -100,6 +102,88 @@ fn a_chain_is_as_it_was_written_by_hand() {
     for (message, wanted) in told.iter().zip(wanted) {
         assert_eq!(message.xml, wanted);
         rules::check(&message.xml).unwrap();
+    }
+}
+
+fn rescue(seq: u64, what: What, state: State, legs: Vec<Leg>) -> IncidentEvent {
+    let received_at = Wall(1_763_766_031_000);
+    let at = received_at + 60_000 * (seq as i64 - 7);
+    let scene = Scene {
+        device: DeviceCode::parse("31106401052012000157").ok(),
+        rescue_code: Some("640001".into()),
+        place: Place { district: District::parse("640104").ok(), address: None },
+        firm: FirmId::parse("F1").ok(),
+        terminal: None,
+        rule: RuleId::parse("trapped-reported").ok(),
+    };
+    let entry = Entry {
+        seq,
+        epoch: 2,
+        at,
+        since_ms: at - received_at,
+        what,
+        source: Source::Dispatcher,
+        actor: Some("somebody".into()),
+        note: Some("a note with a phone number".into()),
+        scene: None,
+        party: None,
+        alert: None,
+        severity: None,
+        certainty: None,
+        occupied: None,
+        caller: None,
+        accept_by_ms: None,
+        arrive_by_ms: None,
+        ending: None,
+        reassure_by_ms: None,
+    };
+    let incident = Incident {
+        state,
+        scene,
+        arrival_late: state == State::Commanded,
+        legs,
+        received_at,
+        severity: Severity::Critical,
+        certainty: Certainty::Likely,
+        occupied: Some(true),
+        caller: Some(Caller { name: Some("somebody".into()), phone: Some("13900000000".into()) }),
+        ..machine::begin(IncidentId { epoch: 2, number: 42 }, &entry)
+    };
+    IncidentEvent { entry, incident }
+}
+
+/// Flow: a rescue is received, the firm commanded, and it was a false alarm. Nobody knows the address.
+/// Asserts: the last two messages as written by hand; nobody's name, number or note is in any.
+#[test]
+fn a_rescue_is_as_it_was_written_by_hand() {
+    let party = Party { tier: Tier::Firm, id: "F1".into(), name: "a person".into(), phone: Some("13900000001".into()) };
+    let leg = Leg {
+        party,
+        commanded_ms: 120_000,
+        took_over: false,
+        accepted_ms: None,
+        turned_out_ms: None,
+        arrived_ms: None,
+        ended_ms: None,
+        declined: false,
+    };
+    let events = [
+        rescue(7, What::Received, State::Received, Vec::new()),
+        rescue(9, What::Commanded, State::Commanded, vec![leg]),
+        rescue(16, What::FalseAlarm, State::FalseAlarm, Vec::new()),
+        rescue(17, What::Noted, State::FalseAlarm, Vec::new()),
+    ];
+    let told = messages(&profile(), events.iter().map(Told::Incident), &Site::default());
+    assert_eq!(told.len(), 3);
+    assert_eq!(told[1].xml, include_str!("../../tests/cap/4-rescue-update.xml"));
+    assert_eq!(told[2].xml, include_str!("../../tests/cap/5-rescue-cancel.xml"));
+    for message in told {
+        rules::check(&message.xml).unwrap();
+        assert!(
+            !["13900", "somebody", "person", "note with"].iter().any(|it| message.xml.contains(it)),
+            "{}",
+            message.xml
+        );
     }
 }
 

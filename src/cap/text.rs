@@ -22,6 +22,11 @@ pub(super) fn clean(text: &str, chars: usize) -> String {
     text.trim().to_owned()
 }
 
+/// Whether nothing of it is left.
+pub(super) fn is_blank(text: &str) -> bool {
+    clean(text, usize::MAX - 1).is_empty()
+}
+
 /// To the second, with a numeric offset, which CAP wants to be `-00:00` for UTC and never `Z`.
 pub(super) fn time(at: Wall, zone: &TimeZone) -> String {
     // What lies outside of the years that can be written is our own clock gone mad: the message still has to be valid.

@@ -122,13 +122,13 @@ impl Xml {
 
     /// Nothing, where there is nothing to say.
     fn maybe(&mut self, name: &str, text: Option<&str>, chars: usize) {
-        if let Some(text) = text.filter(|text| !text::clean(text, chars).is_empty()) {
+        if let Some(text) = text.filter(|text| !text::is_blank(text)) {
             self.leaf(name, text, chars);
         }
     }
 
     fn named(&mut self, element: &str, name: &str, value: &str) {
-        if text::clean(value, 1).is_empty() {
+        if text::is_blank(value) {
             return;
         }
         self.start(element);

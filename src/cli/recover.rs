@@ -10,7 +10,8 @@ use crate::config::{Config, process_variables};
 /// Go on when journals and store no longer belong together
 ///
 /// After a restore from a backup, or when a disk was lost, `vigil serve` refuses to start and says why. Stop the
-/// service, keep copies of what there is, and choose one way. Watchers of alerts are told to begin anew.
+/// service, keep copies of what there is, and choose one way. Watchers of alerts are told to begin anew, and no cylinder is
+/// filled until its own unit has scanned it `returned`, or an inspection body has passed it (`unconfirmed`).
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The configuration
@@ -23,13 +24,15 @@ pub struct Args {
 #[derive(Debug, Clone, clap::Args)]
 #[group(required = true, multiple = false)]
 struct Ways {
-    /// The store is new and empty: give it the archive and all that the outbox still holds
+    /// The store is new and empty: give it the archive, due dates as they stand, and all that the outbox still holds; older
+    /// history, records and reports are not told again
     #[arg(long)]
     reproject: bool,
     /// Keep the store as it is and go on; what is missing in between stays missing
     #[arg(long)]
     gap: bool,
-    /// The journals are lost: begin new ones with the store's archive
+    /// The journals are lost: begin new ones with the store's archive, records, reports, rescues that go on and what scans say
+    /// against filling cylinders
     #[arg(long)]
     from_store: bool,
     /// The database is away, and these journals are new or restored: take reports into them without having asked it

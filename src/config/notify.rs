@@ -120,7 +120,7 @@ impl Checker<'_> {
     fn target(mut self) -> Option<NotifyTarget> {
         let base = self.base;
         let name = self.needed("name", target_name);
-        let insecure = self.needed("insecure", |text| switch(text));
+        let insecure = self.needed("insecure", switch);
         let allowed = insecure.unwrap_or(true);
         let url = self.needed("url", |text| target_url(text, allowed));
         let secret_file = self.needed("secret_file", |text| secret_file(&base.join(text)));

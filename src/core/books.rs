@@ -235,7 +235,7 @@ impl Books {
             let acknowledged = acknowledged.map(Box::new);
             run.closed = Some(Box::new(Closed { at, by_hand, severity, flapping, opened_at, acknowledged, group }));
             // Else what was counted before would open it again.
-            run.tally = None;
+            run.tally = Default::default();
         }
     }
 

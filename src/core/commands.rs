@@ -39,10 +39,13 @@ impl Core {
             Action::TransferCylinders { cylinders, to, on } => self.transfer(out, &command.actor, cylinders, to, *on),
             Action::Sign(sign) => self.sign(out, &command.actor, sign),
             Action::AdoptRecords(links) => self.adopt_records(out, links),
+            Action::AdoptReports(rows) => self.adopt_reports(out, rows),
+            Action::AdoptCustody(stored) => self.adopt_custody(out, stored),
             Action::OpenIncident(call) => self.take_call(out, command, call),
             Action::AdvanceIncident { incident, step, note } => {
                 self.advance(out, command, *incident, step, note.as_deref())
             }
+            Action::AdoptIncident { incident, timeline } => self.adopt_incident(out, *incident, timeline),
         };
         self.requests.remember(command, &outcome, self.books.now.elapsed);
         outcome

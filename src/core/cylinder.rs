@@ -4,6 +4,7 @@ pub mod custody;
 mod dues;
 mod facts;
 pub mod fills;
+pub mod stored;
 pub mod verdict;
 
 use self::custody::Custody;

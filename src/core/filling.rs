@@ -83,11 +83,12 @@ impl Core {
             has_medium: scan.medium.is_some() && cylinder.entry.as_ref().is_some_and(|entry| entry.medium().is_some()),
         };
         let scanned = Scanned { scan, site, place: self.sites.get(&site), before: cylinder.custody };
-        reasons(&request, &self.facts_of(cylinder), cylinder.denied_by(&self.policy, &scanned, self.day()))
+        let standing = self.facts_of(cylinder, self.is_confirmed(ix));
+        reasons(&request, &standing, cylinder.denied_by(&self.policy, &scanned, self.day()))
     }
 
-    fn facts_of(&self, cylinder: &Cylinder) -> StandingFacts {
-        StandingFacts { is_registered: cylinder.is_registered(), custody: cylinder.custody }
+    fn facts_of(&self, cylinder: &Cylinder, is_confirmed: bool) -> StandingFacts {
+        StandingFacts { is_registered: cylinder.is_registered(), custody: cylinder.custody, is_confirmed }
     }
 
     /// The very same scan again: it gets its first answer while that holds.
@@ -155,7 +156,9 @@ impl Core {
         let position = self.next - 1;
         let find = |code: &CylinderCode| {
             let unknown = Cylinder::new(*code, self.policy.version);
-            let cylinder = self.cylinder_at(code).map_or(&unknown, |ix| self.cylinders.get(ix));
+            let ix = self.cylinder_at(code);
+            let cylinder = ix.map_or(&unknown, |ix| self.cylinders.get(ix));
+            let standing = self.facts_of(cylinder, ix.is_none_or(|ix| self.is_confirmed(ix)));
             let request = FillRequest {
                 site,
                 scanner: "".into(),
@@ -168,7 +171,7 @@ impl Core {
             let scan = scan_of(&request, command, position);
             let scanned = Scanned { scan: &scan, site, place: self.sites.get(&site), before: cylinder.custody };
             let rules = cylinder.denied_by(&self.policy, &scanned, self.day());
-            Finding { cylinder: *code, reasons: standing_reasons(&self.facts_of(cylinder), rules) }
+            Finding { cylinder: *code, reasons: standing_reasons(&standing, rules) }
         };
         Outcome::Findings { position, findings: cylinders.iter().map(find).collect() }
     }

@@ -47,17 +47,34 @@ impl Core {
             let why = "this service remembers as many records as it can: try again tomorrow";
             return ItemOutcome::Precondition { why: why.into() };
         }
-        let device = KnownRecord::device_of(&report.device);
-        self.known_records.insert(key, &KnownRecord { content, device, day: today, superseded: false });
-        if let Some(old) = superseded(report)
-            && let Some(known) = self.known_records.find(old, today)
-        {
-            self.known_records.insert(old, &KnownRecord { superseded: true, ..known });
-        }
+        self.know_report(report, today);
         let row = ReportRow { report: report.clone(), recorded_by: actor.id.clone(), recorded_at: self.books.now.wall };
         out.rows.push(Row::Report(row));
         self.follow_report(out, ix, report, today);
         ItemOutcome::Taken { flags: Vec::new() }
+    }
+
+    /// Takes what the store has for what was reported.
+    pub(super) fn adopt_reports(&mut self, out: &mut Effects, rows: &[ReportRow]) -> Outcome {
+        let today = self.day();
+        for row in rows.iter().take(limits::COMMAND_ITEMS) {
+            let Some(ix) = self.lift(&row.report.device) else { continue };
+            self.know_report(&row.report, CivilDay::of(row.recorded_at, &self.policy.zone));
+            self.follow_report(out, ix, &row.report, today);
+        }
+        self.done(u32::try_from(rows.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Remembers the report's id, and that the one it supersedes is superseded.
+    fn know_report(&mut self, report: &Report, on: CivilDay) {
+        let content = KnownRecord::content_of(&chain::content_of_report(report));
+        let device = KnownRecord::device_of(&report.device);
+        self.known_records.insert(key_of(report), &KnownRecord { content, device, day: on, superseded: false });
+        if let Some(old) = superseded(report)
+            && let Some(known) = self.known_records.find(old, on)
+        {
+            self.known_records.insert(old, &KnownRecord { superseded: true, ..known });
+        }
     }
 
     /// The lift, if the report may be taken.

@@ -362,7 +362,7 @@ impl Lift {
         let events_from = self.events_from(number, rule, frame, of_clear);
         let facts = LiftFacts { events_from, ..self.facts(cx, frame, Some(rule)) };
         let run = judge::find(&self.runs, number).filter(|_| rule.count.is_some() && !of_clear);
-        let mut evidence = match run.and_then(|run| run.tally.as_ref()) {
+        let mut evidence = match run.map(|run| &run.tally).filter(|tally| !tally.is_empty()) {
             Some(tally) => {
                 let mut evidence = tally.evidence(&rule.raising, cx.books.now.elapsed);
                 evidence.extend(judge::causes(rule, &facts));

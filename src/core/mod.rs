@@ -28,6 +28,7 @@ pub mod snapshot;
 pub mod ahead;
 mod commands;
 pub mod correction;
+pub mod doubt;
 mod filling;
 mod places;
 mod registry;
@@ -47,6 +48,7 @@ use self::books::{Books, Now};
 use self::cylinder::Cylinder;
 use self::cylinder::fills::Fills;
 use self::dispatch::Dispatch;
+use self::doubt::Doubt;
 use self::judge::Context;
 use self::kept::Pools;
 use self::lift::Lift;
@@ -95,6 +97,8 @@ pub struct Core {
     requests: Requests,
     known_records: KnownRecords,
     fills: Fills,
+    /// Since journals were lost or replaced.
+    doubt: Option<Doubt>,
     quota: Arc<Quota>,
     today: Option<Today>,
     sweep: Option<Sweep>,
@@ -139,6 +143,7 @@ impl Core {
             requests: Requests::default(),
             known_records: KnownRecords::default(),
             fills: Fills::default(),
+            doubt: None,
             quota: Arc::default(),
             today: None,
             sweep: None,

@@ -70,6 +70,7 @@ impl Core {
     /// Numbers from before mean something else: events and checkpoints say so by a higher epoch.
     pub(super) fn take_recovery(&mut self, out: &mut Effects, epoch: u32, retell: bool) {
         self.books.epoch = self.books.epoch.max(epoch);
+        self.begin_doubt();
         // What the store has of rescues that go on may be anything: this is how they stand.
         self.retell_incidents(out, self.dispatch.seq);
         if retell {

@@ -18,7 +18,7 @@ use super::archive::{
     Contract, ContractKind, Cylinder, Entrustment, Entry, EntryKind, Equipment, FieldChange, Firm, Lift, Position,
     Site, SiteKind, Worker,
 };
-use super::fill::{FillRequest, Verdict};
+use super::fill::{Against, FillRequest, Stored, Verdict};
 use super::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
 use super::ids::{
     AlertId, Catalogue, CylinderCode, DeviceCode, District, FirmId, PlaceId, RecordId, RuleId, SiteCode, Subject,
@@ -242,6 +242,13 @@ fn time_source() -> impl Strategy<Value = TimeSource> {
 
 fn order() -> impl Strategy<Value = Order> {
     select(vec![Order::Newer, Order::Late, Order::VeryLate])
+}
+
+fn stored() -> impl Strategy<Value = Stored> {
+    let against = btree_set(select(Against::ALL), 0..=Against::ALL.len());
+    (cylinder_code(), against, of(wall()), of(wall())).prop_map(|(cylinder, against, inspected_at, valid_until)| {
+        Stored { cylinder, against: against.into_iter().collect(), inspected_at, valid_until }
+    })
 }
 
 pub(crate) fn row() -> impl Strategy<Value = Row> {
@@ -523,6 +530,11 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         vec(visit::upload(), 0..3).prop_map(Action::UploadVisits),
         visit::sign().prop_map(Action::Sign),
         vec(visit::link(), 0..3).prop_map(Action::AdoptRecords),
+        vec((report(), text(), wall()), 0..3).prop_map(|rows| {
+            let row = |(report, recorded_by, recorded_at)| ReportRow { report, recorded_by, recorded_at };
+            Action::AdoptReports(rows.into_iter().map(row).collect())
+        }),
+        vec(stored(), 0..3).prop_map(Action::AdoptCustody),
         fill_request().prop_map(Action::CheckFill),
         (site_code(), vec(cylinder_code(), 0..4)).prop_map(|(site, cylinders)| Action::CheckBatch { site, cylinders }),
     ];

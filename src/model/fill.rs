@@ -1,6 +1,7 @@
 //! Whether a cylinder may be filled: what a filling gun asks, and what it is told.
 
 use super::ids::{CylinderCode, SiteCode};
+use super::row::bounded_set;
 use super::time::{Elapsed, Wall};
 
 /// How long an answer is good. A request claimed longer ago than that is stale.
@@ -19,6 +20,8 @@ pub mod reason {
     pub const RESERVED: &str = "reserved";
     pub const STALE: &str = "stale";
     pub const UNCHECKED: &str = "unchecked";
+    /// Journals were lost or replaced, and nobody who may has told of the cylinder since.
+    pub const UNCONFIRMED: &str = "unconfirmed";
     /// Also the id of a rule; said whether or not that is in force.
     pub const UNREGISTERED: &str = "cylinder-unregistered";
 }
@@ -60,6 +63,28 @@ pub struct Finding {
     pub cylinder: CylinderCode,
     /// As those of a verdict, but for what depends on a request; none: it is in order.
     pub reasons: Vec<Box<str>>,
+}
+
+bounded_set!(
+    /// What scans say against filling a cylinder.
+    Against {
+        Disabled = 1 "disabled",
+        Lost = 2 "lost",
+        AtInspection = 3 "at-inspection",
+        Scrapped = 4 "scrapped",
+        Duplicate = 5 "duplicate",
+    }
+);
+
+/// How a cylinder stood by the scans that the store has of it, where the journals were lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub cylinder: CylinderCode,
+    /// Each once.
+    pub against: Vec<Against>,
+    /// The last passed inspection by a registered body, and until when that said it is good.
+    pub inspected_at: Option<Wall>,
+    pub valid_until: Option<Wall>,
 }
 
 /// Who asks by a call, and about what.

@@ -5,10 +5,10 @@ use bytes::Bytes;
 use super::actor::Actor;
 use super::alert::{Alert, EventKind};
 use super::archive::Entry;
-use super::fill::{FillRequest, Finding, Verdict};
+use super::fill::{FillRequest, Finding, Stored, Verdict};
 use super::ids::{AlertId, CylinderCode, DeviceCode, SiteCode};
-use super::incident::{Call, IncidentId, Step};
-use super::report::ReportUpload;
+use super::incident::{self, Call, IncidentId, Step};
+use super::report::{ReportRow, ReportUpload};
 use super::time::{CivilDay, Elapsed, Wall};
 use super::visit::{ChainLink, Sign, Upload};
 
@@ -40,7 +40,7 @@ pub enum Kind {
         version: Box<str>,
     },
     /// A person had journals and store go on together although they didn't fit (`vigil recover`): from here on positions
-    /// and numbers may mean something else than before.
+    /// and numbers may mean something else than before, and no cylinder is filled until somebody has told of it.
     Recovered {
         epoch: u32,
         /// The store is new: the archive is told to it again.
@@ -136,6 +136,11 @@ pub enum Action {
         step: Step,
         note: Option<Box<str>>,
     },
+    /// A rescue that goes on, as the store has it: its timeline, from how it was received on. After the journals were lost.
+    AdoptIncident {
+        incident: IncidentId,
+        timeline: Vec<incident::Entry>,
+    },
     /// The lift has another terminal, which counts afresh (`docs/adr/0002-frame-identity.md`).
     ReplaceTerminal {
         device: DeviceCode,
@@ -161,6 +166,10 @@ pub enum Action {
     /// The journals were lost: these records, at most `limits::VISITS`, are what the store has, each device's in the order
     /// of its chain. Only `vigil recover` says so.
     AdoptRecords(Vec<ChainLink>),
+    /// The same for reports, at most `limits::COMMAND_ITEMS`, each lift's in the order in which they were stored.
+    AdoptReports(Vec<ReportRow>),
+    /// The same for what scans say of cylinders, at most `limits::COMMAND_ITEMS`.
+    AdoptCustody(Vec<Stored>),
     /// The same as a gun's `fill_requested`.
     CheckFill(FillRequest),
     /// Which of these cylinders, at most `limits::BATCH_CYLINDERS`, are not in order at a site. Changes nothing.

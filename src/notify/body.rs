@@ -6,7 +6,7 @@ use crate::cap::Told;
 use crate::core::dispatch::machine;
 use crate::model::alert::{Acknowledged, Alert, AlertEvent, Evidence, Group};
 use crate::model::ids::RuleId;
-use crate::model::incident::{Entry, Incident, IncidentEvent, Joined, Leg, Party, StepKind};
+use crate::model::incident::{Entry, Incident, IncidentEvent, Joined, Leg, Party, Reassurance, StepKind};
 use crate::model::time::Wall;
 
 /// `id` tells the event from all others, also those of other services.
@@ -121,6 +121,7 @@ fn incident(it: &Incident) -> Value {
         "ending": it.ending.as_ref().map(|it| {
             json!({ "persons_freed": it.persons_freed, "cause": it.cause.name(), "action": it.action })
         }),
+        "reassurance": it.reassurance.map(Reassurance::name),
         "possible": machine::legal(it.state).iter().copied().map(StepKind::name).collect::<Vec<_>>(),
     })
 }

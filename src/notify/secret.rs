@@ -36,7 +36,7 @@ pub fn read_secrets(file: &Path) -> Result<Vec<Secret>, SecretError> {
         (limits::NOTIFY_SECRET_BYTES_MIN..=limits::NOTIFY_SECRET_BYTES).contains(&secret.len())
             && !secret.chars().any(char::is_control)
     };
-    if secrets.is_empty() || secrets.len() > limits::NOTIFY_SECRETS || !secrets.iter().all(|secret| fits(secret)) {
+    if secrets.is_empty() || secrets.len() > limits::NOTIFY_SECRETS || !secrets.iter().all(fits) {
         return Err(SecretError::Malformed);
     }
     Ok(secrets.into_iter().map(Secret::new).collect())

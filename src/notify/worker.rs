@@ -363,7 +363,8 @@ impl Worker {
 
     async fn wait_for_events(&mut self, why: &str) -> Result<(), Interrupt> {
         let (wait, detail) = (self.backoff.next_wait(), shown(why));
-        emit(NotifyAttemptFailed { target: &self.target.name, reason: "unavailable", detail: &detail, first: true });
+        let first = !self.standing.get().is_failing();
+        emit(NotifyAttemptFailed { target: &self.target.name, reason: "unavailable", detail: &detail, first });
         self.standing.set(|it| {
             it.state = State::Failing;
             it.reason = "unavailable";

@@ -10,8 +10,8 @@ use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
     AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
-    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
-    StatusQuery, Store, StoreError,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanCursor, ScanQuery,
+    StandingQuery, StatusQuery, Store, StoreError,
 };
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
@@ -75,6 +75,7 @@ pass_on! {
     reset_checkpoint(to: Checkpoint) -> ();
     frames(query: FrameQuery) -> Vec<FrameRow>;
     scans(query: ScanQuery) -> Vec<ScanRow>;
+    telling_scans(after: Option<(CylinderCode, ScanCursor)>, limit: usize) -> Vec<ScanRow>;
     statuses(query: StatusQuery) -> Vec<Numbered<StatusRow>>;
     rejects(query: RejectQuery) -> Vec<Numbered<RejectRow>>;
     alert_events(query: AlertQuery) -> Vec<AlertEvent>;

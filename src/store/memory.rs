@@ -10,6 +10,7 @@ use super::{
     ReportingQuery, ScanCursor, ScanQuery, SetAside, StandingCursor, StandingQuery, StatusQuery, Store, StoreError,
     retention,
 };
+use crate::core::cylinder::stored::TELLING;
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{self, Entry, EntryKind};
@@ -268,6 +269,14 @@ impl Store for MemoryStore {
                     && query.after.as_ref().is_none_or(|after| cursor > after)
             });
             Ok(wanted.flat_map(|(_, rows)| rows.clone()).take(page_rows(query.limit)).collect())
+        })
+    }
+
+    fn telling_scans(&self, after: Option<(CylinderCode, ScanCursor)>, limit: usize) -> Fut<'_, Vec<ScanRow>> {
+        self.with(|kept| {
+            let wanted = kept.scans.iter().filter(|(place, _)| after.as_ref().is_none_or(|after| *place > after));
+            let rows = wanted.flat_map(|(_, rows)| rows.clone()).filter(|row| TELLING.contains(&row.scan.event));
+            Ok(rows.take(page_rows(limit)).collect())
         })
     }
 

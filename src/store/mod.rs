@@ -141,6 +141,8 @@ pub trait Store: Send + Sync {
     fn frames(&self, query: FrameQuery) -> Fut<'_, Vec<FrameRow>>;
     /// Ascending by [`ScanCursor`].
     fn scans(&self, query: ScanQuery) -> Fut<'_, Vec<ScanRow>>;
+    /// Scans that say how a cylinder stands (`core::cylinder::stored::TELLING`), ascending by cylinder and [`ScanCursor`].
+    fn telling_scans(&self, after: Option<(CylinderCode, ScanCursor)>, limit: usize) -> Fut<'_, Vec<ScanRow>>;
     /// In the order in which they were stored.
     fn statuses(&self, query: StatusQuery) -> Fut<'_, Vec<Numbered<StatusRow>>>;
     /// In the order in which they were stored.

@@ -6,8 +6,9 @@ use super::columns::{Read, Value, alert, archive, frame, incident, misc, names, 
 use super::query::page_rows;
 use super::{
     AlertQuery, ChangeQuery, DueQuery, FrameQuery, IncidentQuery, LiftQuery, LinkQuery, Numbered, RejectQuery,
-    ReportQuery, ReportingQuery, ScanQuery, StandingQuery, StatusQuery,
+    ReportQuery, ReportingQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery,
 };
+use crate::core::cylinder::stored::TELLING;
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
 use crate::model::archive::{Entry, EntryKind};
@@ -93,6 +94,35 @@ pub(super) fn scans<'a>(query: &'a ScanQuery, dialect: &Dialect) -> Select<'a, S
         Value::Small(after.map_or(0, |a| a.arrival_order)),
         Value::Time(after.and_then(|a| a.claimed_at).unwrap_or(NEVER)),
         limit(query.limit),
+    ];
+    Select { sql, params, what: "a scan", read: scan::read }
+}
+
+pub(super) fn telling_scans<'a>(
+    after: Option<&'a (CylinderCode, ScanCursor)>,
+    rows: usize,
+    dialect: &Dialect,
+) -> Select<'a, ScanRow> {
+    let (columns, never) = (names(scan::COLUMNS), dialect.never);
+    let events: Vec<String> = TELLING.iter().map(|event| format!("'{}'", event.name())).collect();
+    let sql = format!(
+        "SELECT {columns} FROM scan WHERE event IN ({}) AND cylinder >= $1 \
+         AND (cylinder, effective_at, site, scanner, generation, boot, seq, arrival_order, coalesce(claimed_at, {never})) \
+         > ($1, $2, $3, $4, $5, $6, $7, $8, $9) ORDER BY cylinder, {SCAN_ORDER} LIMIT $10",
+        events.join(", ")
+    );
+    let (cylinder, after) = after.map_or((None, None), |(cylinder, after)| (Some(cylinder), Some(after)));
+    let params = vec![
+        Value::text(cylinder.map_or("", |code| code.as_str())),
+        Value::Time(after.map_or(NEVER, |a| a.effective_at)),
+        Value::text(after.map_or("", |a| a.site.as_str())),
+        Value::text(after.map_or("", |a| &a.scanner)),
+        after.map_or(0, |a| a.generation).into(),
+        after.map_or(0, |a| a.boot).into(),
+        Value::Big(after.map_or(0, |a| signed(a.seq))),
+        Value::Small(after.map_or(0, |a| a.arrival_order)),
+        Value::Time(after.and_then(|a| a.claimed_at).unwrap_or(NEVER)),
+        limit(rows),
     ];
     Select { sql, params, what: "a scan", read: scan::read }
 }

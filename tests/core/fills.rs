@@ -1,7 +1,7 @@
 //! Requests to fill: every reason why not, one gun at a time, and nothing by what is no longer so.
 
 use vigil::model::actor::Actor;
-use vigil::model::fill::{FillRequest, Verdict};
+use vigil::model::fill::{Against, FillRequest, Stored, Verdict};
 use vigil::model::ids::{CylinderCode, SiteCode};
 use vigil::model::record::{Action, Outcome};
 use vigil::model::row::{Row, ScanFlag};
@@ -363,6 +363,74 @@ fn without_rules_nothing_is_filled() {
         "1s scan FILL-01 checked_before_fill CYL00001 passed
          2s scan FILL-01 fill_requested CYL00001 request=r medium=lpg => no-rules",
     );
+}
+
+/// After `vigil recover` nobody knows what happened in between.
+#[test]
+fn after_a_loss_a_cylinder_is_filled_once_somebody_who_may_has_told_of_it() {
+    for (script, told) in [
+        ("", "unconfirmed"),
+        ("6s scan FILL-01 stocked_in CYL00001", "unconfirmed"),
+        ("6s scan FILL-02 returned CYL00001", "unconfirmed"),
+        ("6s scan FILL-01 inspected CYL00001 passed", "unconfirmed"),
+        ("6s scan BODY-01 inspected CYL00001 passed=false", "unconfirmed"),
+        // From before the loss.
+        ("30s scan FILL-01 returned CYL00001 at=4s", "unconfirmed"),
+        ("6s scan FILL-01 returned CYL00001", "allow"),
+        ("6s scan BODY-01 inspected CYL00001 passed", "allow"),
+        // Not in doubt once it is told of, until the next loss.
+        ("6s scan FILL-01 returned CYL00001\n8s recovered", "unconfirmed"),
+        ("6s scan FILL-01 returned CYL00001\n8s recovered\n9s scan FILL-01 returned CYL00001", "allow"),
+    ] {
+        plays(&format!(
+            "1s scan FILL-01 checked_before_fill CYL00001 passed
+             2s scan FILL-01 returned CYL00001
+             3s scan FILL-01 fill_requested CYL00001 request=r1 medium=lpg => allow
+             5s recovered
+             {script}
+             40s scan FILL-01 fill_requested CYL00001 request=r2 medium=lpg => {told}"
+        ));
+    }
+    // One that came to be known afterwards.
+    plays(
+        "5s recovered
+         6s archive cylinder CYL00002 due=2028-01-01 unit=FILL-01 medium=lpg made=2024-01-01
+         7s scan FILL-01 checked_before_fill CYL00002 passed
+         8s scan FILL-01 fill_requested CYL00002 request=r medium=lpg => allow",
+    );
+}
+
+/// Flow: new journals are told what the store has of a cylinder's scans.
+/// Asserts: what speaks against a fill is known again, and ends as ever.
+#[test]
+fn what_the_store_has_against_a_cylinder_is_known_again() {
+    let adopted = |against: &[Against]| {
+        let mut script = plays("1s scan FILL-01 checked_before_fill CYL00001 passed");
+        let cylinder = CylinderCode::parse("CYL00001").unwrap();
+        let stored = Stored { cylinder, against: against.to_vec(), inspected_at: None, valid_until: None };
+        let unknown = Stored { cylinder: CylinderCode::parse("CYL00009").unwrap(), ..stored.clone() };
+        let outcome = script.timeline.command("adopt", Action::AdoptCustody(vec![unknown, stored]));
+        assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
+        script.timeline.restart();
+        script
+    };
+    for (against, before, after) in [
+        (&[Against::Disabled, Against::Lost][..], "disabled,lost", "allow"),
+        (&[Against::AtInspection], "at-inspection", "at-inspection"),
+        (&[], "allow", "allow"),
+    ] {
+        adopted(against).play(&format!(
+            "2s scan FILL-01 fill_requested CYL00001 request=r1 medium=lpg seq=50 => {before}
+             3s scan FILL-01 returned CYL00001 seq=51
+             4s scan FILL-01 fill_requested CYL00001 request=r2 medium=lpg seq=52 => {after}"
+        ));
+    }
+    for against in [Against::Scrapped, Against::Duplicate] {
+        adopted(&[against]).play(
+            "2s scan FILL-01 fill_requested CYL00001 request=r1 medium=lpg seq=50 => cylinder-unregistered
+             2s expect opened cylinder:CYL00001 cylinder-unregistered",
+        );
+    }
 }
 
 #[test]

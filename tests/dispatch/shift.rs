@@ -215,9 +215,10 @@ fn a_power_cut_hides_nobody() {
     // Of a group, an open alert says how large it has become, which its event could not know.
     world.timeline.unchecked = true;
     let code = |n: usize| DeviceCode::parse(&format!("{:020}", 640_104_000 + n)).unwrap();
-    let lift = |n| Entry::Lift(Lift { district: District::parse("640104").ok(), ..Lift::new(code(n)) });
-    let lifts: Vec<Entry> = (0..400).map(lift).collect();
-    lifts.chunks(vigil::limits::COMMAND_ITEMS).for_each(|some| _ = world.act(Action::Upsert(some.to_vec())));
+    let lifts = (0..400).map(|n| Entry::Lift(Lift { district: District::parse("640104").ok(), ..Lift::new(code(n)) }));
+    for lifts in lifts.collect::<Vec<_>>().chunks(vigil::limits::COMMAND_ITEMS) {
+        assert!(matches!(world.act(Action::Upsert(lifts.to_vec())), Outcome::Done { .. } | Outcome::Items { .. }));
+    }
     for n in 0..400 {
         world.advance(10);
         let occupied = n % 60 == 5;

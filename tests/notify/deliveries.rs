@@ -9,6 +9,7 @@ use vigil::model::alert::EventKind;
 use vigil::notify::Outcome;
 
 use crate::support::receiver::{Mood, Received, Receiver};
+use crate::support::wait;
 use crate::world::{PATIENCE, SECRET, World, alert, seqs, target, target_at, write_secret};
 
 /// Far above what a delivery takes on this machine, far below what the dead one's time-outs and waits would add.
@@ -190,12 +191,15 @@ async fn a_replay_tells_the_same_again() {
     let (mut world, receiver) = (World::new(), Receiver::start());
     world.start(&target("city", &receiver, "max_age = \"1m\""));
     world.begun("city").await;
+    let told = Instant::now();
     for n in 1..=9 {
-        // Old, though not too old; the replay makes them new.
-        world.tell_late(EventKind::Opened, alert(n), 59_000);
+        // Old, though not too old yet.
+        world.tell_late(EventKind::Opened, alert(n), 55_000);
     }
     let first = receiver.wait_taken(9, PATIENCE);
     world.until("city", |it| it.behind == 0).await;
+    // By now they would be too old; the replay makes them new.
+    wait::until(told + Duration::from_millis(5_500));
     world.notifier().replay("city", 4).await.unwrap();
     world.open(1);
     let all = receiver.wait_taken(16, PATIENCE);

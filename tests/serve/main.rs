@@ -4,6 +4,9 @@
 
 mod alerts;
 mod backtest;
+mod cap;
+#[path = "../support/cap.rs"]
+mod cap_rules;
 mod cli;
 mod commands;
 mod dues;

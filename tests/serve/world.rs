@@ -226,7 +226,7 @@ impl Spine {
                 Ok(EventKind::Cleared)
             }),
             Action::Upsert(entries) => self.upsert(entries),
-            Action::OpenIncident(_) | Action::AdvanceIncident { .. } => {
+            Action::OpenIncident(_) | Action::AdvanceIncident { .. } | Action::AdoptIncident { .. } => {
                 Outcome::Precondition { why: "nobody is trapped here".into() }
             }
             Action::CheckFill(request) => Outcome::Fill {
@@ -250,7 +250,12 @@ impl Spine {
                 }
             }
             Action::TransferCylinders { .. } => self.upsert(Vec::new()),
-            Action::UploadVisits(_) | Action::Sign(_) | Action::AdoptRecords(_) | Action::UploadReports(_) => {
+            Action::UploadVisits(_)
+            | Action::Sign(_)
+            | Action::AdoptRecords(_)
+            | Action::AdoptReports(_)
+            | Action::AdoptCustody(_)
+            | Action::UploadReports(_) => {
                 panic!("this world has no records")
             }
         };

@@ -97,6 +97,20 @@ impl Yard {
         self.cylinders.entry(code).or_default()
     }
 
+    /// What speaks against using a cylinder doesn't end with a new label: it goes over from codes that are newly its own.
+    fn inherit(&mut self, entry: &archive::Cylinder) {
+        let known = self.cylinders.get(&entry.code).and_then(|cylinder| cylinder.entry.as_ref());
+        let known = known.map_or(Vec::new(), |entry| entry.aliases.clone());
+        for alias in entry.aliases.iter().filter(|alias| !known.contains(alias)) {
+            let Some(before) = self.cylinders.get(alias) else { continue };
+            let scrapped = before.scrapped || before.entry.as_ref().is_some_and(|entry| entry.scrapped);
+            let report = before.report;
+            let cylinder = self.cylinder(entry.code);
+            cylinder.scrapped |= scrapped;
+            cylinder.report = cylinder.report.max(report);
+        }
+    }
+
     fn note(&mut self, scan: &Scanned, on: CivilDay) {
         let by = self.sites.get(&scan.site).copied();
         let is_body = by == Some(SiteKind::InspectionBody);
@@ -181,6 +195,7 @@ impl World {
             match row {
                 Row::Entry(Entry::Site(site)) => _ = yard.sites.insert(site.code, site.kind),
                 Row::Entry(Entry::Cylinder(entry)) => {
+                    yard.inherit(entry);
                     let cylinder = yard.cylinder(entry.code);
                     (cylinder.entry, cylinder.duplicate) = (Some(entry.clone()), false);
                     yard.judge(entry.code, None, today, collected_is_use);

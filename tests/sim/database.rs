@@ -14,8 +14,8 @@ use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
     AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
-    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
-    StatusQuery, Store, StoreError,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanCursor, ScanQuery,
+    StandingQuery, StatusQuery, Store, StoreError,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -121,6 +121,10 @@ impl Store for Database {
 
     fn scans(&self, query: ScanQuery) -> Fut<'_, Vec<ScanRow>> {
         self.unless_away(|store| store.scans(query))
+    }
+
+    fn telling_scans(&self, after: Option<(CylinderCode, ScanCursor)>, limit: usize) -> Fut<'_, Vec<ScanRow>> {
+        self.unless_away(|store| store.telling_scans(after, limit))
     }
 
     fn statuses(&self, query: StatusQuery) -> Fut<'_, Vec<Numbered<StatusRow>>> {

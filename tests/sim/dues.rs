@@ -146,7 +146,7 @@ fn counted(entry: &Lift, file: &File) -> Vec<(DueKind, Option<CivilDay>)> {
         if kind == DueKind::HalfMonth && is_on_demand {
             continue;
         }
-        let last = file.visited_on[nth..].iter().flatten().max().copied();
+        let last = file.visited_on(nth);
         dues.push((kind, last.max(from).filter(|_| is_used).map(|day| CivilDay(day.0 + days))));
     }
     let drilled_on = file.drills.iter().map(|(on, _)| *on).max();

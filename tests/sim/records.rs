@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use sha2::{Digest as _, Sha256};
 use vigil::limits;
 use vigil::model::actor::{Actor, Scope};
 use vigil::model::archive::{Lift, SiteKind, Worker};
@@ -47,8 +48,10 @@ pub(crate) struct File {
     hazards: Vec<Name>,
     /// Those that can still be corrected, by the day on which it was done.
     reports: Vec<(CivilDay, (Party, RecordId))>,
-    /// The last day of a visit of each kind of `ITEMS`.
-    pub(crate) visited_on: [Option<CivilDay>; 4],
+    /// Of each kind of `ITEMS` the last visits, which can still be taken back by a correction, and the last day of those
+    /// before.
+    visits: [Vec<(CivilDay, u32, Name)>; 4],
+    visited_before: [Option<CivilDay>; 4],
     /// Those that passed and weren't corrected.
     pub(crate) drills: Vec<(CivilDay, (Party, RecordId))>,
     /// Something that has dates was first told of it.
@@ -65,6 +68,24 @@ impl File {
 
     pub(crate) fn has_hazard(&self) -> bool {
         !self.hazards.is_empty()
+    }
+
+    /// The last day of a visit of a kind, or of a greater one.
+    pub(crate) fn visited_on(&self, kind: usize) -> Option<CivilDay> {
+        let last = self.visits[kind..].iter().flatten().map(|(on, ..)| *on).max();
+        last.max(self.visited_before[kind..].iter().flatten().copied().max())
+    }
+
+    fn note_visit(&mut self, kind: usize, on: CivilDay, name: Name) {
+        // Of several on one day it is chance which goes first: by a part of the digest of its name, as in the service.
+        let digest = Sha256::digest(format!("{}/{}", name.0, name.1).as_bytes());
+        let chance = u32::from_be_bytes(digest[12..16].try_into().expect("they are four"));
+        self.visits[kind].push((on, chance, name));
+        self.visits[kind].sort();
+        if self.visits[kind].len() > limits::VISITS_REMEMBERED {
+            let (oldest, ..) = self.visits[kind].remove(0);
+            self.visited_before[kind] = self.visited_before[kind].max(Some(oldest));
+        }
     }
 
     /// Since when the oldest record has waited for a signature.
@@ -181,6 +202,8 @@ impl Ledger {
             counted.push(Fault::RecordCorrected);
             self.visits.get_mut(&old).expect("it was looked for").superseded = true;
             file.close(old);
+            file.visits.iter_mut().for_each(|visits| visits.retain(|(.., own)| *own != old));
+            file.known_since.get_or_insert(at.today());
         }
         for old in &visit.rectifies {
             counted.push(Fault::HazardRectified);
@@ -201,7 +224,7 @@ impl Ledger {
         // A visit on demand is the half-monthly one of its contract.
         let kind = if visit.kind == VisitKind::OnDemand { VisitKind::HalfMonth } else { visit.kind };
         if let Some(nth) = ITEMS.iter().position(|(own, _)| *own == kind) {
-            file.visited_on[nth] = file.visited_on[nth].max(Some(day(visit.ended_at)));
+            file.note_visit(nth, day(visit.ended_at), name);
             file.known_since.get_or_insert(at.today());
         }
         let mut row = VisitRow {

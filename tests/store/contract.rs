@@ -7,10 +7,12 @@ use proptest::test_runner::TestRunner;
 use vigil::limits::PAGE_ROWS;
 use vigil::model::alert::{AlertEvent, AlertState, Cursor, EventKind, Group, Reason, StormScope};
 use vigil::model::archive::{Cylinder, Entry, EntryKind, FieldChange, Firm, Lift};
+use vigil::model::frame::FrameKey;
 use vigil::model::ids::{CylinderCode, DeviceCode, FirmId, PlaceId, Subject};
 use vigil::model::obligation::DueRow;
 use vigil::model::report::ReportRow;
 use vigil::model::row::{ChangeKind, ChangeRow, FrameRow, Order, RejectReason, Row, ScanRow, StatusRow};
+use vigil::model::scan::{Scan, ScanEvent};
 use vigil::model::time::Wall;
 use vigil::store::{
     AlertCursor, AlertQuery, ChangeQuery, DueQuery, FrameCursor, FrameQuery, LiftQuery, RejectQuery, ReportQuery,
@@ -21,11 +23,14 @@ pub(crate) use crate::dues::due_dates_stand_until_another_is_recorded;
 pub(crate) use crate::incidents::{
     an_incident_is_as_its_last_event_left_it, incidents_stay_as_long_as_alerts, lifts_that_report_are_counted,
 };
+pub(crate) use crate::retention::{
+    evidence_outlives_the_frames_and_alerts_their_evidence, retention_drops_what_is_old,
+};
 use crate::support::rows::{self, cylinder, device, frame};
 use crate::world::{Kind, World, now};
 
-const ALWAYS: (Wall, Wall) = (Wall(i64::MIN), Wall::MAX);
-const DAY_MS: i64 = 86_400_000;
+pub(crate) const ALWAYS: (Wall, Wall) = (Wall(i64::MIN), Wall::MAX);
+pub(crate) const DAY_MS: i64 = 86_400_000;
 
 /// Flow: batches of any rows are committed, and each kind is read back by pages.
 /// Asserts: what comes back is what went in, in the promised order.
@@ -148,7 +153,7 @@ impl AnyRows {
     }
 }
 
-async fn scans_by(world: &World, limit: usize) -> Vec<ScanRow> {
+pub(crate) async fn scans_by(world: &World, limit: usize) -> Vec<ScanRow> {
     let (from, to) = ALWAYS;
     let mut all: Vec<ScanRow> = Vec::new();
     loop {
@@ -498,6 +503,37 @@ pub(crate) async fn lifts_are_found_by_what_people_know_of_them(mut world: World
     }
 }
 
+/// Flow: scans of three cylinders are committed, and those that tell how one stands are read in pages of two.
+/// Asserts: just these come, by cylinder and time, without gap or repeat.
+pub(crate) async fn scans_that_tell_how_a_cylinder_stands_are_read_in_order(mut world: World) {
+    let code = |n: u32| CylinderCode::parse(&format!("16400{n:07}")).unwrap();
+    let at = now();
+    let mut runner = TestRunner::deterministic();
+    let any = rows::any_scan_row().new_tree(&mut runner).unwrap().current();
+    let row = |n: u32, seq: u64, event: ScanEvent| {
+        let scan = Scan { key: FrameKey { boot: 1, seq }, cylinder: code(n), event, ..any.scan.clone() };
+        ScanRow { scan, effective_at: at + seq as i64, order: Order::Newer, ..any.clone() }
+    };
+    let sent = [
+        row(2, 1, ScanEvent::Disabled),
+        row(1, 2, ScanEvent::Filled),
+        row(1, 3, ScanEvent::Returned),
+        row(3, 4, ScanEvent::Inspected),
+        row(2, 5, ScanEvent::Scrapped),
+        row(2, 6, ScanEvent::FillRequested),
+        row(1, 7, ScanEvent::Lost),
+    ];
+    world.commit(vec![rows::rows(sent.iter().cloned().map(Row::Scan))]).await;
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = world.store.telling_scans(after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.scan.cylinder, ScanCursor::of(last)));
+        found.extend(page);
+    }
+    assert_eq!(found, [2, 6, 0, 4, 3].map(|n: usize| sent[n].clone()));
+}
+
 pub(crate) async fn relabelled_cylinders_are_found_by_codes_they_bore(mut world: World) {
     let code = |n: u32| CylinderCode::parse(&format!("16400{n:07}")).unwrap();
     let cylinder = |n: u32, aliases: &[u32]| {
@@ -509,98 +545,6 @@ pub(crate) async fn relabelled_cylinders_are_found_by_codes_they_bore(mut world:
         let want: Vec<Entry> = want.into_iter().map(|n: usize| sent[n].clone()).collect();
         assert_eq!(world.store.relabelled(code(of)).await.unwrap(), want, "{of}");
     }
-}
-
-/// Flow: rows of today and of ten days ago are stored; a month later the store is maintained.
-/// Asserts: what is older than 30 days is gone, the rest is there, and maintaining again does nothing.
-pub(crate) async fn retention_drops_what_is_old(mut world: World) {
-    let at = now();
-    let old_at = at - 10 * DAY_MS;
-    let (old, young) = (frame(device(1), 1, old_at), frame(device(1), 2, at));
-    let status = |received_at| Row::Status(StatusRow { device: device(1), online: true, received_at });
-    let others = [Row::Reject(rows::reject("old", old_at)), status(old_at), status(at)];
-    world.commit(vec![rows::frames(&[old.clone(), young.clone()]), rows::rows(others)]).await;
-    world.store.maintain(at).await.unwrap();
-    assert_eq!(world.frames(device(1)).await.len(), 2);
-
-    let later = at + 25 * DAY_MS;
-    let done = world.store.maintain(later).await.unwrap();
-    assert_eq!(done.left, None);
-    assert_eq!(world.frames(device(1)).await, [young]);
-    let (from, to) = ALWAYS;
-    let query = RejectQuery { from, to, topic: None, reason: None, after: None, limit: 9 };
-    assert_eq!(world.store.rejects(query).await.unwrap(), []);
-    let query = StatusQuery { device: device(1), from, to, after: None, limit: 9 };
-    assert_eq!(world.store.statuses(query).await.unwrap().len(), 1);
-    let again = world.store.maintain(later).await.unwrap();
-    assert_eq!((again.days_created, again.days_dropped, again.rows_deleted), (0, 0, 0));
-    world.commit(vec![rows::frames(&[frame(device(1), 3, at)])]).await;
-}
-
-const MINUTE_MS: i64 = 60_000;
-
-/// Flow: a lift reports before, around and after an alert that lasts an hour, also very late and for a day without a
-/// partition; so does a lift without one. Then the retention of each class passes: frames, evidence, alerts, scans.
-/// Asserts: frames within 10 min of a transition stay when all others go, each of them once; alerts outlive them; an
-/// alert that is open stays.
-pub(crate) async fn evidence_outlives_the_frames_and_alerts_their_evidence(mut world: World) {
-    let at = now() - 5 * DAY_MS;
-    let minutes = [-11, -10, -1, 0, 9, 10, 11, 30, 49, 50, 60, 70, 71];
-    let frames_of = |n| {
-        let frame = move |(seq, minute)| frame(device(n), seq, at + minute * MINUTE_MS);
-        (1..).zip(minutes).map(frame).collect::<Vec<_>>()
-    };
-    let [mut sent, others] = [1, 2].map(frames_of);
-    sent.push(FrameRow { order: Order::VeryLate, ..frame(device(1), 50, at + 70 * MINUTE_MS) });
-    sent.push(FrameRow { order: Order::VeryLate, ..frame(device(1), 51, at + 72 * MINUTE_MS) });
-    let long_ago = at - 400 * DAY_MS;
-    let far = FrameRow { received_at: at, ..frame(device(3), 1, long_ago) };
-    world.commit(vec![rows::frames(&sent), rows::frames(&others), rows::frames(&[far.clone(), far_from(&far)])]).await;
-    let (first, open) = (Subject::Device(device(1)), Subject::Device(device(3)));
-    let (opened, still_open) = (rows::opened(1, first, at), rows::opened(3, open, long_ago));
-    let mut cleared = rows::opened(2, first, at + 60 * MINUTE_MS);
-    cleared.kind = EventKind::Cleared;
-    (cleared.alert.state, cleared.alert.cleared_at) = (AlertState::Cleared, Some(cleared.at));
-    let mut told = vec![opened.clone(), cleared, still_open.clone()];
-    told.iter_mut().for_each(|event| event.published_at = at);
-    world.commit(vec![rows::events(told.clone())]).await;
-    let mut runner = TestRunner::deterministic();
-    let scan = rows::any_scan_row().new_tree(&mut runner).unwrap().current();
-    let scan = ScanRow { received_at: at, order: Order::Newer, ..scan };
-    world.commit(vec![rows::rows([Row::Scan(scan.clone())])]).await;
-    world.store.maintain(now()).await.unwrap();
-    assert_eq!((world.frames(device(1)).await.len(), world.frames(device(2)).await.len()), (15, 13));
-
-    let after_frames = now() + 27 * DAY_MS;
-    assert_eq!(world.store.maintain(after_frames).await.unwrap().left, None);
-    let is_near = |minute: i64| (-10..=10).contains(&minute) || (50..=70).contains(&minute);
-    let kept: Vec<_> = sent.into_iter().filter(|row| is_near((row.effective_at - at) / MINUTE_MS)).collect();
-    assert_eq!(kept.len(), 9);
-    for limit in [1, 2, PAGE_ROWS] {
-        assert_eq!(world.frames_by(device(1), limit).await, kept, "by {limit}");
-    }
-    assert_eq!(world.frames(device(2)).await, []);
-    assert_eq!(world.frames(device(3)).await, [far]);
-    let again = world.store.maintain(after_frames).await.unwrap();
-    assert_eq!((again.days_dropped, again.rows_deleted, again.frames_moved), (0, 0, 0));
-
-    world.store.maintain(now() + 57 * DAY_MS).await.unwrap();
-    assert_eq!((world.frames(device(1)).await, world.frames(device(3)).await), (vec![], vec![]));
-    assert_eq!(world.store.alert_events_after(1, 0, 9).await.unwrap(), told);
-    assert!(world.store.alert(opened.alert.id.clone()).await.unwrap().is_some());
-
-    world.store.maintain(now() + 87 * DAY_MS).await.unwrap();
-    assert_eq!(world.store.alert_events_after(1, 0, 9).await.unwrap(), []);
-    assert_eq!(world.store.alert(opened.alert.id).await.unwrap(), None);
-    assert_eq!(world.store.alert(still_open.alert.id.clone()).await.unwrap(), Some(still_open.alert));
-    assert_eq!(scans_by(&world, 9).await, [scan]);
-    world.store.maintain(now() + 117 * DAY_MS).await.unwrap();
-    assert_eq!(scans_by(&world, 9).await, []);
-}
-
-/// Of the same day, and not around the alert.
-fn far_from(row: &FrameRow) -> FrameRow {
-    FrameRow { received_at: row.received_at, ..frame(row.device, 2, row.effective_at + 11 * MINUTE_MS) }
 }
 
 /// Flow: the chains of two lifts are committed in pieces, visits with and without people among signatures.

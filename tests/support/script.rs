@@ -113,6 +113,10 @@ impl Script {
             ("drained", []) => timeline.drained(),
             ("markers", [on]) => timeline.markers(*on == "on"),
             ("restart", []) => timeline.restart(),
+            ("recovered", []) => {
+                let epoch = timeline.core.epoch() + 1;
+                timeline.apply(Kind::Recovered { epoch, retell: false });
+            }
             ("tick", []) => drop(timeline.apply(Kind::Tick).clone()),
             ("health", _) => drop(timeline.apply(Kind::Health(health(words))).clone()),
             ("ack" | "clear", [alert, rest @ ..]) => self.on_alert(step, alert, rest),

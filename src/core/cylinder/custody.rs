@@ -175,6 +175,10 @@ impl Custody {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
     }
 
+    pub fn raise(&mut self, flag: Flag) {
+        self.set(flag as u8, true);
+    }
+
     /// Takes a scan that isn't a repeat. `by`: the scanner that told it.
     pub fn take(&mut self, scan: &Scan, by: u32, of: Standing, moment: Moment) {
         self.take_consequences(scan, by, of, moment);

@@ -24,6 +24,8 @@ pub struct StandingFacts {
     /// Archived, and neither scrapped nor one of two with the same code.
     pub is_registered: bool,
     pub custody: Custody,
+    /// Somebody who may has told of it since journals were lost or replaced, if they were.
+    pub is_confirmed: bool,
 }
 
 /// All that applies, ascending, without repeats; none: it may be filled. `rules`: what the rules that deny fillings say
@@ -59,6 +61,7 @@ fn of_standing<'a>(
     let own = [
         (reason::NO_RULES, rules.peek().is_none()),
         (reason::UNREGISTERED, !standing.is_registered),
+        (reason::UNCONFIRMED, !standing.is_confirmed),
         (reason::DISABLED, has(Flag::Disabled)),
         (reason::LOST, has(Flag::Lost)),
         (reason::AT_INSPECTION, has(Flag::AtInspection)),
@@ -89,7 +92,7 @@ mod tests {
         let custody = Custody { flags: Flag::Checked as u8, ..Custody::default() };
         (
             RequestFacts { has_request: true, is_stale: false, is_reserved: false, has_medium: true },
-            StandingFacts { is_registered: true, custody },
+            StandingFacts { is_registered: true, custody, is_confirmed: true },
         )
     }
 
@@ -112,7 +115,7 @@ mod tests {
         /// Each thing that is wrong has its reason, whatever else is wrong, and only with nothing wrong there is none.
         #[test]
         fn reasons_are_complete_and_ascending(
-            wrong in prop::collection::vec(any::<bool>(), 8),
+            wrong in prop::collection::vec(any::<bool>(), 9),
             says in prop::collection::vec(prop::sample::select(vec![Tri::True, Tri::False, Tri::Unknown]), 3),
         ) {
             let (mut request, mut standing) = in_order();
@@ -123,7 +126,8 @@ mod tests {
             let flags = [(Flag::Disabled, wrong[5]), (Flag::Lost, wrong[6]), (Flag::AtInspection, wrong[7])];
             standing.custody.flags = flags.iter().filter(|(_, is)| *is).map(|(flag, _)| *flag as u8).sum();
             standing.custody.flags |= if wrong[4] { 0 } else { Flag::Checked as u8 };
-            let names = ["no-request", "stale", "reserved", "no-medium", "unchecked", "disabled", "lost", "at-inspection"];
+            standing.is_confirmed = !wrong[8];
+            let names = ["no-request", "stale", "reserved", "no-medium", "unchecked", "disabled", "lost", "at-inspection", "unconfirmed"];
             let mut wanted: Vec<&str> = names.into_iter().zip(&wrong).filter(|(_, is)| **is).map(|(name, _)| name).collect();
             wanted.extend(RULES.into_iter().zip(&says).filter(|(_, says)| !says.is_false()).map(|(id, _)| id));
             wanted.sort_unstable();

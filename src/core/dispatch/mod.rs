@@ -23,6 +23,7 @@ use crate::limits;
 use crate::model::alert::{AlertEvent, Certainty, Cursor, EventKind};
 use crate::model::ids::{DeviceCode, Subject};
 use crate::model::incident::{Caller, Ending, Entry, Incident, IncidentEvent, IncidentId, Party, Scene, Source, What};
+use crate::model::record::Outcome;
 use crate::model::time::Elapsed;
 
 /// The rules' word for what opens or joins an incident.
@@ -337,6 +338,29 @@ impl Core {
         for id in going {
             self.write(out, id, What::Retold, Source::Deadline, Says::default());
         }
+    }
+
+    /// Goes on with a rescue whose journals were lost. It has been waiting all the while: `since_ms` goes on by the wall clock,
+    /// and never back.
+    pub(super) fn adopt_incident(&mut self, out: &mut Effects, id: IncidentId, timeline: &[Entry]) -> Outcome {
+        let refuse = |why: &str| Outcome::Precondition { why: format!("incident {id} {why}").into() };
+        let Some((first, last)) = timeline.first().zip(timeline.last()).filter(|(it, _)| it.what == What::Received)
+        else {
+            return refuse("doesn't begin with how it was received");
+        };
+        if self.dispatch.get(&id).is_some() || self.dispatch.going.len() >= limits::INCIDENTS {
+            return refuse("is known already, or one too many");
+        }
+        let mut incident = machine::begin(id, first);
+        timeline[1..].iter().for_each(|entry| machine::take(&mut incident, entry));
+        if incident.state.is_over() {
+            return refuse("is over");
+        }
+        let now = self.books.now;
+        let received = now.elapsed + -last.since_ms.max(now.wall - first.at);
+        self.dispatch.put(Kept { incident, received, timeline: timeline.to_vec(), runs: Runs::new() });
+        self.write(out, id, What::Retold, Source::Deadline, Says::default());
+        Outcome::Incident { position: self.next - 1, incident: id }
     }
 
     fn present(&self) -> (u32, Now) {

@@ -21,7 +21,7 @@ pub struct Run {
     /// The alert that it opened last, as long as that may come back or keep it from opening.
     pub closed: Option<Box<Closed>>,
     /// What a counting rule has counted and may still need.
-    pub tally: Option<Box<Tally>>,
+    pub tally: Tally,
     /// When it opened lately, ascending: as far as that may make it flap, and not more often than it takes.
     pub lately: ThinVec<Elapsed>,
 }
@@ -138,7 +138,7 @@ pub enum Transition {
 
 impl Run {
     pub fn new(rule: RuleNo) -> Self {
-        Self { rule, openings: 0, phase: Phase::Idle, closed: None, tally: None, lately: ThinVec::new() }
+        Self { rule, openings: 0, phase: Phase::Idle, closed: None, tally: Tally::default(), lately: ThinVec::new() }
     }
 
     pub fn open(&self) -> Option<&Open> {
@@ -162,7 +162,7 @@ impl Run {
     pub fn forget(&mut self) {
         self.phase = Phase::Idle;
         self.closed = None;
-        self.tally = None;
+        self.tally = Tally::default();
         self.lately = ThinVec::new();
     }
 
@@ -175,7 +175,7 @@ impl Run {
 
     /// Whether there is nothing to remember but how often it opened.
     pub fn is_blank(&self) -> bool {
-        self.phase == Phase::Idle && self.closed.is_none() && self.tally.is_none() && self.lately.is_empty()
+        self.phase == Phase::Idle && self.closed.is_none() && self.tally.is_empty() && self.lately.is_empty()
     }
 
     /// Counts an opening; whether the rule flaps by it.
@@ -200,7 +200,7 @@ impl Run {
 
     /// Counts occurrences, by their places among what the rule waits for. An open alert is quiet only from now on.
     pub fn note(&mut self, count: &Count, terms: &[u16], at: Elapsed) {
-        self.tally.get_or_insert_default().note(count, terms, at);
+        self.tally.note(count, terms, at);
         if let Phase::Open(open) = &mut self.phase {
             open.clear_since = Some(at);
             open.clear_done_ms = 0;
@@ -209,13 +209,8 @@ impl Run {
 
     /// Whether what a counting rule waits for has occurred so often. Forgets what is too old to count.
     pub fn has_counted(&mut self, count: &Count, at: Elapsed) -> bool {
-        let Some(tally) = &mut self.tally else { return false };
-        tally.forget(count, at);
-        let is_reached = tally.is_reached(count);
-        if tally.is_empty() {
-            self.tally = None;
-        }
-        is_reached
+        self.tally.forget(count, at);
+        self.tally.is_reached(count)
     }
 
     /// Moves the beginning of a quiet span past time of which nothing is known: `unknown_ms` is all of it since the last
@@ -229,8 +224,7 @@ impl Run {
 
     /// An alert that ends by quiet has been quiet since the last occurrence.
     pub fn begin_quiet(&mut self) {
-        if let (Phase::Open(open), Some(last)) = (&mut self.phase, self.tally.as_ref().and_then(|tally| tally.0.last()))
-        {
+        if let (Phase::Open(open), Some(last)) = (&mut self.phase, self.tally.0.last()) {
             open.clear_since.get_or_insert(last.at);
         }
     }

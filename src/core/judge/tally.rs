@@ -21,7 +21,7 @@ pub struct Occurrence {
 pub struct Tally(pub(crate) ThinVec<Occurrence>);
 
 impl Tally {
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -33,12 +33,15 @@ impl Tally {
                 let oldest = self.0.iter().position(alike).unwrap_or(0);
                 self.0.remove(oldest);
             }
+            // Room for no more than there is: in time most lifts have counted something.
+            self.0.reserve_exact(1);
             self.0.push(Occurrence { term, at });
         }
     }
 
     pub(super) fn forget(&mut self, count: &Count, at: Elapsed) {
         self.0.retain(|it| at - it.at <= count.within_ms);
+        self.0.shrink_to_fit();
     }
 
     pub(super) fn is_reached(&self, count: &Count) -> bool {

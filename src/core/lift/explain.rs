@@ -306,7 +306,7 @@ impl<F: Reading> About<'_, F> {
 
     /// How often what a counting rule counts has occurred, of whichever it has most often.
     fn counted(&self, count: &Count) -> u32 {
-        let Some(tally) = self.run.and_then(|run| run.tally.as_ref()) else { return 0 };
+        let Some(tally) = self.run.map(|run| &run.tally) else { return 0 };
         let counts = |it: &&Occurrence| self.lift.judged - it.at <= count.within_ms;
         let alike =
             |one: &Occurrence| tally.0.iter().filter(counts).filter(|it| !count.each || it.term == one.term).count();
@@ -318,7 +318,7 @@ impl<F: Reading> About<'_, F> {
         if self.rule.count.is_none() {
             return clause;
         }
-        let tally = self.run.and_then(|run| run.tally.as_ref());
+        let tally = self.run.map(|run| &run.tally);
         let counts = tally.map(|tally| tally.evidence(&self.rule.raising, self.cx.books.now.elapsed));
         let read = |it: Evidence| Read { name: it.name, value: it.value, age_ms: it.age_ms, unknown: None };
         Clause { is: inputs.when, values: counts.into_iter().flatten().map(read).collect(), ..clause }

@@ -19,9 +19,9 @@ impl Lift {
             let run = &self.runs[at];
             let may_reopen_ms = moments.reopen_within_ms + moments.late_codes_ms;
             let is_past = run.closed.as_ref().is_some_and(|it| !it.by_hand && self.judged - it.at > may_reopen_ms);
-            let count = match run.tally {
-                Some(_) => self.rule_of(policy, run.rule).and_then(|(_, rule)| rule.count),
-                None => None,
+            let count = match run.tally.is_empty() {
+                true => None,
+                false => self.rule_of(policy, run.rule).and_then(|(_, rule)| rule.count),
             };
             let (run, judged) = (&mut self.runs[at], self.judged);
             run.forget_openings(&policy.set.flapping, judged);

@@ -3,6 +3,8 @@
 mod check;
 pub mod known;
 pub mod records;
+#[cfg(test)]
+mod tests;
 
 use sha2::{Digest as _, Sha256};
 

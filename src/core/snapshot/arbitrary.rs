@@ -14,6 +14,7 @@ use crate::core::books::Now;
 use crate::core::cylinder::Cylinder;
 use crate::core::cylinder::custody::{self, Custody};
 use crate::core::cylinder::fills::{Asked, Fills, Given, How};
+use crate::core::doubt::Doubt;
 use crate::core::judge::run::{Closed, Hold, Open, Phase, RuleNo, Run, Wait};
 use crate::core::judge::runs::Runs;
 use crate::core::judge::tally::{Occurrence, Tally};
@@ -246,9 +247,9 @@ fn runs(rules: u16) -> BoxedStrategy<Runs> {
         Box::new(Closed { at, by_hand, severity, flapping, opened_at, acknowledged, group })
     });
     let occurrence = (number(), elapsed()).prop_map(|(term, at)| Occurrence { term, at });
-    let tally = vec(occurrence, 1..4).prop_map(|all| Box::new(Tally(all.into())));
+    let tally = vec(occurrence, 0..4).prop_map(|all| Tally(all.into()));
     let lately = vec(span_ms().prop_map(Elapsed), 0..4);
-    btree_map(0..rules, (number(), phase, of(closed), of(tally), lately), 0..3)
+    btree_map(0..rules, (number(), phase, of(closed), tally, lately), 0..3)
         .prop_map(|runs| {
             let run = |(rule, (openings, phase, closed, tally, lately)): (_, (_, _, _, _, Vec<Elapsed>))| Run {
                 rule: RuleNo(rule),
@@ -456,14 +457,14 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
         btree_map(model::device_code(), lift(rules).boxed(), 0..3),
         btree_map(model::cylinder_code(), cylinder(rules).boxed(), 0..3),
         vec(scanner(), 0..3),
-        (entries(), fills()),
+        (entries(), fills(), of((any::<u32>(), any::<u32>()).prop_map(|(before, since_s)| Doubt { before, since_s }))),
     );
     let books = (number(), number(), number(), elapsed(), model::wall(), storms(rules));
     let day = of((any::<i32>(), model::wall(), model::wall()));
     let quota = (elapsed(), btree_map(model::text(), number(), 0..3), known_records());
     (books, hearing(), subjects, service(rules).boxed(), requests().boxed(), quota, day).prop_map(
         move |(books, hearing, subjects, service, requests, (began, kept, known_records), day)| {
-            let (lifts, cylinders, scanners, (entries, fills)) = subjects;
+            let (lifts, cylinders, scanners, (entries, fills, doubt)) = subjects;
             let (next, epoch, seq, elapsed, wall, storms) = books;
             let mut frozen = base.clone();
             frozen.next = next;
@@ -474,7 +475,7 @@ pub(super) fn frozen() -> impl Strategy<Value = Frozen> {
             super::storms::recount(&mut frozen.books.storms, &frozen.lifts);
             frozen.cylinders = cylinders.into_iter().map(|(code, it)| Cylinder { code, ..it }).collect();
             frozen.scanners = scanners.into_iter().collect();
-            frozen.fills = fills;
+            (frozen.fills, frozen.doubt) = (fills, doubt);
             let entries = || entries.iter().cloned();
             let site = |it| if let Entry::Site(it) = it { Some((it.code, it)) } else { None };
             frozen.sites = entries().filter_map(site).collect();

@@ -29,6 +29,7 @@ use super::books::Books;
 use super::cylinder::Cylinder;
 use super::cylinder::fills::Fills;
 use super::dispatch::Dispatch;
+use super::doubt::Doubt;
 use super::lift::Lift;
 use super::maintenance::known::KnownRecords;
 use super::paged::Paged;
@@ -69,6 +70,7 @@ pub struct Frozen {
     requests: Requests,
     known_records: KnownRecords,
     fills: Fills,
+    doubt: Option<Doubt>,
     quota: Arc<Quota>,
     today: Option<Today>,
 }
@@ -112,6 +114,7 @@ impl Core {
             requests: self.requests.clone(),
             known_records: self.known_records.clone(),
             fills: self.fills.clone(),
+            doubt: self.doubt,
             quota: self.quota.clone(),
             today: self.today,
         }

@@ -11,6 +11,7 @@ use crate::core::books::{Books, Now};
 use crate::core::cylinder::Cylinder;
 use crate::core::cylinder::fills::{Asked, Fills, Given, How};
 use crate::core::dispatch::Dispatch;
+use crate::core::doubt::Doubt;
 use crate::core::judge::built_in::Numbers;
 use crate::core::kept::{KeptCylinder, Pools};
 use crate::core::lift::Lift;
@@ -107,6 +108,7 @@ impl Restoring {
         let mut known = known.into_iter().map(|it| records::read_known(&it));
         if let Some(device) = &self.only {
             self.rest.fills.clear();
+            self.rest.doubt = None;
             let device_part = KnownRecord::device_of(device);
             self.known_records.extend(known.by_ref().filter(|(_, known)| known.device == device_part));
             lifts.retain(|lift| names(lift, device));
@@ -142,6 +144,7 @@ impl Restoring {
             workers: at("the workers", each(it.workers, worker))?.into_iter().map(|it| (it.id, it)).collect(),
             service: at("the state of the service", service(it.service.unwrap_or_default(), rules))?,
             requests: at("the answers to commands", requests(it.answers))?,
+            doubt: it.doubt.map(|it| Doubt { before: it.before, since_s: it.since_s }),
             fills: at("the answers to fill requests", fills(it.fills))?,
             known_records: at(
                 "the records",

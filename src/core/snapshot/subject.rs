@@ -304,13 +304,13 @@ impl Rules {
                 Some(Wire::Open(it)) => Phase::Open(Box::new(open(it)?)),
             },
             closed: it.closed.map(closed).transpose()?.map(Box::new),
-            tally: tally(it.tally)?.map(Box::new),
+            tally: tally(it.tally)?,
             lately: lately(it.lately_ms)?,
         })
     }
 }
 
-fn tally(occurrences: Vec<wire::Occurrence>) -> Result<Option<Tally>> {
+fn tally(occurrences: Vec<wire::Occurrence>) -> Result<Tally> {
     bounded(occurrences.len(), limits::COUNTED_TERMS * limits::WINDOW_BUCKETS as usize)?;
     let occurrence = |it: wire::Occurrence| -> Result<Occurrence> {
         Ok(Occurrence {
@@ -318,8 +318,7 @@ fn tally(occurrences: Vec<wire::Occurrence>) -> Result<Option<Tally>> {
             at: Elapsed(it.judged_ms),
         })
     };
-    let occurrences = each(occurrences, occurrence)?;
-    Ok((!occurrences.is_empty()).then(|| Tally(occurrences.into())))
+    Ok(Tally(each(occurrences, occurrence)?.into()))
 }
 
 fn lately(moments: Vec<i64>) -> Result<ThinVec<Elapsed>> {

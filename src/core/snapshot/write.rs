@@ -69,6 +69,14 @@ pub(super) fn frozen(it: Frozen, mut take: impl FnMut(&[u8])) {
     for (asked, it, reserves) in it.fills.iter() {
         part(&mut |w| w.message(30, |w| given(w, asked, it, reserves)));
     }
+    if let Some(doubt) = it.doubt {
+        part(&mut |w| {
+            w.message(31, |w| {
+                w.uint(1, doubt.before);
+                w.uint(2, doubt.since_s);
+            });
+        });
+    }
     part(&mut |w| {
         w.part(40, |w| {
             w.uint(1, it.dispatch.seq);
@@ -448,7 +456,7 @@ fn run(w: &mut Writer<'_>, it: &Run) {
             w.uint(12, it.flapping);
         });
     });
-    for it in it.tally.iter().flat_map(|tally| &tally.0) {
+    for it in &it.tally.0 {
         w.message(6, |w| {
             w.uint(1, it.term);
             w.int(2, it.at.0);

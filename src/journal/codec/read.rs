@@ -11,9 +11,10 @@ use crate::model::alert::{
     Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Group, Place, Reason, Severity, StormScope, Title,
 };
 use crate::model::archive::{EntryKind, FieldChange};
-use crate::model::fill::FillRequest;
+use crate::model::fill::{Against, FillRequest, Stored};
 use crate::model::frame::FrameKey;
 use crate::model::ids::{AlertId, CylinderCode, DeviceCode, District, FirmId, PlaceId, RecordId, SiteCode, Subject};
+use crate::model::incident::IncidentId;
 use crate::model::obligation::{DueKind, DueRow, Party};
 use crate::model::record::{Action, Command, Corrected, Correction, Kind, Link, Record};
 use crate::model::report::{Report, ReportKind, ReportRow, ReportUpload};
@@ -83,6 +84,10 @@ fn command(it: wire::Command) -> Result<Command> {
             let (incident, step, note) = incident::advance(it)?;
             Action::AdvanceIncident { incident, step, note }
         }
+        Wire::AdoptIncident(it) => Action::AdoptIncident {
+            incident: IncidentId::parse(&it.incident)?,
+            timeline: each(it.timeline, incident::entry)?,
+        },
         Wire::UploadReports(it) => Action::UploadReports(each(it.uploads, report_upload)?),
         Wire::ReplaceTerminal(it) => {
             Action::ReplaceTerminal { device: DeviceCode::parse(&it.device)?, terminal: some_text(it.terminal) }
@@ -95,10 +100,22 @@ fn command(it: wire::Command) -> Result<Command> {
         Wire::UploadVisits(it) => Action::UploadVisits(each(it.uploads, visit::read_upload)?),
         Wire::Sign(it) => Action::Sign(visit::read_sign(it)?),
         Wire::AdoptRecords(it) => Action::AdoptRecords(each(it.records, visit::read_link)?),
+        Wire::AdoptReports(it) => Action::AdoptReports(each(it.reports, report_row)?),
+        Wire::AdoptCustody(it) => Action::AdoptCustody(each(it.cylinders, stored)?),
         Wire::CheckFill(it) => Action::CheckFill(fill_request(it)?),
         Wire::CheckBatch(it) => batch_check(it)?,
     };
     Ok(Command { request: it.request.into(), actor: actor(there("an actor", it.actor)?)?, action })
+}
+
+fn stored(it: wire::StoredCustody) -> Result<Stored> {
+    let against = |number| numbered("thing said of a cylinder", number, Against::from_number);
+    Ok(Stored {
+        cylinder: CylinderCode::parse(&it.cylinder)?,
+        against: each(it.against, against)?,
+        inspected_at: it.inspected_at_ms.map(Wall),
+        valid_until: it.valid_until_ms.map(Wall),
+    })
 }
 
 fn batch_check(it: wire::BatchCheck) -> Result<Action> {

@@ -77,6 +77,12 @@ fn command(w: &mut Writer<'_>, it: &Command) {
         Action::AdvanceIncident { incident, step, note } => {
             w.message(41, |w| incident::write_advance(w, incident, step, note.as_deref()));
         }
+        Action::AdoptIncident { incident: id, timeline } => w.message(60, |w| {
+            w.text(1, &id.to_string());
+            for entry in timeline {
+                w.message(2, |w| incident::write_entry(w, entry));
+            }
+        }),
         Action::ReplaceTerminal { device, terminal } => w.message(6, |w| {
             w.text(1, device.as_str());
             w.some_text(2, terminal.as_deref());
@@ -108,6 +114,21 @@ fn command(w: &mut Writer<'_>, it: &Command) {
             w.text(1, site.as_str());
             for code in cylinders {
                 w.present_text(2, code.as_str());
+            }
+        }),
+        Action::AdoptReports(rows) => w.message(14, |w| {
+            for it in rows {
+                w.message(1, |w| report_row(w, it));
+            }
+        }),
+        Action::AdoptCustody(stored) => w.message(15, |w| {
+            for it in stored {
+                w.message(1, |w| {
+                    w.text(1, it.cylinder.as_str());
+                    w.uints(2, it.against.iter().map(|against| number(against.number())));
+                    w.some_int(3, it.inspected_at.map(|at| at.0));
+                    w.some_int(4, it.valid_until.map(|at| at.0));
+                });
             }
         }),
         Action::AdoptRecords(links) => w.message(12, |w| {

@@ -148,5 +148,7 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
         step,
         note,
     });
-    prop_oneof![call, advance]
+    let adopt = (incident_id(), vec(entry(), 0..3))
+        .prop_map(|(incident, timeline)| Action::AdoptIncident { incident, timeline });
+    prop_oneof![call, advance, adopt]
 }

@@ -86,6 +86,9 @@ impl InspectionService for Inspection {
                 }
             });
         }
+        for result in &results {
+            convert::count_upload("report", result.outcome(), result.code);
+        }
         Ok(Response::new(v1::UploadReportsResponse { results, position }))
     }
 

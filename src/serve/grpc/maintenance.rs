@@ -200,6 +200,7 @@ impl Uploading {
                     convert::record_answer(line, record, position, &outcome)
                 }
             };
+            convert::count_upload("record", answer.outcome(), answer.code);
             self.answers.push_back(answer);
         }
         Ok(())

@@ -116,7 +116,7 @@ impl NotificationService for Notifications {
 impl Notifications {
     async fn of_alert(&self, actor: &Actor, id: &AlertId) -> Result<Vec<Message>, Status> {
         let unknown = || not_found(&format!("alert {id}"));
-        // Whoever may not see it learns nothing of it, not even how long it took to look.
+        // Whoever may not see it is not told that it is there.
         if let Some(alert) = self.0.backend.board.get(id)
             && !actor.sees(alert.place.district.as_ref())
         {

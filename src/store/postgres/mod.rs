@@ -20,8 +20,8 @@ use self::value::RowColumns;
 use super::select::{self, Dialect, Select};
 use super::{
     AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
-    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
-    StatusQuery, Store, StoreError, retention,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanCursor, ScanQuery,
+    StandingQuery, StatusQuery, Store, StoreError, retention,
 };
 use crate::clock::Clock;
 use crate::limits;
@@ -137,6 +137,10 @@ impl Store for PostgresStore {
 
     fn scans(&self, query: ScanQuery) -> Fut<'_, Vec<ScanRow>> {
         Box::pin(async move { self.page(select::scans(&query, &DIALECT)).await })
+    }
+
+    fn telling_scans(&self, after: Option<(CylinderCode, ScanCursor)>, limit: usize) -> Fut<'_, Vec<ScanRow>> {
+        Box::pin(async move { self.page(select::telling_scans(after.as_ref(), limit, &DIALECT)).await })
     }
 
     fn statuses(&self, query: StatusQuery) -> Fut<'_, Vec<Numbered<StatusRow>>> {

@@ -19,8 +19,8 @@ use read::{DIALECT, page};
 
 use super::{
     AlertQuery, Batch, ChangeQuery, Checkpoint, Committed, DueQuery, FrameQuery, Fut, IncidentQuery, LiftQuery,
-    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanQuery, StandingQuery,
-    StatusQuery, Store, StoreError, select,
+    LinkQuery, Maintained, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, ScanCursor, ScanQuery,
+    StandingQuery, StatusQuery, Store, StoreError, select,
 };
 use crate::limits;
 use crate::model::alert::{Alert, AlertEvent, Cursor};
@@ -146,6 +146,10 @@ impl Store for SqliteStore {
 
     fn scans(&self, query: ScanQuery) -> Fut<'_, Vec<ScanRow>> {
         self.read(move |reader| page(reader, &select::scans(&query, &DIALECT)))
+    }
+
+    fn telling_scans(&self, after: Option<(CylinderCode, ScanCursor)>, limit: usize) -> Fut<'_, Vec<ScanRow>> {
+        self.read(move |reader| page(reader, &select::telling_scans(after.as_ref(), limit, &DIALECT)))
     }
 
     fn statuses(&self, query: StatusQuery) -> Fut<'_, Vec<Numbered<StatusRow>>> {

@@ -15,6 +15,7 @@ use crate::model::time::Wall;
 use crate::model::visit::{
     ChainLink, Digest, ItemDone, ItemResult, Person, Photo, Problem, Sign, SignatureRow, Visit, VisitKind, VisitRow,
 };
+use crate::observe::{Uploaded, emit};
 use crate::proto::v1;
 use crate::serve::grpc::Violations;
 
@@ -149,6 +150,21 @@ pub(in super::super) fn record_answer(
         ItemOutcome::Precondition { why } => refused(Code::FailedPrecondition, why),
     };
     v1::UploadRecordsResponse { line, record, position, ..answer }
+}
+
+/// Counts what became of something that was uploaded.
+pub(in super::super) fn count_upload(what: &'static str, outcome: v1::RecordOutcome, code: i32) {
+    let outcome = match (outcome, Code::from(code)) {
+        (v1::RecordOutcome::Taken, _) => "taken",
+        (v1::RecordOutcome::Known, _) => "known",
+        (_, Code::InvalidArgument) => "invalid",
+        (_, Code::NotFound) => "not-found",
+        (_, Code::AlreadyExists) => "exists",
+        (_, Code::PermissionDenied) => "denied",
+        (_, Code::Unavailable) => "away",
+        _ => "unfit",
+    };
+    emit(Uploaded { what, outcome });
 }
 
 pub(in super::super) fn record_refused(line: u64, record: String, code: Code, why: &str) -> v1::UploadRecordsResponse {

@@ -21,7 +21,7 @@ pub(super) use self::explain::explanation;
 pub(super) use self::history::{stored_frame, timeline_item};
 pub(super) use self::incident::{call, incident, incident_event, incident_filter, kpis, step};
 pub(in crate::serve) use self::maintenance::check_record;
-pub(super) use self::maintenance::{chain_link, record_answer, record_refused, sign_from, visit_from};
+pub(super) use self::maintenance::{chain_link, count_upload, record_answer, record_refused, sign_from, visit_from};
 pub(super) use self::obligation::{Asked, due_item, report_from, report_result, standing_from, stored_report};
 pub(in crate::serve) use self::stored::{entry, frame_row, lift};
 use super::Violations;
