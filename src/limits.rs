@@ -80,7 +80,7 @@ pub const FILTERS: usize = 256;
 pub const MARKERS_UNACKED: u16 = 8;
 
 /// Most entries or items in one command: no record of the inbox may take long (part `commands` of the benchmarks).
-pub const COMMAND_ITEMS: usize = 100;
+pub const COMMAND_ITEMS: usize = 200;
 /// Most reports in one request, which are divided over commands.
 pub const REPORTS_ASKED: usize = 500;
 /// Most cylinders that are transferred together, all of them or none, and that are looked at together.
