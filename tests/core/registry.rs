@@ -189,7 +189,6 @@ fn a_transfer_is_told_and_ends_what_was_entrusted() {
     );
 }
 
-/// Found by the simulation.
 #[test]
 fn a_cylinder_that_is_named_by_two_of_its_codes_is_transferred_once() {
     let mut timeline = yard();
