@@ -87,10 +87,9 @@ impl EventLog<IncidentEvent> for StoredIncidents {
         Box::pin(async move {
             let read = self.0.incident_events_after(after.epoch, after.seq, limit).await;
             let events = read.map_err(|error| LogError::Unavailable(error.to_string()))?;
-            match events.first() {
-                Some(first) if first.entry.seq == after.seq + 1 => Ok(events),
-                _ => Err(LogError::TooOld),
-            }
+            // None means that the store hasn't taken them yet, or that there are none.
+            let follows = events.first().is_none_or(|first| first.entry.seq == after.seq + 1);
+            if follows { Ok(events) } else { Err(LogError::TooOld) }
         })
     }
 }

@@ -48,6 +48,8 @@ pub fn judge(answer: &Answer) -> Verdict {
         Answer::Status { code: 200..=299, .. } => Verdict::Delivered,
         // The receiver asks to be asked again.
         Answer::Status { code: 408 | 425 | 429, retry_after_ms } => again("busy", *retry_after_ms),
+        // Each attempt is signed anew, and whoever put the receiver up may be at it still.
+        Answer::Status { code: 401 | 403 | 404 | 407 | 421, retry_after_ms } => again(REFUSED, *retry_after_ms),
         Answer::Status { code: 400..=499, .. } => Verdict::GivenUp(REFUSED),
         // What was signed for one receiver is not taken to another.
         Answer::Status { code: 300..=399, .. } => again("redirected", None),
@@ -81,13 +83,18 @@ mod tests {
         for code in [200, 201, 204, 299] {
             assert_eq!(status(code), Verdict::Delivered, "{code}");
         }
-        for code in [400, 401, 403, 404, 410, 413, 422, 499] {
+        for code in [400, 405, 410, 413, 415, 422, 499] {
             assert_eq!(status(code), Verdict::GivenUp("refused"), "{code}");
         }
         for (code, reason) in [
             (408, "busy"),
             (425, "busy"),
             (429, "busy"),
+            (401, "refused"),
+            (403, "refused"),
+            (404, "refused"),
+            (407, "refused"),
+            (421, "refused"),
             (301, "redirected"),
             (307, "redirected"),
             (500, "failed"),

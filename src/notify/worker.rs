@@ -380,18 +380,43 @@ impl Worker {
             let read = self.asks.or(self.source.read_past(self.place.cursor, limits::NOTIFY_BATCH)).await?;
             match read {
                 Ok(events) if !events.is_empty() => self.tell_all(&events).await?,
+                Ok(_) if tries < PAST_TRIES && !self.is_all_stored(now).await => {
+                    tries += 1;
+                    self.wait_for_events("the database hasn't taken all of an earlier epoch yet").await?;
+                }
                 Ok(_) | Err(ReadError::TooOld { .. }) => break,
                 Err(error) if tries < PAST_TRIES => {
                     tries += 1;
                     self.wait_for_events(&error.to_string()).await?;
                 }
                 // What happens now must not wait for a database any longer.
-                Err(error) => return self.skip_to(Cursor { epoch: now, seq: 0 }, error.to_string()).await,
+                Err(error) => {
+                    let begin = self.begin_of(now).await?;
+                    return self.skip_to(begin, error.to_string()).await;
+                }
             }
         }
-        self.place = Place { cursor: Cursor { epoch: now, seq: 0 }, ..Place::default() };
+        self.place = Place { cursor: self.begin_of(now).await?, ..Place::default() };
         self.standing.set(|it| it.through(self.place.cursor));
         self.keep(None, None).await
+    }
+
+    /// Rescues are read from the store, which has all of an epoch once it has something of a later one.
+    async fn is_all_stored(&self, now: u32) -> bool {
+        if !self.target.wants_incidents() {
+            return true;
+        }
+        matches!(self.store.checkpoint().await, Ok(Some(stored)) if stored.epoch >= now)
+    }
+
+    /// What the first event of an epoch follows on: numbers go on where the epoch before ended, unless journals were begun anew.
+    async fn begin_of(&mut self, epoch: u32) -> Result<Cursor, Interrupt> {
+        let (anew, on) = (Cursor { epoch, seq: 0 }, Cursor { epoch, ..self.place.cursor });
+        if self.source.head() < on {
+            return Ok(anew);
+        }
+        let first = self.asks.or(self.source.read(anew, 1)).await?;
+        Ok(if first.is_ok_and(|events| !events.is_empty()) { anew } else { on })
     }
 
     /// Goes on elsewhere, and says what was left out.

@@ -107,7 +107,7 @@ async fn what_fails_comes_again_before_anything_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_refused_is_given_up_and_shown() {
     let (mut world, receiver) = (World::new(), Receiver::start());
-    receiver.then([Mood::Take, Mood::Answer(403, String::new())]);
+    receiver.then([Mood::Take, Mood::Answer(422, String::new())]);
     world.start(&target("city", &receiver, ""));
     world.begun("city").await;
     world.open(3);
@@ -116,7 +116,7 @@ async fn what_is_refused_is_given_up_and_shown() {
     let given_up = world.notifier().deliveries("city", true).await.unwrap();
     assert_eq!(given_up.len(), 1);
     assert_eq!((given_up[0].cursor.seq, given_up[0].reason.as_str()), (2, "refused"));
-    assert_eq!(given_up[0].detail, "status 403: no thanks");
+    assert_eq!(given_up[0].detail, "status 422: no thanks");
 }
 
 /// Flow: one target hangs, one isn't there, one pours an answer without end, one fails; alerts open one by one.
@@ -309,10 +309,15 @@ async fn a_secret_is_replaced_while_the_service_runs() {
     assert_eq!(seqs(&receiver.wait_taken(4, PATIENCE)), [1, 2, 3, 4]);
 }
 
-/// Flow: a target is behind when the service begins a new epoch.
-/// Asserts: it is told the rest of the old one, then the new one.
+/// Flow: a target is behind when the service begins a new epoch, whose numbers go on, or begin anew.
+/// Asserts: it is told the rest of the old one, then the new one, and nothing is given up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_new_epoch_follows_on_the_old_one() {
+    follow_on(false, ["1.1", "1.2", "1.3", "1.4", "1.5", "2.6", "2.7"]).await;
+    follow_on(true, ["1.1", "1.2", "1.3", "1.4", "1.5", "2.1", "2.2"]).await;
+}
+
+async fn follow_on(anew: bool, want: [&str; 7]) {
     let (mut world, receiver) = (World::new(), Receiver::start());
     let targets = target("city", &receiver, "");
     world.start(&targets);
@@ -322,11 +327,11 @@ async fn a_new_epoch_follows_on_the_old_one() {
     world.until("city", |it| it.behind == 0).await;
     world.stop().await;
     world.open(3);
-    world.raise_epoch();
+    world.raise_epoch(anew);
     world.open(2);
     world.start(&targets);
     let ids: Vec<String> =
         receiver.wait_taken(7, PATIENCE).iter().map(|it| it.header("vigil-delivery").to_owned()).collect();
-    let want = ["1.1", "1.2", "1.3", "1.4", "1.5", "2.1", "2.2"].map(|at| format!("test-1.alert.{at}"));
-    assert_eq!(ids, want);
+    assert_eq!(ids, want.map(|at| format!("test-1.alert.{at}")));
+    world.until("city", |it| it.behind == 0 && it.given_up == 0).await;
 }

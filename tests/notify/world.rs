@@ -168,10 +168,10 @@ impl World {
         self.store.commit(Arc::new(Batch { from: None, to, effects })).await.unwrap();
     }
 
-    /// What follows is of the next epoch.
-    pub(crate) fn raise_epoch(&mut self) {
+    /// What follows is of the next epoch; its numbers go on, or begin anew as those of new journals do.
+    pub(crate) fn raise_epoch(&mut self, anew: bool) {
         self.epoch += 1;
-        self.seq = 0;
+        self.seq = if anew { 0 } else { self.seq };
     }
 }
 
