@@ -49,6 +49,9 @@ pub struct Writer {
     pub known: KnownStore,
 }
 
+/// How many times as long a store is waited for that these journals have never met.
+const FIRST_ANSWER: u32 = 10;
+
 impl Writer {
     /// Refuses a store that doesn't belong to the journals, if it answers now: before anything is acknowledged that
     /// nobody would look for in these journals. If it is away, `run` asks it once it is back; until then `inputs` are
@@ -56,8 +59,13 @@ impl Writer {
     pub async fn check(&mut self, within: Duration) -> Result<(), WriterError> {
         let store = Arc::clone(&self.store);
         // In a task of its own, so that a new database that takes longer is set up all the same.
-        let asked = tokio::spawn(async move { meet(&*store).await });
-        match tokio::time::timeout(within, asked).await {
+        let mut asked = tokio::spawn(async move { meet(&*store).await });
+        let answer = match tokio::time::timeout(within, &mut asked).await {
+            // Journals that have met no store take nothing without its answer, and a new one is some seconds in the making.
+            Err(_) if self.known.read().is_err() => tokio::time::timeout(within * FIRST_ANSWER, &mut asked).await,
+            answer => answer,
+        };
+        match answer {
             Ok(Ok(Ok((_, stored)))) => self.begin(stored).map(|_| ()),
             Ok(Ok(Err(error))) if !error.is_transient() => Err(error.into()),
             Ok(_) | Err(_) => match self.recollect()? {
