@@ -95,7 +95,10 @@ fn grown(archive: impl FnOnce(&mut Core), count: u32) -> Grown {
     let mut core = Core::new(1);
     let mut lifts = Lifts::new(count);
     let count = i64::from(count);
-    apply(&mut core, 0, Kind::Policy(load::policy()));
+    // With a frame a minute all of them look as if somebody was trapped for a moment; what rescues take is not counted here.
+    let mut policy = load::policy();
+    policy.rules.iter_mut().for_each(|(_, text)| *text = text.replace("dispatch = \"rescue\"\n", "").into());
+    apply(&mut core, 0, Kind::Policy(policy));
     apply(&mut core, 0, Kind::Link(Link::Up));
     let took = measure(|| {
         archive(&mut core);
