@@ -243,12 +243,14 @@ impl Rescues {
         };
         let request = &command.request;
         let key = (command.actor.id.clone(), request.clone());
-        if let Some(since) = self.requests.get(&key)
-            && now - *since <= limits::REQUEST_MS
-        {
-            // Others look at its answer.
-            let is_repeat = written.is_empty();
-            return if is_repeat { Ok(()) } else { Err(format!("the repeated request {request} led to {written:?}")) };
+        if let Some(since) = self.requests.get(&key) {
+            // Others look at its answer. One that is still known after that time is known from the first one on.
+            if written.is_empty() {
+                return Ok(());
+            }
+            if now - *since <= limits::REQUEST_MS {
+                return Err(format!("the repeated request {request} led to {written:?}"));
+            }
         }
         self.requests.insert(key, now);
         let fits = match (&command.action, &written[..]) {
