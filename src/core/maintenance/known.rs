@@ -3,6 +3,7 @@
 //! A city's firms upload some hundred thousand a year: an id is a digest here, and stands with what it needs in 32 bytes
 //! of a sorted page.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::limits;
@@ -25,8 +26,8 @@ impl Key {
     }
 
     /// What a lift remembers of it.
-    pub fn short(self) -> u32 {
-        self.0 as u32
+    pub fn short(self) -> NonZeroU32 {
+        NonZeroU32::new(self.0 as u32).unwrap_or(NonZeroU32::MIN)
     }
 }
 

@@ -263,7 +263,7 @@ impl Core {
             }
             if let Some(nth) = place_of(visit.kind) {
                 let (on, key) = (CivilDay::of(visit.ended_at, &cx.policy.zone), Key::of(&visit.firm, &visit.record));
-                lift.upkeep_mut().note_visit(Visited { nth, on, key: key.short() });
+                lift.upkeep_mut().note_visit(Visited { nth, on, key: Some(key.short()) });
             }
             lift.judge_due_dates(&mut cx, today);
         }

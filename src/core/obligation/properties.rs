@@ -1,5 +1,7 @@
 //! What holds of due dates whatever the facts.
 
+use std::num::NonZeroU32;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -67,12 +69,12 @@ fn upkeep(facts: &LiftFacts, all: &[Done]) -> Upkeep {
         maintained_from: facts.maintained_from.into(),
         ..Upkeep::default()
     };
-    for (key, done) in (0..).zip(all) {
+    for (key, done) in (1..).zip(all) {
         match *done {
             Done::Reported(kind, done_on, passed) => upkeep.note_report(Counted { key, done_on, kind, passed }),
             Done::Visited(kind, on) => {
                 let nth = VISITS.iter().position(|visit| *visit == kind).unwrap() as u8;
-                upkeep.note_visit(Visited { nth, on, key: key as u32 });
+                upkeep.note_visit(Visited { nth, on, key: NonZeroU32::new(key as u32) });
             }
         }
     }

@@ -4,6 +4,7 @@
 //! one that arrives late moves no date back. Only what supersedes a record or report takes back what that said.
 
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 
 use thin_vec::ThinVec;
 
@@ -23,9 +24,8 @@ pub struct Upkeep {
     pub(crate) known_since: Day,
     /// Where the first maintenance contract that was told begins.
     pub(crate) maintained_from: Day,
-    /// By `VISITS`: the latest day of visits that are no longer remembered one by one.
-    pub(crate) visited_before: [Day; VISITS.len()],
-    /// The last visits of each kind, in their order.
+    /// The last visits of each kind, in their order. Of those that are no longer remembered one by one the last day
+    /// stands among them without a key, once a kind.
     pub(crate) visits: ThinVec<Visited>,
     /// By `TOLD`: each date as it was told last.
     pub(crate) told: [Told; TOLD.len()],
@@ -35,7 +35,7 @@ pub struct Upkeep {
 }
 
 // A city has as many as lifts.
-const _: () = assert!(size_of::<Upkeep>() <= 80);
+const _: () = assert!(size_of::<Upkeep>() <= 64);
 
 /// What few lifts have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -86,17 +86,17 @@ impl From<Option<CivilDay>> for Day {
     }
 }
 
-/// A visit whose record may still be superseded.
+/// The day of a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Visited {
     /// Its place in `VISITS`.
     pub nth: u8,
     pub on: CivilDay,
-    /// A part of the digest of its firm and id.
-    pub key: u32,
+    /// A part of the digest of its firm and id. None: its record can no longer be superseded.
+    pub key: Option<NonZeroU32>,
 }
 
-// A lift has up to 12 of them.
+// A lift has up to 16 of them.
 const _: () = assert!(size_of::<Visited>() <= 12);
 
 /// A report that may still be superseded.
@@ -163,25 +163,33 @@ impl Upkeep {
     }
 
     fn visited_on(&self, nth: usize) -> Option<CivilDay> {
-        let last = self.visits.iter().filter(|it| usize::from(it.nth) == nth).map(|it| it.on).max();
-        last.max(self.visited_before[nth].get())
+        self.visits.iter().filter(|it| usize::from(it.nth) == nth).map(|it| it.on).max()
     }
 
     pub fn note_visit(&mut self, visit: Visited) {
-        let at = self.visits.partition_point(|it| *it <= visit);
-        self.visits.reserve_exact(1);
-        self.visits.insert(at, visit);
-        let first = self.visits.partition_point(|it| it.nth < visit.nth);
-        let behind = self.visits.partition_point(|it| it.nth <= visit.nth);
-        if behind - first > limits::VISITS_REMEMBERED {
-            let oldest = self.visits.remove(first);
-            self.visited_before[usize::from(oldest.nth)].raise(oldest.on);
+        self.insert_visit(visit);
+        let named = |it: &Visited| it.nth == visit.nth && it.key.is_some();
+        if self.visits.iter().filter(|it| named(it)).count() > limits::VISITS_REMEMBERED
+            && let Some(oldest) = self.visits.iter().position(named)
+        {
+            let mut last = Visited { key: None, ..self.visits.remove(oldest) };
+            let nameless = self.visits.iter().position(|it| it.nth == visit.nth && it.key.is_none());
+            if let Some(at) = nameless {
+                last = last.max(self.visits.remove(at));
+            }
+            self.insert_visit(last);
         }
     }
 
+    fn insert_visit(&mut self, visit: Visited) {
+        let at = self.visits.partition_point(|it| *it <= visit);
+        self.visits.reserve_exact(1);
+        self.visits.insert(at, visit);
+    }
+
     /// The visit was not as its record said. One that is no longer remembered lies behind later ones of its kind.
-    pub fn withdraw_visit(&mut self, key: u32) {
-        self.visits.retain(|it| it.key != key);
+    pub fn withdraw_visit(&mut self, key: NonZeroU32) {
+        self.visits.retain(|it| it.key != Some(key));
     }
 
     /// Since when the data link of an on-demand contract hasn't been healthy.
@@ -251,10 +259,10 @@ mod tests {
     }
 
     fn visit() -> impl Strategy<Value = Visited> {
-        (0..VISITS.len() as u8, 0..400_i32, any::<u32>()).prop_map(|(nth, day, key)| Visited {
+        (0..VISITS.len() as u8, 0..400_i32, any::<NonZeroU32>()).prop_map(|(nth, day, key)| Visited {
             nth,
             on: CivilDay(day),
-            key,
+            key: Some(key),
         })
     }
 
@@ -266,12 +274,12 @@ mod tests {
 
     #[test]
     fn what_a_visit_said_is_taken_back_as_long_as_it_is_remembered() {
-        let visit = |day: i32| Visited { nth: 0, on: CivilDay(day), key: day as u32 };
+        let visit = |day: i32| Visited { nth: 0, on: CivilDay(day), key: NonZeroU32::new(day as u32) };
         let days: Vec<Visited> = (1..=limits::VISITS_REMEMBERED as i32 + 1).map(visit).collect();
         let mut upkeep = upkeep_of(&days);
         for last in days.iter().rev() {
             assert_eq!(upkeep.facts(LiftFacts::default()).visited_on, [Some(last.on), None, None, None]);
-            upkeep.withdraw_visit(last.key);
+            upkeep.withdraw_visit(last.key.unwrap());
         }
         let facts = upkeep.facts(LiftFacts::default());
         assert_eq!(facts.visited_on[0], Some(CivilDay(1)), "the first one had been let go of, and its day stays");
@@ -303,7 +311,7 @@ mod tests {
             for nth in 0..VISITS.len() {
                 prop_assert!(upkeep.visited_on(nth) >= before.visited_on(nth), "a late visit moves no day back");
             }
-            upkeep.withdraw_visit(other.key);
+            upkeep.withdraw_visit(other.key.unwrap());
             prop_assert_eq!(upkeep, before);
         }
 

@@ -1,5 +1,7 @@
 //! Every state that the types allow, whether or not any journey leads there.
 
+use std::num::NonZeroU32;
+
 use proptest::array::{uniform3, uniform4, uniform5, uniform7, uniform8};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
@@ -148,18 +150,21 @@ fn upkeep() -> BoxedStrategy<Upkeep> {
     let day = || of(model::civil_day()).prop_map(Day::from);
     let report = (any::<u64>(), model::civil_day(), select(ReportKind::ALL), any::<bool>())
         .prop_map(|(key, done_on, kind, passed)| Counted { key, done_on, kind, passed });
-    let days = ([day(), day()], uniform4(day()), uniform8(any::<u32>().prop_map(Told)));
+    let days = ([day(), day()], uniform8(any::<u32>().prop_map(Told)));
     let rare = of((day(), day(), uniform7(day()))).prop_map(|rare| {
         let rare = rare.map(|(link_lost_on, idle_since, before)| Seldom { link_lost_on, idle_since, before });
         rare.filter(|rare| *rare != Seldom::default()).map(Box::new)
     });
-    let visit = (0..4_u8, model::civil_day(), any::<u32>()).prop_map(|(nth, on, key)| Visited { nth, on, key });
+    let visit = (0..4_u8, model::civil_day(), any::<Option<NonZeroU32>>());
+    let visit = visit.prop_map(|(nth, on, key)| Visited { nth, on, key });
     (days, vec(report, 0..4), vec(visit, 0..4), rare)
-        .prop_map(|(([known_since, maintained_from], visited_before, told), mut reports, mut visits, rare)| {
+        .prop_map(|(([known_since, maintained_from], told), mut reports, mut visits, rare)| {
             reports.sort_by_key(|it| it.done_on);
             visits.sort_unstable();
+            let mut nameless = [false; 4];
+            visits.retain(|it| it.key.is_some() || !std::mem::replace(&mut nameless[usize::from(it.nth)], true));
             let (reports, visits) = (reports.into(), visits.into());
-            Upkeep { known_since, maintained_from, visited_before, visits, told, reports, rare }
+            Upkeep { known_since, maintained_from, visits, told, reports, rare }
         })
         .boxed()
 }

@@ -1,5 +1,7 @@
 //! What is known of a lift's obligations, to bytes and back.
 
+use std::num::NonZeroU32;
+
 use super::read::bounded;
 use crate::core::obligation::lift::VISITS;
 use crate::core::obligation::upkeep::{Counted, Day, Seldom, TOLD, Told, Upkeep, Visited};
@@ -14,8 +16,8 @@ use crate::proto::writer::Writer;
 pub(super) fn write(w: &mut Writer<'_>, it: &Upkeep) {
     some_day(w, 1, it.known_since.get());
     some_day(w, 2, it.maintained_from.get());
-    for (field, day) in (3..).zip(it.visited_before) {
-        some_day(w, field, day.get());
+    for it in it.visits.iter().filter(|it| it.key.is_none()) {
+        some_day(w, 3 + u32::from(it.nth), Some(it.on));
     }
     some_day(w, 7, it.link_lost_on());
     some_day(w, 8, it.idle_since());
@@ -40,11 +42,11 @@ pub(super) fn write(w: &mut Writer<'_>, it: &Upkeep) {
             w.uint(2, told.0);
         });
     }
-    for it in &it.visits {
+    for (it, key) in it.visits.iter().filter_map(|it| Some((it, it.key?))) {
         w.message(12, |w| {
             w.uint(1, number(VISITS[usize::from(it.nth)].number()));
             w.sint(2, it.on.0);
-            w.uint(3, it.key);
+            w.uint(3, key.get());
         });
     }
 }
@@ -64,22 +66,27 @@ pub(super) fn read(it: wire::UpkeepState) -> Result<Upkeep> {
     let visit = |it: wire::VisitedDay| {
         let nth = VISITS.iter().position(|kind| number(kind.number()) == it.kind);
         let nth = nth.ok_or(CodecError::Unfit("it has a visit that the schedule doesn't have"))?;
-        Ok(Visited { nth: nth as u8, on: CivilDay(it.day), key: it.key })
+        let key = NonZeroU32::new(it.key).ok_or(CodecError::Unfit("it has a visit without a key"))?;
+        Ok(Visited { nth: nth as u8, on: CivilDay(it.day), key: Some(key) })
     };
     let mut upkeep = Upkeep {
         known_since: day(it.known_since_day),
         maintained_from: day(it.maintained_from_day),
-        visited_before: [it.half_month_day, it.quarter_day, it.half_year_day, it.year_day].map(day),
         reports: each(it.reports, report)?.into(),
         ..Upkeep::default()
     };
     if !upkeep.reports.is_sorted_by_key(|it| it.done_on) {
         return Err(CodecError::Unfit("its reports are not in the order of their days"));
     }
-    upkeep.visits = each(it.visits, visit)?.into();
-    if !upkeep.visits.is_sorted() {
+    let named = each(it.visits, visit)?;
+    if !named.is_sorted() {
         return Err(CodecError::Unfit("its visits are not in their order"));
     }
+    let before = (0..).zip([it.half_month_day, it.quarter_day, it.half_year_day, it.year_day]);
+    let nameless = before.filter_map(|(nth, day)| Some(Visited { nth, on: CivilDay(day?), key: None }));
+    let mut visits: Vec<Visited> = nameless.chain(named).collect();
+    visits.sort_unstable();
+    upkeep.visits = visits.into();
     let mut rare =
         Seldom { link_lost_on: day(it.link_lost_on_day), idle_since: day(it.idle_since_day), ..Seldom::default() };
     for it in it.before {
