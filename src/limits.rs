@@ -293,6 +293,8 @@ pub const BACKTEST_SHIFTS: usize = 100_000;
 
 /// Alert events kept in memory for watchers; older ones are read from the outbox or the store.
 pub const FEED_RING: usize = 2_048;
+/// Entries of the outbox of which it is remembered which events they have, for those who read on from before that.
+pub const FEED_INDEX: usize = 131_072;
 /// Watchers at a time.
 pub const WATCHERS: usize = 2_000;
 /// Events in one batch to a watcher.
