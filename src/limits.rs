@@ -110,6 +110,9 @@ pub const RECORD_PAGES_PER_COMMAND: usize = 64;
 /// Records of one lift that wait for a signature, and hazards that wait to be rectified; the oldest go first.
 pub const UNSIGNED_RECORDS: usize = 64;
 pub const OPEN_HAZARDS: usize = 16;
+/// Hazards of one lift that were rectified, and what said so of each: a correction of that brings them back.
+pub const RECTIFIED_HAZARDS: usize = 8;
+pub const RECTIFIED_BY: usize = 4;
 /// The hours for which rules on what is open are judged by the hour; from then on by the day.
 pub const OPEN_HOURS: i64 = 14 * 24;
 
