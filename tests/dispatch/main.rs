@@ -6,6 +6,7 @@ mod moves;
 mod random;
 mod reassurance;
 mod shift;
+mod silence;
 #[allow(dead_code, reason = "what the tests of rules need more of it")]
 #[path = "../support/timeline.rs"]
 mod timeline;

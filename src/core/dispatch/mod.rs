@@ -20,8 +20,8 @@ use super::books::{Now, Who};
 use super::judge::runs::Runs;
 use super::{Core, Effects};
 use crate::limits;
-use crate::model::alert::{AlertEvent, Certainty, Cursor, EventKind};
-use crate::model::ids::{DeviceCode, Subject};
+use crate::model::alert::{AlertEvent, Certainty, Cursor, EventKind, Place, Reason, Severity};
+use crate::model::ids::{DeviceCode, District, Subject};
 use crate::model::incident::{Caller, Ending, Entry, Incident, IncidentEvent, IncidentId, Party, Scene, Source, What};
 use crate::model::record::Outcome;
 use crate::model::time::Elapsed;
@@ -79,6 +79,7 @@ struct Says<'a> {
     scene: Option<Scene>,
     party: Option<Party>,
     alert: Option<&'a AlertEvent>,
+    severity: Option<Severity>,
     certainty: Option<Certainty>,
     occupied: Option<bool>,
     caller: Option<Caller>,
@@ -218,7 +219,7 @@ impl Says<'_> {
             scene: self.scene.map(Box::new),
             party: self.party,
             alert: alert.map(|alert| alert.id.clone()),
-            severity: alert.map(|alert| alert.severity),
+            severity: alert.map(|alert| alert.severity).or(self.severity),
             certainty: alert.map(|alert| alert.certainty).or(self.certainty),
             occupied: alert.map_or(self.occupied, |alert| alert.occupied),
             caller: self.caller,
@@ -298,22 +299,38 @@ impl Core {
 
     fn annotate(&mut self, out: &mut Effects, incident: IncidentId, what: What, event: &AlertEvent) {
         let entries = self.dispatch.get(&incident).map_or(0, |kept| kept.timeline.len());
+        let source = match event.reason {
+            Reason::Operator => Source::Dispatcher,
+            reason if reason.is_by_sensors() => Source::Sensor,
+            // They are judged otherwise, or no longer.
+            _ => Source::Deadline,
+        };
         // A sensor that flickers for hours must not fill the timeline that people work with.
-        if entries < limits::INCIDENT_SENSOR_ENTRIES {
-            let says = Says { alert: Some(event), ..Says::default() };
-            self.write(out, incident, what, Source::Sensor, says);
+        if entries < limits::INCIDENT_SENSOR_ENTRIES || source == Source::Dispatcher {
+            let (actor, note) = (event.actor.as_deref(), event.note.as_deref());
+            let says = Says { actor, note, alert: Some(event), ..Says::default() };
+            self.write(out, incident, what, source, says);
             self.reassure(out, incident);
         }
     }
 
     fn open_by_alert(&mut self, out: &mut Effects, device: DeviceCode, event: &AlertEvent) {
         let scene = Scene { rule: Some(event.alert.id.rule.clone()), ..self.scene_of(device) };
-        let says = Says { alert: Some(event), scene: Some(scene), ..Says::default() };
+        let accept_by_ms = self.accept_ms(scene.place.district.as_ref());
+        let says = Says { alert: Some(event), accept_by_ms, scene: Some(scene), ..Says::default() };
         let at = self.present();
-        if let Some(id) = self.dispatch.open(at, out, Source::Sensor, says) {
-            self.begin_rescue(out, id);
-            self.reassure(out, id);
+        match self.dispatch.open(at, out, Source::Sensor, says) {
+            Some(id) => {
+                self.begin_rescue(out, id);
+                self.reassure(out, id);
+            }
+            None => out.tally.rescues_refused += 1,
         }
+    }
+
+    /// How long it may take in a district until somebody accepts a rescue; `None`: nothing says so.
+    fn accept_ms(&self, district: Option<&District>) -> Option<i64> {
+        self.policy.tables.dispatch.deadlines(district).map(|it| it.accept_ms)
     }
 
     /// Where a lift is and who maintains it, by the archive as it stands.
@@ -324,6 +341,27 @@ impl Core {
         let Some(it) = entry else { return Scene { device: Some(device), place, ..Scene::default() } };
         let (rescue_code, firm, terminal) = (it.rescue_code, it.firm, it.terminal);
         Scene { device: Some(device), rescue_code, place, firm, terminal, rule: None }
+    }
+
+    /// Has the rescue of a lift take up what the archive has learned about it. Whoever was proposed for want of better
+    /// knowledge is proposed anew, as long as nobody has been commanded.
+    pub(super) fn follow_archive(&mut self, out: &mut Effects, device: DeviceCode) {
+        let Some(id) = self.dispatch.pending(device) else { return };
+        let Some(kept) = self.dispatch.get(&id) else { return };
+        let (was, now) = (kept.incident.scene.clone(), self.scene_of(device));
+        let is_full = kept.timeline.len() >= limits::INCIDENT_ENTRIES;
+        // What a caller said stands where the archive is silent.
+        let place = Place {
+            district: now.place.district.or(was.place.district),
+            address: now.place.address.or_else(|| was.place.address.clone()),
+        };
+        let rescue_code = now.rescue_code.or_else(|| was.rescue_code.clone());
+        let scene = Scene { rescue_code, place, rule: was.rule.clone(), ..now };
+        if !is_full && scene != was {
+            let says = Says { scene: Some(scene), ..Says::default() };
+            self.write(out, id, What::SceneChanged, Source::Archive, says);
+        }
+        self.begin_rescue(out, id);
     }
 
     /// Tells anew how incidents stand that are not over: what was told of them up to `seq` may be otherwise, or not where it
@@ -360,7 +398,7 @@ impl Core {
         let received = now.elapsed + -last.since_ms.max(now.wall - first.at);
         self.dispatch.put(Kept { incident, received, timeline: timeline.to_vec(), runs: Runs::new() });
         self.write(out, id, What::Retold, Source::Deadline, Says::default());
-        Outcome::Incident { position: self.next - 1, incident: id }
+        Outcome::Incident { position: self.next - 1, incident: id, joined: false }
     }
 
     fn present(&self) -> (u32, Now) {
