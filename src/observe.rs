@@ -25,7 +25,7 @@ use crate::model::row::{RejectReason, Tally};
 use crate::spine::takeover::Way;
 
 pub use self::downlinks::{DownlinksDropped, DownlinksPublished};
-pub use self::incidents::{IncidentMoved, RescuesRefused};
+pub use self::incidents::{IncidentMoved, NotAdopted, RescuesRefused};
 pub use self::list::{METRICS, Metric, Sort};
 pub use self::notify::{NotifyAttemptFailed, NotifyDelivered, NotifyGivenUp, NotifyLedgerFailed, NotifyStands};
 pub use self::rules::{ReloadedBy, RulesRefused, RulesReloaded};
@@ -496,6 +496,7 @@ mod tests {
         emit(IncidentMoved { incident, what: What::Commanded, state: State::Commanded, since_ms: 1_000 });
         emit(IncidentMoved { incident, what: What::Arrived, state: State::Arrived, since_ms: 1_700_000 });
         emit(RescuesRefused { count: 3 });
+        emit(NotAdopted { what: "incident", why: "one too many" });
     }
 
     fn rendered() -> String {

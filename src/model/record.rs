@@ -72,6 +72,8 @@ pub struct Correction {
     pub numbers: Vec<AlertId>,
     /// At most `limits::CORRECTIONS`.
     pub alerts: Vec<Corrected>,
+    /// Rescues with how they go on, where this version would have told them otherwise. Without entries: not by that id.
+    pub rescues: Vec<(IncidentId, Vec<incident::Entry>)>,
 }
 
 /// One alert that doesn't stand as it was told.

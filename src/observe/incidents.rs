@@ -63,3 +63,25 @@ impl Event for RescuesRefused {
         counter!("vigil_rescues_refused_total").increment(self.count.into());
     }
 }
+
+/// Something that the store has was not taken by the journals that lack it.
+#[derive(Debug)]
+pub struct NotAdopted<'a> {
+    pub what: &'static str,
+    pub why: &'a str,
+}
+
+impl Event for NotAdopted<'_> {
+    fn log(&self) {
+        error!(target: "vigil::recover",
+            what = self.what,
+            why = self.why,
+            "what the store has was not taken: look it up there (vigil trace, vigil incidents --from), and enter by hand what \
+             is still missing; a rescue that goes on by vigil call"
+        );
+    }
+
+    fn measure(&self) {
+        counter!("vigil_recover_refused_total", "what" => self.what).increment(1);
+    }
+}

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise, in its helpers too")]
 
+mod many;
 mod moves;
 mod random;
 mod reassurance;

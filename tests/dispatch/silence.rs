@@ -1,10 +1,12 @@
 //! Rescues of which nobody is on it: they don't stand without a word.
 
+use vigil::cap::Told;
 use vigil::model::alert::Severity;
 use vigil::model::archive::{Entry, Lift};
 use vigil::model::ids::District;
 use vigil::model::incident::{Call, IncidentId, Source, State, Step, Tier, What};
 use vigil::model::record::{Action, Outcome};
+use vigil::notify::Filter;
 
 use crate::world::{ACCEPT_MS, MINUTE_MS, World, command, device, opened, within};
 
@@ -159,6 +161,10 @@ fn a_call_is_as_grave_as_what_it_says() {
         let joins = world.act(call(then));
         assert!(matches!(joins, Outcome::Incident { joined: true, .. }), "{joins:?}");
         assert_eq!([first, world.incident(id).severity], wanted, "{occupied:?} {then:?}");
+        // Who is notified of what is grave hears of it.
+        let grave = Filter { minimum_severity: Some(Severity::Major), ..Filter::default() };
+        let is_told = grave.passes(Told::Incident(world.told(id)[0]));
+        assert_eq!(is_told, first >= Severity::Major, "{occupied:?}");
     }
 }
 

@@ -37,8 +37,26 @@ pub(crate) struct Rescues {
     pub(crate) counted: Vec<Fault>,
 }
 
+/// A step or a call; that somebody cleared an alert is told as what became of the alert.
 fn is_of_people(event: &&IncidentEvent) -> bool {
-    event.entry.actor.is_some()
+    event.entry.actor.is_some() && event.entry.what != What::AlertCleared
+}
+
+/// An alert that somebody cleared is told as theirs, and every other one as nobody's.
+fn check_cleared(entry: &Entry, command: Option<&Command>) -> Result<(), String> {
+    if entry.what != What::AlertCleared {
+        return Ok(());
+    }
+    let by = command.filter(|command| match &command.action {
+        Action::Clear { alert, .. } => entry.alert.as_ref() == Some(alert),
+        _ => false,
+    });
+    let expected = by.map(|command| (Source::Dispatcher, &*command.actor.id));
+    match (entry.actor.as_deref(), expected) {
+        (None, None) if entry.source != Source::Dispatcher => Ok(()),
+        (Some(actor), Some((source, id))) if (entry.source, actor) == (source, id) => Ok(()),
+        _ => Err(format!("is told as another's than of {expected:?}")),
+    }
 }
 
 /// The state after an entry; `None`: it may not follow.
@@ -161,6 +179,7 @@ impl Rescues {
     ) -> Result<(), String> {
         self.take_command(pos, now, command, effects).map_err(|what| format!("P2: at {pos} {what}"))?;
         for event in &effects.incidents {
+            check_cleared(&event.entry, command).map_err(|what| format!("P6: at {pos} {what}: {:?}", event.entry))?;
             self.take_entry(now, event).map_err(|what| {
                 format!("P6: at {pos} the entry {:?} of incident {} {what}", event.entry, event.incident.id)
             })?;

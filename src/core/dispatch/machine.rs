@@ -80,6 +80,14 @@ pub fn begin(id: IncidentId, first: &Entry) -> Incident {
     incident
 }
 
+/// What all entries make of it; `None`: there are none.
+pub fn fold(id: IncidentId, timeline: &[Entry]) -> Option<Incident> {
+    let (first, rest) = timeline.split_first()?;
+    let mut incident = begin(id, first);
+    rest.iter().for_each(|entry| take(&mut incident, entry));
+    Some(incident)
+}
+
 /// What an entry makes of the incident. Whether it may be made was asked before.
 pub fn take(incident: &mut Incident, entry: &Entry) {
     let now = entry.since_ms;

@@ -41,6 +41,8 @@ pub struct Dispatch {
     due: BTreeSet<(Elapsed, IncidentId)>,
     going: BTreeSet<(Option<DeviceCode>, IncidentId)>,
     over: BTreeSet<(Elapsed, IncidentId)>,
+    /// Those that are still to be told anew, a few with each record. No snapshot is taken before there are none.
+    untold: BTreeSet<IncidentId>,
 }
 
 /// An incident with all that happened to it.
@@ -143,6 +145,19 @@ impl Dispatch {
         let id = kept.incident.id;
         self.kept.insert_mut(id, Arc::new(kept));
         self.settle(id, None);
+    }
+
+    fn remove(&mut self, id: IncidentId) {
+        let Some(kept) = self.kept.get(&id) else { return };
+        let (device, due, over) = (kept.incident.scene.device, kept.deadline(), kept.over_at());
+        due.into_iter().for_each(|at| _ = self.due.remove(&(at, id)));
+        over.into_iter().for_each(|at| _ = self.over.remove(&(at, id)));
+        self.going.remove(&(device, id));
+        self.kept.remove_mut(&id);
+    }
+
+    pub(super) fn is_all_told(&self) -> bool {
+        self.untold.is_empty()
     }
 
     pub(super) fn first_due(&self) -> Option<Elapsed> {
@@ -364,17 +379,44 @@ impl Core {
         self.begin_rescue(out, id);
     }
 
-    /// Tells anew how incidents stand that are not over: what was told of them up to `seq` may be otherwise, or not where it
-    /// should be. 0: nothing was.
-    pub(super) fn retell_incidents(&mut self, out: &mut Effects, seq: u64) {
+    /// Has all be told anew that are not over: what was told of them up to `seq` may be otherwise, or not where it should be. 0:
+    /// nothing was.
+    pub(super) fn retell_incidents(&mut self, seq: u64) {
         if seq == 0 {
             return;
         }
         self.dispatch.seq = self.dispatch.seq.max(seq);
-        let going = self.dispatch.going.iter().take(limits::INCIDENTS_RETOLD);
-        let going: Vec<IncidentId> = going.map(|(_, id)| *id).collect();
-        for id in going {
-            self.write(out, id, What::Retold, Source::Deadline, Says::default());
+        self.dispatch.untold = self.dispatch.going.iter().map(|(_, id)| *id).collect();
+    }
+
+    /// As many as fit what follows from one record.
+    pub(super) fn continue_retelling(&mut self, out: &mut Effects) {
+        for _ in 0..limits::INCIDENTS_RETOLD {
+            let Some(id) = self.dispatch.untold.pop_first() else { return };
+            // It may have been let go of since.
+            if self.dispatch.get(&id).is_some() {
+                self.write(out, id, What::Retold, Source::Deadline, Says::default());
+            }
+        }
+    }
+
+    /// Goes on with rescues as they were told up to `seq`, in place of how this version would have told them.
+    pub(super) fn take_rescues(&mut self, seq: u64, rescues: &[(IncidentId, Vec<Entry>)]) {
+        self.dispatch.seq = self.dispatch.seq.max(seq);
+        let now = self.books.now;
+        for (id, timeline) in rescues {
+            let ours = self.dispatch.get(id).map(|kept| (kept.incident.scene.device, kept.received, kept.runs.clone()));
+            self.dispatch.remove(*id);
+            let (Some(incident), Some(first), Some(last)) =
+                (machine::fold(*id, timeline), timeline.first(), timeline.last())
+            else {
+                continue;
+            };
+            let ours = ours.filter(|(device, ..)| *device == incident.scene.device);
+            let received = now.elapsed + -last.since_ms.max(now.wall - first.at);
+            let (received, runs) = ours.map_or((received, Runs::new()), |(_, received, runs)| (received, runs));
+            self.dispatch.number = self.dispatch.number.max(id.number);
+            self.dispatch.put(Kept { incident, received, timeline: timeline.clone(), runs });
         }
     }
 
@@ -386,13 +428,26 @@ impl Core {
         else {
             return refuse("doesn't begin with how it was received");
         };
-        if self.dispatch.get(&id).is_some() || self.dispatch.going.len() >= limits::INCIDENTS {
-            return refuse("is known already, or one too many");
-        }
         let mut incident = machine::begin(id, first);
         timeline[1..].iter().for_each(|entry| machine::take(&mut incident, entry));
+        if let Some(kept) = self.dispatch.get(&id) {
+            if kept.timeline.first() != Some(first) {
+                return refuse("is another one by these journals");
+            }
+            // Others know what happened since these journals were copied. They told it, so that it isn't told again.
+            if kept.timeline.last().is_some_and(|ours| ours.cursor() < last.cursor()) {
+                let (received, runs) = (kept.received, kept.runs.clone());
+                self.dispatch.remove(id);
+                self.dispatch.put(Kept { incident, received, timeline: timeline.to_vec(), runs });
+            }
+            return Outcome::Incident { position: self.next - 1, incident: id, joined: false };
+        }
         if incident.state.is_over() {
             return refuse("is over");
+        }
+        if self.dispatch.going.len() >= limits::INCIDENTS {
+            let most = limits::INCIDENTS;
+            return refuse(&format!("would be one too many: {most} are going on"));
         }
         let now = self.books.now;
         let received = now.elapsed + -last.since_ms.max(now.wall - first.at);

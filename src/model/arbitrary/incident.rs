@@ -43,7 +43,7 @@ fn scene() -> impl Strategy<Value = Scene> {
     )
 }
 
-fn entry() -> impl Strategy<Value = Entry> {
+pub(super) fn entry() -> impl Strategy<Value = Entry> {
     let head = (any::<u64>(), any::<u32>(), wall(), any::<i64>(), select(What::ALL), select(Source::ALL));
     let said = (of(text()), of(text()), of(scene()), of(party()), of(alert_id()));
     let sure = (of(select(Severity::ALL)), of(select(Certainty::ALL)), of(any::<bool>()));
