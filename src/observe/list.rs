@@ -70,6 +70,12 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_storms_total", &["scope"], "Times that lifts of one place raised a rule together"),
     counts("vigil_incident_events_total", &["what"], "What happened to rescue incidents"),
     takes("vigil_rescue_seconds", &["what"], "Time from the alert or call to what was reached"),
+    counts("vigil_rescues_refused_total", &[], "Alerts and calls that would have begun one rescue more than are taken"),
+    counts(
+        "vigil_recover_refused_total",
+        &["what"],
+        "What a recovery found in the store and the journals did not take",
+    ),
     counts("vigil_notify_delivered_total", &["target"], "Events that a target of notifications took"),
     counts(
         "vigil_notify_attempts_failed_total",
