@@ -110,6 +110,9 @@ pub const RECORD_PAGES_PER_COMMAND: usize = 64;
 /// Records of one lift that wait for a signature, and hazards that wait to be rectified; the oldest go first.
 pub const UNSIGNED_RECORDS: usize = 64;
 pub const OPEN_HAZARDS: usize = 16;
+/// Hazards of one lift that were rectified, and what said so of each: a correction of that brings them back.
+pub const RECTIFIED_HAZARDS: usize = 8;
+pub const RECTIFIED_BY: usize = 4;
 /// The hours for which rules on what is open are judged by the hour; from then on by the day.
 pub const OPEN_HOURS: i64 = 14 * 24;
 
@@ -225,6 +228,21 @@ pub const RULE_HINTS: usize = 64;
 pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
+
+/// Source profiles, the largest file of one, and all of them together: they travel with the rules.
+pub const PROFILES: usize = 32;
+pub const PROFILE_FILE_BYTES: usize = 64 * 1024;
+pub const PROFILES_BYTES: usize = 512 * 1024;
+/// Longest name of a profile, and longest pointer, label or text in one.
+pub const PROFILE_NAME_BYTES: usize = 32;
+pub const PROFILE_TEXT_BYTES: usize = 256;
+/// Entries of one map of a profile, and lists of codes that one reads.
+pub const PROFILE_MAP: usize = 1_024;
+pub const PROFILE_CODES: usize = 32;
+/// Longest keep-alive that a profile may state.
+pub const PROFILE_KEEP_ALIVE_MS: i64 = 12 * 3_600_000;
+/// Frames of one device without counters that are known again.
+pub const DERIVED_KEYS: usize = 32;
 
 /// Cylinders that may say that they bore the same code before.
 pub const RELABELLED: usize = 8;
@@ -501,7 +519,8 @@ const _: () = assert!(RULE_SPAN_MS <= u32::MAX as i64);
 const _: () = assert!(OVERRIDES < 1 << 15);
 const _: () = assert!(CONDITION_TEXT_BYTES < RULE_FILE_BYTES);
 // All rule files travel in one record.
-const _: () = assert!(RULE_FILES_BYTES < JOURNAL_RECORD_BYTES / 2);
+const _: () = assert!(RULE_FILES_BYTES + PROFILES_BYTES < JOURNAL_RECORD_BYTES / 2);
+const _: () = assert!(PROFILE_KEEP_ALIVE_MS / 1_000 <= u16::MAX as i64);
 const _: () = assert!(CONDITION_NESTING < 96, "the parser's own bound on nesting must not come first");
 // What follows the prefix is at most a kind, a code of 32 characters and a verb.
 const _: () = assert!(TOPIC_PREFIX_BYTES + 64 < TOPIC_BYTES);

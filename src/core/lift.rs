@@ -67,6 +67,8 @@ pub struct Lift {
     pub(crate) unreadable: u8,
     /// Whether every field that critical rules need has been seen to be reported, under this policy version.
     pub(crate) sighted_in: Option<u32>,
+    /// What the source profile states by which it reported last; 0: it never did by one.
+    pub(crate) feed_keep_alive_s: u16,
     /// What it last said of its own connection.
     pub(crate) online: Option<bool>,
     /// Of one of which something is due or done.
@@ -124,6 +126,7 @@ impl Lift {
             policy,
             unreadable: 0,
             sighted_in: None,
+            feed_keep_alive_s: 0,
             online: None,
             upkeep: None,
             reach: Reach::NONE,
@@ -133,7 +136,8 @@ impl Lift {
 
     pub fn keep_alive_ms(&self, moments: &Moments) -> i64 {
         let own = self.entry.as_ref().and_then(KeptLift::keep_alive_s);
-        own.map_or(moments.keep_alive_ms, |s| i64::from(s.max(1)) * 1_000)
+        let stated = (self.feed_keep_alive_s > 0).then(|| self.feed_keep_alive_s.into());
+        own.or(stated).map_or(moments.keep_alive_ms, |s| i64::from(s.max(1)) * 1_000)
     }
 
     /// Takes a frame: its order, its time, what was due before it, its values, and what follows from them.
@@ -190,7 +194,7 @@ impl Lift {
         self.fire_until(cx, judged, before);
         self.judged = judged;
         self.stand_still(cx, arrival.elapsed, passed_ms, true);
-        let was_silent = self.is_silent(cx);
+        let (was_silent, speaks_up) = (self.is_silent(cx), self.has_silence_counted(cx));
         self.hear(cx, arrival.elapsed);
         self.forget(cx.policy);
         let stamp = Stamp::new(self.order.generation(), frame.key);
@@ -205,6 +209,9 @@ impl Lift {
         let mut taken = self.registers.take(frame, stamp, judged, came, moments, wanted);
         if !taken.occurred.is_empty() && self.count(cx, &taken.occurred) {
             taken.changed |= Reads::COUNTED;
+        }
+        if speaks_up {
+            taken.changed |= Reads::field(Field::SilentS);
         }
         // After a long silence all that was known is known again.
         let changed = if was_silent || self.is_unsettled(cx.policy) { ALL } else { taken.changed };
@@ -294,6 +301,7 @@ impl Lift {
             lift: self,
             policy,
             is_silent,
+            heard_to: self.silence_judged_to(cx),
             now,
             wall,
             frame: shown,
@@ -529,6 +537,7 @@ impl Lift {
             lift: self,
             policy: cx.policy,
             is_silent,
+            heard_to: self.silence_judged_to(cx),
             now,
             wall,
             frame,

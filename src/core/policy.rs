@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::tz::TimeZone;
 
 use crate::core::books::Books;
+use crate::core::decode::profile::Profiles;
 use crate::core::judge::built_in;
 use crate::core::judge::run::RuleNo;
 use crate::core::rules::{self, Family, Field, Reads, Rule, RuleFault, RuleIx, RuleSet, Term};
@@ -19,6 +20,7 @@ pub struct Policy {
     pub text: PolicyText,
     pub set: RuleSet,
     pub tables: Tables,
+    pub profiles: Profiles,
     pub zone: TimeZone,
     numbers: Vec<RuleNo>,
     /// By number: where the rule stands in `set`, and its fingerprint; also of rules that are gone.
@@ -32,6 +34,8 @@ pub struct Policy {
     cylinder_rules: Vec<RuleIx>,
     obligation_rules: Vec<RuleIx>,
     record_rules: Vec<RuleIx>,
+    /// How long a lift's silence has lasted when some rule may change by that alone. Ascending.
+    silences_ms: Vec<i64>,
     /// Fields of lifts without which some critical rule can't be judged, ascending.
     critical_fields: Vec<Field>,
 }
@@ -48,7 +52,7 @@ impl Policy {
     /// No rules at all: what stands before the first policy record.
     pub fn none() -> Self {
         let set = rules::parse(&[]).unwrap_or_else(|_| unreachable!("no files, no faults"));
-        let read = Read { set, tables: Tables::default(), zone: TimeZone::UTC };
+        let read = Read { set, tables: Tables::default(), profiles: Profiles::default(), zone: TimeZone::UTC };
         Self::assemble(0, PolicyText::default(), read, Vec::new(), Vec::new())
     }
 
@@ -77,7 +81,7 @@ impl Policy {
     }
 
     fn assemble(version: u32, text: PolicyText, read: Read, numbers: Vec<RuleNo>, known: Vec<Known>) -> Self {
-        let Read { set, tables, zone } = read;
+        let Read { set, tables, profiles, zone } = read;
         let of = |wanted: &dyn Fn(&Rule) -> bool| -> Vec<RuleIx> {
             set.order.iter().copied().filter(|ix| wanted(set.rule(*ix))).collect()
         };
@@ -89,8 +93,10 @@ impl Policy {
             _ => None,
         });
         let critical_fields: BTreeSet<Field> = fields.collect();
+        let silences_ms: BTreeSet<i64> = set.rules.iter().flat_map(Rule::silences_ms).collect();
         Self {
             critical_fields: critical_fields.into_iter().collect(),
+            silences_ms: silences_ms.into_iter().collect(),
             lift_rules,
             absence_rules: of(&|rule| rule.absent.is_some()),
             cylinder_rules: of(&|rule| rule.family == Family::Cylinder),
@@ -101,6 +107,7 @@ impl Policy {
             begins_by: set.rules.iter().map(Rule::begins_by).collect(),
             version,
             tables,
+            profiles,
             text,
             set,
             zone,
@@ -184,6 +191,11 @@ impl Policy {
         &self.absence_rules
     }
 
+    /// Rules that ask for how long nothing was heard have a say when a silence has lasted so long. Ascending.
+    pub fn silences_ms(&self) -> &[i64] {
+        &self.silences_ms
+    }
+
     pub fn cylinder_rules(&self) -> &[RuleIx] {
         &self.cylinder_rules
     }
@@ -206,12 +218,13 @@ impl Policy {
 struct Read {
     set: RuleSet,
     tables: Tables,
+    profiles: Profiles,
     zone: TimeZone,
 }
 
 /// Reads the rules and settings, or finds every fault.
-pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), Vec<RuleFault>> {
-    read(text).map(|read| (read.set, read.zone))
+pub fn check(text: &PolicyText) -> Result<(RuleSet, Profiles), Vec<RuleFault>> {
+    read(text).map(|read| (read.set, read.profiles))
 }
 
 fn read(text: &PolicyText) -> Result<Read, Vec<RuleFault>> {
@@ -221,8 +234,10 @@ fn read(text: &PolicyText) -> Result<Read, Vec<RuleFault>> {
         faults.push(RuleFault { file: "".into(), line: 0, column: 0, message: message.into() });
     });
     let rules = read_rules(&text.rules).map_err(|of_rules| faults.extend(of_rules));
-    match (rules, zone) {
-        (Ok((set, tables)), Ok(zone)) => Ok(Read { set, tables, zone }),
+    let profiles =
+        Profiles::parse(Some(&text.topic_prefix), &text.rules).map_err(|of_profiles| faults.extend(of_profiles));
+    match (rules, profiles, zone) {
+        (Ok((set, tables)), Ok(profiles), Ok(zone)) => Ok(Read { set, tables, profiles, zone }),
         _ => Err(faults),
     }
 }
