@@ -154,7 +154,7 @@ impl House {
         let core = spine.core();
         let board = Arc::new(Board::restore(core.open_alerts(), Cursor { epoch: core.epoch(), seq: core.seq() }));
         let [inbox_reader, outbox_reader, to_store, to_feed, _] = readers;
-        let log = Log { outbox: Mutex::new(to_feed), database: Arc::clone(&self.database) };
+        let log = Log { outbox: Mutex::new(Outbox::new(to_feed)), database: Arc::clone(&self.database) };
         let (sender, queue) = sync_channel(QUEUE);
         let inputs = Inputs::new(sender);
         let writer = Writer {
