@@ -27,7 +27,10 @@ use crate::spine::takeover::Way;
 pub use self::downlinks::{DownlinksDropped, DownlinksPublished};
 pub use self::incidents::{IncidentMoved, NotAdopted, RescuesRefused};
 pub use self::list::{METRICS, Metric, Sort};
-pub use self::notify::{NotifyAttemptFailed, NotifyDelivered, NotifyGivenUp, NotifyLedgerFailed, NotifyStands};
+pub use self::notify::{
+    NotifyAttemptFailed, NotifyDelivered, NotifyGivenUp, NotifyLedgerFailed, NotifyLedgerSetAside, NotifyPanicked,
+    NotifyStands,
+};
 pub use self::rules::{ReloadedBy, RulesRefused, RulesReloaded};
 
 /// Something that happened, worth telling people and counting.
@@ -491,6 +494,8 @@ mod tests {
         emit(NotifyAttemptFailed { target, reason: "timed-out", detail, first: true });
         emit(NotifyGivenUp { target, cursor: began, reason, detail });
         emit(NotifyLedgerFailed { target, detail });
+        emit(NotifyLedgerSetAside { file: "notify.db", detail, places: 2 });
+        emit(NotifyPanicked { target, detail });
         emit(NotifyStands { target, behind: 7, failing: true });
         let incident = IncidentId { epoch: 1, number: 42 };
         emit(IncidentMoved { incident, what: What::Commanded, state: State::Commanded, since_ms: 1_000 });
@@ -535,6 +540,8 @@ mod tests {
             "vigil_storms_total{scope=\"feeder\"} 1",
             "vigil_notify_attempts_failed_total{target=\"city\",reason=\"ledger\"} 1",
             "vigil_notify_behind_events{target=\"city\"} 7",
+            "vigil_notify_panics_total{target=\"city\"} 1",
+            "vigil_notify_ledger_set_aside_total 1",
             "vigil_incident_events_total{what=\"commanded\"} 1",
             "vigil_rescues_refused_total 3",
             "vigil_rescue_seconds_bucket{what=\"arrived\",le=\"1200\"} 0",

@@ -83,6 +83,8 @@ pub const METRICS: &[Metric] = &[
         "Attempts to tell a target that failed; another one follows",
     ),
     counts("vigil_notify_given_up_total", &["target", "reason"], "Events that a target will not be told any more"),
+    counts("vigil_notify_panics_total", &["target"], "Times that what tells a target failed by a fault of ours"),
+    counts("vigil_notify_ledger_set_aside_total", &[], "Times that `notify.db` was found damaged and begun anew"),
     stands_for(
         "vigil_notify_behind_events",
         &["target"],
