@@ -234,6 +234,21 @@ pub const RULE_TEXT_CHARS: usize = 200;
 /// Most tags, escalations or excluded rules of one rule.
 pub const RULE_LIST: usize = 16;
 
+/// Source profiles, the largest file of one, and all of them together: they travel with the rules.
+pub const PROFILES: usize = 32;
+pub const PROFILE_FILE_BYTES: usize = 64 * 1024;
+pub const PROFILES_BYTES: usize = 512 * 1024;
+/// Longest name of a profile, and longest pointer, label or text in one.
+pub const PROFILE_NAME_BYTES: usize = 32;
+pub const PROFILE_TEXT_BYTES: usize = 256;
+/// Entries of one map of a profile, and lists of codes that one reads.
+pub const PROFILE_MAP: usize = 1_024;
+pub const PROFILE_CODES: usize = 32;
+/// Longest keep-alive that a profile may state.
+pub const PROFILE_KEEP_ALIVE_MS: i64 = 12 * 3_600_000;
+/// Frames of one device without counters that are known again.
+pub const DERIVED_KEYS: usize = 32;
+
 /// Cylinders that may say that they bore the same code before.
 pub const RELABELLED: usize = 8;
 /// Codes of one cylinder whose history is told together.
@@ -301,6 +316,8 @@ pub const BACKTEST_SHIFTS: usize = 100_000;
 
 /// Alert events kept in memory for watchers; older ones are read from the outbox or the store.
 pub const FEED_RING: usize = 2_048;
+/// Entries of the outbox of which it is remembered which events they have, for those who read on from before that.
+pub const FEED_INDEX: usize = 131_072;
 /// Watchers at a time.
 pub const WATCHERS: usize = 2_000;
 /// Events in one batch to a watcher.
@@ -501,7 +518,8 @@ const _: () = assert!(RULE_SPAN_MS <= u32::MAX as i64);
 const _: () = assert!(OVERRIDES < 1 << 15);
 const _: () = assert!(CONDITION_TEXT_BYTES < RULE_FILE_BYTES);
 // All rule files travel in one record.
-const _: () = assert!(RULE_FILES_BYTES < JOURNAL_RECORD_BYTES / 2);
+const _: () = assert!(RULE_FILES_BYTES + PROFILES_BYTES < JOURNAL_RECORD_BYTES / 2);
+const _: () = assert!(PROFILE_KEEP_ALIVE_MS / 1_000 <= u16::MAX as i64);
 const _: () = assert!(CONDITION_NESTING < 96, "the parser's own bound on nesting must not come first");
 // What follows the prefix is at most a kind, a code of 32 characters and a verb.
 const _: () = assert!(TOPIC_PREFIX_BYTES + 64 < TOPIC_BYTES);

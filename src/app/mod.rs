@@ -171,10 +171,11 @@ async fn run_once(
     let (sender, receiver) = sync_channel(limits::INPUT_QUEUE);
     let inputs = Inputs::new(sender);
     let core = spine.core();
-    let (reloads, asked) = {
+    let (reloads, asked, feeds) = {
         let mut reloader = reloader.lock().await;
         reloader.begin(core.policy_version());
-        Reloads::new(reloader.refused(), reloader.in_force())
+        let (reloads, asked) = Reloads::new(reloader.refused(), reloader.in_force());
+        (reloads, asked, reloader.feeds())
     };
     let board = Arc::new(Board::restore(core.open_alerts(), Cursor { epoch: core.epoch(), seq: core.seq() }));
     let feed = Arc::new(Feed::new(Arc::clone(&board), Arc::new(Events::new(to_feed, Arc::clone(&store)))));
@@ -225,8 +226,8 @@ async fn run_once(
     let (front, back) = (CancellationToken::new(), CancellationToken::new());
     let _front = front.clone().drop_guard();
     let _back = back.clone().drop_guard();
-    let feeds = (&feed, &incident_feed);
-    let (notifier, notifying) = notify::begin(config, feeds, &store, &clock, front.clone()).await?;
+    let told = (&feed, &incident_feed);
+    let (notifier, notifying) = notify::begin(config, told, &store, &clock, front.clone()).await?;
     let mut spine_ended = start_thread(driver)?;
 
     let mut tasks: JoinSet<Result<(), AppError>> = JoinSet::new();
@@ -246,7 +247,7 @@ async fn run_once(
         notifying.await;
         Ok(())
     });
-    let mqtt = mqtt_options(config, &vitals);
+    let mqtt = MqttOptions { feeds, ..mqtt_options(config, &vitals) };
     let downlinks = downlink::run(mqtt.clone(), to_publish, clock.clone(), front.clone());
     tasks.spawn(async move {
         downlinks.await;

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use super::text_file::{self, TextFileError, shown};
 use crate::config::Config;
+use crate::core::decode::profile::{PROFILES_FOLDER, Profiles};
 use crate::core::policy;
 use crate::core::rules::{RuleFault, RuleSet, TABLES_FOLDER, one_a_line};
 use crate::limits;
@@ -21,23 +22,27 @@ pub enum PolicyError {
     NoFiles { dir: PathBuf },
     #[error("{} holds more than {} rule files", shown(.dir), limits::RULE_FILES)]
     TooMany { dir: PathBuf },
+    #[error("{} holds more than {} profiles", shown(.dir), limits::PROFILES)]
+    TooManyProfiles { dir: PathBuf },
     #[error("rule file {0}")]
     File(#[from] TextFileError),
     #[error("the rules are wrong:\n{}", one_a_line(.0))]
     Wrong(Vec<RuleFault>),
 }
 
-/// Reads and checks every `*.toml` of the rules' folder.
-pub fn load(config: &Config) -> Result<(PolicyText, RuleSet), PolicyError> {
+/// Reads and checks every `*.toml` of the folders of rules and profiles.
+pub fn load(config: &Config) -> Result<(PolicyText, RuleSet, Profiles), PolicyError> {
+    let mut files = read_folder(&config.rules.dir)?;
+    files.extend(read_profiles(&config.profiles.dir)?);
     let policy = PolicyText {
-        rules: read_folder(&config.rules.dir)?,
+        rules: files,
         zone: config.service.zone.as_str().into(),
         tzdb: tzdb_version().into(),
         topic_prefix: config.mqtt.topic_prefix.as_str().into(),
     };
     let mut faults = empty_files(&policy.rules);
     match policy::check(&policy) {
-        Ok((set, _)) if faults.is_empty() => return Ok((policy, set)),
+        Ok((set, profiles)) if faults.is_empty() => return Ok((policy, set, profiles)),
         Ok(_) => {}
         Err(found) => faults.extend(found),
     }
@@ -89,6 +94,20 @@ pub fn read_folder(dir: &Path) -> Result<RuleFiles, PolicyError> {
     rules.chain(tables.iter().map(|file| Ok(read_file(file, TABLES_FOLDER)?))).collect()
 }
 
+/// Every `*.toml` of the folder of profiles.
+pub fn read_profiles(dir: &Path) -> Result<RuleFiles, PolicyError> {
+    let files = match rule_files(dir) {
+        Ok(files) if files.len() > limits::PROFILES => {
+            return Err(PolicyError::TooManyProfiles { dir: dir.to_owned() });
+        }
+        Ok(files) => files,
+        // Who has no foreign feeds needs no folder for them.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(source) => return Err(PolicyError::Folder { dir: dir.to_owned(), source }),
+    };
+    files.iter().map(|file| Ok(read_file(file, PROFILES_FOLDER)?)).collect()
+}
+
 /// Who has no tables has nothing that falls due by them.
 fn nothing_there(error: PolicyError) -> Result<Vec<PathBuf>, PolicyError> {
     match error {
@@ -131,6 +150,16 @@ fn advice(error: &io::Error) -> &'static str {
 pub struct Look(Result<Vec<(OsString, u64, SystemTime)>, io::ErrorKind>);
 
 impl Look {
+    /// At all that a policy is read from.
+    pub fn at_all(config: &Config) -> Self {
+        let Self(rules) = Self::at(&config.rules.dir);
+        let profiles = match Self::at(&config.profiles.dir) {
+            Self(Err(io::ErrorKind::NotFound)) => Ok(Vec::new()),
+            Self(profiles) => profiles,
+        };
+        Self(rules.and_then(|rules| Ok([rules, profiles?].concat())))
+    }
+
     pub fn at(dir: &Path) -> Self {
         let of_file = |file: &PathBuf| {
             let about = fs::metadata(file)?;

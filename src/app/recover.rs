@@ -105,7 +105,7 @@ async fn from_store(config: &Config, store: Arc<dyn Store>, stored: Option<Check
     let Some(stored) = stored else {
         return Err(RecoverError::NotThatWay("the store is empty: there is nothing to recover; start the service"));
     };
-    let (policy, _) = policy::load(config).map_err(AppError::Policy)?;
+    let (policy, ..) = policy::load(config).map_err(AppError::Policy)?;
     let clock = Clock::default();
     let mut spine = journals::replay(config, stored.epoch + 1)?.spine;
     journals::begin(&mut spine, policy, &clock).map_err(AppError::Spine)?;

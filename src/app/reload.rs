@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::AppError;
 use super::policy::{self, Look, PolicyError};
 use crate::config::Config;
+use crate::core::decode::profile::Profiles;
 use crate::core::rules::{Difference, Family, RuleSet, one_a_line};
 use crate::limits;
 use crate::model::ids::RuleId;
@@ -33,6 +34,8 @@ pub(super) struct Reloader {
     config: Config,
     in_force: watch::Sender<InForce>,
     set: RuleSet,
+    /// The topics of the profiles in force.
+    feeds: watch::Sender<Vec<String>>,
     /// The files as they were read last, whatever came of it.
     read: Option<Look>,
     /// The files as they were at the last look.
@@ -76,12 +79,13 @@ pub(super) async fn run(
 impl Reloader {
     pub(super) fn load(config: &Config) -> Result<Self, PolicyError> {
         // First: what changes while it is read is read again.
-        let look = Look::at(&config.rules.dir);
-        let (text, set) = policy::load(config)?;
+        let look = Look::at_all(config);
+        let (text, set, profiles) = policy::load(config)?;
         Ok(Self {
             config: config.clone(),
             in_force: watch::Sender::new(InForce { version: 0, text }),
             set,
+            feeds: watch::Sender::new(topics(&profiles)),
             read: Some(look),
             looked: None,
             answered: VecDeque::new(),
@@ -103,6 +107,11 @@ impl Reloader {
         self.in_force.subscribe()
     }
 
+    /// The topics that other vendors' devices write.
+    pub(super) fn feeds(&self) -> watch::Receiver<Vec<String>> {
+        self.feeds.subscribe()
+    }
+
     /// Why the files as they are were refused, if they were.
     pub(super) fn refused(&self) -> watch::Receiver<Option<String>> {
         self.refused.subscribe()
@@ -111,8 +120,8 @@ impl Reloader {
     /// Whether the files are others than those read last, and have been for as long as lies between two looks: who writes
     /// them may not be done yet.
     async fn has_changed(&mut self) -> bool {
-        let dir = self.config.rules.dir.clone();
-        let Ok(now) = tokio::task::spawn_blocking(move || Look::at(&dir)).await else { return false };
+        let config = self.config.clone();
+        let Ok(now) = tokio::task::spawn_blocking(move || Look::at_all(&config)).await else { return false };
         let now = Some(now);
         now != self.read && std::mem::replace(&mut self.looked, now.clone()) == now
     }
@@ -153,11 +162,11 @@ impl Reloader {
 
     async fn read_and_take(&mut self, inputs: &Inputs, by: ReloadedBy) -> Answer {
         let config = self.config.clone();
-        let reading = tokio::task::spawn_blocking(move || (Look::at(&config.rules.dir), policy::load(&config)));
+        let reading = tokio::task::spawn_blocking(move || (Look::at_all(&config), policy::load(&config)));
         let (look, read) = reading.await.map_err(|error| Refused::NotTaken(error.to_string()))?;
         // From here on these files are known, right or wrong: they are not read again before they change.
         self.read = Some(look);
-        let (text, set) = read.map_err(|error| match error {
+        let (text, set, profiles) = read.map_err(|error| match error {
             PolicyError::Wrong(faults) => Refused::Faults(faults),
             unreadable => Refused::Unreadable(unreadable.to_string()),
         })?;
@@ -172,10 +181,21 @@ impl Reloader {
         {
             return Err(Refused::Unasked(loss));
         }
+        let feeds = topics(&profiles);
+        if by == ReloadedBy::File
+            && let Some(gone) = self.feeds.borrow().iter().find(|topic| !feeds.contains(topic))
+        {
+            let why = format!(
+                "no profile takes {gone} any more; bring it back, or if that is meant, take it with `vigil rules reload`"
+            );
+            return Err(Refused::Unasked(why));
+        }
         let position = self.enter(inputs, text.clone()).await?;
         let version = before + 1;
         self.in_force.send_replace(InForce { version, text });
         self.set = set;
+        // Only now: what comes by them is read by the profiles that the core has.
+        self.feeds.send_if_modified(|before| std::mem::replace(before, feeds.clone()) != feeds);
         Ok(Reloaded { version, position: Some(position), difference })
     }
 
@@ -203,6 +223,10 @@ impl Reloader {
             Err(_) => Err(ended()),
         }
     }
+}
+
+fn topics(profiles: &Profiles) -> Vec<String> {
+    profiles.all().iter().map(|profile| profile.topic.to_string()).collect()
 }
 
 /// What would no longer be told of after a change that nobody asked for: critical things, or lifts at all.

@@ -9,7 +9,8 @@ use super::keys;
 use super::raw::{Given, Raw};
 use super::units::{size_bytes, span_ms};
 use super::{
-    Cap, Config, Credentials, Grpc, Http, Journal, Log, LogFormat, Mqtt, Rules, Secret, Service, Store, StoreAt,
+    Cap, Config, Credentials, Grpc, Http, Journal, Log, LogFormat, Mqtt, Profiles, Rules, Secret, Service, Store,
+    StoreAt,
 };
 use crate::limits;
 
@@ -22,6 +23,7 @@ pub(super) fn check(raw: &Raw, base: &Path, faults: &mut Vec<Fault>) -> Option<C
     let http = check.value("http", "listen", listen).map(|listen| Http { listen });
     let journal = check.journal();
     let rules = check.rules();
+    let profiles = check.profiles();
     let cap = check.cap();
     let notify = super::notify::check(raw, base, check.faults);
     let log = check.log();
@@ -50,6 +52,7 @@ pub(super) fn check(raw: &Raw, base: &Path, faults: &mut Vec<Fault>) -> Option<C
         http: http?,
         journal: journal?,
         rules: rules?,
+        profiles: profiles?,
         cap: cap?,
         notify: notify?,
         log: log?,
@@ -222,6 +225,11 @@ impl Checker<'_> {
             _ => Err(Wrong::new(format!("{text:?} is neither on nor off"), "write \"on\" or \"off\"")),
         });
         Some(Rules { dir: dir?, watch: watch? })
+    }
+
+    fn profiles(&mut self) -> Option<Profiles> {
+        let base = self.base;
+        self.value("profiles", "dir", |text| Ok(base.join(text))).map(|dir| Profiles { dir })
     }
 
     fn cap(&mut self) -> Option<Cap> {

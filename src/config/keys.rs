@@ -42,6 +42,7 @@ pub(super) const KEYS: &[Key] = &[
     key("journal", "snapshot_every", "2m"),
     key("rules", "dir", "rules"),
     key("rules", "watch", "on"),
+    key("profiles", "dir", "profiles"),
     optional("cap", "sender"),
     key("cap", "status", "actual"),
     key("cap", "restriction", "For rescue services and supervision authorities"),

@@ -52,6 +52,7 @@ pub struct Config {
     pub http: Http,
     pub journal: Journal,
     pub rules: Rules,
+    pub profiles: Profiles,
     pub cap: Cap,
     /// Whom to tell of what happens.
     pub notify: Vec<NotifyTarget>,
@@ -160,6 +161,13 @@ pub struct Rules {
     pub dir: PathBuf,
     /// Take changes of the files by themselves.
     pub watch: bool,
+}
+
+/// Feeds of other vendors (`docs/profiles.md`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profiles {
+    /// Every `*.toml` in it is a source profile. It need not be there.
+    pub dir: PathBuf,
 }
 
 /// What messages for other alerting systems have in common (`docs/cap.md`).

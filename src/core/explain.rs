@@ -344,13 +344,19 @@ impl Core {
     /// more subjects than one record has room for were due at once, the lift doesn't wait for its turn.
     pub fn apply_to(&mut self, record: &Record, device: &DeviceCode) -> Effects {
         match &record.kind {
-            Kind::Report { topic, .. } if !is_of(&self.policy.text.topic_prefix, topic, device) => self.pass(record),
+            Kind::Report { topic, .. } if !self.may_be_of(topic, device) => self.pass(record),
             // A city's archive is no part of what one lift is judged by, and of one lift is what we hold.
             Kind::Command(command) => {
                 self.apply(&Record { kind: Kind::Command(command_about(command, device)), ..record.clone() })
             }
             _ => self.apply(record),
         }
+    }
+
+    /// A message of a feed may be about any lift, or several.
+    fn may_be_of(&self, topic: &str, device: &DeviceCode) -> bool {
+        let prefix = &self.policy.text.topic_prefix;
+        is_of(prefix, topic, device) || self.policy.profiles.find(prefix, topic).is_some()
     }
 
     /// Lets only the time of a record pass: what fell due by then fires.

@@ -67,6 +67,8 @@ pub struct Lift {
     pub(crate) unreadable: u8,
     /// Whether every field that critical rules need has been seen to be reported, under this policy version.
     pub(crate) sighted_in: Option<u32>,
+    /// What the source profile states by which it reported last; 0: it never did by one.
+    pub(crate) feed_keep_alive_s: u16,
     /// What it last said of its own connection.
     pub(crate) online: Option<bool>,
     /// Of one of which something is due or done.
@@ -124,6 +126,7 @@ impl Lift {
             policy,
             unreadable: 0,
             sighted_in: None,
+            feed_keep_alive_s: 0,
             online: None,
             upkeep: None,
             reach: Reach::NONE,
@@ -133,7 +136,8 @@ impl Lift {
 
     pub fn keep_alive_ms(&self, moments: &Moments) -> i64 {
         let own = self.entry.as_ref().and_then(KeptLift::keep_alive_s);
-        own.map_or(moments.keep_alive_ms, |s| i64::from(s.max(1)) * 1_000)
+        let stated = (self.feed_keep_alive_s > 0).then(|| self.feed_keep_alive_s.into());
+        own.or(stated).map_or(moments.keep_alive_ms, |s| i64::from(s.max(1)) * 1_000)
     }
 
     /// Takes a frame: its order, its time, what was due before it, its values, and what follows from them.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::tz::TimeZone;
 
 use crate::core::books::Books;
+use crate::core::decode::profile::Profiles;
 use crate::core::judge::built_in;
 use crate::core::judge::run::RuleNo;
 use crate::core::rules::{self, Family, Field, Reads, Rule, RuleFault, RuleIx, RuleSet, Term};
@@ -19,6 +20,7 @@ pub struct Policy {
     pub text: PolicyText,
     pub set: RuleSet,
     pub tables: Tables,
+    pub profiles: Profiles,
     pub zone: TimeZone,
     numbers: Vec<RuleNo>,
     /// By number: where the rule stands in `set`, and its fingerprint; also of rules that are gone.
@@ -50,7 +52,7 @@ impl Policy {
     /// No rules at all: what stands before the first policy record.
     pub fn none() -> Self {
         let set = rules::parse(&[]).unwrap_or_else(|_| unreachable!("no files, no faults"));
-        let read = Read { set, tables: Tables::default(), zone: TimeZone::UTC };
+        let read = Read { set, tables: Tables::default(), profiles: Profiles::default(), zone: TimeZone::UTC };
         Self::assemble(0, PolicyText::default(), read, Vec::new(), Vec::new())
     }
 
@@ -79,7 +81,7 @@ impl Policy {
     }
 
     fn assemble(version: u32, text: PolicyText, read: Read, numbers: Vec<RuleNo>, known: Vec<Known>) -> Self {
-        let Read { set, tables, zone } = read;
+        let Read { set, tables, profiles, zone } = read;
         let of = |wanted: &dyn Fn(&Rule) -> bool| -> Vec<RuleIx> {
             set.order.iter().copied().filter(|ix| wanted(set.rule(*ix))).collect()
         };
@@ -105,6 +107,7 @@ impl Policy {
             begins_by: set.rules.iter().map(Rule::begins_by).collect(),
             version,
             tables,
+            profiles,
             text,
             set,
             zone,
@@ -215,12 +218,13 @@ impl Policy {
 struct Read {
     set: RuleSet,
     tables: Tables,
+    profiles: Profiles,
     zone: TimeZone,
 }
 
 /// Reads the rules and settings, or finds every fault.
-pub fn check(text: &PolicyText) -> Result<(RuleSet, TimeZone), Vec<RuleFault>> {
-    read(text).map(|read| (read.set, read.zone))
+pub fn check(text: &PolicyText) -> Result<(RuleSet, Profiles), Vec<RuleFault>> {
+    read(text).map(|read| (read.set, read.profiles))
 }
 
 fn read(text: &PolicyText) -> Result<Read, Vec<RuleFault>> {
@@ -230,8 +234,10 @@ fn read(text: &PolicyText) -> Result<Read, Vec<RuleFault>> {
         faults.push(RuleFault { file: "".into(), line: 0, column: 0, message: message.into() });
     });
     let rules = read_rules(&text.rules).map_err(|of_rules| faults.extend(of_rules));
-    match (rules, zone) {
-        (Ok((set, tables)), Ok(zone)) => Ok(Read { set, tables, zone }),
+    let profiles =
+        Profiles::parse(Some(&text.topic_prefix), &text.rules).map_err(|of_profiles| faults.extend(of_profiles));
+    match (rules, profiles, zone) {
+        (Ok((set, tables)), Ok(profiles), Ok(zone)) => Ok(Read { set, tables, profiles, zone }),
         _ => Err(faults),
     }
 }

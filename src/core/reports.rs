@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::cylinder::Cylinder;
 use super::cylinder::custody::{Moment, Standing};
 use super::cylinder::fills::{Asked, How};
+use super::decode::profile::{Feed, Mapped};
 use super::decode::{Decoded, Items, Rejected, decode};
 use super::lift::{Arrival, Lift, Took, effective, row_order};
 use super::scanner::Scanner;
@@ -24,6 +25,10 @@ use crate::model::time::CivilDay;
 
 impl Core {
     pub(super) fn take_report(&mut self, out: &mut Effects, topic: &str, payload: &Bytes) {
+        if let Some(profile) = self.policy.profiles.find(&self.policy.text.topic_prefix, topic) {
+            let (feed, keep_alive_s) = (profile.decode(topic, payload), profile.keep_alive_s);
+            return self.take_feed(out, topic, feed, keep_alive_s);
+        }
         match decode(&self.policy.text.topic_prefix, topic, payload) {
             Decoded::Frames { device, items } => self.take_frames(out, topic, device, items),
             Decoded::Scans { site, items } => self.take_scans(out, topic, site, items),
@@ -77,6 +82,47 @@ impl Core {
         }
         self.settle(ix);
         Some(())
+    }
+
+    /// Messages of a feed may be about several lifts, whose frames stand together.
+    fn take_feed(&mut self, out: &mut Effects, topic: &str, feed: Feed, keep_alive_s: u16) {
+        for rejected in feed.rejects {
+            self.reject(out, topic, rejected);
+        }
+        let mut frames = feed.frames.into_iter().peekable();
+        while let Some(device) = frames.peek().map(|(device, _)| *device) {
+            let of_device: Vec<Mapped> =
+                std::iter::from_fn(|| frames.next_if(|(next, _)| *next == device).map(|(_, mapped)| mapped)).collect();
+            if self.take_mapped(out, device, of_device, keep_alive_s).is_none() {
+                self.reject_all(out, topic, "more devices than this service takes");
+            }
+        }
+    }
+
+    /// As `take_good`, of frames that may still lack a key.
+    fn take_mapped(
+        &mut self,
+        out: &mut Effects,
+        device: DeviceCode,
+        mapped: Vec<Mapped>,
+        keep_alive_s: u16,
+    ) -> Option<()> {
+        let ix = self.lift(&device)?;
+        let now = self.books.now.wall;
+        let lift = self.lifts.get_mut(ix);
+        lift.feed_keep_alive_s = keep_alive_s;
+        let mut frames = Vec::with_capacity(mapped.len());
+        for Mapped { mut frame, id } in mapped {
+            if let Some(id) = id {
+                let Some(key) = lift.order.derive(frame.claimed_at.unwrap_or(now), id) else {
+                    out.tally.repeats += 1;
+                    continue;
+                };
+                frame.key = key;
+            }
+            frames.push(frame);
+        }
+        self.take_good(out, device, frames)
     }
 
     /// The lift of that code, made if it is new; `None` when there are too many.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::{
     ConnAck, ConnectReturnCode, ConnectionError, EventLoop, Packet, PubAck, PubRec, Publish, QoS, Request, StateError,
-    Subscribe, SubscribeFilter, SubscribeReasonCode,
+    Subscribe, SubscribeFilter, SubscribeReasonCode, Unsubscribe,
 };
 use tokio::time::timeout;
 
@@ -173,6 +173,11 @@ impl Connection {
     pub(super) async fn subscribe(&mut self, filters: &[String]) -> Result<(), LinkError> {
         let filters = filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
         self.request(Request::Subscribe(Subscribe::new_many(filters))).await
+    }
+
+    /// Takes filters back. The broker's answer says nothing.
+    pub(super) async fn unsubscribe(&mut self, filters: &[String]) -> Result<(), LinkError> {
+        self.request(Request::Unsubscribe(Unsubscribe { pkid: 0, topics: filters.to_vec() })).await
     }
 
     /// Publishes with QoS 1. Does nothing while the broker owes us the acknowledgements of too many earlier ones.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::mqtt;
 use crate::limits;
 
@@ -32,6 +34,8 @@ pub struct MqttOptions {
     pub topic_prefix: String,
     /// What is subscribed to, besides our own marker topic.
     pub filters: Vec<String>,
+    /// What is subscribed to for devices of other vendors. A broker that refuses these keeps no others from us.
+    pub feeds: watch::Receiver<Vec<String>>,
     /// Names this process among those that use the same broker; a level of the marker topic.
     pub instance: String,
     /// In whole seconds, 1 to 65,535.
@@ -67,6 +71,7 @@ impl MqttOptions {
             login: None,
             topic_prefix: topic_prefix.to_owned(),
             filters: ours.map(|topic| format!("{topic_prefix}/{topic}")).to_vec(),
+            feeds: watch::Sender::default().subscribe(),
             instance: instance.to_owned(),
             keep_alive: Duration::from_secs(10),
             connect_within: Duration::from_secs(10),
@@ -85,7 +90,7 @@ impl MqttOptions {
         format!("{}/service/{}/marker", self.topic_prefix, self.instance)
     }
 
-    /// All that is subscribed to.
+    /// All that is subscribed to, but for feeds.
     pub(super) fn all_filters(&self) -> Vec<String> {
         self.filters.iter().cloned().chain([self.marker_topic()]).collect()
     }
@@ -106,8 +111,9 @@ impl MqttOptions {
         if self.silent_max <= self.marker_every {
             faults.push("a broker would be left before it could answer a marker".to_owned());
         }
-        if self.filters.len() >= limits::FILTERS {
-            faults.push(format!("{} topic filters: at most {} are taken", self.filters.len(), limits::FILTERS - 1));
+        if self.filters.len() + limits::PROFILES >= limits::FILTERS {
+            let most = limits::FILTERS - limits::PROFILES - 1;
+            faults.push(format!("{} topic filters: at most {most} are taken", self.filters.len()));
         }
         for filter in self.all_filters() {
             if !mqtt::is_filter(&filter) || filter.len() > limits::TOPIC_BYTES {

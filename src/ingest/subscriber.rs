@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::select;
+use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, trace, warn};
@@ -57,6 +58,7 @@ pub async fn run(
         nonce: seed,
         connections: 0,
         subscribed: false,
+        feeds: Vec::new(),
         is_kept: false,
         counters: IngestCounters::new(),
         options,
@@ -82,6 +84,8 @@ struct Subscriber {
     connections: u32,
     /// This process has subscribed within the session that the broker keeps.
     subscribed: bool,
+    /// The feeds among it.
+    feeds: Vec<String>,
     /// The broker has a session of ours, in which it keeps what comes while we are away.
     is_kept: bool,
     counters: IngestCounters,
@@ -274,10 +278,11 @@ impl<'a> Session<'a> {
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
-        if self.shared.subscribed {
+        let feeds = self.shared.options.feeds.borrow_and_update().clone();
+        if self.shared.subscribed && self.shared.feeds == feeds {
             self.start_markers();
         } else {
-            self.connection.subscribe(&self.shared.options.all_filters()).await?;
+            self.subscribe(feeds).await?;
         }
         let silent_max = self.shared.options.silent_max;
         loop {
@@ -303,6 +308,7 @@ impl<'a> Session<'a> {
                     return Err(LinkError::SubscriptionUnanswered(self.shared.options.connect_within).into());
                 }
                 () = sleep(RETRY), if self.parked.is_some() => {}
+                feeds = changed(&mut self.shared.options.feeds) => self.subscribe(feeds).await?,
                 event = self.connection.next(), if self.parked.is_none() => self.handle(event?)?,
                 // After reading: what has come and only waits to be read is no silence.
                 () = sleep_until(self.heard_at + silent_max), if self.parked.is_none() => {
@@ -331,10 +337,28 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Asks for all that we want, and for nothing any more of what we don't.
+    async fn subscribe(&mut self, feeds: Vec<String>) -> Result<(), End> {
+        let gone: Vec<String> = self.shared.feeds.iter().filter(|topic| !feeds.contains(topic)).cloned().collect();
+        if !gone.is_empty() {
+            self.connection.unsubscribe(&gone).await?;
+        }
+        self.shared.feeds = feeds;
+        let mut filters = self.shared.options.all_filters();
+        filters.extend(self.shared.feeds.iter().cloned());
+        Ok(self.connection.subscribe(&filters).await?)
+    }
+
     fn check_subscription(&mut self, granted: &[bool]) -> Result<(), End> {
         let mut filters = self.shared.options.all_filters().into_iter().zip(0..);
         if let Some((filter, _)) = filters.find(|(_, i)| granted.get(*i) != Some(&true)) {
             return Err(LinkError::FilterRefused { filter }.into());
+        }
+        let first = self.shared.options.all_filters().len();
+        for (feed, _) in self.shared.feeds.iter().zip(first..).filter(|(_, i)| granted.get(*i) != Some(&true)) {
+            error!(
+                "the broker refuses {feed:?}, the topics of a profile, or grants less than QoS 1: look at its access rules"
+            );
         }
         self.shared.subscribed = true;
         self.shared.is_kept = true;
@@ -477,6 +501,14 @@ impl<'a> Session<'a> {
 async fn grace_ends(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
     sleep(GRACE).await;
+}
+
+/// What the feeds have changed to. Where nobody changes them, never.
+async fn changed(feeds: &mut watch::Receiver<Vec<String>>) -> Vec<String> {
+    match feeds.changed().await {
+        Ok(()) => feeds.borrow_and_update().clone(),
+        Err(_) => pending().await,
+    }
 }
 
 async fn tick(timer: Option<&mut Interval>) {

@@ -204,6 +204,8 @@ bounded_set!(
         Unstorable = 9 "unstorable",
         /// The record that made the core fail: skipped, and kept here.
         Skipped = 10 "skipped",
+        /// A vendor's record is not as its source profile says.
+        ProfileMisfit = 11 "profile-misfit",
     }
 );
 bounded_set!(

@@ -6,24 +6,24 @@ use super::value::{Broken, Choice, Elements, Fault, Marks, Value, known, words};
 use crate::limits;
 use crate::model::frame::{Car, Direction, Door, Ended, Frame, FrameKey, Listed, Mode, Reported};
 
-const MODE: u8 = 4;
-const CAR: u8 = 5;
-const DIRECTION: u8 = 6;
-const DOOR_ZONE: u8 = 7;
-const DOOR: u8 = 8;
-const PASSENGER: u8 = 9;
-const FLOOR: u8 = 10;
-const FLOOR_LABEL: u8 = 11;
-const LOAD_KG: u8 = 12;
-const SPEED_MM_S: u8 = 13;
-const RUNS: u8 = 14;
-const RUN_HOURS: u8 = 15;
-const FAULTS: u8 = 16;
-const EVENTS: u8 = 17;
-const ALARMS: u8 = 18;
-const CONDITIONS: u8 = 19;
-const EXTRAS: u8 = 20;
-const CLEARED: u8 = 21;
+pub(super) const MODE: u8 = 4;
+pub(super) const CAR: u8 = 5;
+pub(super) const DIRECTION: u8 = 6;
+pub(super) const DOOR_ZONE: u8 = 7;
+pub(super) const DOOR: u8 = 8;
+pub(super) const PASSENGER: u8 = 9;
+pub(super) const FLOOR: u8 = 10;
+pub(super) const FLOOR_LABEL: u8 = 11;
+pub(super) const LOAD_KG: u8 = 12;
+pub(super) const SPEED_MM_S: u8 = 13;
+pub(super) const RUNS: u8 = 14;
+pub(super) const RUN_HOURS: u8 = 15;
+pub(super) const FAULTS: u8 = 16;
+pub(super) const EVENTS: u8 = 17;
+pub(super) const ALARMS: u8 = 18;
+pub(super) const CONDITIONS: u8 = 19;
+pub(super) const EXTRAS: u8 = 20;
+pub(super) const CLEARED: u8 = 21;
 
 #[derive(Default)]
 pub(super) struct FrameDraft {
@@ -123,6 +123,11 @@ impl Draft for FrameDraft {
 }
 
 impl FrameDraft {
+    /// Whether a field, or any element of it, could not be taken.
+    pub(super) fn is_bad(&self, field: u8) -> bool {
+        self.marks.is_bad(field)
+    }
+
     fn extras<'a, V: Value<'a>>(&mut self, value: V) -> Result<(), Broken> {
         let Self { marks, extras, extra_beyond, .. } = self;
         let read = value.entries(|name, number| {

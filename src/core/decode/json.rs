@@ -59,7 +59,7 @@ pub(super) fn command_result(payload: &Bytes) -> Result<(Box<str>, bool), Reject
 }
 
 /// The payload as text that is nested no deeper than it may be.
-fn checked_text(payload: &Bytes) -> Result<&str, Rejected> {
+pub(super) fn checked_text(payload: &Bytes) -> Result<&str, Rejected> {
     let text = std::str::from_utf8(payload).map_err(|error| {
         let detail = format!("not UTF-8 at byte {}; JSON is always UTF-8", error.valid_up_to());
         reject(RejectReason::Unreadable, "", detail, payload)
@@ -97,7 +97,7 @@ fn depth_exceeds(text: &[u8], depth_max: usize) -> bool {
     false
 }
 
-fn unreadable(error: serde_json::Error, payload: &Bytes) -> Rejected {
+pub(super) fn unreadable(error: serde_json::Error, payload: &Bytes) -> Rejected {
     reject(RejectReason::Unreadable, "", not_json(&error, payload), payload)
 }
 

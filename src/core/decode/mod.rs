@@ -14,6 +14,7 @@ use crate::model::scan::Scan;
 mod elevator;
 mod identity;
 mod json;
+pub mod profile;
 mod protobuf;
 mod raw;
 mod report;
@@ -69,6 +70,14 @@ pub fn reporter(prefix: &str, topic: &str) -> Option<DeviceCode> {
     match topic::parse(prefix, topic) {
         Ok(Topic::Report(device)) => Some(device),
         _ => None,
+    }
+}
+
+/// Whether a topic is among those that are ours, whatever it says.
+fn is_own(prefix: &str, topic: &str) -> bool {
+    match prefix {
+        "" => ["elevator", "cylinder", "service"].contains(&topic.split('/').next().unwrap_or_default()),
+        _ => topic.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
     }
 }
 

@@ -41,6 +41,7 @@ use crate::core::telemetry::registers::{
     Active, DoorMoves, FIELDS, Held, Item, Left, Lingering, Rare, Register, Registers, Stamp,
 };
 use crate::core::telemetry::windows::{Bucket, Kept};
+use crate::limits;
 use crate::model::alert::{Acknowledged, Certainty, Cursor, Evidence, Severity, StormScope};
 use crate::model::arbitrary as model;
 use crate::model::archive::Entry;
@@ -77,7 +78,7 @@ fn stamp() -> impl Strategy<Value = Stamp> {
 fn order_state() -> BoxedStrategy<Order> {
     let newest = || (frame_key(), uniform4(number())).prop_map(|(key, seen)| Newest { key, seen });
     let boot = || (number(), number(), number()).prop_map(|(boot, seq, seen)| Boot { boot, seq, seen });
-    let earlier = || vec(boot(), 0..=order::EARLIER_BOOTS).prop_map(ThinVec::from);
+    let earlier = || vec(boot(), 0..=limits::DERIVED_KEYS).prop_map(ThinVec::from);
     let run = (number(), frame_key(), newest(), earlier(), of(model::wall()), elapsed(), any::<bool>()).prop_map(
         |(count, last, newest, earlier, claimed, began, all_claimed_later)| {
             Box::new(order::Run { count, last, newest, earlier, claimed, began, all_claimed_later })
@@ -284,6 +285,7 @@ prop_compose! {
         (first_heard, catching_up) in (of(elapsed()), of((elapsed(), elapsed()))),
         runs in runs(rules),
         (policy, unreadable, sighted_in, online) in (number(), number(), of(number()), of(any::<bool>())),
+        feed_keep_alive_s in number(),
         records in of(records()),
         upkeep in of(upkeep()),
     ) -> Lift {
@@ -303,6 +305,7 @@ prop_compose! {
             unreadable,
             sighted_in,
             online,
+            feed_keep_alive_s,
             upkeep: upkeep.map(Box::new),
             reach: Reach::NONE,
             records: records.map(Box::new),

@@ -46,7 +46,7 @@ use crate::model::ids::{FirmId, SiteCode, WorkerId};
 
 /// Rises with each field that is added, and with whatever else an earlier program would overlook or misread. It says
 /// whether a snapshot can be read; `CORE_VERSION` says whether it is gone on from as if nothing had happened.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 /// The oldest one that is still read: what it lacks has a value here that means what its absence meant.
 const FORMAT_OLDEST: u32 = 1;
 

@@ -59,6 +59,7 @@ pub(super) fn lift(it: wire::LiftState, rules: Rules, pools: &mut Pools) -> Resu
         unreadable: known("count of unreadable frames", it.unreadable, |got| u8::try_from(got).ok())?,
         sighted_in: it.sighted_in,
         online: it.online,
+        feed_keep_alive_s: known("keep-alive of a feed", it.feed_keep_alive_s, |got| u16::try_from(got).ok())?,
         upkeep: it.upkeep.map(|it| upkeep::read(it).map(Box::new)).transpose()?,
         // Found once the policy is at hand.
         reach: Reach::NONE,
@@ -148,7 +149,7 @@ fn order(it: wire::OrderState) -> Result<Order> {
 }
 
 fn earlier(boots: Vec<wire::EarlierBoot>) -> Result<ThinVec<Boot>> {
-    bounded(boots.len(), order::EARLIER_BOOTS)?;
+    bounded(boots.len(), limits::DERIVED_KEYS)?;
     Ok(boots.into_iter().map(|it| Boot { boot: it.boot, seq: it.seq, seen: it.seen }).collect())
 }
 

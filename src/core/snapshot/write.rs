@@ -217,6 +217,7 @@ fn lift_state(w: &mut Writer<'_>, it: &Lift) {
     w.uint(13, it.unreadable);
     w.some_uint(14, it.sighted_in);
     w.some_uint(15, it.online);
+    w.uint(16, it.feed_keep_alive_s);
     w.some_message(20, it.records.as_deref(), records::state);
     w.some_message(21, it.upkeep.as_deref(), upkeep::write);
 }

@@ -7,7 +7,7 @@ pub mod cylinders;
 pub mod dispatch;
 pub mod lifts;
 pub mod maintenance;
-mod read;
+pub(crate) mod read;
 
 use self::cylinders::Cylinders;
 use self::dispatch::Dispatching;

@@ -9,23 +9,27 @@ use crate::limits;
 use crate::model::time::CivilDay;
 
 /// One file on its way.
-pub(super) struct File<'a> {
+pub(crate) struct File<'a> {
     path: &'a str,
     text: &'a str,
     faults: Faults,
 }
 
 impl<'a> File<'a> {
-    pub(super) fn new(path: &'a str, text: &'a str) -> Self {
+    pub(crate) fn new(path: &'a str, text: &'a str) -> Self {
         Self { path, text, faults: Faults::default() }
     }
 
-    pub(super) fn refuse(&mut self, why: String) {
-        self.faults.add::<()>(0, why);
+    pub(crate) fn refuse(&mut self, why: String) {
+        self.fault(0, why);
+    }
+
+    pub(crate) fn fault(&mut self, at: usize, why: String) {
+        self.faults.add::<()>(at, why);
     }
 
     /// What stands in it; nothing of a file that is not TOML.
-    pub(super) fn read<T: Default>(&mut self, read: impl FnOnce(&DeTable<'_>, &mut Faults) -> T) -> T {
+    pub(crate) fn read<T: Default>(&mut self, read: impl FnOnce(&DeTable<'_>, &mut Faults) -> T) -> T {
         if self.text.len() > limits::RULE_FILE_BYTES {
             let (bytes, most) = (self.text.len(), limits::RULE_FILE_BYTES / 1024);
             self.refuse(format!("the file has {bytes} bytes, more than the {most} KiB allowed"));
@@ -39,7 +43,7 @@ impl<'a> File<'a> {
         if errors.is_empty() { read(root.get_ref(), &mut self.faults) } else { T::default() }
     }
 
-    pub(super) fn faults(self) -> impl Iterator<Item = RuleFault> {
+    pub(crate) fn faults(self) -> impl Iterator<Item = RuleFault> {
         let Self { path, text, mut faults } = self;
         faults.0.sort();
         faults.0.dedup();

@@ -1,5 +1,6 @@
 //! What a device's frames say about order, time and its present state; pure, one device at a time.
 
+pub mod derived;
 pub mod fields;
 pub mod heard;
 mod items;

@@ -2,6 +2,7 @@
 
 use thin_vec::ThinVec;
 
+use super::derived::is_derived;
 use crate::model::frame::FrameKey;
 use crate::model::time::{Elapsed, Wall};
 
@@ -117,11 +118,16 @@ impl Order {
         }
         // Late frames of the terminal before are no part of the one that a known frame tells of.
         let run = self.run.take().filter(|run| verdict != Verdict::Repeat || run.all_claimed_later);
-        *self = Self { generation: self.generation + 1, ..Self::default() };
+        // What a derived key was given to is known by this alone.
+        let given = self.earlier.iter().filter(|known| is_derived(key) && known.seq <= key.seq).cloned().collect();
+        *self = Self { generation: self.generation + 1, earlier: given, ..Self::default() };
         self.accept_first(key, claimed);
         if let Some(mut run) = run {
             run.note(key);
-            (self.newest, self.earlier, self.claimed) = (Some(run.newest), run.earlier, run.claimed.max(claimed));
+            if !is_derived(key) {
+                self.earlier = run.earlier;
+            }
+            (self.newest, self.claimed) = (Some(run.newest), run.claimed.max(claimed));
         }
         Verdict::Newer { new_generation: true }
     }
@@ -193,7 +199,8 @@ impl Order {
         }
         let Some(run) = &self.run else { return false };
         let span_ms = now - run.began;
-        let of_newest_boot = self.newest.as_ref().is_some_and(|newest| newest.key.boot == key.boot);
+        let of_newest_boot =
+            self.newest.as_ref().is_some_and(|newest| newest.key.boot == key.boot && !is_derived(newest.key));
         (run.all_claimed_later && run.count >= RESET_RUN && span_ms >= RESET_SPAN_MS)
             || (!of_newest_boot && run.count >= SLOW_RESET_RUN && span_ms >= SLOW_RESET_KEEP_ALIVES * keep_alive_ms)
     }
@@ -201,6 +208,13 @@ impl Order {
 
 /// Marks a frame that isn't newer as seen.
 fn mark(newest: &mut Newest, earlier: &mut ThinVec<Boot>, key: FrameKey) -> Verdict {
+    if is_derived(key) {
+        return match () {
+            () if key == newest.key => Verdict::Repeat,
+            () if Order::has_derived(earlier, key) => Verdict::Late,
+            () => Verdict::VeryLate,
+        };
+    }
     if key.boot == newest.key.boot {
         let back = newest.key.seq - key.seq;
         return match usize::try_from(back / 64).ok().and_then(|word| newest.seen.get_mut(word)) {

@@ -19,6 +19,7 @@ use self::section::{Faults, Section};
 pub(super) use self::texts::texts;
 pub use self::texts::{RuleText, Texts};
 use super::{Family, FlappingRule, Moments, Overrides, Rule, RuleFault, RuleIx, RuleSet, StormRule, Window};
+use crate::core::decode::profile::PROFILES_FOLDER;
 use crate::limits;
 use crate::model::ids::RuleId;
 pub(super) use section::parse_span_ms;
@@ -26,9 +27,9 @@ pub(super) use section::parse_span_ms;
 /// What is known of all rules before the first condition is read.
 pub(super) type Directory = BTreeMap<RuleId, (RuleIx, Option<Family>)>;
 
-/// Tables of intervals lie in a folder beside the rules and are read elsewhere.
+/// Tables of intervals, and profiles, lie in folders of their own and are read elsewhere.
 pub(super) fn is_table(name: &str) -> bool {
-    name.starts_with(TABLES_FOLDER)
+    name.starts_with(TABLES_FOLDER) || name.starts_with(PROFILES_FOLDER)
 }
 
 /// What the names of table files begin with.
@@ -74,7 +75,7 @@ pub(super) fn parse(files: &[(Box<str>, Box<str>)]) -> Result<RuleSet, Vec<RuleF
 
 fn check_bounds(files: &[(Box<str>, Box<str>)]) -> Result<(), RuleFault> {
     let mut bytes = 0;
-    for (nth, (file, text)) in files.iter().enumerate() {
+    for (nth, (file, text)) in files.iter().filter(|(name, _)| !name.starts_with(PROFILES_FOLDER)).enumerate() {
         bytes += text.len();
         let message = if nth == limits::RULE_FILES {
             format!("more than {} rule files", limits::RULE_FILES)

@@ -120,7 +120,7 @@ impl<'a> Section<'a> {
         count(key, value, most, faults)
     }
 
-    pub(super) fn flag(&self, key: &str, faults: &mut Faults) -> Option<bool> {
+    pub(crate) fn flag(&self, key: &str, faults: &mut Faults) -> Option<bool> {
         let (_, value) = self.key(key)?;
         match value.get_ref() {
             DeValue::Boolean(flag) => Some(*flag),

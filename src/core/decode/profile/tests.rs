@@ -1,0 +1,1 @@
+//! Profiles and what they make of messages.
