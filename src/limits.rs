@@ -81,6 +81,11 @@ pub const MARKERS_UNACKED: u16 = 8;
 
 /// Most entries or items in one command: no record of the inbox may take long (part `commands` of the benchmarks).
 pub const COMMAND_ITEMS: usize = 200;
+/// Most entries of an upload that are taken together: lifts that all change take some 30 µs each.
+pub const UPLOAD_GROUP: usize = 64;
+/// Groups of one upload to the archive that may be on their way at once: each waits for the disk, and is a step of the core
+/// that whatever comes behind it waits for.
+pub const GROUPS_IN_FLIGHT: usize = 8;
 /// Most reports in one request, which are divided over commands.
 pub const REPORTS_ASKED: usize = 500;
 /// Most cylinders that are transferred together, all of them or none, and that are looked at together.
@@ -542,6 +547,7 @@ const _: () = assert!(GROUPED_PER_RECORD <= CORRECTIONS);
 // As long as few have been sent for, an incident that is told has two kilobytes.
 const _: () = assert!(INCIDENTS_RETOLD * 4 * 1024 < JOURNAL_RECORD_BYTES);
 const _: () = assert!(INCIDENT_SENSOR_ENTRIES < INCIDENT_ENTRIES);
+const _: () = assert!(UPLOAD_GROUP <= COMMAND_ITEMS);
 const _: () = assert!(VISITS <= COMMAND_ITEMS);
 // A visit's texts have up to four bytes a character; beside them stand codes and digests.
 const _: () = assert!(

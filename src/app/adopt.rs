@@ -183,8 +183,16 @@ async fn is_changed_after(store: &dyn Store, code: CylinderCode, at: Wall) -> Re
     let mut after = None;
     loop {
         let code = code.as_str().to_owned();
-        let page =
-            store.changes(ChangeQuery { kind: EntryKind::Cylinder, code, after, limit: limits::PAGE_ROWS }).await?;
+        let page = store
+            .changes(ChangeQuery {
+                kind: EntryKind::Cylinder,
+                code,
+                from: Wall(i64::MIN),
+                to: Wall::MAX,
+                after,
+                limit: limits::PAGE_ROWS,
+            })
+            .await?;
         let Some(last) = page.last() else { return Ok(false) };
         after = Some(last.n);
         if page.iter().any(|change| change.row.changed_at > at) {

@@ -32,6 +32,28 @@ pub(super) enum Patience {
     Wait,
 }
 
+/// A command that stands in its turn, and whose outcome isn't known yet.
+pub(super) struct Begun {
+    answer: oneshot::Receiver<Outcome>,
+    deadline: Instant,
+}
+
+impl Begun {
+    pub(super) async fn done(self) -> Result<Done, Status> {
+        done(self.outcome().await?)
+    }
+
+    async fn outcome(self) -> Result<Outcome, Status> {
+        match tokio::time::timeout_at(self.deadline, self.answer).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(_)) => Err(ended()),
+            Err(_) => Err(Status::deadline_exceeded(
+                "the outcome is not known yet: repeat the call with the same request id to learn it",
+            )),
+        }
+    }
+}
+
 impl Shared {
     /// Hands a command to the spine and waits for its outcome.
     pub(super) async fn command(&self, command: Command, patience: Patience) -> Result<Done, Status> {
@@ -40,15 +62,14 @@ impl Shared {
 
     /// The same, whatever the outcome is.
     pub(super) async fn outcome(&self, command: Command, patience: Patience) -> Result<Outcome, Status> {
+        self.begin(command, patience).await?.outcome().await
+    }
+
+    /// Hands a command to the spine. Commands are taken in the order in which they were handed over.
+    pub(super) async fn begin(&self, command: Command, patience: Patience) -> Result<Begun, Status> {
         let deadline = Instant::now() + self.settings.command_wait;
         let answer = self.offer(command, patience, deadline).await?;
-        match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(_)) => Err(ended()),
-            Err(_) => Err(Status::deadline_exceeded(
-                "the outcome is not known yet: repeat the call with the same request id to learn it",
-            )),
-        }
+        Ok(Begun { answer, deadline })
     }
 
     async fn offer(
