@@ -110,6 +110,9 @@ pub const RECORD_PAGES_PER_COMMAND: usize = 64;
 /// Records of one lift that wait for a signature, and hazards that wait to be rectified; the oldest go first.
 pub const UNSIGNED_RECORDS: usize = 64;
 pub const OPEN_HAZARDS: usize = 16;
+/// Hazards of one lift that were rectified, and what said so of each: a correction of that brings them back.
+pub const RECTIFIED_HAZARDS: usize = 8;
+pub const RECTIFIED_BY: usize = 4;
 /// The hours for which rules on what is open are judged by the hour; from then on by the day.
 pub const OPEN_HOURS: i64 = 14 * 24;
 
@@ -311,6 +314,8 @@ pub const BACKTEST_SHIFTS: usize = 100_000;
 
 /// Alert events kept in memory for watchers; older ones are read from the outbox or the store.
 pub const FEED_RING: usize = 2_048;
+/// Entries of the outbox of which it is remembered which events they have, for those who read on from before that.
+pub const FEED_INDEX: usize = 131_072;
 /// Watchers at a time.
 pub const WATCHERS: usize = 2_000;
 /// Events in one batch to a watcher.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use vigil::feed::events::search;
+use vigil::feed::outbox::Outbox;
 use vigil::journal::codec::decode_events;
 use vigil::journal::memory::{Crash, MemoryDisk};
 use vigil::journal::{Entry, Identity, Journal as _};
@@ -228,7 +228,7 @@ fn every_event_is_found_in_an_outbox_that_begins_with_it() {
         let (mut outbox, _) = house.outbox.open();
         outbox.trim(pos).unwrap();
         let after = Cursor { epoch: first.epoch, seq: first.seq - 1 };
-        assert_eq!(search(&mut *outbox.reader(), after, events.len()).unwrap(), Some(events));
+        assert_eq!(Outbox::new(outbox.reader()).after(after, events.len()).unwrap(), Some(events));
     }
     assert!(several > 0, "no record led to several events");
 }

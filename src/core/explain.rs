@@ -182,7 +182,7 @@ pub enum WhyNot {
     GivesWay {
         to: RuleId,
     },
-    /// Absence rules: not silent for long enough, in time that was heard.
+    /// Absence rules, and such as ask for `silent_s`: not silent for long enough, in time that was heard.
     NotSilent {
         silent_ms: i64,
         absent_ms: i64,

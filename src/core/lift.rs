@@ -194,7 +194,7 @@ impl Lift {
         self.fire_until(cx, judged, before);
         self.judged = judged;
         self.stand_still(cx, arrival.elapsed, passed_ms, true);
-        let was_silent = self.is_silent(cx);
+        let (was_silent, speaks_up) = (self.is_silent(cx), self.has_silence_counted(cx));
         self.hear(cx, arrival.elapsed);
         self.forget(cx.policy);
         let stamp = Stamp::new(self.order.generation(), frame.key);
@@ -209,6 +209,9 @@ impl Lift {
         let mut taken = self.registers.take(frame, stamp, judged, came, moments, wanted);
         if !taken.occurred.is_empty() && self.count(cx, &taken.occurred) {
             taken.changed |= Reads::COUNTED;
+        }
+        if speaks_up {
+            taken.changed |= Reads::field(Field::SilentS);
         }
         // After a long silence all that was known is known again.
         let changed = if was_silent || self.is_unsettled(cx.policy) { ALL } else { taken.changed };
@@ -298,6 +301,7 @@ impl Lift {
             lift: self,
             policy,
             is_silent,
+            heard_to: self.silence_judged_to(cx),
             now,
             wall,
             frame: shown,
@@ -533,6 +537,7 @@ impl Lift {
             lift: self,
             policy: cx.policy,
             is_silent,
+            heard_to: self.silence_judged_to(cx),
             now,
             wall,
             frame,

@@ -34,6 +34,8 @@ pub struct Policy {
     cylinder_rules: Vec<RuleIx>,
     obligation_rules: Vec<RuleIx>,
     record_rules: Vec<RuleIx>,
+    /// How long a lift's silence has lasted when some rule may change by that alone. Ascending.
+    silences_ms: Vec<i64>,
     /// Fields of lifts without which some critical rule can't be judged, ascending.
     critical_fields: Vec<Field>,
 }
@@ -91,8 +93,10 @@ impl Policy {
             _ => None,
         });
         let critical_fields: BTreeSet<Field> = fields.collect();
+        let silences_ms: BTreeSet<i64> = set.rules.iter().flat_map(Rule::silences_ms).collect();
         Self {
             critical_fields: critical_fields.into_iter().collect(),
+            silences_ms: silences_ms.into_iter().collect(),
             lift_rules,
             absence_rules: of(&|rule| rule.absent.is_some()),
             cylinder_rules: of(&|rule| rule.family == Family::Cylinder),
@@ -185,6 +189,11 @@ impl Policy {
 
     pub fn absence_rules(&self) -> &[RuleIx] {
         &self.absence_rules
+    }
+
+    /// Rules that ask for how long nothing was heard have a say when a silence has lasted so long. Ascending.
+    pub fn silences_ms(&self) -> &[i64] {
+        &self.silences_ms
     }
 
     pub fn cylinder_rules(&self) -> &[RuleIx] {

@@ -3,31 +3,27 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::log::{EventLog, LogError, LogFuture};
-use crate::journal::{JournalError, JournalReader, codec};
+use super::outbox::Outbox;
+use crate::journal::JournalReader;
 use crate::model::alert::{AlertEvent, Cursor};
 use crate::model::incident::IncidentEvent;
 use crate::store::{Store, StoreError};
 
-/// Entries of the outbox read at a time.
-const READ_ENTRIES: usize = 4_096;
-const READ_BYTES: usize = 8 * 1024 * 1024;
-
 pub struct Events {
-    outbox: Arc<Mutex<Box<dyn JournalReader>>>,
+    outbox: Arc<Mutex<Outbox>>,
     store: Arc<dyn Store>,
 }
 
 impl Events {
     pub fn new(outbox: Box<dyn JournalReader>, store: Arc<dyn Store>) -> Self {
-        Self { outbox: Arc::new(Mutex::new(outbox)), store }
+        Self { outbox: Arc::new(Mutex::new(Outbox::new(outbox))), store }
     }
 
     async fn read(&self, after: Cursor, limit: usize) -> Result<Vec<AlertEvent>, LogError> {
         let outbox = Arc::clone(&self.outbox);
         let search = tokio::task::spawn_blocking(move || {
-            // One search at a time: it reads the disk, and watchers who were away so long can wait for each other.
-            let mut outbox = outbox.lock().unwrap_or_else(PoisonError::into_inner);
-            search(&mut **outbox, after, limit)
+            // One search at a time: it reads the disk, and those who were away so long can wait for each other's page.
+            outbox.lock().unwrap_or_else(PoisonError::into_inner).after(after, limit)
         });
         let found = search.await.map_err(|error| LogError::Unavailable(error.to_string()))?;
         match found.map_err(|error| LogError::Unavailable(error.to_string()))? {
@@ -47,36 +43,6 @@ pub async fn read_store(store: &dyn Store, after: Cursor, limit: usize) -> Resul
         Some(first) if first.seq == after.seq + 1 => Ok(events),
         _ => Err(LogError::TooOld),
     }
-}
-
-/// What the outbox has after `after`; `None`: it no longer has what follows on it.
-pub fn search(
-    outbox: &mut dyn JournalReader,
-    after: Cursor,
-    limit: usize,
-) -> Result<Option<Vec<AlertEvent>>, JournalError> {
-    let Some(mut pos) = outbox.seek_mark(after.seq + 1) else { return Ok(None) };
-    let mut events: Vec<AlertEvent> = Vec::new();
-    let mut entries = Vec::new();
-    loop {
-        match outbox.read(pos, READ_ENTRIES, READ_BYTES, &mut entries) {
-            Err(JournalError::Trimmed { .. }) => return Ok(None),
-            other => other?,
-        }
-        let Some(last) = entries.last() else { break };
-        pos = last.pos + 1;
-        for entry in entries.drain(..) {
-            // What can't be read here stops the store's writer too, which says so; the store may still know better.
-            let Ok(found) = codec::decode_events(entry.payload) else { return Ok(None) };
-            events.extend(found.into_iter().filter(|event| event.cursor() > after && event.epoch == after.epoch));
-        }
-        if events.len() >= limit {
-            events.truncate(limit);
-            break;
-        }
-    }
-    let follows = events.first().is_none_or(|first| first.seq == after.seq + 1);
-    Ok(follows.then_some(events))
 }
 
 /// Events of incidents older than memory are in the store: those of the last days are in memory.

@@ -2,6 +2,7 @@
 
 pub mod events;
 mod log;
+pub mod outbox;
 mod ring;
 pub mod sieve;
 #[cfg(test)]

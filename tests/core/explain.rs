@@ -219,3 +219,31 @@ fn a_rule_is_explained_as_it_stands_for_that_lift() {
     let want = "true idle | switched-off: switched off for this lift or its district, by an override";
     assert_eq!(line(off), want);
 }
+
+#[test]
+fn a_rule_that_asks_for_silence_says_for_how_much_more() {
+    let mut policy = shipped();
+    let own = "[[rule]]\nid = \"quiet\"\non = \"elevator\"\nwhen = \"!passenger && silent_s >= 40\"\nfor = \"20s\"\n\
+               severity = \"minor\"\ntitle = { en = \"Quiet\", zh = \"无数据\" }\n";
+    policy.rules.push(("own.toml".into(), own.into()));
+    for (script, want, next_ms) in [
+        ("0s frame A idle \n 12s end", "false idle | not-silent: silent for 10 s of 40 s", Some(28_000)),
+        ("0s frame A waiting \n 12s end", "false idle | condition-false: its condition is false", None),
+        ("0s frame A idle \n 45s end", "true holding | hold-goes-on: held 5 s of 20 s", Some(15_000)),
+        (
+            "0s frame A idle \n 15s link down \n 30s expect opened vigil ingest-blind \n 100s end",
+            "false idle | not-silent: silent for 15 s of 40 s | \
+             ingest-blind: waiting because we were blind: nothing proves that the device could be heard",
+            None,
+        ),
+        (
+            "0s archive lift A \n 10s end",
+            "unknown idle | not-judged: not judged: the device has never sent a frame",
+            None,
+        ),
+    ] {
+        let explanation = explain(&run(Timeline::new(&policy), script));
+        let quiet = rule(&explanation, "quiet");
+        assert_eq!((&*line(quiet), quiet.next), (want, next_ms.map(|ms| explanation.at + ms)), "{script}");
+    }
+}

@@ -241,6 +241,47 @@ fn a_correction_takes_back_the_day_of_the_visit() {
 }
 
 #[test]
+fn a_correction_brings_back_the_hazard_that_it_no_longer_says_to_be_rectified() {
+    let mut world = World::new();
+    let reported = Visit { problem: Problem::SafetyDevice, ..world.visit("r-1") };
+    world.taken(&reported);
+    let rectifies = |world: &World, record: &str, supersedes: Option<&str>, rectifies: &[&str]| Visit {
+        supersedes: supersedes.map(id),
+        rectifies: rectifies.iter().map(|record| id(record)).collect(),
+        ..world.visit(record)
+    };
+    let is_open = |world: &World| {
+        let events = world.events("hazard-reported");
+        !events.last().unwrap().starts_with("cleared")
+    };
+    for (record, supersedes, names, open) in [
+        ("r-2", None, &["r-1"][..], false),
+        // It was another lift's safety gear.
+        ("r-3", Some("r-2"), &[], true),
+        ("r-4", Some("r-3"), &["r-1"], false),
+        // What was wrong in this one was something else.
+        ("r-5", Some("r-4"), &["r-1"], false),
+        // Two say so: one of them is enough.
+        ("r-6", None, &["r-1"], false),
+        ("r-7", Some("r-6"), &[], false),
+        ("r-8", Some("r-5"), &[], true),
+    ] {
+        world.after(HOUR_MS);
+        let visit = rectifies(&world, record, supersedes, names);
+        world.taken(&visit);
+        assert_eq!(is_open(&world), open, "after {record}: {:?}", world.events("hazard-reported"));
+        world.restart();
+    }
+    let told = world.events("hazard-reported");
+    // It has been one all along.
+    assert!(told.last().unwrap().contains("problem=S3 record=F-1/r-1"), "{told:?}");
+    // There was none: nothing of it comes back.
+    let nothing = rectifies(&world, "r-9", Some("r-1"), &[]);
+    world.taken(&nothing);
+    assert!(!is_open(&world), "{:?}", world.events("hazard-reported"));
+}
+
+#[test]
 fn what_is_wrong_with_a_record_is_told_by_field() {
     let mut world = World::new();
     let good = world.visit("r-1");

@@ -110,6 +110,8 @@ faults! {
     RecordSigned,
     HazardReported,
     HazardRectified,
+    /// What said that it was rectified was corrected.
+    HazardTakenBack,
     InspectionReported,
     InspectionRepeated,
     InspectionOfOtherContent,

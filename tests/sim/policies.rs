@@ -10,6 +10,17 @@ const INSPECTION: &str = include_str!("../../config/rules/inspection.toml");
 const MAINTENANCE: &str = include_str!("../../config/rules/maintenance.toml");
 const RECORDS: &str = include_str!("../../config/rules/records.toml");
 const DISPATCH: &str = include_str!("../../config/rules/tables/dispatch.toml");
+/// None of the shipped rules asks for how long nothing was heard.
+const SILENCE: &str = r#"
+[[rule]]
+id = "silent-with-passenger"
+on = "elevator"
+when = "passenger && silent_s > 20"
+for = "10s"
+escalate = [{ when = "silent_s >= 60", severity = "minor" }]
+severity = "warning"
+title = { en = "Silent with a passenger", zh = "有乘客时无数据" }
+"#;
 const TABLES: [(&str, &str); 3] = [
     ("tables/cylinders.toml", include_str!("../../config/rules/tables/cylinders.toml")),
     ("tables/lifts.toml", include_str!("../../config/rules/tables/lifts.toml")),
@@ -57,6 +68,7 @@ fn policy_that(elevator: &str, commands: bool) -> PolicyText {
         ("maintenance.toml", MAINTENANCE),
         ("records.toml", RECORDS),
     ];
+    let rules = rules.into_iter().chain([("silence.toml", SILENCE)]);
     let mut rules: Vec<(Box<str>, Box<str>)> =
         rules.into_iter().chain(TABLES).map(|(name, text)| (name.into(), first_class(name, text).into())).collect();
     rules.push(("tables/dispatch.toml".into(), dispatch(commands).into()));

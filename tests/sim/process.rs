@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use vigil::core::telemetry::heard::Way;
-use vigil::feed::events::{read_store, search};
+use vigil::feed::events::read_store;
+use vigil::feed::outbox::Outbox;
 use vigil::feed::{EventLog, Feed, Judged, LinkState, LogError, LogFuture};
 use vigil::journal::{Journal as _, JournalReader};
 use vigil::model::alert::Cursor;
@@ -89,13 +90,13 @@ pub(crate) enum Began {
 }
 
 struct Log {
-    outbox: Mutex<Box<dyn JournalReader>>,
+    outbox: Mutex<Outbox>,
     database: Arc<Database>,
 }
 
 impl EventLog for Log {
     fn after(&self, after: Cursor, limit: usize) -> LogFuture<'_> {
-        let found = search(&mut **self.outbox.lock().expect("nobody panics with it"), after, limit);
+        let found = self.outbox.lock().expect("nobody panics with it").after(after, limit);
         Box::pin(async move {
             match found.map_err(|error| LogError::Unavailable(error.to_string()))? {
                 Some(events) => Ok(events),
@@ -153,7 +154,7 @@ impl House {
         let core = spine.core();
         let board = Arc::new(Board::restore(core.open_alerts(), Cursor { epoch: core.epoch(), seq: core.seq() }));
         let [inbox_reader, outbox_reader, to_store, to_feed, _] = readers;
-        let log = Log { outbox: Mutex::new(to_feed), database: Arc::clone(&self.database) };
+        let log = Log { outbox: Mutex::new(Outbox::new(to_feed)), database: Arc::clone(&self.database) };
         let (sender, queue) = sync_channel(QUEUE);
         let inputs = Inputs::new(sender);
         let writer = Writer {

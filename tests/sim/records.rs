@@ -45,7 +45,8 @@ pub(crate) struct File {
     links: u64,
     head: Digest,
     unsigned: Vec<(Name, u64, Elapsed)>,
-    hazards: Vec<Name>,
+    /// With the records that said they were rectified: open without any.
+    hazards: Vec<(Name, Vec<Name>)>,
     /// Those that can still be corrected, by the day on which it was done.
     reports: Vec<(CivilDay, (Party, RecordId))>,
     /// Of each kind of `ITEMS` the last visits, which can still be taken back by a correction, and the last day of those
@@ -67,7 +68,7 @@ impl File {
     }
 
     pub(crate) fn has_hazard(&self) -> bool {
-        !self.hazards.is_empty()
+        self.hazards.iter().any(|(_, by)| by.is_empty())
     }
 
     /// The last day of a visit of a kind, or of a greater one.
@@ -93,10 +94,27 @@ impl File {
         self.unsigned.iter().map(|(_, _, since)| *since).min()
     }
 
-    /// Nothing is left open of it.
-    fn close(&mut self, name: Name) {
+    /// Nothing is left open of it, and what it ended is open again. Whether there is any such.
+    fn take_back(&mut self, name: Name) -> bool {
         self.unsigned.retain(|(own, ..)| *own != name);
-        self.hazards.retain(|own| *own != name);
+        self.hazards.retain(|(own, _)| *own != name);
+        let mut is_back = false;
+        for (_, by) in &mut self.hazards {
+            let was_open = by.is_empty();
+            by.retain(|own| *own != name);
+            is_back |= !was_open && by.is_empty();
+        }
+        is_back
+    }
+
+    /// No more than this is remembered; the oldest go first.
+    fn bound_hazards(&mut self) {
+        for (is_open, most) in [(true, limits::OPEN_HAZARDS), (false, limits::RECTIFIED_HAZARDS)] {
+            while self.hazards.iter().filter(|(_, by)| by.is_empty() == is_open).count() > most {
+                let oldest = self.hazards.iter().position(|(_, by)| by.is_empty() == is_open).expect("there are some");
+                self.hazards.remove(oldest);
+            }
+        }
     }
 }
 
@@ -201,13 +219,19 @@ impl Ledger {
         if let Some(old) = visit.supersedes.map(|old| (visit.firm, old)) {
             counted.push(Fault::RecordCorrected);
             self.visits.get_mut(&old).expect("it was looked for").superseded = true;
-            file.close(old);
+            if file.take_back(old) {
+                counted.push(Fault::HazardTakenBack);
+            }
             file.visits.iter_mut().for_each(|visits| visits.retain(|(.., own)| *own != old));
             file.known_since.get_or_insert(at.today());
         }
         for old in &visit.rectifies {
             counted.push(Fault::HazardRectified);
-            file.hazards.retain(|own| *own != (visit.firm, *old));
+            for (_, by) in file.hazards.iter_mut().filter(|(own, _)| *own == (visit.firm, *old)) {
+                by.push(name);
+                let spare = by.len().saturating_sub(limits::RECTIFIED_BY);
+                by.drain(..spare);
+            }
         }
         let number = file.links + 1;
         file.unsigned.push((name, number, at.elapsed));
@@ -216,11 +240,9 @@ impl Ledger {
         }
         if visit.problem != Problem::None {
             counted.push(Fault::HazardReported);
-            file.hazards.push(name);
-            if file.hazards.len() > limits::OPEN_HAZARDS {
-                file.hazards.remove(0);
-            }
+            file.hazards.push((name, Vec::new()));
         }
+        file.bound_hazards();
         // A visit on demand is the half-monthly one of its contract.
         let kind = if visit.kind == VisitKind::OnDemand { VisitKind::HalfMonth } else { visit.kind };
         if let Some(nth) = ITEMS.iter().position(|(own, _)| *own == kind) {

@@ -11,7 +11,7 @@ use crate::core::judge::run::{Footing, Hold, Inputs, Open, Phase, Run};
 use crate::core::judge::tally::Occurrence;
 use crate::core::judge::{self, Context, Reading, built_in};
 use crate::core::rules::{Clear, Count, Expr, Family, Field, Rule, RuleIx, RuleText, Term, Texts, Tri};
-use crate::core::telemetry::heard::Way;
+use crate::core::telemetry::heard::{Heard, Way};
 use crate::model::alert::{Evidence, Title};
 use crate::model::ids::{AlertId, RuleId};
 use crate::model::time::{CivilDay, Wall};
@@ -53,7 +53,33 @@ impl Lift {
             Some(Phase::Holding(hold)) => about.why_it_waits(hold, &inputs),
             Some(Phase::Idle) | None => about.why_it_rests(&inputs),
         };
-        about.explained(&inputs, why_not)
+        let waits_ms = self.waits_for_silence(rule, &facts).filter(|_| why_not == [WhyNot::ConditionFalse]);
+        match waits_ms.zip(self.silent_ms(facts.heard_to)) {
+            Some((absent_ms, silent_ms)) => {
+                let (why_not, next) = self.not_silent(cx, silent_ms, absent_ms);
+                Explained { next, ..about.explained(&inputs, why_not) }
+            }
+            None => about.explained(&inputs, why_not),
+        }
+    }
+
+    /// For how long it must have been silent for a rule that isn't true now to become so by that alone.
+    fn waits_for_silence(&self, rule: &Rule, facts: &LiftFacts<'_>) -> Option<i64> {
+        let (heard, _) = self.heard?;
+        let then = |ms: &i64| LiftFacts { heard_to: Heard(heard.0 + ms), ..*facts };
+        rule.when.silences_ms().iter().copied().find(|ms| rule.when.eval(&then(ms)).is_true())
+    }
+
+    /// That it isn't silent for long enough, and when it will be if nothing comes.
+    fn not_silent(&self, cx: &Context<'_>, silent_ms: i64, absent_ms: i64) -> (Vec<WhyNot>, Option<Wall>) {
+        let mut why_not = vec![WhyNot::NotSilent { silent_ms, absent_ms }];
+        if cx.hearing.way() != Way::Open || cx.hearing.is_blind(cx.books.now.elapsed) {
+            why_not.push(WhyNot::Blind);
+            return (why_not, None);
+        }
+        let due = self.heard.map(|(heard, _)| cx.hearing.elapsed_at(Heard(heard.0 + absent_ms)));
+        let due = due.filter(|due| *due > cx.books.now.elapsed);
+        (why_not, due.map(|due| cx.books.now.wall_at(due)))
     }
 
     fn explain_obligation(

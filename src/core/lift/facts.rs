@@ -6,6 +6,7 @@ use crate::core::lift::Lift;
 use crate::core::policy::Policy;
 use crate::core::rules::schema;
 use crate::core::rules::{CodeList, CodeTerm, Facts, Field, Fold, Rule, RuleIx, Term, Tri, Value};
+use crate::core::telemetry::heard::Heard;
 use crate::core::telemetry::registers::{self, DoorMoves, Held, Item};
 use crate::model::frame::{Car, Door, Frame, Mode};
 use crate::model::ids::District;
@@ -18,6 +19,8 @@ pub(super) struct LiftFacts<'a> {
     pub(super) policy: &'a Policy,
     /// Silent for so long that nothing it reported is known any more.
     pub(super) is_silent: bool,
+    /// Up to which heard time silence counts.
+    pub(super) heard_to: Heard,
     pub(super) now: Elapsed,
     pub(super) wall: Wall,
     pub(super) frame: Option<&'a Frame>,
@@ -68,6 +71,7 @@ impl Facts for LiftFacts<'_> {
             Field::DeviceRegistered => Value::Bool(self.lift.entry.is_some()),
             Field::DeviceNeedsInspection => self.lift.needs_inspection(self.policy, self.wall).into(),
             Field::NormalRun => Value::Bool(self.normal_run()),
+            Field::SilentS => self.lift.silent_ms(self.heard_to).map(|ms| ms / 1_000).into(),
             _ if self.is_silent => Value::Unknown,
             Field::DoorShut => self.door_shut().into(),
             Field::DoorZone | Field::Passenger => self.held(field).map(|v| v != 0).into(),

@@ -61,7 +61,7 @@ impl Lift {
             named.extend(records.unsigned.iter().take(NAMED).map(|it| of(&it.name)));
         }
         if reads(&[Field::RecordProblems, Field::RecordProblemHours]) {
-            for it in records.hazards.iter().take(NAMED) {
+            for it in records.open_hazards().take(NAMED) {
                 named.extend([evidence("problem", it.problem.name().into()), of(&it.name)]);
             }
         }
@@ -108,12 +108,13 @@ impl RecordFacts<'_> {
 
 impl Facts for RecordFacts<'_> {
     fn field(&self, field: Field) -> Value {
-        let (unsigned, problems) = self.records.map_or((&[][..], &[][..]), |it| (&it.unsigned[..], &it.hazards[..]));
+        let unsigned = self.records.map_or(&[][..], |it| &it.unsigned[..]);
+        let problems = || self.records.into_iter().flat_map(Records::open_hazards);
         match field {
             Field::RecordUnsigned => Value::Int(unsigned.len() as i64),
             Field::RecordUnsignedHours => self.oldest(unsigned.iter().map(|it| it.since)),
-            Field::RecordProblems => Value::Int(problems.len() as i64),
-            Field::RecordProblemHours => self.oldest(problems.iter().map(|it| it.since)),
+            Field::RecordProblems => Value::Int(problems().count() as i64),
+            Field::RecordProblemHours => self.oldest(problems().map(|it| it.since)),
             _ => Value::Unknown,
         }
     }

@@ -1,10 +1,10 @@
 //! A lift that says nothing: what is absent, and what isn't known any more.
 
 use super::Lift;
-use crate::core::judge::run::{Hold, Phase, Run, Transition, Wait};
+use crate::core::judge::run::{Footing, Hold, Phase, Run, Transition, Wait};
 use crate::core::judge::{self, Context};
 use crate::core::policy::Policy;
-use crate::core::rules::{Moments, RuleIx, Tri};
+use crate::core::rules::{Field, Moments, Reads, RuleIx, Tri};
 use crate::core::telemetry::heard::Heard;
 use crate::model::alert::Reason;
 
@@ -45,12 +45,58 @@ impl Lift {
 
     /// Judges absence because heard time has come so far.
     pub fn fall_silent(&mut self, cx: &mut Context<'_>) {
-        self.absence_judged_to = cx.hearing.now();
+        let judged_to = std::mem::replace(&mut self.absence_judged_to, cx.hearing.now());
         self.judge_absence(cx);
         if self.is_silent(cx) && self.is_held_up() {
             // What held it up isn't known any more.
             self.look_again(cx);
         }
+        if self.next_of_conditions(cx.policy, judged_to).is_some_and(|due| due <= self.absence_judged_to) {
+            self.judge_by_silence(cx);
+        }
+    }
+
+    /// Looks at the rules that ask for how long nothing was heard. What begins by that begins now, whatever its frames were
+    /// judged to: what they say may be of before, but the silence is of the present.
+    fn judge_by_silence(&mut self, cx: &mut Context<'_>) {
+        let (now, footing) = (cx.books.now.elapsed, self.footing_by_clock(cx));
+        if footing == Footing::Sound {
+            self.fire_until(cx, now, footing);
+        }
+        let judged = std::mem::replace(&mut self.judged, now);
+        self.judge(cx, Reads::field(Field::SilentS), None, footing);
+        self.judged = judged;
+    }
+
+    /// How long nothing has come from it, up to a heard time; `None`: nothing ever has.
+    pub(super) fn silent_ms(&self, heard_to: Heard) -> Option<i64> {
+        // A frame counts as heard when it comes, and what is proven lies behind that.
+        self.heard.map(|(heard, _)| (heard_to.0 - heard.0).max(0))
+    }
+
+    /// Whether it has been silent for so long that a frame may change what rules say of that.
+    pub(super) fn has_silence_counted(&self, cx: &Context<'_>) -> bool {
+        let first = cx.policy.silences_ms().first();
+        first.is_some_and(|first| self.silent_ms(self.silence_judged_to(cx)).is_some_and(|silent| silent >= *first))
+    }
+
+    /// Up to which heard time conditions see it silent. What silence makes true becomes so in its turn, at the present, and
+    /// not when something else has an old state looked at.
+    pub(super) fn silence_judged_to(&self, cx: &Context<'_>) -> Heard {
+        let heard_to = cx.hearing.now();
+        let waits = self.next_of_conditions(cx.policy, self.absence_judged_to).filter(|due| *due <= heard_to);
+        waits.map_or(heard_to, |due| Heard(due.0 - 1))
+    }
+
+    /// The next heard time behind another at which a rule that asks for it may change by silence alone.
+    fn next_of_conditions(&self, policy: &Policy, judged_to: Heard) -> Option<Heard> {
+        let silences_ms = policy.silences_ms();
+        if silences_ms.is_empty() {
+            return None;
+        }
+        let (heard, _) = self.heard?;
+        let next = silences_ms.partition_point(|ms| heard.0 + ms <= judged_to.0);
+        silences_ms.get(next).map(|ms| Heard(heard.0 + ms))
     }
 
     /// Whether something is due that is suppressed, or gives way.
@@ -69,7 +115,8 @@ impl Lift {
         };
         let unknown = self.is_held_up().then(|| Heard(heard.0 + self.unknown_after_ms(&policy.set.moments)));
         let of_rules = policy.absence_rules().iter().filter_map(due);
-        of_rules.chain(unknown).filter(|due| *due > self.absence_judged_to).min()
+        let of_conditions = self.next_of_conditions(policy, self.absence_judged_to);
+        of_rules.chain(unknown).chain(of_conditions).filter(|due| *due > self.absence_judged_to).min()
     }
 
     /// Whether nothing it reported is known any more.

@@ -18,6 +18,7 @@ pub struct Records {
     pub head: Digest,
     /// In the order in which they came.
     pub unsigned: ThinVec<Unsigned>,
+    /// Also such as were rectified, as long as what rectified them may turn out to be wrong.
     pub hazards: ThinVec<Hazard>,
     /// Rules on what is open have been judged up to here.
     pub judged: Elapsed,
@@ -36,12 +37,20 @@ pub struct Unsigned {
     pub since: Elapsed,
 }
 
-/// A problem that a record told of and that no record has said to be rectified.
+/// A problem that a record told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hazard {
     pub name: Box<str>,
     pub problem: Problem,
     pub since: Elapsed,
+    /// The records that said it was rectified, in the order in which they came. It is open without any.
+    pub rectified_by: ThinVec<Box<str>>,
+}
+
+impl Hazard {
+    pub fn is_open(&self) -> bool {
+        self.rectified_by.is_empty()
+    }
 }
 
 impl Records {
@@ -56,12 +65,18 @@ impl Records {
             self.supersede(&name(&firm, old));
         }
         for id in &visit.rectifies {
-            self.rectify(&name(&firm, id));
+            self.rectify(&name(&firm, id), &name(&firm, &record));
         }
         self.note_unsigned(Unsigned { name: name(&firm, &record), number, since: now });
         if problem != Problem::None {
-            self.note_hazard(Hazard { name: name(&firm, &record), problem, since: now });
+            let rectified_by = ThinVec::new();
+            self.note_hazard(Hazard { name: name(&firm, &record), problem, since: now, rectified_by });
         }
+        self.bound_hazards();
+    }
+
+    pub fn open_hazards(&self) -> impl Iterator<Item = &Hazard> {
+        self.hazards.iter().filter(|it| it.is_open())
     }
 
     pub fn note_unsigned(&mut self, unsigned: Unsigned) {
@@ -74,17 +89,18 @@ impl Records {
     }
 
     pub fn note_hazard(&mut self, hazard: Hazard) {
-        if self.hazards.len() >= limits::OPEN_HAZARDS {
-            self.hazards.remove(0);
-        }
         self.hazards.reserve_exact(1);
         self.hazards.push(hazard);
     }
 
-    /// Lets go of all that a record left open: it was corrected by another one.
+    /// Lets go of all that a record left open, and takes back what it said to be rectified: it was corrected by another one,
+    /// which says so again if it still is.
     fn supersede(&mut self, name: &str) {
         self.sign(name);
-        self.rectify(name);
+        self.hazards.retain(|it| *it.name != *name);
+        for hazard in &mut self.hazards {
+            hazard.rectified_by.retain(|by| **by != *name);
+        }
     }
 
     /// Where it stands in the chain, if it waited for a signature.
@@ -95,15 +111,32 @@ impl Records {
         Some(number)
     }
 
-    fn rectify(&mut self, name: &str) {
-        self.hazards.retain(|it| *it.name != *name);
+    fn rectify(&mut self, name: &str, by: &str) {
+        for hazard in self.hazards.iter_mut().filter(|it| *it.name == *name) {
+            if hazard.rectified_by.len() >= limits::RECTIFIED_BY {
+                hazard.rectified_by.remove(0);
+            }
+            hazard.rectified_by.push(by.into());
+        }
+    }
+
+    /// The oldest go first, of those that are open and of the others.
+    fn bound_hazards(&mut self) {
+        for (is_open, most) in [(true, limits::OPEN_HAZARDS), (false, limits::RECTIFIED_HAZARDS)] {
+            let mut too_many = self.hazards.iter().filter(|it| it.is_open() == is_open).count().saturating_sub(most);
+            self.hazards.retain(|it| {
+                let goes = it.is_open() == is_open && too_many > 0;
+                too_many -= usize::from(goes);
+                !goes
+            });
+        }
         self.hazards.shrink_to_fit();
     }
 
     /// The next moment at which something has been open for one more hour.
     pub fn next_due(&self) -> Option<Elapsed> {
         let unsigned = self.unsigned.iter().map(|it| it.since);
-        unsigned.chain(self.hazards.iter().map(|it| it.since)).filter_map(|since| self.next_hour(since)).min()
+        unsigned.chain(self.open_hazards().map(|it| it.since)).filter_map(|since| self.next_hour(since)).min()
     }
 
     fn next_hour(&self, since: Elapsed) -> Option<Elapsed> {

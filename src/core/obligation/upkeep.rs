@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use thin_vec::ThinVec;
 
 use super::Due;
-use super::lift::{LiftFacts, VISITS};
+use super::lift::LiftFacts;
 use crate::core::tables::Source;
 use crate::limits;
 use crate::model::ids::District;
@@ -252,6 +252,7 @@ mod tests {
     use proptest::sample::select;
 
     use super::*;
+    use crate::core::obligation::lift::VISITS;
 
     fn report() -> impl Strategy<Value = Counted> {
         (any::<u64>(), 0..400_i32, select(ReportKind::ALL), any::<bool>())

@@ -260,6 +260,17 @@ impl Rule {
         self.begins_by() | self.when.reads() | clear | suppress | unless | escalate
     }
 
+    /// How long a silence has lasted when it may change something by that alone.
+    pub fn silences_ms(&self) -> impl Iterator<Item = i64> {
+        let clear = match &self.clear {
+            Clear::When(expr) => Some(expr),
+            Clear::WhenFalse | Clear::Manual | Clear::Maintained | Clear::Heard | Clear::Quiet => None,
+        };
+        let judges = [&self.when].into_iter().chain(&self.suppress).chain(clear);
+        let all = judges.chain(self.escalate.iter().map(|step| &step.when));
+        all.flat_map(|expr| expr.silences_ms().iter().copied())
+    }
+
     /// What may make it begin where nothing is remembered of it.
     pub fn begins_by(&self) -> Reads {
         if self.count.is_some() { Reads::COUNTED } else { self.when.reads() }

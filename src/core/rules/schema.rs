@@ -170,6 +170,9 @@ fields! {
     /// It has been out of use for so long that it must be inspected before it runs again, and wasn't. Unknown for a lift
     /// that the archive doesn't have.
     DeviceNeedsInspection = 15 "device.needs_inspection" Elevator Type::Bool,
+    /// Derived: whole seconds since a frame last came, as far as we are proven to have heard. Known however long the silence,
+    /// once there was a frame.
+    SilentS = 16 "silent_s" Elevator Type::Int,
 
     /// What the scan says happened.
     ScanEvent = 20 "event" Cylinder Type::Enum(Words::ScanEvent),

@@ -36,6 +36,7 @@ pub(super) fn state(w: &mut Writer<'_>, it: &Records) {
             w.text(1, &it.name);
             w.uint(2, number(it.problem.number()));
             w.int(3, it.since.0);
+            it.rectified_by.iter().for_each(|by| w.text(4, by));
         });
     }
     w.int(5, it.judged.0);
@@ -58,12 +59,14 @@ pub(super) fn read_all(known: Vec<(Key, KnownRecord)>, swept_high: u64, swept_lo
 
 pub(super) fn read_state(it: wire::RecordsState) -> Result<Records> {
     bounded(it.unsigned.len(), limits::UNSIGNED_RECORDS)?;
-    bounded(it.hazards.len(), limits::OPEN_HAZARDS)?;
+    bounded(it.hazards.len(), limits::OPEN_HAZARDS + limits::RECTIFIED_HAZARDS)?;
     let unsigned = |it: wire::UnsignedRecord| -> Result<Unsigned> {
         Ok(Unsigned { name: it.name.into(), number: it.number, since: Elapsed(span(it.since_ms)?) })
     };
     let hazard = |it: wire::HazardRecord| -> Result<Hazard> {
+        bounded(it.rectified_by.len(), limits::RECTIFIED_BY)?;
         Ok(Hazard {
+            rectified_by: it.rectified_by.into_iter().map(Into::into).collect(),
             name: it.name.into(),
             problem: numbered("problem code", it.problem, Problem::from_number)?,
             since: Elapsed(span(it.since_ms)?),

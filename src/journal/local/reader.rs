@@ -54,16 +54,25 @@ impl LocalReader {
     /// Makes `scan` stand at `pos`, which lies in the viewed segment; `false`: it was trimmed away just now.
     fn stand_at(&mut self, pos: u64, view: &View) -> Result<bool, JournalError> {
         let file = self.shared.segment_file(view.header.first);
-        if let Some(scan) = self.scan.take().filter(|scan| scan.place().pos == pos) {
-            if *scan.header() == view.header {
+        match self.scan.take() {
+            Some(scan) if scan.place().pos == pos => {
+                if *scan.header() == view.header {
+                    self.scan = Some(scan);
+                    return Ok(true);
+                }
+                if scan.place().hash != view.header.hash_before {
+                    self.scan = Some(scan);
+                    let what = "it does not continue the segment before it".into();
+                    return Err(JournalError::Damaged { file, offset: 0, what });
+                }
+            }
+            // A short way ahead: no need to begin anew.
+            Some(mut scan) if *scan.header() == view.header && (view.nearest.pos..pos).contains(&scan.place().pos) => {
+                scan.skip_to(pos, view.bytes, &file)?;
                 self.scan = Some(scan);
                 return Ok(true);
             }
-            if scan.place().hash != view.header.hash_before {
-                self.scan = Some(scan);
-                let what = "it does not continue the segment before it".into();
-                return Err(JournalError::Damaged { file, offset: 0, what });
-            }
+            Some(_) | None => {}
         }
         let opened = match File::open(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.first() > pos => return Ok(false),

@@ -3,12 +3,14 @@
 mod comparison;
 mod functions;
 mod raising;
+mod silence;
 
 use std::collections::BTreeMap;
 
 use cel::common::ast::{CallExpr, Expr as Cel, IdedExpr, LiteralValue, operators};
 
 use self::comparison::{negated, relation};
+pub(in crate::core::rules) use self::silence::Silence;
 use super::eval::{Node, Operand};
 use super::parse::{self, Syntax};
 use super::suggest::did_you_mean;
@@ -30,22 +32,28 @@ pub(in crate::core::rules) struct Scope<'a> {
     pub(in crate::core::rules) windows: &'a mut Vec<Window>,
     /// What it waits for is counted: it may be nothing but codes and conditions.
     pub(in crate::core::rules) is_counted: bool,
+    /// What a silence that goes on may make of it.
+    pub(in crate::core::rules) silence: Silence,
     /// Whether it is told which rule may have been meant.
     pub(in crate::core::rules) has_hints: bool,
 }
 
 pub(in crate::core::rules) fn compile(text: &str, scope: &mut Scope<'_>) -> Result<Expr, Vec<Fault>> {
     let syntax = parse::parse(text).map_err(|fault| vec![fault])?;
-    let mut checker = Checker { syntax: &syntax, scope, terms: Vec::new(), faults: Vec::new() };
+    let mut checker = Checker { syntax: &syntax, scope, terms: Vec::new(), silences: Vec::new(), faults: Vec::new() };
     let root = checker.condition(&syntax.root, 0);
     if checker.scope.is_counted && checker.faults.is_empty() {
         checker.check_counted();
     }
+    if let (Some(root), true) = (&root, checker.faults.is_empty()) {
+        checker.check_silence(root);
+    }
+    let silences_ms = checker.silences_ms();
     let Checker { terms, faults, .. } = checker;
     match root {
         Some(root) if faults.is_empty() => {
             let reads = terms.iter().fold(Reads::NONE, |all, term| all | term.reads());
-            Ok(Expr { raising: raising::raising(&root), root, reads, terms: terms.into() })
+            Ok(Expr { raising: raising::raising(&root), root, reads, terms: terms.into(), silences_ms })
         }
         _ => Err(faults),
     }
@@ -55,6 +63,8 @@ struct Checker<'c, 's> {
     syntax: &'c Syntax<'c>,
     scope: &'c mut Scope<'s>,
     terms: Vec<Term>,
+    /// Where silence is compared with a number, and which second of it makes the difference; in the order of the text.
+    silences: Vec<(usize, i64)>,
     faults: Vec<Fault>,
 }
 

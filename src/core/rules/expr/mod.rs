@@ -17,7 +17,7 @@ use super::schema::{CodeList, Field, Type};
 use super::{Fold, RuleIx};
 use crate::model::ids::{District, RuleId};
 
-pub(super) use check::{Scope, compile};
+pub(super) use check::{Scope, Silence, compile};
 pub(crate) use suggest::did_you_mean;
 
 /// A fault in a condition: a byte offset into its text, and what is wrong there.
@@ -139,6 +139,8 @@ pub struct Expr {
     /// In the order of the text, without repeats.
     terms: Box<[Term]>,
     raising: Box<[CodeTerm]>,
+    /// Ascending, without repeats.
+    silences_ms: Box<[i64]>,
 }
 
 impl Expr {
@@ -159,6 +161,11 @@ impl Expr {
     /// Its one way to be written, whatever its spaces and brackets were. `extras` and `rules` are the names by index.
     pub(super) fn canonical<'a>(&'a self, extras: &'a [Box<str>], rules: &'a [&'a str]) -> Canonical<'a> {
         Canonical { node: &self.root, extras, rules }
+    }
+
+    /// How long a silence has lasted when it may change by that alone. Ascending.
+    pub fn silences_ms(&self) -> &[i64] {
+        &self.silences_ms
     }
 
     /// The codes and conditions whose appearing can make it true.

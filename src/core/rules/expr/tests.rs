@@ -63,6 +63,7 @@ fn compiled(text: &str) -> Result<Expr, Vec<Fault>> {
             extras: &mut extras,
             windows: &mut Vec::new(),
             is_counted: false,
+            silence: Silence::MakesEither,
             has_hints: true,
         },
     )

@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use super::section::{Faults, Section, Text, table};
 use super::{Directory, fingerprint};
-use crate::core::rules::expr::{self, Scope, did_you_mean};
+use crate::core::rules::expr::{self, Scope, Silence, did_you_mean};
 use crate::core::rules::{Clear, Count, Escalation, Expr, Family, Rule, RuleIx, Window};
 use crate::limits;
 use crate::model::alert::{Certainty, Severity, Title};
@@ -80,9 +80,13 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
     // What a condition may name depends on the family: without it the conditions can't be checked.
     let (family, id) = (family?, id.as_ref());
     let unless = context.unless(&section, family, id);
-    let when = when.and_then(|text| context.compile(&text, family, id, is_counting));
-    let suppress = section.text("suppress", context.faults).and_then(|text| context.condition(&text, family, id));
-    let deny = section.text("deny", context.faults).and_then(|text| context.condition(&text, family, id));
+    let when = when.and_then(|text| context.compile(&text, family, id, is_counting, Silence::MakesTrue));
+    let suppress = section
+        .text("suppress", context.faults)
+        .and_then(|text| context.condition(&text, family, id, Silence::MakesFalse));
+    let deny = section
+        .text("deny", context.faults)
+        .and_then(|text| context.condition(&text, family, id, Silence::MakesEither));
     let clear = context.clear(&section, family, id);
     if clear == Some(Clear::Quiet) && section.has("count") && (clear_for_ms == Some(0) || !section.has("clear_for")) {
         let at =
@@ -290,11 +294,18 @@ impl Context<'_> {
         unless
     }
 
-    fn condition(&mut self, text: &Text<'_>, family: Family, own: Option<&RuleId>) -> Option<Expr> {
-        self.compile(text, family, own, false)
+    fn condition(&mut self, text: &Text<'_>, family: Family, own: Option<&RuleId>, silence: Silence) -> Option<Expr> {
+        self.compile(text, family, own, false, silence)
     }
 
-    fn compile(&mut self, text: &Text<'_>, family: Family, own: Option<&RuleId>, is_counted: bool) -> Option<Expr> {
+    fn compile(
+        &mut self,
+        text: &Text<'_>,
+        family: Family,
+        own: Option<&RuleId>,
+        is_counted: bool,
+        silence: Silence,
+    ) -> Option<Expr> {
         let mut scope = Scope {
             family,
             own,
@@ -302,6 +313,7 @@ impl Context<'_> {
             extras: &mut *self.extras,
             windows: &mut *self.windows,
             is_counted,
+            silence,
             has_hints: self.faults.0.len() < limits::RULE_HINTS,
         };
         match expr::compile(text.value, &mut scope) {
@@ -334,7 +346,7 @@ impl Context<'_> {
             QUIET => return Some(Clear::Quiet),
             _ => {}
         }
-        self.condition(&text, family, own).map(Clear::When)
+        self.condition(&text, family, own, Silence::MakesFalse).map(Clear::When)
     }
 
     fn escalate(
@@ -349,7 +361,9 @@ impl Context<'_> {
         for value in section.array("escalate", self.faults).unwrap_or_default() {
             let Some((start, values)) = table("escalate", value, self.faults) else { continue };
             let step = Section::new(values, start, "`escalate`", &["when", "severity", "certainty"], self.faults);
-            let when = step.need_text("when", self.faults).and_then(|text| self.condition(&text, family, own));
+            let when = step
+                .need_text("when", self.faults)
+                .and_then(|text| self.condition(&text, family, own, Silence::MakesEither));
             if !step.has("severity") && !step.has("certainty") {
                 self.faults.add::<()>(start, "`escalate` needs `severity` or `certainty`");
             }
@@ -365,7 +379,9 @@ impl Context<'_> {
         for value in section.array("causes", self.faults).unwrap_or_default() {
             let Some((start, values)) = table("causes", value, self.faults) else { continue };
             let cause = Section::new(values, start, "`causes`", &["when", "cause"], self.faults);
-            let when = cause.need_text("when", self.faults).and_then(|text| self.condition(&text, family, own));
+            let when = cause
+                .need_text("when", self.faults)
+                .and_then(|text| self.condition(&text, family, own, Silence::MakesEither));
             let name = cause.need_text("cause", self.faults).and_then(|text| self.line("cause", text));
             causes.extend(when.zip(name));
         }

@@ -2,7 +2,7 @@
 
 use cel::common::ast::{Expr as Cel, IdedExpr, operators};
 
-use super::{Checker, Side, fields};
+use super::{Checker, Side, fields, silence};
 use crate::core::rules::expr::eval::{Node, Operand, Relation};
 use crate::core::rules::expr::suggest::did_you_mean;
 use crate::core::rules::schema::{Field, Type, Words};
@@ -99,6 +99,9 @@ impl Checker<'_, '_> {
         let fixed = |operand| matches!(operand, Operand::Int(_) | Operand::Float(_));
         if fixed(left) && fixed(right) {
             return self.reject(node, "both sides are fixed numbers: this never changes");
+        }
+        if silence::is_silence(left) || silence::is_silence(right) {
+            self.silence(node, left, relation, right)?;
         }
         // Extras are floats. Two ways to write a number must not make two conditions.
         let alike = |operand, other| match (operand, other) {
