@@ -13,7 +13,7 @@ use super::super::report::Draft as _;
 use super::super::value::Broken;
 use super::super::{Rejected, json, reject};
 use super::value::{UNREADABLE, label};
-use super::{Codes, Device, Feed, Field, Key, Mapped, Points, Profile, Source, Standing, Target};
+use super::{Codes, Device, Feed, Field, Key, Mapped, Points, Profile, Source, Standing, State, Target};
 use crate::core::telemetry::derived;
 use crate::limits;
 use crate::model::ids::DeviceCode;
@@ -275,10 +275,10 @@ impl<'a> One<'a> {
             None => Target::Code(code.parse().ok()?),
         };
         let standing = match &codes.state {
-            Some((pointer, states)) => {
+            Some(State { pointer, values }) => {
                 let of = if codes.code.is_some() { element } else { self.record };
                 let state = label(of.pointer(pointer)?)?;
-                states.iter().find(|(known, _)| **known == *state)?.1
+                values.iter().find(|(known, _)| **known == *state)?.1
             }
             None => Standing::Active,
         };
