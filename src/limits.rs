@@ -172,6 +172,9 @@ pub const REQUEST_MS: i64 = 24 * 3_600_000;
 pub const FORGOTTEN_PER_COMMAND: usize = 16;
 /// Rejects kept for one topic in an hour; the rest is only counted.
 pub const REJECTS_PER_TOPIC: u32 = 100;
+/// Bytes of one that are shown to callers, and pages of the store that are looked through for one page of an answer.
+pub const REJECT_SHOWN_BYTES: usize = 4 * 1024;
+pub const REJECT_PAGES: usize = 8;
 /// Topics whose rejects are counted apart in one hour; the rest shares one count.
 pub const REJECT_TOPICS: usize = 4_096;
 

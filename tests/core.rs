@@ -31,6 +31,8 @@ mod obligations;
 mod overrides;
 #[path = "core/policy.rs"]
 mod policy;
+#[path = "core/profiles.rs"]
+mod profiles;
 #[path = "core/records.rs"]
 mod records;
 #[path = "core/registry.rs"]

@@ -132,7 +132,7 @@ impl Services {
             }};
         }
         // Calls about rescues came later: what was found before keeps its meaning.
-        let call = if (0x80..0x87).contains(&call) { call } else { call % 16 };
+        let call = if (0x80..0x88).contains(&call) { call } else { call % 16 };
         let answer = match call {
             0x80 => call!(rescues(), open_incident(v1::OpenIncidentRequest)),
             0x81 => call!(rescues(), get_incident(v1::GetIncidentRequest)),
@@ -141,6 +141,7 @@ impl Services {
             0x84 => call!(rescues(), advance_incident(v1::AdvanceIncidentRequest)),
             0x85 => call!(rescues(), get_kpis(v1::GetKpisRequest)),
             0x86 => stream!(rescues(), watch_incidents(v1::WatchIncidentsRequest)),
+            0x87 => call!(history(), list_rejects(v1::ListRejectsRequest)),
             0 => call!(alerts(), list_alerts(v1::ListAlertsRequest)),
             1 => call!(alerts(), acknowledge_alert(v1::AcknowledgeAlertRequest)),
             2 => call!(alerts(), clear_alert(v1::ClearAlertRequest)),

@@ -9,6 +9,7 @@ pub mod codec;
 pub mod decode;
 pub mod import;
 pub mod judge;
+pub mod profile;
 pub mod script;
 pub mod segments;
 pub mod settings;
@@ -34,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("import", import::import),
     ("judge", judge::judge),
     ("page_token", clients::page_token),
+    ("profile", profile::profile),
     ("record", codec::record),
     ("request", clients::request),
     ("rules", settings::rules),

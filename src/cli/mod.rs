@@ -13,6 +13,7 @@ mod incident;
 mod incidents;
 mod notify;
 mod overdue;
+mod profile;
 mod recover;
 mod rules;
 mod serve;
@@ -61,6 +62,7 @@ pub enum Command {
     Import(import::Args),
     Export(export::Args),
     Rules(rules::Args),
+    Profile(profile::Args),
     Recover(recover::Args),
     Verify(verify::Args),
     Simulate(Box<simulate::Args>),
@@ -166,6 +168,7 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Explain(args) => or_stop(&stop, explain::run(args, terminal)).await,
             Command::Overdue(args) => or_stop(&stop, overdue::run(args, terminal)).await,
             Command::Rules(args) => rules::run(args, terminal, stop.clone()).await,
+            Command::Profile(args) => or_stop(&stop, profile::run(args, terminal)).await,
             Command::Recover(args) => recover::run(args, terminal).await,
             Command::Verify(args) => or_stop(&stop, verify::run(args, terminal)).await,
             Command::Import(args) => or_stop(&stop, import::run(args, terminal)).await,

@@ -10,11 +10,12 @@ use crate::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{ChangeRow, FrameRow, ScanRow, StatusRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow, StatusRow};
 use crate::model::time::Wall;
 use crate::model::visit::{ChainLink, VisitRow};
 use crate::store::{
-    ChangeQuery, IncidentQuery, LiftQuery, Numbered, ReportQuery, ReportingQuery, StandingCursor, StandingQuery,
+    ChangeQuery, IncidentQuery, LiftQuery, Numbered, RejectQuery, ReportQuery, ReportingQuery, StandingCursor,
+    StandingQuery,
 };
 
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -76,6 +77,9 @@ pub trait HistoryStore: Send + Sync {
 
     /// Reports on one device, in the order of their numbers.
     fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>>;
+
+    /// What was set aside, in the order of its numbers.
+    fn rejects(&self, query: RejectQuery) -> StoreFuture<'_, Vec<Numbered<RejectRow>>>;
 
     /// By the reporter's own id.
     fn report(&self, party: Party, id: RecordId) -> StoreFuture<'_, Option<ReportRow>>;
@@ -186,6 +190,7 @@ pub struct MemoryHistory {
     pub incident_events: Vec<IncidentEvent>,
     pub dues: Vec<DueRow>,
     pub reports: Vec<ReportRow>,
+    pub rejects: Vec<RejectRow>,
     pub changes: Vec<ChangeRow>,
     pub away: bool,
 }
@@ -358,6 +363,19 @@ impl HistoryStore for MemoryHistory {
             found.sort_by_key(StandingCursor::of);
             found.truncate(query.limit);
             found
+        })
+    }
+
+    fn rejects(&self, query: RejectQuery) -> StoreFuture<'_, Vec<Numbered<RejectRow>>> {
+        self.answer(|| {
+            let numbered = (1..).zip(&self.rejects).map(|(n, row)| Numbered { n, row: row.clone() });
+            let is_wanted = |it: &Numbered<RejectRow>| {
+                (query.from..query.to).contains(&it.row.received_at)
+                    && query.after.is_none_or(|after| it.n > after)
+                    && query.topic.as_deref().is_none_or(|topic| *it.row.topic == *topic)
+                    && query.reason.is_none_or(|reason| it.row.reason == reason)
+            };
+            numbered.filter(is_wanted).take(query.limit).collect()
         })
     }
 

@@ -12,11 +12,12 @@ use crate::model::ids::{CylinderCode, DeviceCode, FirmId, RecordId, Subject};
 use crate::model::incident::{Incident, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueRow, Party};
 use crate::model::report::ReportRow;
-use crate::model::row::{ChangeRow, FrameRow, ScanRow};
+use crate::model::row::{ChangeRow, FrameRow, RejectRow, ScanRow};
 use crate::model::time::Wall;
 use crate::store::{
     self, AlertCursor, AlertQuery, ChangeQuery, FrameCursor, FrameQuery, IncidentQuery, LiftQuery, LinkCursor,
-    LinkQuery, Numbered, ReportQuery, ReportingQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery, Store,
+    LinkQuery, Numbered, RejectQuery, ReportQuery, ReportingQuery, ScanCursor, ScanQuery, StandingQuery, StatusQuery,
+    Store,
 };
 
 use crate::model::visit::{ChainLink, VisitRow};
@@ -86,6 +87,10 @@ impl HistoryStore for Stored {
 
     fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
         Box::pin(async move { self.0.due_standing(query).await.map_err(away) })
+    }
+
+    fn rejects(&self, query: RejectQuery) -> StoreFuture<'_, Vec<Numbered<RejectRow>>> {
+        Box::pin(async move { self.0.rejects(query).await.map_err(away) })
     }
 
     fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>> {

@@ -29,7 +29,7 @@ use vigil::model::incident::{Incident, IncidentEvent, IncidentId};
 use vigil::model::obligation::{DueRow, Party};
 use vigil::model::record::{Action, Command, Outcome};
 use vigil::model::report::ReportRow;
-use vigil::model::row::{ChangeRow, FrameRow};
+use vigil::model::row::{ChangeRow, FrameRow, RejectRow};
 use vigil::model::time::Wall;
 use vigil::model::visit::{ChainLink, VisitRow};
 use vigil::notify::Notifier;
@@ -47,7 +47,7 @@ use vigil::spine::input::{Input, Inputs};
 use vigil::spine::retrace::Past;
 use vigil::store::memory::MemoryStore;
 use vigil::store::{
-    ChangeQuery, IncidentQuery, LiftQuery, Numbered, Options, ReportQuery, ReportingQuery, StandingQuery,
+    ChangeQuery, IncidentQuery, LiftQuery, Numbered, Options, RejectQuery, ReportQuery, ReportingQuery, StandingQuery,
 };
 
 /// Everything a test may wait for comes within this time, or never.
@@ -460,6 +460,11 @@ impl HistoryStore for Store {
     fn due(&self, query: StandingQuery) -> StoreFuture<'_, Vec<DueRow>> {
         let memory = self.memory.lock().unwrap().clone();
         Box::pin(async move { memory.due(query).await })
+    }
+
+    fn rejects(&self, query: RejectQuery) -> StoreFuture<'_, Vec<Numbered<RejectRow>>> {
+        let memory = self.memory.lock().unwrap().clone();
+        Box::pin(async move { memory.rejects(query).await })
     }
 
     fn reports(&self, query: ReportQuery) -> StoreFuture<'_, Vec<Numbered<ReportRow>>> {

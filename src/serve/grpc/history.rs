@@ -85,6 +85,14 @@ impl HistoryService for History {
         let actor = actor(&request)?;
         Ok(Response::new(self.0.explain(&actor, request.get_ref()).await?))
     }
+
+    async fn list_rejects(
+        &self,
+        request: Request<v1::ListRejectsRequest>,
+    ) -> Result<Response<v1::ListRejectsResponse>, Status> {
+        let actor = actor(&request)?;
+        Ok(Response::new(self.0.list_rejects(&actor, request.get_ref()).await?))
+    }
 }
 
 impl Shared {

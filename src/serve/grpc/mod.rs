@@ -12,6 +12,7 @@ mod life;
 mod maintenance;
 mod notifications;
 mod registry;
+mod rejects;
 mod rules;
 mod violations;
 mod watch;

@@ -13,7 +13,7 @@ use super::super::report::Draft as _;
 use super::super::value::Broken;
 use super::super::{Rejected, json, reject};
 use super::value::{UNREADABLE, label};
-use super::{Codes, Device, Feed, Field, Key, Mapped, Points, Profile, Source, Standing, Target};
+use super::{Codes, Device, Feed, Field, Key, Mapped, Points, Profile, Source, Standing, State, Target};
 use crate::core::telemetry::derived;
 use crate::limits;
 use crate::model::ids::DeviceCode;
@@ -121,14 +121,18 @@ impl<'a> One<'a> {
     }
 
     fn misfit(&self, source: &Source, what: &str) -> Misfit {
-        let found = self.find(source).is_some();
         let label = if let Source::Point(label) = source { format!("point {label:?}: ") } else { String::new() };
-        let why = if found { "is not as it must be" } else { "is not there; add it, or say required = false" };
+        let why = if self.find(source).is_some() { "is neither a text nor a number" } else { "is not there" };
         Misfit {
             reason: RejectReason::ProfileMisfit,
             source: source.clone(),
             detail: format!("{label}what {what} is read from {why}"),
         }
+    }
+
+    fn missing(&self, source: &Source, what: &str) -> Misfit {
+        let misfit = self.misfit(source, what);
+        Misfit { detail: format!("{}: send it, or say required = false", misfit.detail), ..misfit }
     }
 
     fn frame(&self) -> Result<(DeviceCode, Mapped), Misfit> {
@@ -209,7 +213,7 @@ impl<'a> One<'a> {
             match (self.find(&field.source), &field.default) {
                 (Some(value), _) => all.push(format!("{:?}:{}", name, field.convert.apply(value))),
                 (None, Some(default)) => all.push(format!("{name:?}:{default}")),
-                (None, None) if field.required => return Err(self.misfit(&field.source, name)),
+                (None, None) if field.required => return Err(self.missing(&field.source, name)),
                 (None, None) => {}
             }
         }
@@ -224,7 +228,7 @@ impl<'a> One<'a> {
         for codes in &self.profile.codes {
             match self.find(&codes.source) {
                 Some(value) => self.sort_codes(codes, value, &mut lists),
-                None if codes.required => return Err(self.misfit(&codes.source, "a list of codes")),
+                None if codes.required => return Err(self.missing(&codes.source, "a list of codes")),
                 None => {}
             }
         }
@@ -271,10 +275,10 @@ impl<'a> One<'a> {
             None => Target::Code(code.parse().ok()?),
         };
         let standing = match &codes.state {
-            Some((pointer, states)) => {
+            Some(State { pointer, values }) => {
                 let of = if codes.code.is_some() { element } else { self.record };
                 let state = label(of.pointer(pointer)?)?;
-                states.iter().find(|(known, _)| **known == *state)?.1
+                values.iter().find(|(known, _)| **known == *state)?.1
             }
             None => Standing::Active,
         };
@@ -295,10 +299,14 @@ impl<'a> One<'a> {
     fn bad_identity(&self, bad: BadIdentity) -> Misfit {
         let field = self.profile.fields.iter().find(|field| field.number == bad.field);
         let name = FrameDraft::NAMES[usize::from(bad.field)].trim_end_matches("_ms");
+        let want = match bad.field {
+            OBSERVED_AT_MS => "a time in the form that the profile states, in the years 1970 to 9999",
+            _ => bad.want,
+        };
         Misfit {
             reason: RejectReason::BadIdentity,
             source: field.map_or(Source::Nowhere, |field| field.source.clone()),
-            detail: format!("{name} must come to {}", bad.want),
+            detail: format!("{name} must be {want}"),
         }
     }
 }
@@ -313,7 +321,7 @@ struct Missing;
 
 impl Missing {
     fn of(self, one: &One<'_>, field: &Field) -> Misfit {
-        one.misfit(&field.source, FrameDraft::NAMES[usize::from(field.number)].trim_end_matches("_ms"))
+        one.missing(&field.source, FrameDraft::NAMES[usize::from(field.number)].trim_end_matches("_ms"))
     }
 }
 

@@ -160,8 +160,7 @@ struct Codes {
     split: Option<Box<str>>,
     /// Of the code inside each element.
     code: Option<Box<str>>,
-    /// Of the field that says whether it stands or is over, with what its values mean.
-    state: Option<(Box<str>, Vec<(Box<str>, Standing)>)>,
+    state: Option<State>,
     /// The list for what becomes a code.
     into: u8,
     /// By the vendor's code; `None`: the codes are ours.
@@ -169,6 +168,14 @@ struct Codes {
     /// Deliberately unmapped, or somebody else's: ascending.
     ignore: Vec<Box<str>>,
     required: bool,
+}
+
+/// The field that says whether a code stands or is over.
+#[derive(Debug, Clone, PartialEq)]
+struct State {
+    pointer: Box<str>,
+    /// What its values mean, ascending.
+    values: Vec<(Box<str>, Standing)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

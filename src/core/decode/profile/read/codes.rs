@@ -4,7 +4,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::super::super::elevator::{ALARMS, EVENTS, FAULTS};
-use super::super::{Codes, Source, Standing, Target};
+use super::super::{Codes, Source, Standing, State, Target};
 use super::{map, pointer, short, source};
 use crate::core::rules::did_you_mean;
 use crate::core::rules::section::{Faults, Section, article, table, text};
@@ -90,7 +90,7 @@ fn codes(section: &Section<'_>, has_points: bool, faults: &mut Faults) -> Option
     Some(Codes { source: source?, split, code, state, into, map, ignore, required })
 }
 
-fn state(section: &Section<'_>, faults: &mut Faults) -> Option<(Box<str>, Vec<(Box<str>, Standing)>)> {
+fn state(section: &Section<'_>, faults: &mut Faults) -> Option<State> {
     let (at, has_states) = match (section.key("state"), section.key("states")) {
         (None, None) => return None,
         (Some((at, _)), states) => (at, states.is_some()),
@@ -113,7 +113,7 @@ fn state(section: &Section<'_>, faults: &mut Faults) -> Option<(Box<str>, Vec<(B
             }
         }
     });
-    Some((pointer?, states?))
+    Some(State { pointer: pointer?, values: states? })
 }
 
 fn target(value: &Spanned<DeValue<'_>>, faults: &mut Faults) -> Option<Target> {
