@@ -55,7 +55,7 @@ fn is_kind(expected: &Expected, heard: &Heard) -> bool {
 }
 
 fn is_ignored(scenario: &Scenario, heard: &Heard) -> bool {
-    scenario.ignore.iter().any(|(rule, _)| *rule == heard.event.alert.id.rule)
+    scenario.ignores(&heard.event.alert.id.rule)
 }
 
 fn failure(scenario: &Scenario, expected: &Expected, at_ms: i64, what: String) -> Failure {

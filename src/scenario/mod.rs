@@ -16,6 +16,7 @@ mod tell;
 
 use std::collections::BTreeSet;
 
+use crate::core::judge::built_in::{ARRIVAL_LATE, TIER_UNANSWERED};
 use crate::core::rules::RuleFault;
 use crate::model::ids::{RuleId, Subject};
 use crate::model::time::Wall;
@@ -51,6 +52,19 @@ pub struct Scenario {
     pub expected: Vec<Expected>,
     /// The whole file, for places in messages.
     text: Box<str>,
+}
+
+impl Scenario {
+    /// Whether events of a rule need not be expected. Who shows what a rule opens need not show the rescue that follows: that nobody
+    /// comes is nobody's surprise in a timeline where nobody calls, is sent, or is expected to be missed.
+    fn ignores(&self, rule: &RuleId) -> bool {
+        let of_rescues = |rule: &RuleId| [&TIER_UNANSWERED, &ARRIVAL_LATE].iter().any(|it| it.id == rule.as_str());
+        let has_rescues = || {
+            let is_step = |step: &Step| matches!(step.action, Action::Call { .. } | Action::Rescue(_));
+            self.steps.iter().any(is_step) || self.expected.iter().any(|it| of_rescues(&it.rule.0))
+        };
+        self.ignore.iter().any(|(ignored, _)| ignored == rule) || (of_rescues(rule) && !has_rescues())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -347,7 +347,7 @@ impl<'s> Play<'s> {
         let open: Vec<RuleId> =
             open.into_iter().map(|a| a.id).filter(|id| self.about(id.subject) == subject).map(|id| id.rule).collect();
         let is_named = |id: &RuleId| rules.iter().any(|(rule, _)| rule == id);
-        let is_ignored = |id: &RuleId| self.scenario.ignore.iter().any(|(rule, _)| rule == id);
+        let is_ignored = |id: &RuleId| self.scenario.ignores(id);
         let wrong: Vec<String> = if exactly {
             let missing =
                 rules.iter().filter(|(rule, _)| !open.contains(rule)).map(|(rule, _)| format!("{rule} isn't open"));
