@@ -48,7 +48,16 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
                 verify::is_archived(&*store, *device).await?,
                 "lift {device} is not known: neither the archive nor any record names it"
             );
-            terminal.line(&format!("{device}: no records, so that there is nothing to prove"))?;
+            terminal.line(&match &known {
+                Known::Heads(_, at) => {
+                    format!(
+                        "{device}: no records, so that there is nothing to prove; the snapshot as of {at} knows of none"
+                    )
+                }
+                Known::Nothing(_) => {
+                    format!("{device}: no records in the database; whether there should be any can't be told")
+                }
+            })?;
             continue;
         }
         proven.add(&verdict);
