@@ -114,7 +114,9 @@ impl Reckoning {
 
     pub fn finish(mut self) -> Kpis {
         let Kpis { response, turnout, arrival, rescue, .. } = &mut self.0;
-        [response, turnout, arrival, rescue].map(|spans| spans.ms.sort_unstable());
+        for spans in [response, turnout, arrival, rescue] {
+            spans.ms.sort_unstable();
+        }
         self.0
     }
 }
