@@ -96,7 +96,9 @@ fn a_firms_day() {
     let config = vigil.config();
     let verify = |words: &[&str]| cli(&[&["verify", "--config", config.to_str().unwrap()], words].concat());
     let (output, said) = verify(&[]);
-    assert!(said.contains("499 devices, 502 whole records: every chain is whole") && output.status.success(), "{said}");
+    // Nothing that was uploaded is in a snapshot yet.
+    assert!(said.contains("502 records of 499 lifts: each follows") && output.status.success(), "{said}");
+    assert!(said.contains("not confirmed") || said.contains("only the next snapshot can tell"), "{said}");
 
     // The same from a file: two are known, one is new, one is bad.
     let header = "firm,record,device,kind,workers,recorder,started_at,ended_at,items,note\n";
@@ -117,11 +119,23 @@ fn a_firms_day() {
     );
     assert_eq!(output.status.code(), Some(1));
 
+    let sign =
+        |record: &str| cli(&["sign", &device(600), record, "--firm", "F-1", "--by", "officer-2", "--server", &server]);
+    let (output, said) = sign("f-1");
+    assert!(said.contains("record f-1 of") && said.contains("is signed by officer-2"), "{said}");
+    assert!(output.status.success());
+    let (output, said) = sign("f-9");
+    assert!(said.contains("NotFound") && said.contains("--request cli-") && !output.status.success(), "{said}");
+
     // A clean end takes a snapshot, which the ends of the chains are held against.
     assert!(vigil.stop().success());
     let (_, said) = verify(&[]);
-    assert!(said.contains("501 devices, 504 whole records: every chain is whole"), "{said}");
-    assert!(!said.contains("can't be checked"), "{said}");
+    assert!(said.contains("505 records of 501 lifts: each follows"), "{said}");
+    assert!(said.contains("the end of each whole chain is confirmed by the snapshot as of 20"), "{said}");
+    let (output, said) = verify(&[&device(LIFTS)]);
+    assert!(said.contains("no records, so that there is nothing to prove") && output.status.success(), "{said}");
+    let (output, said) = verify(&["31109999999999999999"]);
+    assert!(said.contains("lift 31109999999999999999 is not known") && !output.status.success(), "{said}");
     let history = rusqlite::Connection::open(vigil.sqlite()).unwrap();
     history
         .execute("UPDATE maintenance SET note = 'nothing was done' WHERE device = ? AND number = 2", [device(1)])
@@ -132,7 +146,7 @@ fn a_firms_day() {
     assert!(said.contains(&format!("{}: it ends with number 0", device(600))), "{said}");
     assert!(said.contains("2 chains broken") && output.status.code() == Some(1), "{said}");
     let (output, said) = verify(&[&device(2)]);
-    assert!(said.contains("1 device, 1 whole record: every chain is whole") && output.status.success(), "{said}");
+    assert!(said.contains("1 record of 1 lift: each follows") && output.status.success(), "{said}");
 }
 
 /// Each lift that was visited is due 15 days after that, each other one 15 days after it came to be known, also one whose

@@ -263,7 +263,7 @@ async fn chains_of_records_go_on_where_the_store_has_them() {
     running.stop().await;
     let (store, known) = verify::open(&config).await.unwrap();
     let device = DeviceCode::parse(OVERDUE).unwrap();
-    assert!(matches!(&known, Known::Heads(heads) if heads[&device].0 == 3), "{known:?}");
+    assert!(matches!(&known, Known::Heads(heads, _) if heads[&device].0 == 3), "{known:?}");
     let verdict = verify::verify(&*store, &known, device).await.unwrap();
     assert_eq!((verdict.links, verdict.broken), (3, None));
 }

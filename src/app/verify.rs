@@ -11,6 +11,7 @@ use crate::core::snapshot::{Restoring, SnapshotError};
 use crate::journal::JournalError;
 use crate::journal::snapshots::SnapshotDir;
 use crate::limits;
+use crate::model::archive::EntryKind;
 use crate::model::ids::DeviceCode;
 use crate::model::time::Wall;
 use crate::model::visit::Digest;
@@ -32,7 +33,8 @@ pub type Heads = BTreeMap<DeviceCode, (u64, Digest)>;
 /// What there is to hold the store against.
 #[derive(Debug)]
 pub enum Known {
-    Heads(Heads),
+    /// Those of a snapshot, and of when.
+    Heads(Heads, Wall),
     /// Nothing, and why.
     Nothing(String),
 }
@@ -43,6 +45,8 @@ pub struct Verdict {
     pub device: DeviceCode,
     /// Links that are whole, from the first one on.
     pub links: u64,
+    /// Of them those up to the last one that the snapshot knows: none of these is missing. None: it knows of none.
+    pub confirmed: u64,
     pub broken: Option<Broken>,
 }
 
@@ -54,9 +58,9 @@ pub async fn open(config: &Config) -> Result<(std::sync::Arc<dyn Store>, Known),
         Err(why) => Known::Nothing(why),
         Ok(None) => Known::Nothing("the service has taken no snapshot yet".into()),
         // What the store doesn't have yet isn't missing.
-        Ok(Some((outbox, heads))) => match stored {
+        Ok(Some((outbox, heads, at_wall))) => match stored {
             Some(at) if outbox.id == at.journal.to_le_bytes()[..] && at.position >= outbox.position => {
-                Known::Heads(heads)
+                Known::Heads(heads, at_wall)
             }
             Some(at) if outbox.id == at.journal.to_le_bytes()[..] => {
                 Known::Nothing("the database is behind the newest snapshot".into())
@@ -67,7 +71,7 @@ pub async fn open(config: &Config) -> Result<(std::sync::Arc<dyn Store>, Known),
     Ok((store, known))
 }
 
-fn newest(config: &Config) -> Result<Option<(JournalPoint, Heads)>, String> {
+fn newest(config: &Config) -> Result<Option<(JournalPoint, Heads, Wall)>, String> {
     let wrong = |error: JournalError| error.to_string();
     let snapshots = SnapshotDir::look(config.service.data_dir.join("snapshots"));
     let Some(snapshot) = snapshots.newest().map_err(wrong)? else { return Ok(None) };
@@ -81,13 +85,13 @@ fn newest(config: &Config) -> Result<Option<(JournalPoint, Heads)>, String> {
     }
     let core = restoring.finish().map_err(|error| error.to_string())?;
     let heads = core.lifts().iter().filter_map(|lift| Some((lift.code, lift.chain()?))).collect();
-    Ok(outbox.map(|outbox| (outbox, heads)))
+    Ok(outbox.map(|outbox| (outbox, heads, core.now().wall)))
 }
 
 /// Devices whose chains there are to follow, those among them of which the store has nothing left.
 pub async fn devices(store: &dyn Store, known: &Known) -> Result<BTreeSet<DeviceCode>, StoreError> {
     let mut devices: BTreeSet<DeviceCode> = match known {
-        Known::Heads(heads) => heads.keys().copied().collect(),
+        Known::Heads(heads, _) => heads.keys().copied().collect(),
         Known::Nothing(_) => BTreeSet::new(),
     };
     let mut after = None;
@@ -102,7 +106,7 @@ pub async fn devices(store: &dyn Store, known: &Known) -> Result<BTreeSet<Device
 /// Follows one chain to its end, or to the first link that is broken.
 pub async fn verify(store: &dyn Store, known: &Known, device: DeviceCode) -> Result<Verdict, StoreError> {
     let head = match known {
-        Known::Heads(heads) => heads.get(&device).copied(),
+        Known::Heads(heads, _) => heads.get(&device).copied(),
         Known::Nothing(_) => None,
     };
     let mut followed = Followed::default();
@@ -111,7 +115,13 @@ pub async fn verify(store: &dyn Store, known: &Known, device: DeviceCode) -> Res
         let (want, _) = head?;
         (followed.links < want).then_some(Broken::CutOff { want, got: followed.links })
     });
-    Ok(Verdict { device, links: followed.links, broken })
+    let confirmed = if broken.is_none() { head.map_or(0, |(links, _)| links) } else { 0 };
+    Ok(Verdict { device, links: followed.links, confirmed, broken })
+}
+
+/// Whether a lift is in the archive. Of one that isn't, nothing was proven by finding no records.
+pub async fn is_archived(store: &dyn Store, device: DeviceCode) -> Result<bool, StoreError> {
+    Ok(store.entry(EntryKind::Lift, device.to_string()).await?.is_some())
 }
 
 async fn follow(

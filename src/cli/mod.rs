@@ -1,6 +1,8 @@
 //! The commands, one file each: those that run the service, and those that talk to a running one.
 
 mod advance;
+mod alert;
+mod alerts;
 mod call;
 mod cap;
 #[cfg(feature = "demo")]
@@ -18,6 +20,7 @@ mod recover;
 mod rules;
 mod serve;
 mod show;
+mod sign;
 mod simulate;
 mod terminal;
 mod time;
@@ -49,6 +52,8 @@ pub enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::Args),
     Watch(watch::Args),
+    Alerts(alerts::Args),
+    Alert(alert::Args),
     Incidents(incidents::Args),
     Call(call::Args),
     Incident(incident::Args),
@@ -65,6 +70,7 @@ pub enum Command {
     Profile(profile::Args),
     Recover(recover::Args),
     Verify(verify::Args),
+    Sign(sign::Args),
     Simulate(Box<simulate::Args>),
 }
 
@@ -80,6 +86,16 @@ impl Server {
     fn endpoint(&self) -> anyhow::Result<Endpoint> {
         let endpoint = Endpoint::from_shared(self.server.clone())
             .map_err(|_| anyhow::anyhow!("--server {:?} is no URL: write http://HOST:PORT", self.server))?;
+        // Never in plain text where somebody has asked for more.
+        match endpoint.uri().scheme_str() {
+            Some("http") => {}
+            Some("https") => anyhow::bail!(
+                "--server {}: the service doesn't speak TLS yet, so that nothing was sent: run this on its machine, or through a \
+                 tunnel to it (ssh -L 50051:127.0.0.1:50051 HOST), with http://127.0.0.1:50051",
+                self.server
+            ),
+            _ => anyhow::bail!("--server {:?} is no URL: write http://HOST:PORT", self.server),
+        }
         Ok(endpoint
             .connect_timeout(Duration::from_secs(5))
             .http2_keep_alive_interval(Duration::from_secs(20))
@@ -162,6 +178,9 @@ pub async fn run(command: Command, terminal: &mut Terminal, stop: CancellationTo
             Command::Advance(args) => or_stop(&stop, advance::run(args, terminal)).await,
             Command::Cap(args) => or_stop(&stop, cap::run(args, terminal)).await,
             Command::Notify(args) => or_stop(&stop, notify::run(args, terminal)).await,
+            Command::Alerts(args) => or_stop(&stop, alerts::run(args, terminal)).await,
+            Command::Alert(args) => or_stop(&stop, alert::run(args, terminal)).await,
+            Command::Sign(args) => or_stop(&stop, sign::run(args, terminal)).await,
             Command::Watch(args) => or_stop(&stop, watch::run(args, terminal)).await,
             Command::History(args) => or_stop(&stop, history::run(args, terminal)).await,
             Command::Trace(args) => or_stop(&stop, trace::run(args, terminal)).await,

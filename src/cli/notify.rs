@@ -49,12 +49,29 @@ enum What {
         /// The target, as the configuration names it
         #[arg(long, value_name = "NAME")]
         target: String,
-        /// The number of the first event to be told again
-        #[arg(long, value_name = "SEQ")]
-        from: u64,
+        /// The first event to be told again: its number, or EPOCH:SEQ as `vigil notify` and `vigil-seq` have it
+        #[arg(long, value_name = "[EPOCH:]SEQ", value_parser = first)]
+        from: First,
         #[command(flatten)]
         server: Server,
     },
+}
+
+/// The first event of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct First {
+    /// 0: the present one.
+    epoch: u32,
+    seq: u64,
+}
+
+fn first(text: &str) -> Result<First, String> {
+    if let Ok(seq) = text.parse() {
+        return Ok(First { epoch: 0, seq });
+    }
+    let it = super::watch::cursor(text)
+        .map_err(|_| format!("{text:?} is no event: write SEQ or EPOCH:SEQ, such as 1:4711"))?;
+    Ok(First { epoch: it.epoch, seq: it.seq })
 }
 
 pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
@@ -97,9 +114,9 @@ async fn deliveries(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn replay(server: &Server, target: String, from: u64, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
+async fn replay(server: &Server, target: String, from: First, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
     let mut client = NotificationServiceClient::new(server.connect().await?);
-    let request = ReplayDeliveriesRequest { target: target.clone(), from_seq: from };
+    let request = ReplayDeliveriesRequest { target: target.clone(), from_seq: from.seq, from_epoch: from.epoch };
     let answer = client.replay_deliveries(request).await.map_err(|status| refused(&status))?.into_inner();
     terminal.line(&format!("{} is told again what came after {}", clean(&target), cursor(answer.cursor.as_ref())))?;
     Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::show::{Language, Look, clean, event_json};
 use super::time::{FORMS, Moment, Zone, civil, rfc3339, to_proto};
 use super::{Server, Terminal, history, refused};
+use crate::model::fill::reason;
 use crate::model::scan::ScanEvent;
 use crate::model::visit::{Problem, VisitKind};
 use crate::proto::v1::chain_link::What;
@@ -54,14 +55,20 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
     let mut life = client.trace_cylinder(request).await.map_err(|status| refused(&status))?.into_inner();
     let mut count = 0;
     let mut holder = String::new();
+    let mut unused = Unused::default();
     while let Some(message) = life.message().await.map_err(|status| refused(&status))? {
         for step in &message.steps {
             let had_by = std::mem::replace(&mut holder, step.holder.clone());
+            let hint = unused.take(step, &look.zone);
             if !is_wanted(step) {
                 continue;
             }
             count += 1;
-            let line = if args.json { step_json(step).to_string() } else { line(step, &args.cylinder, &had_by, &look) };
+            let line = if args.json {
+                step_json(step).to_string()
+            } else {
+                line(step, &args.cylinder, &had_by, &look) + &hint
+            };
             terminal.line(&line)?;
         }
     }
@@ -72,6 +79,32 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A passed check that no filling has used.
+#[derive(Debug, Default)]
+struct Unused(Option<String>);
+
+impl Unused {
+    /// Takes the next step of a life; what there is to say of it where a filling was denied although there is such a check.
+    fn take(&mut self, step: &CylinderStep, zone: &jiff::tz::TimeZone) -> String {
+        let Some(Item::Scan(scan)) = step.item.as_ref().and_then(|item| item.item.as_ref()) else {
+            return String::new();
+        };
+        if scan.event == StoredEvent::Filled as i32 {
+            self.0 = None;
+        } else if scan.event == StoredEvent::CheckedBeforeFill as i32 {
+            self.0 = (scan.passed == Some(true)).then(|| civil(scan.effective_at.as_ref(), zone));
+        }
+        let is_unchecked =
+            scan.verdict.as_ref().is_some_and(|it| it.reasons.iter().any(|reason| reason == reason::UNCHECKED));
+        match &self.0 {
+            Some(at) if is_unchecked => format!(
+                " | the check of {at} does not count: when it was made was not certain, or it came too late; check it again"
+            ),
+            _ => String::new(),
+        }
+    }
 }
 
 /// `asked`: the code that was asked for; `had_by`: who had the cylinder before.

@@ -40,6 +40,21 @@ pub struct Args {
     /// Begin after this event, as EPOCH:SEQ; without it, with the next one to happen
     #[arg(long, value_name = "EPOCH:SEQ", value_parser = cursor)]
     from: Option<Cursor>,
+    #[command(flatten)]
+    which: Which,
+    /// One JSON object a line instead
+    #[arg(long)]
+    json: bool,
+    /// Language of titles
+    #[arg(long, value_enum, default_value = "en")]
+    lang: Language,
+    #[command(flatten)]
+    zone: Zone,
+}
+
+/// Which alerts are wanted.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Which {
     /// Only this district (2 to 6 digits) and those within it; may be given several times
     #[arg(long, value_name = "DIGITS")]
     district: Vec<String>,
@@ -52,17 +67,25 @@ pub struct Args {
     /// Only this grave or graver: warning, minor, major, critical
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     min_severity: Option<Severity>,
-    /// One JSON object a line instead
-    #[arg(long)]
-    json: bool,
-    /// Language of titles
-    #[arg(long, value_enum, default_value = "en")]
-    lang: Language,
-    #[command(flatten)]
-    zone: Zone,
 }
 
-fn cursor(text: &str) -> Result<Cursor, String> {
+impl Which {
+    pub(super) fn filter(&self) -> AlertFilter {
+        AlertFilter {
+            districts: self.district.clone(),
+            rules: self.rule.clone(),
+            minimum_severity: self.min_severity.map_or(0, Severity::number),
+            subjects: self.subject.clone(),
+        }
+    }
+
+    /// What there is to say of rules that are not in force.
+    pub(super) async fn warnings(&self, channel: Channel) -> Vec<String> {
+        unknown_rules(&self.rule, channel).await
+    }
+}
+
+pub(super) fn cursor(text: &str) -> Result<Cursor, String> {
     let parse = || {
         let (epoch, seq) = text.split_once(':')?;
         Some(Cursor { epoch: epoch.parse().ok()?, seq: seq.parse().ok()? })
@@ -76,7 +99,7 @@ fn severity(text: &str) -> Result<Severity, String> {
 
 pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<ExitCode> {
     let channel = args.server.connect().await?;
-    for warning in unknown_rules(&args.rule, channel.clone()).await {
+    for warning in args.which.warnings(channel.clone()).await {
         terminal.notice(&warning)?;
     }
     let look = Look { zone: args.zone.zone.clone(), language: args.lang, colour: terminal.colour };
@@ -126,12 +149,7 @@ struct Follower {
 
 impl Follower {
     fn filter(&self) -> AlertFilter {
-        AlertFilter {
-            districts: self.args.district.clone(),
-            rules: self.args.rule.clone(),
-            minimum_severity: self.args.min_severity.map_or(0, Severity::number),
-            subjects: self.args.subject.clone(),
-        }
+        self.args.which.filter()
     }
 
     /// Shows events until the stream ends.

@@ -65,3 +65,48 @@ impl EventLog for Events {
         Box::pin(self.read(after, limit))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::dispatch::machine;
+    use crate::feed::testing::incident_entry;
+    use crate::feed::{Feed, ReadError};
+    use crate::limits;
+    use crate::model::incident::{IncidentId, What};
+    use crate::model::row::Effects;
+    use crate::pages::Incidents;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Batch, Checkpoint, Options};
+
+    fn received(seq: u64) -> IncidentEvent {
+        let entry = incident_entry(seq, What::Received);
+        IncidentEvent { incident: machine::begin(IncidentId { epoch: 1, number: seq }, &entry), entry }
+    }
+
+    async fn commit(store: &MemoryStore, from: Option<u64>, to: u64, seqs: std::ops::RangeInclusive<u64>) {
+        let point = |position| Checkpoint { journal: 1, epoch: 1, position, hash: 0 };
+        let effects = vec![Effects { incidents: seqs.map(received).collect(), ..Effects::default() }];
+        store.commit(Arc::new(Batch { from: from.map(point), to: point(to), effects })).await.unwrap();
+    }
+
+    /// Flow: more rescues than memory holds, while the store has taken none of them; then it takes the first, then more.
+    /// Asserts: what it has yet to take is not there now, which passes; it is never taken for too old. What it has let go of is.
+    #[tokio::test]
+    async fn a_store_that_lags_behind_makes_no_rescue_too_old() {
+        let store = Arc::new(MemoryStore::new(Options::default()));
+        let log = Arc::new(StoredIncidents(Arc::clone(&store) as Arc<dyn Store>));
+        let feed = Feed::after(Arc::new(Incidents::default()), Arc::clone(&log) as Arc<dyn EventLog<_>>, Vec::new());
+        let told: Vec<IncidentEvent> = (1..=limits::FEED_RING as u64 + 10).map(received).collect();
+        feed.publish(&told, crate::feed::Judged::default()).unwrap();
+        let at = |seq| Cursor { epoch: 1, seq };
+        assert!(matches!(feed.read(at(0), 5).await, Err(ReadError::Unavailable { .. })));
+        assert_eq!(feed.read_past(at(0), 5).await, Ok(Vec::new()));
+
+        commit(&store, None, 1, 1..=3).await;
+        assert_eq!(feed.read(at(0), 5).await.unwrap().len(), 3);
+        assert!(matches!(feed.read(at(3), 5).await, Err(ReadError::Unavailable { .. })));
+        commit(&store, Some(1), 2, 5..=9).await;
+        assert_eq!(log.after(at(3), 5).await, Err(LogError::TooOld));
+    }
+}

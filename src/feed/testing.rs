@@ -8,6 +8,7 @@ use crate::model::alert::{
     Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Place, Reason, Severity, Title,
 };
 use crate::model::ids::{AlertId, DeviceCode, District, RuleId, Subject};
+use crate::model::incident::{Entry, Source, What};
 use crate::model::time::Wall;
 
 pub(crate) fn lift(n: u64) -> Subject {
@@ -83,5 +84,30 @@ impl EventLog for MemoryLog {
             Ok(events.iter().filter(|e| e.cursor() > after).take(limit).cloned().collect())
         };
         Box::pin(std::future::ready(result))
+    }
+}
+
+/// The entry of an incident of epoch 1, with nothing in it but what happened and when.
+pub(crate) fn incident_entry(seq: u64, what: What) -> Entry {
+    Entry {
+        seq,
+        epoch: 1,
+        at: Wall(1_000 * seq as i64),
+        since_ms: 1_000 * (seq as i64 - 1),
+        what,
+        source: Source::Dispatcher,
+        actor: None,
+        note: None,
+        scene: None,
+        party: None,
+        alert: None,
+        severity: None,
+        certainty: None,
+        occupied: None,
+        caller: None,
+        accept_by_ms: None,
+        arrive_by_ms: None,
+        ending: None,
+        reassure_by_ms: None,
     }
 }

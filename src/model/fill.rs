@@ -26,6 +26,23 @@ pub mod reason {
     pub const UNREGISTERED: &str = "cylinder-unregistered";
 }
 
+/// What those reasons mean that don't say it by themselves, in words for people.
+pub fn hint(reasons: &[Box<str>]) -> String {
+    const HINTS: [(&str, &str); 2] = [
+        (
+            reason::UNCHECKED,
+            "unchecked: no passed check before filling counts since the last filling; one doesn't if when it was made is not certain \
+             (the clock of its scanner is wrong, or it came late): check it again with the scanner connected",
+        ),
+        (
+            reason::UNCONFIRMED,
+            "unconfirmed: the service has lost some of its past; the cylinder's own unit has to scan it as returned",
+        ),
+    ];
+    let applying = HINTS.iter().filter(|(of, _)| reasons.iter().any(|reason| **reason == **of));
+    applying.map(|(_, words)| *words).collect::<Vec<_>>().join("; ")
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Why the cylinder must not be filled: ids of rules and the words of [`reason`], ascending, without repeats. None:

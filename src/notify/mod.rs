@@ -163,10 +163,15 @@ impl Notifier {
         self.0.targets.iter().find(|handle| *handle.target.name == *target)
     }
 
-    /// Lets a target begin again with the event of that number, of the present epoch.
-    pub async fn replay(&self, target: &str, from: u64) -> Result<Cursor, ReplayError> {
+    /// Lets a target begin again with the event of that number, of the present epoch; of another one there is no way back.
+    pub async fn replay(&self, target: &str, epoch: Option<u32>, from: u64) -> Result<Cursor, ReplayError> {
         let handle = self.find(target).ok_or_else(|| ReplayError::NoTarget(target.to_owned()))?;
         let head = handle.source.head();
+        if let Some(epoch) = epoch.filter(|epoch| *epoch != head.epoch) {
+            let what =
+                format!("event {epoch}:{from} is of epoch {epoch}, and this is epoch {}: name one of this", head.epoch);
+            return Err(ReplayError::OutOfRange(what));
+        }
         let after = Cursor { epoch: head.epoch, seq: from.saturating_sub(1) };
         if after.seq >= head.seq {
             let what = format!("event {from} has not happened yet: the last one is {}", head.seq);

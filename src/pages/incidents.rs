@@ -6,11 +6,12 @@ use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::{Gap, Page};
+use crate::core::dispatch::machine;
 use crate::limits;
 use crate::model::actor::Actor;
 use crate::model::alert::{Cursor, Severity};
 use crate::model::ids::{DeviceCode, District};
-use crate::model::incident::{Incident, IncidentEvent, IncidentId, State, What};
+use crate::model::incident::{Entry, Incident, IncidentEvent, IncidentId, State, What};
 use crate::model::time::Wall;
 
 /// **Invariant:** what a call shows is exactly the fold of all events up to the cursor that it names.
@@ -30,12 +31,49 @@ struct Held {
 #[derive(Debug)]
 struct Shown {
     place: IncidentPlace,
-    timeline: Vec<Arc<IncidentEvent>>,
+    before: Vec<Before>,
+    last: Arc<IncidentEvent>,
+    /// Its incident is what its entry made of the one before.
+    follows: bool,
+}
+
+/// An event with others after it.
+#[derive(Debug)]
+enum Before {
+    /// The entry alone: the incident is what it made of the one before.
+    Entry(Box<Entry>),
+    /// It isn't, as when another version of the core had told it.
+    Whole(Arc<IncidentEvent>),
 }
 
 impl Shown {
-    fn incident(&self) -> Option<&Incident> {
-        self.timeline.last().map(|event| &event.incident)
+    /// Every event as it was told.
+    fn timeline(&self) -> Vec<Arc<IncidentEvent>> {
+        let mut timeline: Vec<Arc<IncidentEvent>> = Vec::with_capacity(self.before.len() + 1);
+        for before in &self.before {
+            let event = match before {
+                Before::Whole(event) => Arc::clone(event),
+                Before::Entry(entry) => {
+                    let incident = after(timeline.last().map(|event| &event.incident), self.last.incident.id, entry);
+                    Arc::new(IncidentEvent { entry: Entry::clone(entry), incident })
+                }
+            };
+            timeline.push(event);
+        }
+        timeline.push(Arc::clone(&self.last));
+        timeline
+    }
+}
+
+/// What an entry makes of an incident; of none, if it is the first one.
+fn after(before: Option<&Incident>, id: IncidentId, entry: &Entry) -> Incident {
+    match before {
+        None => machine::begin(id, entry),
+        Some(before) => {
+            let mut incident = before.clone();
+            machine::take(&mut incident, entry);
+            incident
+        }
     }
 }
 
@@ -116,7 +154,7 @@ impl Incidents {
         let held = self.read();
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let behind = held.order.range((from, Bound::Unbounded)).filter_map(|place| held.all.get(&place.id));
-        let mut passing = behind.filter_map(|shown| shown.timeline.last()).filter(|last| {
+        let mut passing = behind.map(|shown| &shown.last).filter(|last| {
             let it = &last.incident;
             (with_over || !it.state.is_over()) && filter.passes(it)
         });
@@ -127,7 +165,12 @@ impl Incidents {
 
     /// What happened to an incident, the last event being how it stands.
     pub fn timeline(&self, id: &IncidentId) -> Option<Vec<Arc<IncidentEvent>>> {
-        self.read().all.get(id).map(|shown| shown.timeline.clone())
+        self.read().all.get(id).map(Shown::timeline)
+    }
+
+    /// How an incident stands.
+    pub fn last(&self, id: &IncidentId) -> Option<Arc<IncidentEvent>> {
+        self.read().all.get(id).map(|shown| Arc::clone(&shown.last))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Held> {
@@ -153,16 +196,33 @@ impl Held {
     fn take(&mut self, event: &IncidentEvent) {
         self.cursor = event.cursor();
         let (id, place) = (event.incident.id, IncidentPlace::of(&event.incident));
-        if event.entry.what == What::Received {
-            self.all.insert(id, Shown { place, timeline: Vec::new() });
-        }
-        // A note on one that was let go: the store has the whole of it.
-        let Some(shown) = self.all.get_mut(&id) else { return };
-        let was_over = shown.incident().is_some_and(|it| it.state.is_over());
-        self.order.remove(&shown.place);
+        let last = Arc::new(event.clone());
+        let was_over = match self.all.get_mut(&id) {
+            Some(shown) if event.entry.what != What::Received => {
+                self.order.remove(&shown.place);
+                let told = std::mem::replace(&mut shown.last, last);
+                shown.place = place;
+                let was_over = told.incident.state.is_over();
+                let follows = after(Some(&told.incident), id, &event.entry) == event.incident;
+                let before = if std::mem::replace(&mut shown.follows, follows) {
+                    Before::Entry(Box::new(told.entry.clone()))
+                } else {
+                    Before::Whole(told)
+                };
+                shown.before.push(before);
+                was_over
+            }
+            None if event.entry.what != What::Received => {
+                // A note on one that was let go: the store has the whole of it.
+                return;
+            }
+            _ => {
+                let follows = after(None, id, &event.entry) == event.incident;
+                self.all.insert(id, Shown { place, before: Vec::new(), last, follows });
+                false
+            }
+        };
         self.order.insert(place);
-        shown.place = place;
-        shown.timeline.push(Arc::new(event.clone()));
         if event.incident.state.is_over() && !was_over {
             self.over.push_back((event.entry.at, id));
         }
@@ -176,5 +236,46 @@ impl Held {
         if let Some(shown) = self.over.pop_front().and_then(|(_, id)| self.all.remove(&id)) {
             self.order.remove(&shown.place);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::testing::incident_entry;
+
+    const ID: IncidentId = IncidentId { epoch: 1, number: 7 };
+
+    fn told(whats: &[What]) -> Vec<IncidentEvent> {
+        let mut events: Vec<IncidentEvent> = Vec::new();
+        for (seq, what) in (1..).zip(whats) {
+            let entry = incident_entry(seq, *what);
+            let incident = after(events.last().map(|event| &event.incident), ID, &entry);
+            events.push(IncidentEvent { entry, incident });
+        }
+        events
+    }
+
+    /// Flow: a rescue with some dozen entries; another version of the core tells it otherwise in its midst.
+    /// Asserts: its timeline is what was told, event by event, though the whole of it is kept of few.
+    #[test]
+    fn a_timeline_is_what_was_told_and_kept_as_its_entries() {
+        let notes = [What::Noted; 30];
+        let whats: Vec<What> =
+            [What::Received, What::Proposed, What::Commanded, What::Accepted].iter().chain(&notes).copied().collect();
+        let mut events = told(&whats);
+        for event in &mut events[20..] {
+            event.incident.calls += 1;
+        }
+        let page = Incidents::default();
+        for (n, event) in events.iter().enumerate() {
+            page.apply(std::slice::from_ref(event)).unwrap();
+            let timeline = page.timeline(&ID).unwrap();
+            assert!(timeline.iter().map(|it| &**it).eq(&events[..=n]), "after {n}");
+            assert_eq!(page.last(&ID).unwrap().cursor(), event.cursor());
+        }
+        let held = page.read();
+        let whole = held.all[&ID].before.iter().filter(|it| matches!(it, Before::Whole(_))).count();
+        assert_eq!(whole, 1, "the one that was told otherwise");
     }
 }

@@ -72,7 +72,7 @@ async fn each_target_has_a_chain_of_its_own() {
     assert_eq!(told(&opens.received()), ["Alert 1 <- ", "Update 2 <- 1"]);
 
     let first = all.received();
-    world.notifier().replay("all", 2).await.unwrap();
+    world.notifier().replay("all", None, 2).await.unwrap();
     let again = all.wait_taken(9, PATIENCE);
     let bodies = |received: &[Received]| received.iter().map(|it| it.body.clone()).collect::<Vec<_>>();
     assert_eq!(bodies(&again[5..]), bodies(&first[1..]));

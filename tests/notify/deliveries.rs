@@ -119,6 +119,31 @@ async fn what_is_refused_is_given_up_and_shown() {
     assert_eq!(given_up[0].detail, "status 422: no thanks");
 }
 
+/// Flow: receivers refuse who says it or where, once: a secret or a receiver is being exchanged.
+/// Asserts: the same comes again, and nothing is given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_refusal_of_the_sender_is_no_refusal_of_the_event() {
+    let codes = [401, 403, 404, 407, 421];
+    let mut world = World::new();
+    let receivers = codes.map(|code| {
+        let receiver = Receiver::start();
+        receiver.then([Mood::Answer(code, String::new())]);
+        receiver
+    });
+    let names = codes.map(|code| format!("t{code}"));
+    let targets: Vec<String> = names.iter().zip(&receivers).map(|(name, to)| target(name, to, "")).collect();
+    world.start(&targets.concat());
+    for name in &names {
+        world.begun(name).await;
+    }
+    world.open(2);
+    for (name, receiver) in names.iter().zip(&receivers) {
+        receiver.wait_taken(2, PATIENCE);
+        assert_eq!(seqs(&receiver.received()), [1, 1, 2], "{name}");
+        assert_eq!(world.until(name, |it| it.behind == 0).await.given_up, 0, "{name}");
+    }
+}
+
 /// Flow: one target hangs, one isn't there, one pours an answer without end, one fails; alerts open one by one.
 /// Asserts: a fifth target hears of each within a second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -200,7 +225,7 @@ async fn a_replay_tells_the_same_again() {
     world.until("city", |it| it.behind == 0).await;
     // By now they would be too old; the replay makes them new.
     wait::until(told + Duration::from_millis(5_500));
-    world.notifier().replay("city", 4).await.unwrap();
+    world.notifier().replay("city", None, 4).await.unwrap();
     world.open(1);
     let all = receiver.wait_taken(16, PATIENCE);
     assert_eq!(seqs(&all), [1, 2, 3, 4, 5, 6, 7, 8, 9, 4, 5, 6, 7, 8, 9, 10]);
@@ -210,9 +235,13 @@ async fn a_replay_tells_the_same_again() {
     for (target, from, want) in
         [("town", 1, "no target"), ("city", 11, "has not happened"), ("city", 99, "has not happened")]
     {
-        let error = world.notifier().replay(target, from).await.unwrap_err().to_string();
+        let error = world.notifier().replay(target, None, from).await.unwrap_err().to_string();
         assert!(error.contains(want), "{error}");
     }
+    let error = world.notifier().replay("city", Some(2), 4).await.unwrap_err().to_string();
+    assert!(error.contains("this is epoch 1"), "{error}");
+    world.notifier().replay("city", Some(1), 10).await.unwrap();
+    assert_eq!(seqs(&receiver.wait_taken(17, PATIENCE))[16..], [10]);
 }
 
 /// Flow: a target is stuck on a receiver that fails; a replay is asked for.
@@ -225,7 +254,7 @@ async fn a_replay_interrupts_a_wait() {
     world.begun("city").await;
     world.open(3);
     world.until("city", |it| it.is_failing()).await;
-    world.notifier().replay("city", 2).await.unwrap();
+    world.notifier().replay("city", None, 2).await.unwrap();
     assert_eq!(seqs(&receiver.wait_taken(4, PATIENCE)), [1, 2, 2, 3]);
 }
 

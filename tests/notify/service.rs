@@ -164,7 +164,7 @@ async fn check_calls(service: &Service, ids: &[String], late: &Receiver, last: u
         assert_eq!(client.export_cap(export).await.unwrap_err().code(), code);
     }
 
-    let replay = |target: &str, from_seq| ReplayDeliveriesRequest { target: target.into(), from_seq };
+    let replay = |target: &str, from_seq| ReplayDeliveriesRequest { target: target.into(), from_seq, from_epoch: 0 };
     client.replay_deliveries(replay("absent", last - 2)).await.unwrap();
     let all = late.wait_taken(last as usize + 3, PATIENCE);
     assert_eq!(crate::world::seqs(&all[last as usize..]), [last - 2, last - 1, last]);

@@ -91,7 +91,7 @@ async fn targets_are_for_those_who_run_the_service() {
     };
     assert!(client.list_targets(as_role("auditor")).await.unwrap().into_inner().targets.is_empty());
     assert_eq!(client.list_targets(as_role("dispatcher")).await.unwrap_err().code(), Code::PermissionDenied);
-    let replay = ReplayDeliveriesRequest { target: "city".into(), from_seq: 1 };
+    let replay = ReplayDeliveriesRequest { target: "city".into(), from_seq: 1, from_epoch: 0 };
     assert_eq!(client.replay_deliveries(replay).await.unwrap_err().code(), Code::NotFound);
     let status = print(&world, &["notify", "status"]).await;
     assert_eq!((status.result, status.out.text()), (Ok(true), String::new()));

@@ -7,10 +7,13 @@ use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use vigil::cli::{Command, Terminal, run};
 use vigil::model::alert::{AlertEvent, Cursor, EventKind, Group, StormScope};
+use vigil::model::fill::Verdict;
 use vigil::model::frame::Reported;
 use vigil::model::ids::PlaceId;
 use vigil::model::row::Order;
+use vigil::model::scan::ScanEvent;
 use vigil::model::time::Wall;
+use vigil::serve::history::Happened;
 
 use crate::history::{frame, scan};
 use crate::world::{World, alert, event, eventually};
@@ -283,6 +286,112 @@ async fn what_cannot_be_done_is_said_in_words() {
     world.end().await;
 }
 
+/// Flow: alerts are open; one is acknowledged, then cleared, by somebody at a terminal.
+/// Asserts: what is listed, with filters and as JSON; what is said of each step, and of what isn't there.
+#[tokio::test]
+async fn alerts_are_listed_acknowledged_and_cleared() {
+    let world = World::start().await;
+    let printed = print(&world, &["alerts"]).await;
+    assert_eq!((printed.out.text().as_str(), printed.err.text().as_str()), ("", "# no alert is open\n"));
+    world.open(0, 4);
+    let id = alert(2).id.to_string();
+    let printed = print(&world, &["alerts"]).await;
+    let text = printed.out.text();
+    assert_eq!(text.lines().count(), 4, "{text}");
+    assert!(text.lines().any(|line| line.ends_with(&format!(" | {id}"))), "{text}");
+    let subject = alert(2).id.subject.to_string();
+    let printed = print(&world, &["alerts", "--subject", &subject, "--json"]).await;
+    let shown: serde_json::Value = serde_json::from_str(&printed.out.text()).unwrap();
+    assert_eq!(shown["id"], id.as_str());
+    let printed = print(&world, &["alerts", "--rule", "trapped"]).await;
+    assert!(printed.err.text().starts_with("# no rule \"trapped\" is in force"), "{}", printed.err.text());
+
+    let printed = print(&world, &["alert", &id, "ack", "--by", "Li", "--note", "on the way"]).await;
+    assert_eq!(printed.result, Ok(true));
+    assert!(printed.out.text().contains(" | acknowledged by "), "{}", printed.out.text());
+    assert_eq!(print(&world, &["alerts", "--unacknowledged"]).await.out.text().lines().count(), 3);
+    let printed = print(&world, &["alert", &id, "clear", "--by", "Li"]).await;
+    assert_eq!(printed.out.text(), format!("cleared: {id}\n"));
+    assert_eq!(print(&world, &["alerts"]).await.out.text().lines().count(), 3);
+
+    for (words, want) in [
+        (&["alert", "x", "ack", "--by", "Li"][..], "InvalidArgument"),
+        (&["alert", &id, "ack", "--by", " "], "--by is empty"),
+        (&["sign", "31105001122014017242", "r-1", "--firm", "F-1", "--by", ""], "InvalidArgument"),
+    ] {
+        let printed = print(&world, words).await;
+        let error = printed.result.unwrap_err();
+        assert!(error.contains(want), "{words:?}: {error}");
+    }
+    world.end().await;
+}
+
+/// Asserts: every command that talks to a service refuses to do so in plain text where TLS was asked for, before anything is sent.
+#[tokio::test]
+async fn an_encrypted_address_is_refused_by_every_command() {
+    let list = "tests/import/lifts-good.csv";
+    for words in [
+        &["watch"][..],
+        &["alerts"],
+        &["alert", "x", "ack", "--by", "Li"],
+        &["incidents"],
+        &["incident", "1-1"],
+        &["advance", "1-1", "note"],
+        &["call", "--address", "x"],
+        &["cap", "x"],
+        &["notify", "status"],
+        &["history", "x"],
+        &["trace", "x"],
+        &["overdue"],
+        &["rules", "reload"],
+        &["sign", "x", "r", "--firm", "F", "--by", "o"],
+        &["import", "lifts", list],
+        &["export", "lifts"],
+    ] {
+        let words = ["vigil"].iter().chain(words).copied().chain(["--server", "https://127.0.0.1:1"]);
+        let words: Vec<&str> = words.collect();
+        let command = Typed::try_parse_from(&words).unwrap_or_else(|error| panic!("{words:?}: {error}")).command;
+        let (_, _, mut terminal) = papers();
+        let error = run(command, &mut terminal, CancellationToken::new()).await.unwrap_err();
+        let said = format!("{error:#}");
+        assert!(said.contains("doesn't speak TLS yet") && said.contains("ssh -L"), "{words:?}: {said}");
+    }
+}
+
+/// Flow: a check passes whose scanner had no clock, and the gun is told that the cylinder is unchecked; then another one, which is
+/// used by a filling.
+/// Asserts: a trace says so in words, only where it was so.
+#[tokio::test]
+async fn a_check_that_did_not_count_is_named() {
+    let world = World::start().await;
+    let at = |n: i64| Wall(1_763_766_000_000 + n);
+    let of = |seq: u64, event: ScanEvent, denied: bool| {
+        let mut happened = scan(seq, at(seq as i64));
+        let Happened::Scan(row) = &mut happened else { panic!("a scan") };
+        (row.scan.event, row.scan.passed) = (event, Some(true));
+        let reasons = if denied { vec!["unchecked".into()] } else { Vec::new() };
+        row.verdict = (event == ScanEvent::FillRequested).then(|| Verdict { reasons, expires_at: at(99) });
+        happened
+    };
+    world.store.memory.lock().unwrap().happened = vec![
+        of(1, ScanEvent::FillRequested, true),
+        of(2, ScanEvent::CheckedBeforeFill, false),
+        of(3, ScanEvent::FillRequested, true),
+        of(4, ScanEvent::FillRequested, false),
+        of(5, ScanEvent::Filled, false),
+        of(6, ScanEvent::FillRequested, true),
+    ];
+    let printed = print(&world, &["trace", "564010012345"]).await;
+    let said: Vec<bool> = printed.out.text().lines().map(|line| line.contains("does not count")).collect();
+    assert_eq!(said, [false, false, true, false, false, false], "{}", printed.out.text());
+    assert!(
+        printed.out.text().contains("the check of 2025-11-22 07:00:00.002 does not count"),
+        "{}",
+        printed.out.text()
+    );
+    world.end().await;
+}
+
 struct TcpAddress(String);
 
 impl TcpAddress {
@@ -301,6 +410,8 @@ fn arguments_that_do_not_fit_are_named() {
         (&["vigil", "watch", "--zone", "Mars"], "is no time zone"),
         (&["vigil", "history", "x", "--from", "yesterday"], "is no time"),
         (&["vigil", "import", "boats", "x.csv"], "lifts"),
+        (&["vigil", "notify", "replay", "--target", "city", "--from", "1:x"], "SEQ or EPOCH:SEQ"),
+        (&["vigil", "alert", "x", "ack"], "--by"),
     ] {
         let Err(error) = Typed::try_parse_from(words) else { panic!("{words:?} was taken") };
         assert!(error.to_string().contains(want), "{words:?}: {error}");

@@ -62,6 +62,54 @@ async fn importing_again_changes_nothing_and_a_dry_run_writes_nothing() {
     world.end().await;
 }
 
+/// Flow: lifts name a firm that the archive knows, and others that it doesn't; cylinders name kinds.
+/// Asserts: each unknown name is said once, with its first row and the nearest known one, and taken; `--strict` refuses its rows.
+#[tokio::test]
+async fn names_that_nobody_knows_are_said() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let rows = |name: &str, text: &[&str]| write(folder.path(), name, text.iter().map(|row| (*row).to_owned()));
+    let firms = rows("firms.csv", &["id,name", "nx-lift,First"]);
+    assert_eq!(print(&world, &["import", "firms", &firms]).await.result, Ok(true));
+    let lifts = rows(
+        "lifts.csv",
+        &[
+            "code,firm",
+            "31105001122014017242,nx-lift",
+            "31105001122014017243,nx-lfit",
+            "31105001122014017244,nx-lfit",
+            "31105001122014017245,",
+            "31105001122014017246,elsewhere",
+        ],
+    );
+    let printed = print(&world, &["import", "lifts", &lifts]).await;
+    let told: Vec<String> = printed.err.text().lines().map(|line| line.replace(&lifts, "lifts.csv")).collect();
+    assert_eq!(
+        told,
+        [
+            "lifts.csv:3:2: warning: firm \"nx-lfit\": the archive knows no such firm; did you mean `nx-lift`?; taken all the same \
+             (--strict refuses it)",
+            "lifts.csv:6:2: warning: firm \"elsewhere\": the archive knows no such firm; taken all the same (--strict refuses it)",
+        ]
+    );
+    assert_eq!(printed.out.text(), "5 rows: 5 changed, 0 unchanged, 0 failed\n");
+    let printed = print(&world, &["import", "lifts", &lifts, "--strict"]).await;
+    assert_eq!(printed.out.text(), "5 rows: 0 changed, 2 unchanged, 3 failed\n");
+    assert_eq!((printed.result, printed.err.text().lines().count()), (Ok(false), 3));
+
+    let cylinders = rows("cylinders.csv", &["code,kind", "CYL-000001,lpg-welded", "CYL-000002,lpg-weldde"]);
+    let printed = print(&world, &["import", "cylinders", &cylinders]).await;
+    assert!(
+        printed
+            .err
+            .text()
+            .contains("warning: kind \"lpg-weldde\": no table of intervals knows this kind; did you mean `lpg-welded`"),
+        "{}",
+        printed.err.text()
+    );
+    world.end().await;
+}
+
 fn write(folder: &Path, name: &str, rows: impl Iterator<Item = String>) -> String {
     let path = folder.join(name);
     let text: String = rows.map(|row| row + "\n").collect();

@@ -139,7 +139,7 @@ fn whoever_touches_a_record_breaks_its_chain_there() {
         let mut world = World::new(kind).await;
         let links = chain_of(device(1), 9);
         world.commit(vec![rows::rows(links.iter().map(row))]).await;
-        let known = Known::Heads(Heads::from([(device(1), (9, links[8].link()))]));
+        let known = Known::Heads(Heads::from([(device(1), (9, links[8].link()))]), Wall(0));
         let verdict = verify::verify(&*world.store, &known, device(1)).await.unwrap();
         assert_eq!((verdict.links, verdict.broken), (9, None), "{kind:?}: before anybody touched it");
         execute(&world, sql).await;
@@ -191,7 +191,7 @@ fn a_chain_made_anew_is_not_what_the_service_remembers() {
         last.visit.note = Some("made up".into());
         last.link = chain::link_of_visit(&before, last);
         world.commit(vec![rows::rows(others.iter().map(row))]).await;
-        let known = Known::Heads(Heads::from([(device(1), (5, links[4].link()))]));
+        let known = Known::Heads(Heads::from([(device(1), (5, links[4].link()))]), Wall(0));
         let verdict = verify::verify(&*world.store, &known, device(1)).await.unwrap();
         assert_eq!(verdict.broken, Some(chain::Broken::Replaced { number: 5 }));
         let nothing = Known::Nothing(String::new());

@@ -2,6 +2,7 @@
 
 mod columns;
 mod lines;
+mod mentioned;
 mod records;
 mod rows;
 
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 pub use self::columns::Kind;
+use self::mentioned::Mentioned;
 pub use self::rows::{Fault, Reader};
 use self::rows::{Faults, Sent};
 use super::{Server, Terminal, count, refused};
@@ -39,6 +41,9 @@ pub struct Args {
     /// Check and count only, write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Refuse lines that name a firm, or a kind of cylinder, that nobody knows, instead of only saying so
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -52,12 +57,13 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
     let reader = Reader::new(args.kind, file, again).with_context(|| name.clone())?;
     let columns = reader.columns();
     let channel = args.server.connect().await?;
+    let mentioned = Mentioned::ask(args.kind, &columns, args.strict, channel.clone()).await?;
 
     let (sender, mut receiver) = mpsc::channel(limits::IMPORT_AHEAD);
     let bar = progress(terminal, bytes);
     let reading = tokio::task::spawn_blocking({
         let bar = bar.clone();
-        move || reader.send_all(&sender, &bar)
+        move || reader.send_all(&sender, &bar, mentioned)
     });
     let answer = match receiver.recv().await {
         Some(first) => upload(channel, first, receiver, args.dry_run).await,
@@ -66,8 +72,13 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
     let sent = reading.await.context("reading the file failed")?;
     bar.finish_and_clear();
     let answer = answer?;
-    let Sent { mut faults, rows } = sent.with_context(|| name.clone())?;
+    let Sent { mut faults, rows, mentioned } = sent.with_context(|| name.clone())?;
     faults.add_answer(&answer, &columns);
+    let is_refused = |warning: &Fault| faults.first.iter().any(|fault| fault.line == warning.line);
+    for Fault { line, column, why } in mentioned.warnings(&columns).into_iter().filter(|it| !is_refused(it)) {
+        let column = column.map(|column| format!(":{column}")).unwrap_or_default();
+        terminal.notice(&format!("{name}:{line}{column}: {why}"))?;
+    }
     report(&name, &faults, terminal)?;
     let what = if args.dry_run { " (dry run, nothing was written)" } else { "" };
     terminal.line(&format!(

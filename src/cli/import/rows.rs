@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::columns::{Columns, Kind};
 use super::lines::Lines;
+use super::mentioned::Mentioned;
 use crate::limits;
 use crate::proto::v1::{UpsertDevicesRequest, UpsertDevicesResponse};
 
@@ -73,6 +74,7 @@ impl Faults {
 pub(super) struct Sent {
     pub(super) rows: u64,
     pub(super) faults: Faults,
+    pub(super) mentioned: Mentioned,
 }
 
 pub struct Reader<R> {
@@ -83,6 +85,7 @@ pub struct Reader<R> {
     record: ByteRecord,
     /// Where each code stood: the same one twice would change back and forth at every import.
     seen: BTreeMap<String, u64>,
+    mentioned: Mentioned,
 }
 
 /// Opens a file, twice.
@@ -117,7 +120,14 @@ impl<R: Read> Reader<R> {
         }
         let names = texts(&record).map_err(|at| anyhow::anyhow!("line 1, column {}: {NOT_UTF8}", at + 1))?;
         let columns = Columns::read(kind, &names).map_err(|why| anyhow::anyhow!("line 1: {why}"))?;
-        Ok(Self { csv, columns, lines: Lines::new(BufReader::new(again)), record, seen: BTreeMap::new() })
+        Ok(Self {
+            csv,
+            columns,
+            lines: Lines::new(BufReader::new(again)),
+            record,
+            seen: BTreeMap::new(),
+            mentioned: Mentioned::default(),
+        })
     }
 
     pub(super) fn columns(&self) -> Columns {
@@ -145,8 +155,10 @@ impl<R: Read> Reader<R> {
         mut self,
         sender: &mpsc::Sender<UpsertDevicesRequest>,
         bar: &ProgressBar,
+        mentioned: Mentioned,
     ) -> anyhow::Result<Sent> {
-        let mut sent = Sent { rows: 0, faults: Faults::default() };
+        self.mentioned = mentioned;
+        let mut sent = Sent { rows: 0, faults: Faults::default(), mentioned: Mentioned::default() };
         while let Some(row) = self.next_row()? {
             sent.rows += 1;
             bar.set_position(self.csv.position().byte());
@@ -159,6 +171,7 @@ impl<R: Read> Reader<R> {
                 Err(faults) => sent.faults.add_row(faults),
             }
         }
+        sent.mentioned = self.mentioned;
         Ok(sent)
     }
 
@@ -179,6 +192,9 @@ impl<R: Read> Reader<R> {
                 |(field, why)| Fault { line, column: self.columns.number(field), why: format!("{field}: {why}") };
             faults.into_iter().map(of_field).collect::<Vec<_>>()
         })?;
+        if let Some(fault) = self.mentioned.look(line, &self.columns, &fields) {
+            return Err(vec![fault]);
+        }
         let code = self.columns.code(&fields);
         if let Some(first) = self.seen.get(code) {
             return Err(fault(None, format!("{code} stands in line {first} already: keep one of them")));

@@ -92,12 +92,33 @@ pub struct Kpis {
 
 /// Of incidents as they stand.
 pub fn reckon<'i>(incidents: impl IntoIterator<Item = &'i Incident>) -> Kpis {
-    let mut kpis = Kpis::default();
-    incidents.into_iter().for_each(|incident| kpis.note(incident));
-    for spans in [&mut kpis.response, &mut kpis.turnout, &mut kpis.arrival, &mut kpis.rescue] {
-        spans.ms.sort_unstable();
+    let mut reckoning = Reckoning::default();
+    incidents.into_iter().for_each(|incident| reckoning.note(incident));
+    reckoning.finish()
+}
+
+/// Figures in the making: of each incident only its spans are kept.
+#[derive(Debug, Default)]
+pub struct Reckoning(Kpis);
+
+impl Reckoning {
+    /// Takes an incident as it stands, in any order.
+    pub fn note(&mut self, incident: &Incident) {
+        self.0.note(incident);
     }
-    kpis
+
+    /// Those taken so far.
+    pub fn incidents(&self) -> u64 {
+        self.0.incidents
+    }
+
+    pub fn finish(mut self) -> Kpis {
+        let Kpis { response, turnout, arrival, rescue, .. } = &mut self.0;
+        for spans in [response, turnout, arrival, rescue] {
+            spans.ms.sort_unstable();
+        }
+        self.0
+    }
 }
 
 impl Kpis {

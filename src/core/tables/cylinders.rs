@@ -73,6 +73,10 @@ impl Cylinders {
         self.parts(make.medium).filter_map(fitting).min_by_key(|entry| entry.years)
     }
 
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.kinds.iter().map(|kind| &**kind)
+    }
+
     pub fn knows_kind(&self, kind: &str) -> bool {
         self.kinds.iter().any(|known| **known == *kind)
     }

@@ -9,7 +9,7 @@ use super::{Violations, convert, life};
 use crate::limits;
 use crate::model::actor::{Actor, Role, Scope};
 use crate::model::archive::{self, Entry};
-use crate::model::fill::FillRequest;
+use crate::model::fill::{self, FillRequest};
 use crate::model::ids::{CylinderCode, SiteCode, Subject};
 use crate::model::record::{Action, Command, Outcome};
 use crate::proto::v1;
@@ -43,6 +43,7 @@ impl CylinderService for Cylinders {
                 allow: verdict.allows(),
                 issued_at: Some(convert::timestamp(verdict.issued_at())),
                 expires_at: Some(convert::timestamp(verdict.expires_at)),
+                hint: fill::hint(&verdict.reasons),
                 reasons: verdict.reasons.into_iter().map(String::from).collect(),
                 position,
             })),

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::watch_incidents::WatchIncidents;
 use super::{Violations, convert, fitting, page_size};
-use crate::core::dispatch::kpi;
+use crate::core::dispatch::kpi::{Kpis, Reckoning};
 use crate::limits;
 use crate::model::actor::{Actor, Role, Scope};
 use crate::model::alert::Cursor;
@@ -206,8 +206,8 @@ impl DispatchService for Dispatch {
         let _slot = self.0.queries.try_acquire().map_err(|_| overload("queries"))?;
         let coverage = self.coverage(&actor, &districts, from, to).await?;
         let filter = IncidentFilter { districts, ..IncidentFilter::all(actor) };
-        let incidents = self.received(&filter, from, to).await?;
-        Ok(Response::new(convert::kpis(&kpi::reckon(&incidents), coverage)))
+        let kpis = self.reckon(&filter, from, to).await?;
+        Ok(Response::new(convert::kpis(&kpis, coverage)))
     }
 }
 
@@ -247,10 +247,9 @@ impl Dispatch {
         let done = self.0.command(command, Patience::None).await?;
         // It is done, whether or not the page catches up in time: what is shown then is what there is.
         let _ = self.catch_up(done.position).await;
-        let timeline = done.incident.and_then(|id| self.0.backend.incidents.timeline(&id)).unwrap_or_default();
-        let last = timeline.last().filter(|last| last.incident.is_seen_by(&actor));
-        let incident = last.map(|last| convert::incident(&last.incident));
-        Ok((done, incident))
+        let last = done.incident.and_then(|id| self.0.backend.incidents.last(&id));
+        let last = last.filter(|last| last.incident.is_seen_by(&actor));
+        Ok((done, last.map(|last| convert::incident(&last.incident))))
     }
 
     async fn catch_up(&self, position: u64) -> Result<(), Status> {
@@ -278,20 +277,20 @@ impl Dispatch {
         }
     }
 
-    /// Every incident received in the range that passes.
-    async fn received(&self, filter: &IncidentFilter, from: Wall, to: Wall) -> Result<Vec<Incident>, Status> {
-        let mut incidents: Vec<Incident> = Vec::new();
+    /// Of every incident received in the range that passes, page by page: a year of a province would fill the memory.
+    async fn reckon(&self, filter: &IncidentFilter, from: Wall, to: Wall) -> Result<Kpis, Status> {
+        let mut reckoning = Reckoning::default();
         let mut after = None;
         loop {
             let query = IncidentQuery { from, to, after, limit: limits::PAGE_ROWS };
             let page = self.0.backend.store.incidents(query).await.map_err(away)?;
             after = page.last().map(|last| (last.received_at, last.id));
             let is_last = page.len() < limits::PAGE_ROWS;
-            incidents.extend(page.into_iter().filter(|it| filter.passes(it)));
+            page.iter().filter(|it| filter.passes(it)).for_each(|it| reckoning.note(it));
             if is_last {
-                return Ok(incidents);
+                return Ok(reckoning.finish());
             }
-            if incidents.len() >= limits::KPI_INCIDENTS {
+            if reckoning.incidents() >= limits::KPI_INCIDENTS as u64 {
                 let most = limits::KPI_INCIDENTS;
                 let message = format!("there are more than {most} incidents in the range: ask for a shorter one");
                 return Err(Status::out_of_range(message));

@@ -102,7 +102,8 @@ impl NotificationService for Notifications {
             violations.add("from_seq", "is missing: events count from 1");
             violations.check()?;
         }
-        let begun = self.0.backend.notifier.replay(&asked.target, asked.from_seq).await;
+        let epoch = Some(asked.from_epoch).filter(|epoch| *epoch != 0);
+        let begun = self.0.backend.notifier.replay(&asked.target, epoch, asked.from_seq).await;
         let cursor = begun.map_err(|error| match error {
             ReplayError::NoTarget(name) => not_found(&format!("target {name:?}")),
             ReplayError::OutOfRange(why) => Status::out_of_range(why),
