@@ -444,6 +444,12 @@ pub const NOTIFY_CHAINED: usize = 50_000;
 pub const NOTIFY_CHAIN_MS: i64 = 8 * 24 * 3_600_000;
 /// How long the archive may take to say where a device is before a message goes without.
 pub const NOTIFY_PLACE_MS: u64 = 500;
+/// Once it has not answered, all messages go without for so long.
+pub const NOTIFY_PLACE_AGAIN_MS: u64 = 10_000;
+/// An event upon which the worker of a target has failed so often is given up.
+pub const NOTIFY_PANICS: u32 = 3;
+/// Messages that later ones can refer to are tidied up once in so many of a target.
+pub const NOTIFY_TIDY_EVERY: usize = 256;
 /// Shortest and longest secret, and secrets in one file: the present one and the one before.
 pub const NOTIFY_SECRET_BYTES_MIN: usize = 16;
 pub const NOTIFY_SECRET_BYTES: usize = 256;
@@ -559,6 +565,7 @@ const _: () = assert!(
         < NOTIFY_BODY_BYTES
 );
 const _: () = assert!(NOTIFY_BATCH <= FEED_BATCH);
+const _: () = assert!(NOTIFY_TIDY_EVERY < NOTIFY_CHAINED);
 const _: () = assert!(RECORD_MEMORY_DAYS < RECORD_DAYS);
 const _: () = assert!(EXPLAIN_WAIT_MS < EXPLAIN_MS);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);

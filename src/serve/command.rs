@@ -21,6 +21,8 @@ pub(super) struct Done {
     pub(super) changed: u32,
     /// The one that it was about.
     pub(super) incident: Option<IncidentId>,
+    /// A call joined it; else the call opened it.
+    pub(super) joined: bool,
 }
 
 /// Whether a full queue refuses a command at once, or it waits for its turn.
@@ -112,8 +114,10 @@ fn shut() -> Status {
 
 pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
     match outcome {
-        Outcome::Done { position, changed } => Ok(Done { position, changed, incident: None }),
-        Outcome::Incident { position, incident } => Ok(Done { position, changed: 1, incident: Some(incident) }),
+        Outcome::Done { position, changed } => Ok(Done { position, changed, incident: None, joined: false }),
+        Outcome::Incident { position, incident, joined } => {
+            Ok(Done { position, changed: 1, incident: Some(incident), joined })
+        }
         Outcome::Fill { .. } | Outcome::Findings { .. } => {
             Err(Status::internal("the core answered another question than was asked"))
         }
@@ -124,7 +128,9 @@ pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
         }
         Outcome::Denied { why } => Err(Status::permission_denied(why.into_string())),
         // Whoever asks for items reads their outcomes.
-        Outcome::Items { position, items } => Ok(Done { position, changed: taken(&items), incident: None }),
+        Outcome::Items { position, items } => {
+            Ok(Done { position, changed: taken(&items), incident: None, joined: false })
+        }
         Outcome::RequestReused => {
             let details = ErrorDetails::with_error_info("REQUEST_ID_REUSED", super::grpc::DOMAIN, []);
             let message = "this request id came with another command before: choose a new one for each command";
