@@ -7,10 +7,11 @@ use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use vigil::cli::{Command, Terminal, run};
 use vigil::model::alert::{AlertEvent, Cursor, EventKind, Group, StormScope};
+use vigil::model::archive::{EntryKind, FieldChange};
 use vigil::model::fill::Verdict;
 use vigil::model::frame::Reported;
 use vigil::model::ids::PlaceId;
-use vigil::model::row::Order;
+use vigil::model::row::{ChangeKind, ChangeRow, Order};
 use vigil::model::scan::ScanEvent;
 use vigil::model::time::Wall;
 use vigil::serve::history::Happened;
@@ -249,6 +250,25 @@ async fn a_trace_shows_scans_in_words() {
         printed.out.text().lines().next().unwrap(),
         "2025-11-22 07:00:00.001 filled             at 6401-A by gun-1 | operator op-7 | medium lpg | tare 16500 g | gross \
          31400 g | passed | foreign-site | filling 1 | now with 6401-A"
+    );
+    let field = |field: &str, before: &str, after: &str| FieldChange {
+        field: field.into(),
+        before: before.into(),
+        after: after.into(),
+    };
+    let change = ChangeRow {
+        kind: EntryKind::Cylinder,
+        code: "564010012345".into(),
+        what: ChangeKind::Transferred,
+        changed_at: Wall(1_763_766_060_000),
+        actor: "desk".into(),
+        fields: vec![field("filling_unit", "6401-A", "6401-B"), field("medium", "", "lpg")],
+    };
+    world.store.memory.lock().unwrap().happened.push(Happened::Change(change));
+    let printed = print(&world, &["trace", "564010012345"]).await;
+    assert_eq!(
+        printed.out.text().lines().last().unwrap(),
+        "2025-11-22 07:01:00.000 archive: transferred by desk | filling_unit 6401-A -> 6401-B | medium nothing -> lpg"
     );
     let printed = print(&world, &["trace", "564010012346"]).await;
     assert!(printed.err.text().contains("nothing is known"), "{}", printed.err.text());

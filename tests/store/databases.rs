@@ -152,7 +152,7 @@ fn frame_history_speaks_the_models_words() {
 fn codes_of_before_are_found_by_an_index() {
     let code = |n: u32| CylinderCode::parse(&format!("16400{n:07}")).unwrap();
     let cylinder = |n: u32| {
-        let aliases = if n % 2 == 0 { vec![code(1_000_000 + n)] } else { Vec::new() };
+        let aliases = if n.is_multiple_of(2) { vec![code(1_000_000 + n)] } else { Vec::new() };
         Row::Entry(Entry::Cylinder(Cylinder { aliases, ..Cylinder::new(code(n)) }))
     };
     run(|| async {

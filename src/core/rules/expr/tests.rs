@@ -63,7 +63,7 @@ fn compiled(text: &str) -> Result<Expr, Vec<Fault>> {
             extras: &mut extras,
             windows: &mut Vec::new(),
             is_counted: false,
-            silence: Silence::MakesEither,
+            silence: Silence::Either,
             has_hints: true,
         },
     )

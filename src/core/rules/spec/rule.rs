@@ -80,13 +80,11 @@ pub(super) fn read<'a>(value: &'a Spanned<DeValue<'a>>, context: &mut Context<'_
     // What a condition may name depends on the family: without it the conditions can't be checked.
     let (family, id) = (family?, id.as_ref());
     let unless = context.unless(&section, family, id);
-    let when = when.and_then(|text| context.compile(&text, family, id, is_counting, Silence::MakesTrue));
-    let suppress = section
-        .text("suppress", context.faults)
-        .and_then(|text| context.condition(&text, family, id, Silence::MakesFalse));
-    let deny = section
-        .text("deny", context.faults)
-        .and_then(|text| context.condition(&text, family, id, Silence::MakesEither));
+    let when = when.and_then(|text| context.compile(&text, family, id, is_counting, Silence::True));
+    let suppress =
+        section.text("suppress", context.faults).and_then(|text| context.condition(&text, family, id, Silence::False));
+    let deny =
+        section.text("deny", context.faults).and_then(|text| context.condition(&text, family, id, Silence::Either));
     let clear = context.clear(&section, family, id);
     if clear == Some(Clear::Quiet) && section.has("count") && (clear_for_ms == Some(0) || !section.has("clear_for")) {
         let at =
@@ -346,7 +344,7 @@ impl Context<'_> {
             QUIET => return Some(Clear::Quiet),
             _ => {}
         }
-        self.condition(&text, family, own, Silence::MakesFalse).map(Clear::When)
+        self.condition(&text, family, own, Silence::False).map(Clear::When)
     }
 
     fn escalate(
@@ -363,7 +361,7 @@ impl Context<'_> {
             let step = Section::new(values, start, "`escalate`", &["when", "severity", "certainty"], self.faults);
             let when = step
                 .need_text("when", self.faults)
-                .and_then(|text| self.condition(&text, family, own, Silence::MakesEither));
+                .and_then(|text| self.condition(&text, family, own, Silence::Either));
             if !step.has("severity") && !step.has("certainty") {
                 self.faults.add::<()>(start, "`escalate` needs `severity` or `certainty`");
             }
@@ -381,7 +379,7 @@ impl Context<'_> {
             let cause = Section::new(values, start, "`causes`", &["when", "cause"], self.faults);
             let when = cause
                 .need_text("when", self.faults)
-                .and_then(|text| self.condition(&text, family, own, Silence::MakesEither));
+                .and_then(|text| self.condition(&text, family, own, Silence::Either));
             let name = cause.need_text("cause", self.faults).and_then(|text| self.line("cause", text));
             causes.extend(when.zip(name));
         }

@@ -11,10 +11,10 @@ use crate::limits;
 /// leads to one, nor keeps one back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::core::rules) enum Silence {
-    MakesTrue,
-    MakesFalse,
+    True,
+    False,
     /// Nothing hangs on it.
-    MakesEither,
+    Either,
 }
 
 const LONGEST_S: i64 = limits::RULE_SPAN_MS / 1_000;
@@ -60,11 +60,11 @@ impl Checker<'_, '_> {
     pub(super) fn check_silence(&mut self, root: &Node) {
         let message = match self.scope.silence {
             _ if self.silences.is_empty() => return,
-            Silence::MakesEither => return,
-            Silence::MakesTrue => {
+            Silence::Either => return,
+            Silence::True => {
                 "silence would end this: here `silent_s` may only have to be above a number, as in `silent_s > 60`"
             }
-            Silence::MakesFalse => {
+            Silence::False => {
                 "silence would clear an alert, or keep one back: here `silent_s` may only have to be below a number, \
                  as in `silent_s < 10`"
             }
@@ -95,10 +95,10 @@ fn collect(node: &Node, sign: Sign, makes: &mut Vec<Silence>) {
             let relation = if is_silence(*left) { *relation } else { relation.turned() };
             let grows = matches!(relation, Relation::More | Relation::AtLeast);
             makes.push(match sign {
-                Sign::Either => Silence::MakesEither,
-                Sign::Plain if grows => Silence::MakesTrue,
-                Sign::Negated if !grows => Silence::MakesTrue,
-                Sign::Plain | Sign::Negated => Silence::MakesFalse,
+                Sign::Either => Silence::Either,
+                Sign::Plain if grows => Silence::True,
+                Sign::Negated if !grows => Silence::True,
+                Sign::Plain | Sign::Negated => Silence::False,
             });
         }
         Node::Not(inner) => {
