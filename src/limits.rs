@@ -81,6 +81,11 @@ pub const MARKERS_UNACKED: u16 = 8;
 
 /// Most entries or items in one command: no record of the inbox may take long (part `commands` of the benchmarks).
 pub const COMMAND_ITEMS: usize = 200;
+/// Most entries of an upload that are taken together: lifts that all change take some 30 µs each.
+pub const UPLOAD_GROUP: usize = 64;
+/// Groups of one upload to the archive that may be on their way at once: each waits for the disk, and is a step of the core
+/// that whatever comes behind it waits for.
+pub const GROUPS_IN_FLIGHT: usize = 8;
 /// Most reports in one request, which are divided over commands.
 pub const REPORTS_ASKED: usize = 500;
 /// Most cylinders that are transferred together, all of them or none, and that are looked at together.
@@ -442,6 +447,12 @@ pub const NOTIFY_CHAINED: usize = 50_000;
 pub const NOTIFY_CHAIN_MS: i64 = 8 * 24 * 3_600_000;
 /// How long the archive may take to say where a device is before a message goes without.
 pub const NOTIFY_PLACE_MS: u64 = 500;
+/// Once it has not answered, all messages go without for so long.
+pub const NOTIFY_PLACE_AGAIN_MS: u64 = 10_000;
+/// An event upon which the worker of a target has failed so often is given up.
+pub const NOTIFY_PANICS: u32 = 3;
+/// Messages that later ones can refer to are tidied up once in so many of a target.
+pub const NOTIFY_TIDY_EVERY: usize = 256;
 /// Shortest and longest secret, and secrets in one file: the present one and the one before.
 pub const NOTIFY_SECRET_BYTES_MIN: usize = 16;
 pub const NOTIFY_SECRET_BYTES: usize = 256;
@@ -539,6 +550,7 @@ const _: () = assert!(GROUPED_PER_RECORD <= CORRECTIONS);
 // As long as few have been sent for, an incident that is told has two kilobytes.
 const _: () = assert!(INCIDENTS_RETOLD * 4 * 1024 < JOURNAL_RECORD_BYTES);
 const _: () = assert!(INCIDENT_SENSOR_ENTRIES < INCIDENT_ENTRIES);
+const _: () = assert!(UPLOAD_GROUP <= COMMAND_ITEMS);
 const _: () = assert!(VISITS <= COMMAND_ITEMS);
 // A visit's texts have up to four bytes a character; beside them stand codes and digests.
 const _: () = assert!(
@@ -556,6 +568,7 @@ const _: () = assert!(
         < NOTIFY_BODY_BYTES
 );
 const _: () = assert!(NOTIFY_BATCH <= FEED_BATCH);
+const _: () = assert!(NOTIFY_TIDY_EVERY < NOTIFY_CHAINED);
 const _: () = assert!(RECORD_MEMORY_DAYS < RECORD_DAYS);
 const _: () = assert!(EXPLAIN_WAIT_MS < EXPLAIN_MS);
 const _: () = assert!(HEARTBEAT_MS * 3 < STREAM_STALL_MS);

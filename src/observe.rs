@@ -25,9 +25,12 @@ use crate::model::row::{RejectReason, Tally};
 use crate::spine::takeover::Way;
 
 pub use self::downlinks::{DownlinksDropped, DownlinksPublished};
-pub use self::incidents::IncidentMoved;
+pub use self::incidents::{IncidentMoved, NotAdopted, RescuesRefused};
 pub use self::list::{METRICS, Metric, Sort};
-pub use self::notify::{NotifyAttemptFailed, NotifyDelivered, NotifyGivenUp, NotifyLedgerFailed, NotifyStands};
+pub use self::notify::{
+    NotifyAttemptFailed, NotifyDelivered, NotifyGivenUp, NotifyLedgerFailed, NotifyLedgerSetAside, NotifyPanicked,
+    NotifyStands,
+};
 pub use self::rules::{ReloadedBy, RulesRefused, RulesReloaded};
 
 /// Something that happened, worth telling people and counting.
@@ -217,8 +220,9 @@ impl Event for JudgedReports {
     }
 
     fn measure(&self) {
-        let Tally { frames, late, scans, allowed, denied, repeats, rejects: by_reason, unknown_fields, ignored } =
-            self.tally;
+        // Rescues have an event of their own.
+        let Tally { frames, late, scans, allowed, denied, repeats, rejects: by_reason, .. } = self.tally;
+        let Tally { unknown_fields, ignored, rescues_refused: _, .. } = self.tally;
         let rejects = self.tally.rejects();
         counter!("vigil_records_judged_total").increment(self.records as u64);
         for (reason, n) in RejectReason::ALL.iter().zip(by_reason).filter(|(_, n)| *n > 0) {
@@ -490,10 +494,14 @@ mod tests {
         emit(NotifyAttemptFailed { target, reason: "timed-out", detail, first: true });
         emit(NotifyGivenUp { target, cursor: began, reason, detail });
         emit(NotifyLedgerFailed { target, detail });
+        emit(NotifyLedgerSetAside { file: "notify.db", detail, places: 2 });
+        emit(NotifyPanicked { target, detail });
         emit(NotifyStands { target, behind: 7, failing: true });
         let incident = IncidentId { epoch: 1, number: 42 };
         emit(IncidentMoved { incident, what: What::Commanded, state: State::Commanded, since_ms: 1_000 });
         emit(IncidentMoved { incident, what: What::Arrived, state: State::Arrived, since_ms: 1_700_000 });
+        emit(RescuesRefused { count: 3 });
+        emit(NotAdopted { what: "incident", why: "one too many" });
     }
 
     fn rendered() -> String {
@@ -532,7 +540,10 @@ mod tests {
             "vigil_storms_total{scope=\"feeder\"} 1",
             "vigil_notify_attempts_failed_total{target=\"city\",reason=\"ledger\"} 1",
             "vigil_notify_behind_events{target=\"city\"} 7",
+            "vigil_notify_panics_total{target=\"city\"} 1",
+            "vigil_notify_ledger_set_aside_total 1",
             "vigil_incident_events_total{what=\"commanded\"} 1",
+            "vigil_rescues_refused_total 3",
             "vigil_rescue_seconds_bucket{what=\"arrived\",le=\"1200\"} 0",
             "vigil_rescue_seconds_bucket{what=\"arrived\",le=\"1800\"} 1",
             "vigil_alert_transitions_total{rule=\"trapped-reported\",kind=\"opened\",severity=\"critical\",\

@@ -22,7 +22,7 @@ use vigil::journal::snapshots::SnapshotDir;
 use vigil::model::alert::Cursor;
 use vigil::model::archive::{Cylinder, Entry, EntryKind, Lift, Site, SiteKind};
 use vigil::model::ids::{CylinderCode, DeviceCode, SiteCode};
-use vigil::model::incident::IncidentId;
+use vigil::model::incident::{IncidentId, State};
 use vigil::model::time::CivilDay;
 use vigil::observe::Metrics;
 use vigil::proto::internal as wire;
@@ -33,9 +33,9 @@ use vigil::proto::v1::inspection_service_client::InspectionServiceClient;
 use vigil::proto::v1::maintenance_service_client::MaintenanceServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::proto::v1::{
-    AdvanceIncidentRequest, CheckFillRequest, GetIncidentRequest, IncidentEventKind, IncidentStep, InspectionReport,
-    MaintenanceRecord, OpenIncidentRequest, Problem, RecordOutcome, ReportKind, UploadRecordsRequest,
-    UploadReportsRequest, UpsertDevicesRequest, UpsertDevicesResponse, VisitKind,
+    AdvanceIncidentRequest, CheckFillRequest, GetIncidentRequest, IncidentCause, IncidentEnding, IncidentEventKind,
+    IncidentStep, InspectionReport, MaintenanceRecord, OpenIncidentRequest, Problem, RecordOutcome, ReportKind,
+    UploadRecordsRequest, UploadReportsRequest, UpsertDevicesRequest, UpsertDevicesResponse, VisitKind,
 };
 use vigil::serve::upsert_entry;
 use vigil::spine::recover::{Parts, Replayed};
@@ -134,6 +134,18 @@ impl Running {
         let request = OpenIncidentRequest { request_id: "c".into(), device: OVERDUE.into(), ..Default::default() };
         let mut client = DispatchServiceClient::connect(self.url()).await.unwrap();
         client.open_incident(request).await.unwrap().into_inner().incident.unwrap().id
+    }
+
+    async fn advance(&self, id: &str, step: IncidentStep, ending: Option<IncidentEnding>) {
+        let request = AdvanceIncidentRequest {
+            request_id: step.as_str_name().into(),
+            incident_id: id.into(),
+            step: step.into(),
+            ending,
+            ..Default::default()
+        };
+        let mut client = DispatchServiceClient::connect(self.url()).await.unwrap();
+        client.advance_incident(request).await.unwrap();
     }
 
     /// What happened to a rescue, and in which epoch.
@@ -448,6 +460,48 @@ async fn rescues_go_on_with_new_journals() {
     let waited_ms = freed.changed_at.unwrap().seconds * 1_000 - freed.received_at.unwrap().seconds * 1_000;
     assert!((freed.freed_ms.unwrap() - waited_ms).abs() <= 1_000, "{} {waited_ms}", freed.freed_ms.unwrap());
     running.stop().await;
+}
+
+/// Flow: journals are copied while a rescue goes on; people end it; the copy comes back, and the store goes on with it.
+/// Asserts: the rescue is over by the journals as well, with all that the store has of it, and isn't told as going on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rescue_that_the_store_has_as_ended_stays_ended() {
+    let (_dir, config) = with_history().await;
+    let running = start(&config).await.unwrap();
+    let id = running.call().await;
+    running.stop().await;
+    let data = &config.service.data_dir;
+    let copy = data.with_file_name("copy");
+    copy_all(data, &copy);
+    let running = start(&config).await.unwrap();
+    running.advance(&id, IncidentStep::Free, None).await;
+    let ending = IncidentEnding { persons_freed: Some(2), cause: IncidentCause::Door.into(), action: "by hand".into() };
+    running.advance(&id, IncidentStep::Close, Some(ending)).await;
+    let told = running.rescue(&id).await;
+    running.stop().await;
+
+    std::fs::remove_dir_all(data).unwrap();
+    copy_all(&copy, data);
+    recover(&config, Way::Gap).await.unwrap();
+    let running = start(&config).await.unwrap();
+    assert_eq!(running.rescue(&id).await, told);
+    running.stop().await;
+    let StoreAt::Sqlite(file) = &config.store.at else { unreachable!("these tests run on SQLite") };
+    let store = store::open(&format!("sqlite:{}", file.display()), Options::default()).await.unwrap();
+    let stored = store.incident(IncidentId::parse(&id).unwrap()).await.unwrap().unwrap();
+    assert_eq!(stored.state, State::Closed);
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_all(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }
 
 /// The newest snapshot as a core of that version would have left it: there is none yet.

@@ -11,8 +11,10 @@ use crate::model::alert::Cursor;
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::fill::Stored;
 use crate::model::ids::{CylinderCode, DeviceCode, SiteCode};
-use crate::model::record::{Action, Command, Kind};
+use crate::model::incident::{self, IncidentEvent, IncidentId};
+use crate::model::record::{Action, Command, ItemOutcome, Kind, Outcome};
 use crate::model::time::Wall;
+use crate::observe::{NotAdopted, emit};
 use crate::spine::Spine;
 use crate::store::{ChangeQuery, IncidentQuery, LinkCursor, LinkQuery, ReportQuery, ScanCursor, Store};
 
@@ -36,6 +38,36 @@ pub(super) async fn records(store: &dyn Store, spine: &mut Spine) -> Result<(), 
     }
 }
 
+/// Of rescues that go on by these journals, which may be older than the store, what the store knows beyond them: also that they
+/// have ended. Before they are told anew.
+pub(super) async fn progress(store: &dyn Store, spine: &mut Spine) -> Result<(), RecoverError> {
+    let going = spine.core().dispatch().iter().map(|kept| &kept.incident).filter(|it| !it.state.is_over());
+    let going: Vec<IncidentId> = going.map(|it| it.id).collect();
+    for incident in going {
+        let timeline = whole_timeline(store, incident).await?;
+        let last = timeline.last().map(incident::Entry::cursor);
+        let ours =
+            spine.core().dispatch().get(&incident).and_then(|kept| kept.timeline.last()).map(incident::Entry::cursor);
+        if last > ours {
+            tell(spine, "incident", Action::AdoptIncident { incident, timeline })?;
+        }
+    }
+    Ok(())
+}
+
+async fn whole_timeline(store: &dyn Store, id: IncidentId) -> Result<Vec<incident::Entry>, RecoverError> {
+    let (mut timeline, mut after) = (Vec::new(), Cursor::default());
+    loop {
+        let page = store.incident_timeline(id, after, limits::PAGE_ROWS).await?;
+        let is_last = page.len() < limits::PAGE_ROWS;
+        after = page.last().map_or(after, IncidentEvent::cursor);
+        timeline.extend(page.into_iter().map(|event| event.entry));
+        if is_last {
+            return Ok(timeline);
+        }
+    }
+}
+
 /// Somebody may be trapped: rescues that the store has as going on go on.
 pub(super) async fn incidents(store: &dyn Store, spine: &mut Spine) -> Result<(), RecoverError> {
     let mut after = None;
@@ -45,8 +77,7 @@ pub(super) async fn incidents(store: &dyn Store, spine: &mut Spine) -> Result<()
         let Some(last) = page.last() else { return Ok(()) };
         after = Some((last.received_at, last.id));
         for it in page.iter().filter(|it| !it.state.is_over()) {
-            let timeline = store.incident_timeline(it.id, Cursor::default(), limits::PAGE_ROWS).await?;
-            let timeline = timeline.into_iter().map(|event| event.entry).collect();
+            let timeline = whole_timeline(store, it.id).await?;
             tell(spine, "incident", Action::AdoptIncident { incident: it.id, timeline })?;
         }
     }
@@ -152,8 +183,16 @@ async fn is_changed_after(store: &dyn Store, code: CylinderCode, at: Wall) -> Re
     let mut after = None;
     loop {
         let code = code.as_str().to_owned();
-        let page =
-            store.changes(ChangeQuery { kind: EntryKind::Cylinder, code, after, limit: limits::PAGE_ROWS }).await?;
+        let page = store
+            .changes(ChangeQuery {
+                kind: EntryKind::Cylinder,
+                code,
+                from: Wall(i64::MIN),
+                to: Wall::MAX,
+                after,
+                limit: limits::PAGE_ROWS,
+            })
+            .await?;
         let Some(last) = page.last() else { return Ok(false) };
         after = Some(last.n);
         if page.iter().any(|change| change.row.changed_at > at) {
@@ -162,11 +201,30 @@ async fn is_changed_after(store: &dyn Store, code: CylinderCode, at: Wall) -> Re
     }
 }
 
-/// At the time of the record before, so that a machine's own time of day plays no part.
-fn tell(spine: &mut Spine, what: &str, action: Action) -> Result<(), RecoverError> {
+/// At the time of the record before, so that a machine's own time of day plays no part. What is refused is told, and the rest
+/// goes on.
+fn tell(spine: &mut Spine, what: &'static str, action: Action) -> Result<(), RecoverError> {
     let (now, next) = (spine.core().now(), spine.core().next());
     let request = format!("recover-{what}-{next}").into();
     let command = Command { request, actor: Actor::local_admin(), action };
-    spine.enter(Kind::Command(command), now.elapsed, now.wall).map_err(AppError::Spine)?;
+    let released = spine.enter(Kind::Command(command), now.elapsed, now.wall).map_err(AppError::Spine)?;
+    if let Some(why) = released.outcome.and_then(refused) {
+        emit(NotAdopted { what, why: &why });
+    }
     Ok(())
+}
+
+/// Why nothing, or not all, was taken.
+fn refused(outcome: Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Done { .. } | Outcome::Incident { .. } | Outcome::Fill { .. } | Outcome::Findings { .. } => None,
+        Outcome::Precondition { why } | Outcome::Denied { why } => Some(why.into()),
+        Outcome::NotFound { what } => Some(format!("{what} isn't known")),
+        Outcome::RequestReused => Some("the same was told before, and otherwise".to_owned()),
+        Outcome::Items { items, .. } => {
+            let refused =
+                items.iter().filter(|it| !matches!(it, ItemOutcome::Taken { .. } | ItemOutcome::Known)).count();
+            (refused > 0).then(|| format!("{refused} of {} were not taken", items.len()))
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! Whom the service tells of what happens, and where it keeps how far they are.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -37,7 +36,7 @@ pub(super) async fn begin(
         let parts = Parts {
             alerts: Source::Alerts(Arc::clone(alerts)),
             incidents: Source::Incidents(Arc::clone(incidents)),
-            store: Arc::clone(store),
+            archive: Arc::new(Arc::clone(store)),
             clock: clock.clone(),
             profile: Arc::new(profile),
         };
@@ -53,28 +52,9 @@ pub(super) async fn begin(
     Ok((notifier, work))
 }
 
-/// A file that is damaged must not keep the service from starting: it is set aside, and targets begin with what happens next.
 fn open(config: &Config, now: Wall) -> Result<Ledger, LedgerError> {
-    let file = config.service.data_dir.join(FILE);
     let names: Vec<&str> = config.notify.iter().map(|target| &*target.name).collect();
-    match Ledger::open(&file, &names, now) {
-        Err(error) if error.is_damage() => {
-            tracing::error!(%error, file = %file.display(), "it is damaged and set aside: targets begin with what happens next");
-            set_aside(&file)?;
-            Ledger::open(&file, &names, now)
-        }
-        opened => opened,
-    }
-}
-
-fn set_aside(file: &Path) -> Result<(), LedgerError> {
-    let moved = std::fs::rename(file, file.with_added_extension("damaged"));
-    moved.map_err(|error| LedgerError::Task(format!("{}: {error}", file.display())))?;
-    for beside in ["db-wal", "db-shm"] {
-        // They belong to the file that was moved, and need not be there.
-        let _ = std::fs::remove_file(file.with_extension(beside));
-    }
-    Ok(())
+    Ledger::open(&config.service.data_dir.join(FILE), &names, now)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::core::telemetry::heard::Way;
 use crate::feed::{Feed, Judged, LinkState};
 use crate::ingest::downlink::Downlinks;
 use crate::model::incident::IncidentEvent;
-use crate::observe::{AlertTransition, IncidentMoved, JudgedReports, StormBegan, emit};
+use crate::observe::{AlertTransition, IncidentMoved, JudgedReports, RescuesRefused, StormBegan, emit};
 use crate::spine::Released;
 use crate::spine::driver::{Outlet, Standing, Vitals};
 
@@ -71,6 +71,9 @@ impl Outlet for ToFeed {
             let (entry, incident) = (&event.entry, &event.incident);
             let (what, since_ms) = (entry.what, entry.since_ms);
             emit(IncidentMoved { incident: incident.id, what, state: incident.state, since_ms });
+        }
+        if released.tally.rescues_refused > 0 {
+            emit(RescuesRefused { count: released.tally.rescues_refused });
         }
         if released.records > 0 {
             emit(JudgedReports { records: released.records, tally: released.tally });

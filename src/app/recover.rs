@@ -88,6 +88,7 @@ async fn gap(config: &Config, store: &dyn Store, stored: Option<Checkpoint>) -> 
     let epoch = spine.core().epoch().max(stored_epoch) + 1;
     // These journals may be older than the store.
     adopt::custody(store, &mut spine).await?;
+    adopt::progress(store, &mut spine).await?;
     spine.raise_epoch(epoch, false).map_err(AppError::Spine)?;
     // Rescues that began since: those that are known are not taken twice.
     adopt::incidents(store, &mut spine).await?;

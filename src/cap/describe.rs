@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::{Profile, Site, Told, terms, text};
 use crate::limits;
-use crate::model::alert::{Alert, AlertEvent, Evidence, Place, Severity};
+use crate::model::alert::{Alert, AlertEvent, AlertState, Evidence, Place, Severity};
 use crate::model::ids::Subject;
 use crate::model::incident::{Incident, IncidentEvent, State, Tier};
 use crate::model::time::Wall;
@@ -137,11 +137,7 @@ fn alert_zh(event: &AlertEvent, subject: &str, zone: &TimeZone) -> String {
         terms::certainty_zh(it.certainty),
         text::time(it.opened_at, zone)
     );
-    text += match it.occupied {
-        Some(true) => "轿厢内有人。",
-        Some(false) => "轿厢内无人。",
-        None => "",
-    };
+    text += People::of_alert(event).zh();
     if let Some(cleared) = it.cleared_at {
         text += &format!("解除时间：{}。", text::time(cleared, zone));
     }
@@ -162,11 +158,7 @@ fn alert_en(event: &AlertEvent, subject: &str, zone: &TimeZone) -> String {
         it.certainty.name(),
         text::time(it.opened_at, zone)
     );
-    text += match it.occupied {
-        Some(true) => " There are people in the car.",
-        Some(false) => " The car is empty.",
-        None => "",
-    };
+    text += People::of_alert(event).en();
     if let Some(cleared) = it.cleared_at {
         text += &format!(" Over since {}.", text::time(cleared, zone));
     }
@@ -177,6 +169,81 @@ fn alert_en(event: &AlertEvent, subject: &str, zone: &TimeZone) -> String {
         text += &format!(" {} lifts of {} {} raised it together.", group.lifts, group.scope.name(), group.place);
     }
     text
+}
+
+/// What holds now of the people in the car.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum People {
+    Unknown,
+    In,
+    None,
+    /// They were in it, and nobody has said that they are free.
+    Were,
+    /// They were, and the sensors don't say so any more.
+    NoLongerSaid,
+    Free,
+    NeverTrapped,
+}
+
+impl People {
+    fn now(occupied: Option<bool>) -> Self {
+        match occupied {
+            Some(true) => Self::In,
+            Some(false) => Self::None,
+            None => Self::Unknown,
+        }
+    }
+
+    fn of_alert(event: &AlertEvent) -> Self {
+        match Self::now(event.alert.occupied) {
+            Self::In if event.alert.state == AlertState::Cleared && event.reason.is_by_sensors() => Self::NoLongerSaid,
+            Self::In if event.alert.state == AlertState::Cleared => Self::Were,
+            people => people,
+        }
+    }
+
+    fn of_incident(it: &Incident) -> Self {
+        match it.state {
+            State::Freed => Self::Free,
+            // How many were freed is said apart.
+            State::Closed => Self::Unknown,
+            State::FalseAlarm => Self::NeverTrapped,
+            _ if it.sensors_say_over() && it.occupied == Some(true) => Self::Were,
+            _ => Self::now(it.occupied),
+        }
+    }
+
+    fn occupied(self) -> Option<bool> {
+        match self {
+            Self::In => Some(true),
+            Self::None => Some(false),
+            Self::Unknown | Self::Were | Self::NoLongerSaid | Self::Free | Self::NeverTrapped => None,
+        }
+    }
+
+    fn zh(self) -> &'static str {
+        match self {
+            Self::Unknown => "",
+            Self::In => "轿厢内有人。",
+            Self::None => "轿厢内无人。",
+            Self::Were => "轿厢内曾有人。",
+            Self::NoLongerSaid => "传感器已不再报告困人。",
+            Self::Free => "已无人被困。",
+            Self::NeverTrapped => "无人被困。",
+        }
+    }
+
+    fn en(self) -> &'static str {
+        match self {
+            Self::Unknown => "",
+            Self::In => " There are people in the car.",
+            Self::None => " The car is empty.",
+            Self::Were => " There were people in the car.",
+            Self::NoLongerSaid => " The sensors no longer say that people are trapped.",
+            Self::Free => " Nobody is trapped any more.",
+            Self::NeverTrapped => " Nobody was trapped.",
+        }
+    }
 }
 
 fn evidence(all: &[Evidence], since: &str, seconds: &str) -> String {
@@ -204,7 +271,7 @@ fn alert_parameters(event: &AlertEvent, site: &Site) -> Vec<(&'static str, Strin
         Subject::Service => {}
     }
     all.extend(site.rescue_code.as_ref().map(|code| ("vigil:rescue-code", code.to_string())));
-    all.extend(it.occupied.map(|occupied| ("vigil:occupied", occupied.to_string())));
+    all.extend(People::of_alert(event).occupied().map(|occupied| ("vigil:occupied", occupied.to_string())));
     if let Some(group) = &it.group {
         all.push(("vigil:group", group.id(&it.id.rule)));
         all.push(("vigil:group-lifts", group.lifts.to_string()));
@@ -261,11 +328,7 @@ fn incident_zh(it: &Incident, zone: &TimeZone) -> String {
     if let Some(tier) = tier {
         text += &format!("处置力量：{tier}。");
     }
-    text += match it.occupied {
-        Some(true) => "轿厢内有人。",
-        Some(false) => "轿厢内无人。",
-        None => "",
-    };
+    text += People::of_incident(it).zh();
     if it.arrival_late && it.state.is_pending() {
         text += "抵达超时。";
     }
@@ -283,11 +346,7 @@ fn incident_en(it: &Incident, zone: &TimeZone) -> String {
     if let Some(leg) = it.assignee() {
         text += &format!(" On it: tier {} ({}).", leg.party.tier.number(), leg.party.tier.name());
     }
-    text += match it.occupied {
-        Some(true) => " There are people in the car.",
-        Some(false) => " The car is empty.",
-        None => "",
-    };
+    text += People::of_incident(it).en();
     if it.arrival_late && it.state.is_pending() {
         text += " Nobody has arrived in time.";
     }
@@ -314,7 +373,7 @@ fn incident_parameters(event: &IncidentEvent, site: &Site) -> Vec<(&'static str,
     all.extend(scene.device.map(|device| ("vigil:device", device.to_string())));
     all.extend(site.rescue_code.as_ref().map(|code| ("vigil:rescue-code", code.to_string())));
     all.extend(scene.firm.map(|firm| ("vigil:firm", firm.to_string())));
-    all.extend(it.occupied.map(|occupied| ("vigil:occupied", occupied.to_string())));
+    all.extend(People::of_incident(it).occupied().map(|occupied| ("vigil:occupied", occupied.to_string())));
     all.extend(it.assignee().map(|leg| ("vigil:tier", leg.party.tier.name().into())));
     all
 }

@@ -8,7 +8,9 @@ use crate::limits;
 use crate::model::alert::{Alert, Certainty, EventKind, Evidence, Group, Place, Reason, Severity, StormScope, Title};
 use crate::model::arbitrary;
 use crate::model::ids::{AlertId, DeviceCode, District, FirmId, PlaceId, RuleId};
-use crate::model::incident::{Caller, Entry, Incident, IncidentId, Leg, Party, Scene, Source, State, Tier, What};
+use crate::model::incident::{
+    Caller, Cause, Ending, Entry, Incident, IncidentId, Joined, Leg, Party, Scene, Source, State, Tier, What,
+};
 
 fn profile() -> Profile {
     Profile {
@@ -185,6 +187,38 @@ fn a_rescue_is_as_it_was_written_by_hand() {
             message.xml
         );
     }
+}
+
+/// What holds now is said, and nothing of what held before, in both languages and among the parameters.
+#[test]
+fn what_is_over_is_not_said_to_stand() {
+    let check = |told: Told<'_>, zh: &str, en: &str, occupied: bool| {
+        let mut chain = Chain::default();
+        chain.push(Earlier { cursor: Cursor { epoch: 1, seq: 1 }, sent: Wall(0) }, MessageKind::Alert);
+        let xml = message(&profile(), told, &site(), &chain).unwrap().xml;
+        rules::check(&xml).unwrap();
+        assert!(xml.contains(zh) && xml.contains(en), "{zh} {en}: {xml}");
+        let stands = xml.contains("There are people in the car.") || xml.contains("轿厢内有人");
+        assert_eq!((stands, xml.contains("vigil:occupied")), (occupied, occupied), "{xml}");
+    };
+    let cleared = |reason| event(9, EventKind::Cleared, reason, |alert| alert.state = AlertState::Cleared);
+    let ended = cleared(Reason::ConditionEnded);
+    check(Told::Alert(&ended), "传感器已不再报告困人。", "The sensors no longer say that people are trapped.", false);
+    check(Told::Alert(&cleared(Reason::Operator)), "轿厢内曾有人。", "There were people in the car.", false);
+    let freed = rescue(9, What::Freed, State::Freed, Vec::new());
+    check(Told::Incident(&freed), "已无人被困。", "Nobody is trapped any more.", false);
+    let mut closed = rescue(9, What::Closed, State::Closed, Vec::new());
+    closed.incident.ending = Some(Ending { persons_freed: 2, cause: Cause::Door, action: "by hand".into() });
+    check(Told::Incident(&closed), "解救人数：2。", "Persons freed: 2.", false);
+    let going = rescue(9, What::Noted, State::Received, Vec::new());
+    check(Told::Incident(&going), "轿厢内有人。", "There are people in the car.", true);
+    let mut says_over = going;
+    let alert = AlertId::parse("31106401052012000157/trapped-reported/1").unwrap();
+    says_over.incident.alerts = vec![Joined { alert, is_open: false, by_hand: false }];
+    check(Told::Incident(&says_over), "传感器显示已脱困，待人工确认。", "There were people in the car.", false);
+    // Who cleared it by hand has not seen that they are free.
+    says_over.incident.alerts[0].by_hand = true;
+    check(Told::Incident(&says_over), "轿厢内有人。", "There are people in the car.", true);
 }
 
 /// Which kinds of message events of one case become; `-`: none.

@@ -10,7 +10,7 @@ use crate::proto::v1::{Caller, OpenIncidentRequest};
 
 /// Take down a call about somebody who is trapped
 ///
-/// It opens a rescue, or joins the one of that lift that stands, and shows it. Say where by the lift's device code, by the code
+/// It opens a rescue, or joins the one of that lift that stands, says which, and shows it. Say where by the lift's device code, by the code
 /// on the plate in the car, or, if the archive knows neither, in words.
 #[derive(Debug, Clone, clap::Args)]
 #[command(group = clap::ArgGroup::new("where").args(["device", "code", "address"]).required(true).multiple(true))]
@@ -72,8 +72,19 @@ pub(super) async fn run(args: Args, terminal: &mut Terminal) -> anyhow::Result<E
     };
     if let Some(it) = &answer.incident {
         let now_ms = Clock::default().wall().ms();
-        let json = || incident_json(it).to_string();
-        terminal.line(&if args.json { json() } else { line(it, now_ms, terminal.colour) })?;
+        if args.json {
+            let mut json = incident_json(it);
+            json["joined"] = answer.joined.into();
+            terminal.line(&json.to_string())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let id = &it.id;
+        terminal.notice(&if answer.joined {
+            format!("# the call joins rescue {id}, which stood already")
+        } else {
+            format!("# the call opens rescue {id}")
+        })?;
+        terminal.line(&line(it, now_ms, terminal.colour))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -20,8 +20,9 @@ const REPAINT: Duration = Duration::from_secs(1);
 
 /// Show the rescues that are going on
 ///
-/// One line each, the most urgent first: how long it has been waiting, severity, how sure it is, how far it has come, who is
-/// on it and what is awaited of them, whether people are in the car, rescue code, address, and how old the newest of this is.
+/// One line each, the most urgent first: how long it has been waiting, severity, how sure it is, how far it has come, rescue
+/// code, whether people are in the car or how it ended, address, who is on it (or that nobody is), what is awaited of them, what
+/// is overdue, and how old the newest of this is.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -130,16 +131,18 @@ pub(super) fn line(it: &Incident, now_ms: i64, colour: bool) -> String {
         format!("{:<6}", if it.rescue_code.is_empty() { "-" } else { &it.rescue_code }),
     ];
     let mut line = words.map(|word| clean_keeping_colour(&word, colour)).join(" ");
-    line += match it.occupied {
-        Some(true) => " | people in the car",
-        Some(false) => " | car empty",
-        None => "",
-    };
-    line += &format!(" | {}", clean(if it.address.is_empty() { "address not known" } else { &it.address }));
-    if let Some(leg) = it.legs.last().filter(|leg| leg.ended_ms.is_none()) {
-        line += &format!(" | {}", party_words(leg.party.as_ref()));
+    line += &people_words(it);
+    line += &format!(" | {}", place_words(it));
+    let is_pending = State::from_number(it.state).is_none_or(State::is_pending);
+    match it.legs.last().filter(|leg| leg.ended_ms.is_none()) {
+        Some(leg) => line += &format!(" | {}", party_words(leg.party.as_ref())),
+        None if is_pending => line += " | NOBODY IS ON IT",
+        None => {}
     }
     let elapsed_ms = since(it.received_at.as_ref());
+    if let Some(due_ms) = it.unanswered_ms {
+        line += &format!(" | NOT ANSWERED, overdue by {}", span((elapsed_ms - due_ms).max(0)));
+    }
     for (what, by_ms) in [("answer", it.accept_by_ms), ("arrival", it.arrive_by_ms)] {
         line += &by_ms.map_or_else(String::new, |by| match by - elapsed_ms {
             left @ 0.. => format!(" | {what} due in {}", span(left)),
@@ -154,11 +157,39 @@ pub(super) fn line(it: &Incident, now_ms: i64, colour: bool) -> String {
     }
     if it.sensors_say_over {
         line += " | the sensors say freed: confirm";
+    } else if is_pending && !it.alerts.is_empty() && it.alerts.iter().all(|alert| !alert.open) {
+        line += " | no alert stands, but not by the sensors' word: confirm";
     }
     if let Some(how) = Reassurance::from_number(it.reassurance) {
         line += &format!(" | reassurance {}", how.name());
     }
     line + &format!(" | {} old", span(since(it.changed_at.as_ref())))
+}
+
+/// Whether people are in the car, as far as that is known, or what became of them.
+fn people_words(it: &Incident) -> String {
+    let state = State::from_number(it.state);
+    let persons = it.ending.as_ref().and_then(|ending| ending.persons_freed);
+    let words = match (state, persons, it.occupied) {
+        (Some(State::Freed), ..) => "freed, how many is not said yet",
+        (Some(State::Closed), Some(0), _) => "nobody had to be freed",
+        (Some(State::Closed), Some(persons), _) => return format!(" | {persons} freed"),
+        (Some(State::FalseAlarm), ..) => "nobody was trapped",
+        (_, _, Some(true)) if it.sensors_say_over => "people were in the car",
+        (_, _, Some(true)) => "people in the car",
+        (_, _, Some(false)) => "car empty",
+        (_, _, None) => return String::new(),
+    };
+    format!(" | {words}")
+}
+
+/// A lift that the archive doesn't know has no address to be found by but its code.
+fn place_words(it: &Incident) -> String {
+    match (it.address.is_empty(), it.device.is_empty()) {
+        (false, _) => clean(&it.address),
+        (true, false) => format!("address not known, lift {}", clean(&it.device)),
+        (true, true) => "address not known".to_owned(),
+    }
 }
 
 fn clean_keeping_colour(word: &str, colour: bool) -> String {
@@ -213,7 +244,7 @@ pub(super) fn incident_json(it: &Incident) -> Value {
         "occupied": it.occupied,
         "received_at": rfc3339(it.received_at.as_ref()),
         "changed_at": rfc3339(it.changed_at.as_ref()),
-        "alerts": it.alerts.iter().map(|it| json!({ "id": it.alert_id, "open": it.open })).collect::<Vec<_>>(),
+        "alerts": it.alerts.iter().map(|it| json!({ "id": it.alert_id, "open": it.open, "cleared_by_hand": it.cleared_by_hand })).collect::<Vec<_>>(),
         "sensors_say_over": it.sensors_say_over,
         "calls": it.calls,
         "caller": it.caller.as_ref().map(caller),
@@ -221,6 +252,7 @@ pub(super) fn incident_json(it: &Incident) -> Value {
         "proposed": it.proposed.as_ref().map(party_json),
         "accept_by_ms": it.accept_by_ms,
         "arrive_by_ms": it.arrive_by_ms,
+        "unanswered_ms": it.unanswered_ms,
         "arrival_late": it.arrival_late,
         "freed_ms": it.freed_ms,
         "over_ms": it.over_ms,
@@ -237,6 +269,7 @@ pub(super) fn party_json(it: &Party) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::v1::{IncidentAlert, IncidentEnding};
 
     #[test]
     fn a_line_says_who_waits_and_for_what() {
@@ -263,5 +296,61 @@ mod tests {
              | firm first\u{fffd} firm (1) | answer due in 2m 0s | arrival overdue by 30s | 1m 0s old"
         );
         assert_eq!(clock(7_384_000), "2:03:04");
+    }
+
+    /// What a line says at 3 a.m. of a rescue that is changed as given; the lift has no address.
+    fn check(change: impl FnOnce(&mut Incident), wanted: &[&str], unwanted: &[&str]) {
+        let at = |s| Some(prost_types::Timestamp { seconds: s, nanos: 0 });
+        let mut it = Incident {
+            state: State::Received.number(),
+            occupied: Some(true),
+            device: "31106401052012000157".into(),
+            received_at: at(1_000),
+            changed_at: at(1_000),
+            ..Default::default()
+        };
+        change(&mut it);
+        let line = line(&it, 1_600_000, false);
+        wanted.iter().for_each(|words| assert!(line.contains(words), "{words:?} isn't in {line}"));
+        unwanted.iter().for_each(|words| assert!(!line.contains(words), "{words:?} is in {line}"));
+    }
+
+    #[test]
+    fn a_line_says_what_holds_now() {
+        let alert = |open, cleared_by_hand| IncidentAlert { open, cleared_by_hand, ..Default::default() };
+        let ended = |state: State, persons_freed| {
+            move |it: &mut Incident| {
+                it.state = state.number();
+                it.ending = Some(IncidentEnding { persons_freed, ..Default::default() });
+            }
+        };
+        let past = &["people", "NOBODY IS ON IT", "NOT ANSWERED"];
+        check(ended(State::Freed, None), &["| freed, how many is not said yet"], past);
+        check(ended(State::Closed, Some(2)), &["| 2 freed"], past);
+        check(ended(State::Closed, Some(0)), &["| nobody had to be freed"], past);
+        check(ended(State::FalseAlarm, None), &["| nobody was trapped"], past);
+        let says_over = |it: &mut Incident| (it.alerts, it.sensors_say_over) = (vec![alert(false, false)], true);
+        check(says_over, &["people were in the car", "the sensors say freed: confirm"], &["people in the car"]);
+        let by_hand = |it: &mut Incident| it.alerts = vec![alert(false, true), alert(false, false)];
+        check(
+            by_hand,
+            &["people in the car", "no alert stands, but not by the sensors' word"],
+            &["the sensors say freed"],
+        );
+        check(|it| it.alerts = vec![alert(true, false), alert(false, true)], &[], &["confirm"]);
+    }
+
+    #[test]
+    fn a_line_says_that_nobody_comes() {
+        let leg = |ended_ms| IncidentLeg { party: Some(Party::default()), ended_ms, ..Default::default() };
+        check(|_| {}, &["address not known, lift 31106401052012000157", "| NOBODY IS ON IT"], &["NOT ANSWERED"]);
+        check(|it| it.legs = vec![leg(Some(5)), leg(Some(7))], &["| NOBODY IS ON IT"], &[]);
+        let silent = |it: &mut Incident| {
+            it.state = State::Commanded.number();
+            it.legs = vec![leg(None)];
+            it.unanswered_ms = Some(180_000);
+        };
+        check(silent, &["| NOT ANSWERED, overdue by 7m 0s"], &["NOBODY IS ON IT"]);
+        check(|it| it.address = "1 Renmin Road".into(), &["| 1 Renmin Road |"], &["31106401052012000157"]);
     }
 }

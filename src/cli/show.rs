@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::time::{civil, from_proto, rfc3339, span};
-use crate::model::alert::{AlertState, Certainty, EventKind, Severity, StormScope};
+use crate::model::alert::{AlertState, Certainty, EventKind, Reason, Severity, StormScope};
 use crate::proto::v1::{Alert, AlertEvent, AlertGroup};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -26,7 +26,7 @@ impl Look {
     pub(super) fn event(&self, event: &AlertEvent) -> String {
         let alert = event.alert.clone().unwrap_or_default();
         let kind = name(EventKind::from_number(event.kind).map(EventKind::name));
-        let mut line = format!("{} {}", civil(event.at.as_ref(), &self.zone), self.alert(&alert, kind));
+        let mut line = format!("{} {}", civil(event.at.as_ref(), &self.zone), self.alert(&alert, kind, &event.reason));
         if let Some(stood_ms) = millis_between(&alert, event) {
             line += &format!(" | {} old", span(stood_ms));
         }
@@ -45,10 +45,11 @@ impl Look {
 
     /// An alert that stands.
     pub(super) fn open(&self, alert: &Alert) -> String {
-        format!("{} {}", civil(alert.opened_at.as_ref(), &self.zone), self.alert(alert, "open"))
+        format!("{} {}", civil(alert.opened_at.as_ref(), &self.zone), self.alert(alert, "open", ""))
     }
 
-    fn alert(&self, alert: &Alert, what: &str) -> String {
+    /// `reason` is why it is as it is, where that is known.
+    fn alert(&self, alert: &Alert, what: &str, reason: &str) -> String {
         let title = alert.title.clone().unwrap_or_default();
         let title = match self.language {
             Language::Zh if !title.zh.is_empty() => title.zh,
@@ -75,7 +76,10 @@ impl Look {
         if !evidence.is_empty() {
             line += &format!(" | {}", evidence.join(", "));
         }
+        let is_over = AlertState::from_number(alert.state) == Some(AlertState::Cleared);
         line += match alert.occupied {
+            Some(true) if is_over && is_by_sensors(reason) => " | the sensors no longer say so",
+            Some(true) if is_over => " | people were in the car",
             Some(true) => " | people in the car",
             Some(false) => " | car empty",
             None => "",
@@ -100,6 +104,11 @@ impl Look {
         };
         if self.colour { format!("\x1b[{code}m{padded}\x1b[0m") } else { padded }
     }
+}
+
+/// Whether sensors brought it about: not people, other rules or another version of the service.
+fn is_by_sensors(reason: &str) -> bool {
+    Reason::from_name(reason).is_some_and(Reason::is_by_sensors)
 }
 
 /// `group power-lost in feeder F12: 60 lifts`.

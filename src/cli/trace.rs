@@ -14,7 +14,9 @@ use crate::proto::v1::chain_link::What;
 use crate::proto::v1::cylinder_service_client::CylinderServiceClient;
 use crate::proto::v1::stored_scan::Event as StoredEvent;
 use crate::proto::v1::timeline_item::Item;
-use crate::proto::v1::{ChainLink, CylinderStep, StoredScan, TraceCylinderRequest};
+use crate::proto::v1::{
+    ChainLink, CylinderStep, DeviceChange, DeviceChangeKind, FieldChange, StoredScan, TraceCylinderRequest,
+};
 
 /// Show the life of a gas cylinder: its scans, who had it, its fillings, what filling guns were told, its alerts
 #[derive(Debug, Clone, clap::Args)]
@@ -97,6 +99,7 @@ fn line(step: &CylinderStep, asked: &str, had_by: &str, look: &Look) -> String {
             format!("{} {}", civil(at, &look.zone), if status.online { "online" } else { "offline" })
         }
         Some(Item::Record(link)) => format!("{} {}", civil(at, &look.zone), link_words(link)),
+        Some(Item::Change(change)) => format!("{} {}", civil(at, &look.zone), change_words(change)),
         None => format!("{} something that this version doesn't know", civil(at, &look.zone)),
     }
 }
@@ -162,6 +165,31 @@ fn link_words(link: &ChainLink) -> String {
     }
 }
 
+fn change_name(change: &DeviceChange) -> &'static str {
+    match change.what() {
+        DeviceChangeKind::Created => "created",
+        DeviceChangeKind::Changed => "changed",
+        DeviceChangeKind::TerminalReplaced => "terminal replaced",
+        DeviceChangeKind::Transferred => "transferred",
+        DeviceChangeKind::Unspecified => "changed in a way that this version doesn't know",
+    }
+}
+
+fn change_words(change: &DeviceChange) -> String {
+    let mut words = format!("archive: {} by {}", change_name(change), clean(&change.actor));
+    for FieldChange { field, before, after } in &change.fields {
+        let or_nothing = |text: &str| if text.is_empty() { "nothing".to_owned() } else { clean(text).to_string() };
+        words += &format!(" | {} {} -> {}", clean(field), or_nothing(before), or_nothing(after));
+    }
+    words
+}
+
+fn change_json(change: &DeviceChange) -> Value {
+    let field = |it: &FieldChange| json!({ "field": it.field, "before": it.before, "after": it.after });
+    let fields: Vec<Value> = change.fields.iter().map(field).collect();
+    json!({ "what": change_name(change), "actor": change.actor, "fields": fields })
+}
+
 fn link_json(link: &ChainLink) -> Value {
     let what = match &link.what {
         Some(What::Record(stored)) => {
@@ -200,6 +228,9 @@ fn step_json(step: &CylinderStep) -> Value {
         Some(Item::Scan(scan)) => json!({ "at": at, "holder": holder, "fills": fills, "scan": scan_json(scan) }),
         Some(Item::Status(status)) => json!({ "at": at, "status": { "online": status.online } }),
         Some(Item::Record(link)) => json!({ "at": at, "record": link_json(link) }),
+        Some(Item::Change(change)) => {
+            json!({ "at": at, "holder": holder, "fills": fills, "change": change_json(change) })
+        }
         None => json!({ "at": at }),
     }
 }

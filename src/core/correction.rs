@@ -1,11 +1,13 @@
 //! What a version of the core holds against what the one before it told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::dispatch::machine;
 use super::{Core, Effects};
 use crate::model::alert::{Alert, AlertEvent, AlertState, EventKind};
-use crate::model::archive::Entry;
-use crate::model::ids::{AlertId, Subject};
+use crate::model::archive;
+use crate::model::ids::{AlertId, DeviceCode, Subject};
+use crate::model::incident::{Entry, IncidentEvent, IncidentId, What};
 use crate::model::obligation::DueRow;
 use crate::model::record::{Corrected, Correction};
 use crate::model::time::Wall;
@@ -74,6 +76,69 @@ fn stand_alike(one: &Alert, other: &Alert) -> bool {
     of(one) == of(other)
 }
 
+/// Rescues by their id, each from how it was received on.
+pub type Rescues = BTreeMap<IncidentId, Vec<Entry>>;
+
+/// Adds what was told of rescues.
+pub fn add_rescues(rescues: &mut Rescues, events: &[IncidentEvent]) {
+    for event in events {
+        rescues.entry(event.incident.id).or_default().push(event.entry.clone());
+    }
+}
+
+/// How rescues go on, where `own` are otherwise than those told: people act on what they were told. What only `own` has is added,
+/// under a new id in `epoch` where its own is taken, unless a rescue of that lift was told. Without entries: not by that id.
+pub fn rescues(told: &Rescues, own: &Rescues, epoch: u32, number: u64) -> Vec<(IncidentId, Vec<Entry>)> {
+    // What was told anew only is not told from its beginning: it is the own one's.
+    let told: BTreeMap<_, _> = told.iter().filter(|(_, it)| device_of(it).is_some()).collect();
+    let pending: BTreeSet<DeviceCode> =
+        told.iter().filter(|(id, it)| is_pending(***id, it)).filter_map(|(_, it)| device_of(it).flatten()).collect();
+    let is_told = |timeline: &[Entry]| device_of(timeline).flatten().is_some_and(|device| pending.contains(&device));
+    let mut all = Vec::new();
+    let mut number = number.max(told.keys().map(|id| id.number).max().unwrap_or_default());
+    for (id, timeline) in own {
+        let is_pending = is_pending(*id, timeline);
+        match told.get(id) {
+            Some(it) if device_of(it) == device_of(timeline) => {}
+            Some(_) if is_pending && !is_told(timeline) => {
+                number += 1;
+                all.push((IncidentId { epoch, number }, timeline.clone()));
+            }
+            None if is_pending && is_told(timeline) => all.push((*id, Vec::new())),
+            Some(_) | None => {}
+        }
+    }
+    for (id, timeline) in told {
+        let is_alike = match own.get(id) {
+            Some(own) => alike(own, timeline),
+            // What is over long since is forgotten.
+            None => machine::fold(*id, timeline).is_none_or(|it| it.state.is_over()),
+        };
+        if !is_alike {
+            all.push((*id, timeline.clone()));
+        }
+    }
+    all
+}
+
+/// Of what begins with how it was received: the lift, if it is of one.
+fn device_of(timeline: &[Entry]) -> Option<Option<DeviceCode>> {
+    let first = timeline.first().filter(|first| first.what == What::Received)?;
+    Some(first.scene.as_ref().and_then(|scene| scene.device))
+}
+
+fn is_pending(id: IncidentId, timeline: &[Entry]) -> bool {
+    machine::fold(id, timeline).is_some_and(|it| it.state.is_pending())
+}
+
+/// Whether two timelines make no difference to whoever acts on them.
+fn alike(one: &[Entry], other: &[Entry]) -> bool {
+    fn of(it: &Entry) -> impl PartialEq {
+        (it.cursor(), it.what, it.since_ms, it.party.as_ref().map(|party| (party.tier, party.id.clone())))
+    }
+    device_of(one) == device_of(other) && one.len() == other.len() && one.iter().zip(other).all(|(a, b)| of(a) == of(b))
+}
+
 impl Core {
     pub(super) fn take_core(&mut self, pos: u64, epoch: u32) {
         // Without a snapshot nothing else says in which epoch the inbox began.
@@ -85,7 +150,10 @@ impl Core {
     pub(super) fn take_correction(&mut self, out: &mut Effects, it: &Correction) {
         self.books.epoch = self.books.epoch.max(it.epoch);
         self.books.seq = self.books.seq.max(it.seq);
-        self.retell_incidents(out, it.incident_seq);
+        self.take_rescues(it.incident_seq, &it.rescues);
+        if it.rescues.is_empty() {
+            self.retell_incidents(it.incident_seq);
+        }
         for id in &it.numbers {
             let number = self.books.number(&id.rule);
             let runs = match id.subject {
@@ -119,13 +187,15 @@ impl Core {
     }
 
     /// The archive's present entry for what `entry` is about.
-    pub fn present_entry(&self, entry: &Entry) -> Option<Entry> {
+    pub fn present_entry(&self, entry: &archive::Entry) -> Option<archive::Entry> {
         match entry {
-            Entry::Lift(it) => self.lifts.get(self.lift_at(&it.code)?).archived().map(Entry::Lift),
-            Entry::Cylinder(it) => self.cylinders.get(self.cylinder_named(&it.code)?).archived().map(Entry::Cylinder),
-            Entry::Firm(it) => self.firms.get(&it.id).cloned().map(Entry::Firm),
-            Entry::Site(it) => self.sites.get(&it.code).cloned().map(Entry::Site),
-            Entry::Worker(it) => self.workers.get(&it.id).cloned().map(Entry::Worker),
+            archive::Entry::Lift(it) => self.lifts.get(self.lift_at(&it.code)?).archived().map(archive::Entry::Lift),
+            archive::Entry::Cylinder(it) => {
+                self.cylinders.get(self.cylinder_named(&it.code)?).archived().map(archive::Entry::Cylinder)
+            }
+            archive::Entry::Firm(it) => self.firms.get(&it.id).cloned().map(archive::Entry::Firm),
+            archive::Entry::Site(it) => self.sites.get(&it.code).cloned().map(archive::Entry::Site),
+            archive::Entry::Worker(it) => self.workers.get(&it.id).cloned().map(archive::Entry::Worker),
         }
     }
 }

@@ -204,7 +204,7 @@ impl Core {
             Kind::Core { epoch, .. } => self.take_core(record.pos, *epoch),
             Kind::Correction(correction) => self.take_correction(&mut out, correction),
             Kind::Start { .. } => self.hearing.start(record.elapsed),
-            Kind::Recovered { epoch, retell } => self.take_recovery(&mut out, *epoch, *retell),
+            Kind::Recovered { epoch, retell } => self.take_recovery(*epoch, *retell),
             Kind::Policy(text) => out.reply = Some(self.take_policy(text)),
             Kind::Report { topic, payload } => self.take_report(&mut out, topic, payload),
             Kind::Link(link) => self.take_link(*link),
@@ -255,6 +255,7 @@ impl Core {
         self.fire_deadlines(out);
         self.continue_sweep(out);
         self.follow_alerts(out);
+        self.continue_retelling(out);
         self.service.look(&mut self.books, out, &self.hearing);
         self.tell_groups(out);
     }
@@ -271,7 +272,10 @@ impl Core {
 
     /// The present, if something is left over from the last record.
     fn due_at_once(&self) -> Option<Elapsed> {
-        let has_more = self.sweep.is_some() || self.timers.has_woken() || self.books.storms.has_waiting();
+        let has_more = self.sweep.is_some()
+            || self.timers.has_woken()
+            || self.books.storms.has_waiting()
+            || !self.dispatch.is_all_told();
         has_more.then_some(self.books.now.elapsed)
     }
 

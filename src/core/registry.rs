@@ -71,6 +71,7 @@ impl Core {
         lift.entry_changed(&mut cx);
         self.settle(ix);
         self.note_rescue_code(ix, entry.rescue_code.as_deref());
+        self.follow_archive(out, entry.code);
         Some(())
     }
 

@@ -68,11 +68,11 @@ impl Core {
     }
 
     /// Numbers from before mean something else: events and checkpoints say so by a higher epoch.
-    pub(super) fn take_recovery(&mut self, out: &mut Effects, epoch: u32, retell: bool) {
+    pub(super) fn take_recovery(&mut self, epoch: u32, retell: bool) {
         self.books.epoch = self.books.epoch.max(epoch);
         self.begin_doubt();
         // What the store has of rescues that go on may be anything: this is how they stand.
-        self.retell_incidents(out, self.dispatch.seq);
+        self.retell_incidents(self.dispatch.seq);
         if retell {
             self.sweep = Some(Sweep { next: 0, retell: Some(Retell::Firms { after: None }) });
         }

@@ -113,6 +113,13 @@ named!(
     }
 );
 
+impl Reason {
+    /// Whether it is what sensors say: not what a person did, nor that they are judged otherwise.
+    pub fn is_by_sensors(self) -> bool {
+        !matches!(self, Self::Operator | Self::RuleChanged | Self::CoreChanged | Self::ArchiveChanged)
+    }
+}
+
 /// A place in the stream of alert events: all up to and including `seq` are behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Cursor {

@@ -554,9 +554,17 @@ fn correction() -> impl Strategy<Value = Correction> {
     let corrected =
         (select(EventKind::ALL), wall(), alert()).prop_map(|(kind, at, alert)| Corrected { kind, at, alert });
     let numbers = (any::<u32>(), any::<u64>(), any::<u64>());
-    (numbers, vec(alert_id(), 0..3), vec(corrected, 0..3)).prop_map(|((epoch, seq, incident_seq), numbers, alerts)| {
-        Correction { epoch, seq, incident_seq, numbers, alerts }
-    })
+    let rescues = vec((incident::incident_id(), vec(incident::entry(), 0..3)), 0..2);
+    (numbers, vec(alert_id(), 0..3), vec(corrected, 0..3), rescues).prop_map(
+        |((epoch, seq, incident_seq), numbers, alerts, rescues)| Correction {
+            epoch,
+            seq,
+            incident_seq,
+            numbers,
+            alerts,
+            rescues,
+        },
+    )
 }
 
 pub(crate) fn record() -> impl Strategy<Value = Record> {

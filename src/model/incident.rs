@@ -42,13 +42,13 @@ named!(
     What {
         Received = 1 "received",
         AlertJoined = 2 "alert-joined",
-        /// An alert of it cleared: the sensors say that it is over. Only people end an incident.
+        /// An alert of it cleared: the sensors, or whoever cleared it by hand, say that it is over. Only people end an incident.
         AlertCleared = 3 "alert-cleared",
         CallJoined = 4 "call-joined",
         /// The next tier should be commanded, by a person.
         Proposed = 5 "proposed",
         Commanded = 6 "commanded",
-        /// Whoever was commanded has not answered in time.
+        /// Whoever was commanded has not answered in time; or nobody was commanded in that time.
         Unanswered = 7 "unanswered",
         Accepted = 8 "accepted",
         Declined = 9 "declined",
@@ -69,6 +69,8 @@ named!(
         Reassured = 20 "reassured",
         ReassuranceFailed = 21 "reassurance-failed",
         ReassuranceUnanswered = 22 "reassurance-unanswered",
+        /// The archive has learned otherwise about the lift: where it is, or who maintains it.
+        SceneChanged = 23 "scene-changed",
     }
 );
 named!(
@@ -85,6 +87,8 @@ named!(
         Deadline = 5 "deadline",
         /// What the lift's terminal says of what it was asked to do.
         Terminal = 6 "terminal",
+        /// A change of the archive.
+        Archive = 7 "archive",
     }
 );
 named!(
@@ -191,7 +195,7 @@ pub struct Ending {
     pub action: Box<str>,
 }
 
-/// Where it is and by whom it is known, at the moment when it was received.
+/// Where it is and by whom it is known: by the archive as it stood when it was received or last learned otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scene {
     /// `None`: the caller named no lift of the archive.
@@ -220,7 +224,7 @@ pub struct Entry {
     /// Who wrote it; `None`: nobody, it followed.
     pub actor: Option<Box<str>>,
     pub note: Option<Box<str>>,
-    /// Of `Received`.
+    /// Of `Received` and `SceneChanged`.
     pub scene: Option<Box<Scene>>,
     /// Who is proposed, commanded, or took it over; of what the party itself does, that party.
     pub party: Option<Party>,
@@ -229,8 +233,9 @@ pub struct Entry {
     pub certainty: Option<Certainty>,
     pub occupied: Option<bool>,
     pub caller: Option<Caller>,
-    /// Of `Commanded`: by when it is to be accepted, and somebody is to be there, in `since_ms`.
+    /// Of `Commanded`, `Received` and `Declined`: by when somebody is to accept it, in `since_ms`.
     pub accept_by_ms: Option<i64>,
+    /// Of `Commanded`: by when somebody is to be there.
     pub arrive_by_ms: Option<i64>,
     /// Of `Closed`.
     pub ending: Option<Ending>,
@@ -249,6 +254,8 @@ impl Entry {
 pub struct Joined {
     pub alert: AlertId,
     pub is_open: bool,
+    /// A person cleared it, or a change of the rules did: its sensors have not said that it is over.
+    pub by_hand: bool,
 }
 
 /// Somebody who was sent, and how far they came. Times are as `since_ms`.
@@ -289,6 +296,8 @@ pub struct Incident {
     /// Deadlines that stand, as `since_ms`.
     pub accept_by_ms: Option<i64>,
     pub arrive_by_ms: Option<i64>,
+    /// When an answer was due that has not come.
+    pub unanswered_ms: Option<i64>,
     pub arrival_late: bool,
     pub freed_ms: Option<i64>,
     /// Closed, or found to be a false alarm.
@@ -308,9 +317,10 @@ impl Incident {
         self.legs.last().filter(|leg| leg.ended_ms.is_none())
     }
 
-    /// All alerts of it have cleared: people should confirm.
+    /// All alerts of it have cleared, and by their sensors: people should confirm.
     pub fn sensors_say_over(&self) -> bool {
-        !self.alerts.is_empty() && self.alerts.iter().all(|joined| !joined.is_open) && self.state.is_pending()
+        let says_over = |joined: &Joined| !joined.is_open && !joined.by_hand;
+        !self.alerts.is_empty() && self.alerts.iter().all(says_over) && self.state.is_pending()
     }
 
     /// A firm sees what it is under contract for, and what it was sent to.

@@ -72,6 +72,8 @@ pub struct Correction {
     pub numbers: Vec<AlertId>,
     /// At most `limits::CORRECTIONS`.
     pub alerts: Vec<Corrected>,
+    /// Rescues with how they go on, where this version would have told them otherwise. Without entries: not by that id.
+    pub rescues: Vec<(IncidentId, Vec<incident::Entry>)>,
 }
 
 /// One alert that doesn't stand as it was told.
@@ -136,7 +138,8 @@ pub enum Action {
         step: Step,
         note: Option<Box<str>>,
     },
-    /// A rescue that goes on, as the store has it: its timeline, from how it was received on. After the journals were lost.
+    /// A rescue as others have it: its timeline, from how it was received on. After journals were lost, or are older than the
+    /// store; and where another version of the core told of one that this version doesn't know.
     AdoptIncident {
         incident: IncidentId,
         timeline: Vec<incident::Entry>,
@@ -201,6 +204,8 @@ pub enum Outcome {
     Incident {
         position: u64,
         incident: IncidentId,
+        /// A call that joined what stood, and opened nothing.
+        joined: bool,
     },
     Fill {
         position: u64,

@@ -50,6 +50,8 @@ pub struct Tally {
     pub unknown_fields: u32,
     /// Messages that nobody waits for.
     pub ignored: u32,
+    /// Alerts and calls that would have been one rescue more than are taken.
+    pub rescues_refused: u32,
 }
 
 impl Tally {
@@ -78,6 +80,7 @@ impl std::ops::AddAssign for Tally {
         }
         self.unknown_fields = self.unknown_fields.saturating_add(other.unknown_fields);
         self.ignored += other.ignored;
+        self.rescues_refused += other.rescues_refused;
     }
 }
 

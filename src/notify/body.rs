@@ -92,7 +92,7 @@ fn incident_event(it: &IncidentEvent) -> Value {
 
 fn incident(it: &Incident) -> Value {
     let scene = &it.scene;
-    let joined = |it: &Joined| json!({ "id": it.alert.to_string(), "open": it.is_open });
+    let joined = |it: &Joined| json!({ "id": it.alert.to_string(), "open": it.is_open, "cleared_by_hand": it.by_hand });
     json!({
         "id": it.id.to_string(),
         "state": it.state.name(),
@@ -115,6 +115,7 @@ fn incident(it: &Incident) -> Value {
         "proposed": it.proposed.as_ref().map(party),
         "accept_by_ms": it.accept_by_ms,
         "arrive_by_ms": it.arrive_by_ms,
+        "unanswered_ms": it.unanswered_ms,
         "arrival_late": it.arrival_late,
         "freed_ms": it.freed_ms,
         "over_ms": it.over_ms,

@@ -4,36 +4,18 @@
 //! It is written behind each delivery, and not synced: after a power loss some deliveries are made again, which receivers have to
 //! bear anyway.
 
+mod file;
+
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use self::file::{File, Known};
 use crate::cap::{Chain, Earlier, MessageKind};
 use crate::limits;
 use crate::model::alert::Cursor;
 use crate::model::time::Wall;
-
-const SCHEMA_VERSION: i64 = 1;
-const SCHEMA: &str = "
-    CREATE TABLE place (
-        target TEXT PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, incidents INTEGER NOT NULL,
-        replay_to INTEGER NOT NULL, replayed_at INTEGER NOT NULL, noted_at INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE delivery (
-        n INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
-        delivered INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, attempts INTEGER NOT NULL,
-        happened_at INTEGER NOT NULL, done_at INTEGER NOT NULL
-    ) STRICT;
-    CREATE INDEX delivery_of ON delivery (target, delivered, n);
-    CREATE TABLE message (
-        target TEXT NOT NULL, chain TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL,
-        sent INTEGER NOT NULL, is_over INTEGER NOT NULL, PRIMARY KEY (target, chain, epoch, seq)
-    ) STRICT;
-";
-/// Messages are tidied up once in so many deliveries.
-const TIDY_EVERY: i64 = 256;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -41,6 +23,8 @@ pub enum LedgerError {
     Sqlite(#[from] rusqlite::Error),
     #[error("it was written by a later version of vigil (format {0})")]
     Later(i64),
+    #[error("it is damaged, and can't be set aside: {0}")]
+    Aside(std::io::Error),
     #[error("{0}")]
     Task(String),
 }
@@ -51,7 +35,7 @@ impl LedgerError {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match self {
             Self::Sqlite(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
-            Self::Later(_) | Self::Task(_) => false,
+            Self::Later(_) | Self::Aside(_) | Self::Task(_) => false,
         }
     }
 }
@@ -103,48 +87,61 @@ pub struct Note {
     pub taken: Option<Taken>,
 }
 
+/// A file that is damaged is set aside, whenever that turns out: what is told next must not wait for people. How far each target is
+/// stands in memory as well.
 #[derive(Clone)]
-pub struct Ledger(Arc<Mutex<Connection>>);
+pub struct Ledger(Arc<Mutex<File>>);
 
 impl Ledger {
     /// Opens the file, or makes it. What targets are no longer configured for a week is forgotten.
     pub fn open(file: &Path, targets: &[&str], now: Wall) -> Result<Self, LedgerError> {
-        let connection = Connection::open(file)?;
-        connection.busy_timeout(Duration::from_millis(limits::STORE_BUSY_MS))?;
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
-            0_i64 => {
-                connection
-                    .execute_batch(&format!("BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"))?;
-            }
-            SCHEMA_VERSION => {}
-            later => return Err(LedgerError::Later(later)),
-        }
-        forget(&connection, targets, now)?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        let mut file = File::new(file);
+        file.mending(|it| {
+            let connection = it.connection()?;
+            forget(connection, targets, now)?;
+            targets.iter().try_for_each(|target| tidy(connection, target, now))
+        })?;
+        Ok(Self(Arc::new(Mutex::new(file))))
+    }
+
+    /// Why the file was set aside and begun anew since the start; `None`: it wasn't.
+    pub fn set_aside(&self) -> Option<String> {
+        lock(&self.0).set_aside.clone()
     }
 
     /// `None`: the target was never told anything, or of another stream.
     pub async fn place(&self, target: &str, incidents: bool) -> Result<Option<Place>, LedgerError> {
         let target = target.to_owned();
         self.with(move |it| {
-            let sql = "SELECT epoch, seq, replay_to, replayed_at FROM place WHERE target = ? AND incidents = ?";
-            let row = it.query_row(sql, params![target, incidents], |row| {
-                Ok(Place {
+            let sql =
+                "SELECT epoch, seq, replay_to, replayed_at, noted_at FROM place WHERE target = ? AND incidents = ?";
+            let row = it.connection()?.query_row(sql, params![target, incidents], |row| {
+                let place = Place {
                     cursor: Cursor { epoch: row.get(0)?, seq: unsigned(row.get(1)?) },
                     replay_to: unsigned(row.get(2)?),
                     replayed_at: Wall(row.get(3)?),
-                })
+                };
+                Ok((place, Wall(row.get(4)?)))
             });
-            Ok(row.optional()?)
+            let Some((place, at)) = row.optional()? else { return Ok(None) };
+            it.known.entry(target.clone()).or_default().place = Some((place, incidents, at));
+            Ok(Some(place))
         })
         .await
     }
 
     pub async fn note(&self, target: &str, note: Note) -> Result<(), LedgerError> {
         let target = target.to_owned();
-        self.with(move |it| write(it, &target, &note)).await
+        self.with(move |it| {
+            let Known { untidied, .. } = it.known.get(&target).copied().unwrap_or_default();
+            let untidied = untidied + usize::from(note.taken.is_some());
+            let is_due = untidied >= limits::NOTIFY_TIDY_EVERY;
+            write(it.connection()?, &target, &note, is_due)?;
+            let place = Some((note.place, note.incidents, note.at));
+            it.known.insert(target.clone(), Known { place, untidied: if is_due { 0 } else { untidied } });
+            Ok(())
+        })
+        .await
     }
 
     /// The messages about one alert or incident that a target took before an event.
@@ -153,7 +150,7 @@ impl Ledger {
         self.with(move |it| {
             let sql = "SELECT epoch, seq, kind, sent FROM message WHERE target = ? AND chain = ? AND (epoch, seq) < (?, ?) \
                        ORDER BY epoch, seq LIMIT ?";
-            let mut query = it.prepare_cached(sql)?;
+            let mut query = it.connection()?.prepare_cached(sql)?;
             let most = i64::try_from(limits::CAP_EXPORT_EVENTS).unwrap_or(i64::MAX);
             let mut rows = query.query(params![target, of, before.epoch, signed(before.seq), most])?;
             let mut chain = Chain::default();
@@ -172,7 +169,7 @@ impl Ledger {
         self.with(move |it| {
             let sql = "SELECT epoch, seq, delivered, reason, detail, attempts, happened_at, done_at FROM delivery \
                        WHERE target = ? AND delivered <= ? ORDER BY n DESC";
-            let mut query = it.prepare_cached(sql)?;
+            let mut query = it.connection()?.prepare_cached(sql)?;
             let rows = query.query_map(params![target, !given_up_only], |row| {
                 Ok(Delivery {
                     cursor: Cursor { epoch: row.get(0)?, seq: unsigned(row.get(1)?) },
@@ -191,27 +188,22 @@ impl Ledger {
 
     async fn with<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, LedgerError> + Send + 'static,
+        work: impl Fn(&mut File) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        let connection = Arc::clone(&self.0);
-        // A panic while the lock was held can't have left half a transaction: what is dropped is rolled back.
-        let work = move || work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner));
+        let file = Arc::clone(&self.0);
+        let work = move || lock(&file).mending(work);
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(LedgerError::Task(error.to_string())))
     }
 }
 
-fn write(it: &mut Connection, target: &str, note: &Note) -> Result<(), LedgerError> {
+/// A panic while the lock was held can't have left half a transaction: what is dropped is rolled back.
+fn lock(file: &Mutex<File>) -> MutexGuard<'_, File> {
+    file.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(it: &mut Connection, target: &str, note: &Note, is_tidied: bool) -> Result<(), LedgerError> {
     let transaction = it.transaction()?;
-    let Place { cursor, replay_to, replayed_at } = note.place;
-    transaction.prepare_cached("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?, ?, ?)")?.execute(params![
-        target,
-        cursor.epoch,
-        signed(cursor.seq),
-        note.incidents,
-        signed(replay_to),
-        replayed_at.ms(),
-        note.at.ms(),
-    ])?;
+    put_place(&transaction, target, note.place, note.incidents, note.at)?;
     if let Some(delivery) = &note.delivery {
         add(&transaction, target, delivery)?;
     }
@@ -227,11 +219,25 @@ fn write(it: &mut Connection, target: &str, note: &Note) -> Result<(), LedgerErr
                 )?
                 .execute(params![target, chain, epoch, signed(seq)])?;
         }
-        if transaction.last_insert_rowid() % TIDY_EVERY == 0 {
-            tidy(&transaction, target, note.at)?;
-        }
+    }
+    if is_tidied {
+        tidy(&transaction, target, note.at)?;
     }
     Ok(transaction.commit()?)
+}
+
+fn put_place(it: &Connection, target: &str, place: Place, incidents: bool, at: Wall) -> rusqlite::Result<()> {
+    let Place { cursor, replay_to, replayed_at } = place;
+    it.prepare_cached("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?, ?, ?)")?.execute(params![
+        target,
+        cursor.epoch,
+        signed(cursor.seq),
+        incidents,
+        signed(replay_to),
+        replayed_at.ms(),
+        at.ms(),
+    ])?;
+    Ok(())
 }
 
 fn add(it: &Connection, target: &str, delivery: &Delivery) -> Result<(), LedgerError> {

@@ -12,6 +12,7 @@ mod body;
 mod filter;
 pub mod ledger;
 mod secret;
+mod site;
 mod source;
 mod standing;
 pub mod verdict;
@@ -28,6 +29,8 @@ pub use self::attempt::TlsError;
 pub use self::filter::Filter;
 pub use self::ledger::{Delivery, Ledger, LedgerError, Outcome};
 pub use self::secret::{SecretError, read_secrets, signature};
+pub use self::site::Archive;
+use self::site::Sites;
 pub use self::source::Source;
 pub use self::standing::{Standing, State};
 use self::worker::Worker;
@@ -36,7 +39,6 @@ use crate::clock::Clock;
 use crate::config::NotifyTarget;
 use crate::model::alert::Cursor;
 use crate::observe::{NotifyStands, emit};
-use crate::store::Store;
 
 /// How often the figures of all targets are told.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
@@ -81,7 +83,7 @@ pub enum ReplayError {
 pub struct Parts {
     pub alerts: Source,
     pub incidents: Source,
-    pub store: Arc<dyn Store>,
+    pub archive: Arc<dyn Archive>,
     pub clock: Clock,
     pub profile: Arc<cap::Profile>,
 }
@@ -96,12 +98,13 @@ impl Notifier {
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), TlsError> {
         let mut handles = Vec::new();
         let mut workers = Vec::new();
+        let sites = Arc::new(Sites::new(Arc::clone(&parts.archive)));
         for target in targets {
             let target = Arc::new(target.clone());
             let source = if target.wants_incidents() { parts.incidents.clone() } else { parts.alerts.clone() };
             let standing = Arc::new(standing::Shared::default());
             let (asks, asked) = mpsc::channel(1);
-            workers.push(Worker::new(&target, &source, &ledger, &parts, &standing, asked, shutdown.clone())?);
+            workers.push(Worker::new(&target, &source, &ledger, (&parts, &sites), &standing, asked, shutdown.clone())?);
             handles.push(Handle { target, source, standing, asks });
         }
         let held = Held { targets: handles, ledger: Some(ledger), profile: parts.profile };
@@ -130,6 +133,20 @@ impl Notifier {
             standing
         };
         self.0.targets.iter().map(|handle| (&*handle.target, standing(handle))).collect()
+    }
+
+    /// What those who run the service should know: faults of ours, and of the disk.
+    pub fn notices(&self) -> Vec<String> {
+        let damaged = self.0.ledger.as_ref().and_then(Ledger::set_aside).map(|why| {
+            format!("notify.db was damaged ({why}), is set aside as notify.db.damaged and was begun anew: compare what targets have")
+        });
+        let panicked = self.standings().into_iter().filter(|(_, it)| it.panics > 0).map(|(target, it)| {
+            format!(
+                "what tells the target {} has failed {} times by a fault of vigil's: please report it",
+                target.name, it.panics
+            )
+        });
+        damaged.into_iter().chain(panicked).collect()
     }
 
     /// What became of the last deliveries of a target, newest first.
@@ -176,6 +193,10 @@ async fn run(notifier: Notifier, workers: Vec<Worker>, shutdown: CancellationTok
     loop {
         tokio::select! {
             _ = every.tick() => notifier.measure(),
+            // Workers mend themselves; one that couldn't ends the service, as any other part of it does.
+            Some(Err(ended)) = tasks.join_next() => if let Ok(panic) = ended.try_into_panic() {
+                std::panic::resume_unwind(panic);
+            },
             () = shutdown.cancelled() => break,
         }
     }

@@ -49,6 +49,8 @@ pub struct Standing {
     /// Since the service started.
     pub delivered: u64,
     pub given_up: u64,
+    /// Times that a fault of ours ended what tells it.
+    pub panics: u64,
 }
 
 impl Standing {

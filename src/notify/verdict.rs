@@ -41,6 +41,8 @@ pub const TOO_OLD: &str = "too-old";
 pub const TOO_LARGE: &str = "too-large";
 /// It is no longer kept, so that it can't be told.
 pub const GONE: &str = "gone";
+/// vigil itself fails on it, again and again.
+pub const PANICKED: &str = "panicked";
 const REFUSED: &str = "refused";
 
 pub fn judge(answer: &Answer) -> Verdict {

@@ -1,28 +1,30 @@
 //! What tells one target: event by event, each again until it is taken or given up.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Body, Client, TlsError};
 use super::ledger::{Delivery, Ledger, LedgerError, Note, Outcome, Place, Taken};
+use super::site::{Archive, Sites};
 use super::source::{Event, Source};
 use super::standing::{Shared, Standing, State};
 use super::verdict::{self, Answer, Failure, Verdict, judge};
 use super::{Parts, Replay, body, read_secrets, signature};
-use crate::cap::{self, Earlier, Site, Told};
+use crate::cap::{self, Earlier, Told};
 use crate::clock::Clock;
 use crate::config::{NotifyFormat, NotifyTarget};
 use crate::feed::ReadError;
 use crate::ingest::backoff::Backoff;
 use crate::limits;
 use crate::model::alert::Cursor;
-use crate::model::archive::{Entry, EntryKind};
-use crate::model::ids::{DeviceCode, Subject};
-use crate::observe::{NotifyAttemptFailed, NotifyDelivered, NotifyGivenUp, NotifyLedgerFailed, emit};
-use crate::store::Store;
+use crate::observe::{NotifyAttemptFailed, NotifyDelivered, NotifyGivenUp, NotifyLedgerFailed, NotifyPanicked, emit};
 
 /// While nothing is to be told, a place that has moved is written down so often.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
@@ -36,7 +38,8 @@ pub(super) struct Worker {
     source: Source,
     ledger: Ledger,
     client: Client,
-    store: Arc<dyn Store>,
+    archive: Arc<dyn Archive>,
+    sites: Arc<Sites>,
     clock: Clock,
     profile: Arc<cap::Profile>,
     standing: Arc<Shared>,
@@ -45,6 +48,11 @@ pub(super) struct Worker {
     place: Place,
     /// Events since the place was last written down.
     passed: usize,
+    has_begun: bool,
+    /// The event that it is at, and how often it has failed on it by a fault of ours, with what was said.
+    at_work: Option<Cursor>,
+    panics: u32,
+    panicked: String,
 }
 
 /// What ends any wait.
@@ -78,12 +86,20 @@ struct Pending<'a> {
     attempts: u32,
 }
 
+impl<'a> Pending<'a> {
+    /// One that can't be made.
+    fn unmade(told: Told<'a>) -> Self {
+        let body = Body { id: String::new(), seq: String::new(), content_type: "", bytes: Bytes::new() };
+        Self { told, body, taken: None, attempts: 0 }
+    }
+}
+
 impl Worker {
     pub(super) fn new(
         target: &Arc<NotifyTarget>,
         source: &Source,
         ledger: &Ledger,
-        parts: &Parts,
+        (parts, sites): (&Parts, &Arc<Sites>),
         standing: &Arc<Shared>,
         replays: mpsc::Receiver<Replay>,
         stop: CancellationToken,
@@ -97,7 +113,8 @@ impl Worker {
             target: Arc::clone(target),
             source: source.clone(),
             ledger: ledger.clone(),
-            store: Arc::clone(&parts.store),
+            archive: Arc::clone(&parts.archive),
+            sites: Arc::clone(sites),
             clock: parts.clock.clone(),
             profile: Arc::clone(&parts.profile),
             standing: Arc::clone(standing),
@@ -105,23 +122,55 @@ impl Worker {
             backoff: Backoff::new(Duration::from_millis(min), Duration::from_millis(max), seed),
             place: Place::default(),
             passed: 0,
+            has_begun: false,
+            at_work: None,
+            panics: 0,
+            panicked: String::new(),
         })
     }
 
+    /// Until the service ends: whatever fails is begun again.
     pub(super) async fn run(mut self) {
-        let mut outcome = self.begin().await;
         loop {
+            // What it holds is whole at any await, and its place moves last: what was being told is told again.
+            let outcome = match AssertUnwindSafe(self.step()).catch_unwind().await {
+                Ok(outcome) => outcome,
+                Err(panic) => self.has_panicked(said(&*panic)).await,
+            };
             match outcome {
                 Ok(()) => {}
                 Err(Interrupt::Replay(replay)) => self.replay(replay).await,
                 Err(Interrupt::Stop) => break,
             }
-            outcome = self.round().await;
         }
         if self.passed > 0 {
             // Else it is looked at again at the next start, which costs no more than that.
             let _ = self.ledger.note(&self.target.name, self.note()).await;
         }
+    }
+
+    async fn step(&mut self) -> Result<(), Interrupt> {
+        if !self.has_begun {
+            self.begin().await?;
+            self.has_begun = true;
+        }
+        self.round().await
+    }
+
+    /// A fault of ours: it is told, and what was being done is done again after a while. An event on which it fails again and
+    /// again must not hold up all that follow.
+    async fn has_panicked(&mut self, detail: String) -> Result<(), Interrupt> {
+        emit(NotifyPanicked { target: &self.target.name, detail: &detail });
+        self.panics += u32::from(self.at_work.is_some());
+        self.panicked.clone_from(&detail);
+        self.standing.set(|it| {
+            it.state = State::Failing;
+            it.reason = verdict::PANICKED;
+            it.detail = detail;
+            it.panics += 1;
+        });
+        let wait = self.backoff.next_wait();
+        self.asks.or(tokio::time::sleep(wait)).await
     }
 
     /// Goes on where it was; a target that is new begins with what happens next.
@@ -165,11 +214,20 @@ impl Worker {
     async fn tell_all(&mut self, events: &[Event]) -> Result<(), Interrupt> {
         for event in events {
             let told = event.told();
+            if self.at_work != Some(told.cursor()) {
+                (self.at_work, self.panics) = (Some(told.cursor()), 0);
+            }
+            if self.panics >= limits::NOTIFY_PANICS {
+                let why = self.panicked.clone();
+                self.give_up(&Pending::unmade(told), verdict::PANICKED, why).await?;
+                continue;
+            }
             match if self.target.filter.passes(told) { self.prepare(told).await? } else { None } {
                 Some(pending) => self.tell(pending).await?,
                 None => self.pass(told.cursor()).await?,
             }
         }
+        self.at_work = None;
         Ok(())
     }
 
@@ -200,7 +258,7 @@ impl Worker {
                 Err(error) => self.ledger_failed(&error).await?,
             }
         };
-        let site = self.asks.or(site(&*self.store, told)).await?;
+        let site = self.asks.or(self.sites.of(told)).await?;
         let Some(message) = cap::message(&self.profile, told, &site, &chain) else { return Ok(None) };
         let (kind, earlier) = (message.kind, Earlier { cursor: told.cursor(), sent: message.sent });
         let taken = Some(Taken { chain: of, message: earlier, kind });
@@ -406,7 +464,7 @@ impl Worker {
         if !self.target.wants_incidents() {
             return true;
         }
-        matches!(self.store.checkpoint().await, Ok(Some(stored)) if stored.epoch >= now)
+        matches!(self.archive.checkpoint().await, Ok(Some(stored)) if stored.epoch >= now)
     }
 
     /// What the first event of an epoch follows on: numbers go on where the epoch before ended, unless journals were begun anew.
@@ -468,24 +526,9 @@ async fn attempt(client: &Client, target: &NotifyTarget, clock: &Clock, body: &B
     client.send(body, timestamp, &signatures).await
 }
 
-/// What the archive has on the place. A database that doesn't answer at once must not delay a message.
-async fn site(store: &dyn Store, told: Told<'_>) -> Site {
-    let Some(device) = device(told) else { return Site::default() };
-    let found = store.entry(EntryKind::Lift, device.to_string());
-    match tokio::time::timeout(Duration::from_millis(limits::NOTIFY_PLACE_MS), found).await {
-        Ok(Ok(Some(Entry::Lift(lift)))) => Site { position: lift.position, rescue_code: lift.rescue_code },
-        _ => Site::default(),
-    }
-}
-
-fn device(told: Told<'_>) -> Option<DeviceCode> {
-    match told {
-        Told::Alert(event) => match event.alert.id.subject {
-            Subject::Device(device) => Some(device),
-            Subject::Cylinder(_) | Subject::Service | Subject::Incident(_) => None,
-        },
-        Told::Incident(event) => event.incident.scene.device,
-    }
+fn said(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
+    shown(words.unwrap_or("no words"))
 }
 
 /// What others said, for our own logs and lists.

@@ -2,9 +2,10 @@
 
 use metrics::{counter, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
-use tracing::info;
+use tracing::{error, info};
 
 use super::Event;
+use crate::limits;
 use crate::model::incident::{IncidentId, State, What};
 
 /// Upper bounds for the time of rescues: from a minute to twice what is allowed where it takes longest.
@@ -39,5 +40,48 @@ impl Event for IncidentMoved {
         if matches!(self.what, What::Accepted | What::Arrived | What::Freed) {
             histogram!("vigil_rescue_seconds", "what" => self.what.name()).record(self.since_ms as f64 / 1_000.0);
         }
+    }
+}
+
+/// As many rescues stand as are taken: alerts or calls that should have begun one did not.
+#[derive(Debug)]
+pub struct RescuesRefused {
+    pub count: u32,
+}
+
+impl Event for RescuesRefused {
+    fn log(&self) {
+        error!(target: "vigil::incident",
+            count = self.count,
+            most = limits::INCIDENTS,
+            "no more rescues are taken: close those that are over, then take down by OpenIncident (vigil call) what open \
+             alerts have no rescue of"
+        );
+    }
+
+    fn measure(&self) {
+        counter!("vigil_rescues_refused_total").increment(self.count.into());
+    }
+}
+
+/// Something that the store has was not taken by the journals that lack it.
+#[derive(Debug)]
+pub struct NotAdopted<'a> {
+    pub what: &'static str,
+    pub why: &'a str,
+}
+
+impl Event for NotAdopted<'_> {
+    fn log(&self) {
+        error!(target: "vigil::recover",
+            what = self.what,
+            why = self.why,
+            "what the store has was not taken: look it up there (vigil trace, vigil incidents --from), and enter by hand what \
+             is still missing; a rescue that goes on by vigil call"
+        );
+    }
+
+    fn measure(&self) {
+        counter!("vigil_recover_refused_total", "what" => self.what).increment(1);
     }
 }

@@ -70,6 +70,12 @@ pub const METRICS: &[Metric] = &[
     counts("vigil_storms_total", &["scope"], "Times that lifts of one place raised a rule together"),
     counts("vigil_incident_events_total", &["what"], "What happened to rescue incidents"),
     takes("vigil_rescue_seconds", &["what"], "Time from the alert or call to what was reached"),
+    counts("vigil_rescues_refused_total", &[], "Alerts and calls that would have begun one rescue more than are taken"),
+    counts(
+        "vigil_recover_refused_total",
+        &["what"],
+        "What a recovery found in the store and the journals did not take",
+    ),
     counts("vigil_notify_delivered_total", &["target"], "Events that a target of notifications took"),
     counts(
         "vigil_notify_attempts_failed_total",
@@ -77,6 +83,8 @@ pub const METRICS: &[Metric] = &[
         "Attempts to tell a target that failed; another one follows",
     ),
     counts("vigil_notify_given_up_total", &["target", "reason"], "Events that a target will not be told any more"),
+    counts("vigil_notify_panics_total", &["target"], "Times that what tells a target failed by a fault of ours"),
+    counts("vigil_notify_ledger_set_aside_total", &[], "Times that `notify.db` was found damaged and begun anew"),
     stands_for(
         "vigil_notify_behind_events",
         &["target"],

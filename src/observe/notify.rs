@@ -1,7 +1,7 @@
 //! Notifications. Names of targets stand in the configuration, so that they are few.
 
 use metrics::{counter, gauge};
-use tracing::{info, trace, warn};
+use tracing::{error, info, trace, warn};
 
 use super::Event;
 use crate::model::alert::Cursor;
@@ -96,6 +96,45 @@ impl Event for NotifyLedgerFailed<'_> {
     fn measure(&self) {
         let target = self.target.to_owned();
         counter!("vigil_notify_attempts_failed_total", "target" => target, "reason" => "ledger").increment(1);
+    }
+}
+
+/// The worker of a target has failed by a fault of ours; it is started again.
+#[derive(Debug)]
+pub struct NotifyPanicked<'a> {
+    pub target: &'a str,
+    pub detail: &'a str,
+}
+
+impl Event for NotifyPanicked<'_> {
+    fn log(&self) {
+        error!(target: "vigil::notify", to = self.target, detail = self.detail, "the worker of a target has panicked and is started again; please report it");
+    }
+
+    fn measure(&self) {
+        counter!("vigil_notify_panics_total", "target" => self.target.to_owned()).increment(1);
+    }
+}
+
+/// `notify.db` was found to be damaged, and begun anew.
+#[derive(Debug)]
+pub struct NotifyLedgerSetAside<'a> {
+    pub file: &'a str,
+    pub detail: &'a str,
+    /// Of so many targets it is still known how far they were told.
+    pub places: usize,
+}
+
+impl Event for NotifyLedgerSetAside<'_> {
+    fn log(&self) {
+        let Self { file, detail, places } = *self;
+        error!(target: "vigil::notify", file, detail, places,
+            "it is damaged and set aside: lost are the list of deliveries and which CAP messages were taken; targets go on where their place is known, others begin with what happens next"
+        );
+    }
+
+    fn measure(&self) {
+        counter!("vigil_notify_ledger_set_aside_total").increment(1);
     }
 }
 

@@ -162,6 +162,7 @@ pub(crate) fn write_incident(w: &mut Writer<'_>, it: &Incident) {
         w.message(9, |w| {
             w.text(1, &joined.alert.to_string());
             w.uint(2, joined.is_open);
+            w.uint(3, joined.by_hand);
         });
     }
     w.uint(10, it.calls);
@@ -179,10 +180,13 @@ pub(crate) fn write_incident(w: &mut Writer<'_>, it: &Incident) {
     w.uint(20, it.entries);
     w.some_uint(21, it.reassurance.map(|it| number(it.number())));
     w.some_int(22, it.reassure_by_ms);
+    w.some_int(23, it.unanswered_ms);
 }
 
 pub(crate) fn incident(it: wire::Incident) -> Result<Incident> {
-    let joined = |it: wire::JoinedAlert| Ok(Joined { alert: AlertId::parse(&it.alert)?, is_open: it.is_open });
+    let joined = |it: wire::JoinedAlert| {
+        Ok(Joined { alert: AlertId::parse(&it.alert)?, is_open: it.is_open, by_hand: it.by_hand })
+    };
     Ok(Incident {
         id: IncidentId::parse(&it.id)?,
         scene: scene(there("a scene", it.scene)?)?,
@@ -199,6 +203,7 @@ pub(crate) fn incident(it: wire::Incident) -> Result<Incident> {
         proposed: it.proposed.map(party).transpose()?,
         accept_by_ms: it.accept_by_ms,
         arrive_by_ms: it.arrive_by_ms,
+        unanswered_ms: it.unanswered_since_ms,
         arrival_late: it.arrival_late,
         freed_ms: it.freed_since_ms,
         over_ms: it.over_since_ms,

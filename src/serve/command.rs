@@ -21,6 +21,8 @@ pub(super) struct Done {
     pub(super) changed: u32,
     /// The one that it was about.
     pub(super) incident: Option<IncidentId>,
+    /// A call joined it; else the call opened it.
+    pub(super) joined: bool,
 }
 
 /// Whether a full queue refuses a command at once, or it waits for its turn.
@@ -28,6 +30,28 @@ pub(super) struct Done {
 pub(super) enum Patience {
     None,
     Wait,
+}
+
+/// A command that stands in its turn, and whose outcome isn't known yet.
+pub(super) struct Begun {
+    answer: oneshot::Receiver<Outcome>,
+    deadline: Instant,
+}
+
+impl Begun {
+    pub(super) async fn done(self) -> Result<Done, Status> {
+        done(self.outcome().await?)
+    }
+
+    async fn outcome(self) -> Result<Outcome, Status> {
+        match tokio::time::timeout_at(self.deadline, self.answer).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(_)) => Err(ended()),
+            Err(_) => Err(Status::deadline_exceeded(
+                "the outcome is not known yet: repeat the call with the same request id to learn it",
+            )),
+        }
+    }
 }
 
 impl Shared {
@@ -38,15 +62,14 @@ impl Shared {
 
     /// The same, whatever the outcome is.
     pub(super) async fn outcome(&self, command: Command, patience: Patience) -> Result<Outcome, Status> {
+        self.begin(command, patience).await?.outcome().await
+    }
+
+    /// Hands a command to the spine. Commands are taken in the order in which they were handed over.
+    pub(super) async fn begin(&self, command: Command, patience: Patience) -> Result<Begun, Status> {
         let deadline = Instant::now() + self.settings.command_wait;
         let answer = self.offer(command, patience, deadline).await?;
-        match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(_)) => Err(ended()),
-            Err(_) => Err(Status::deadline_exceeded(
-                "the outcome is not known yet: repeat the call with the same request id to learn it",
-            )),
-        }
+        Ok(Begun { answer, deadline })
     }
 
     async fn offer(
@@ -91,8 +114,10 @@ fn shut() -> Status {
 
 pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
     match outcome {
-        Outcome::Done { position, changed } => Ok(Done { position, changed, incident: None }),
-        Outcome::Incident { position, incident } => Ok(Done { position, changed: 1, incident: Some(incident) }),
+        Outcome::Done { position, changed } => Ok(Done { position, changed, incident: None, joined: false }),
+        Outcome::Incident { position, incident, joined } => {
+            Ok(Done { position, changed: 1, incident: Some(incident), joined })
+        }
         Outcome::Fill { .. } | Outcome::Findings { .. } => {
             Err(Status::internal("the core answered another question than was asked"))
         }
@@ -103,7 +128,9 @@ pub(super) fn done(outcome: Outcome) -> Result<Done, Status> {
         }
         Outcome::Denied { why } => Err(Status::permission_denied(why.into_string())),
         // Whoever asks for items reads their outcomes.
-        Outcome::Items { position, items } => Ok(Done { position, changed: taken(&items), incident: None }),
+        Outcome::Items { position, items } => {
+            Ok(Done { position, changed: taken(&items), incident: None, joined: false })
+        }
         Outcome::RequestReused => {
             let details = ErrorDetails::with_error_info("REQUEST_ID_REUSED", super::grpc::DOMAIN, []);
             let message = "this request id came with another command before: choose a new one for each command";

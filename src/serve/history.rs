@@ -142,6 +142,8 @@ pub enum Happened {
     Scan(ScanRow),
     Status(StatusRow),
     Record(ChainLink),
+    /// Of its archive entry.
+    Change(ChangeRow),
 }
 
 impl Happened {
@@ -152,6 +154,7 @@ impl Happened {
             Self::Scan(row) => row.effective_at,
             Self::Status(row) => row.received_at,
             Self::Record(link) => link.recorded_at(),
+            Self::Change(row) => row.changed_at,
         }
     }
 
@@ -161,8 +164,20 @@ impl Happened {
             (Self::Scan(row), Subject::Cylinder(code)) => row.scan.cylinder == *code,
             (Self::Status(row), Subject::Device(code)) => row.device == *code,
             (Self::Record(link), Subject::Device(code)) => link.device() == *code,
+            (Self::Change(row), subject) => {
+                entry_of(subject).is_some_and(|(kind, code)| (row.kind, &*row.code) == (kind, &*code))
+            }
             _ => false,
         }
+    }
+}
+
+/// Where the archive has a subject.
+pub fn entry_of(subject: &Subject) -> Option<(EntryKind, Box<str>)> {
+    match subject {
+        Subject::Device(code) => Some((EntryKind::Lift, code.as_str().into())),
+        Subject::Cylinder(code) => Some((EntryKind::Cylinder, code.as_str().into())),
+        Subject::Service | Subject::Incident(_) => None,
     }
 }
 
@@ -314,6 +329,7 @@ impl HistoryStore for MemoryHistory {
             let numbered = (1..).zip(&self.changes).map(|(n, row)| Numbered { n, row: row.clone() });
             let wanted = |it: &Numbered<ChangeRow>| {
                 (it.row.kind, &*it.row.code) == (query.kind, query.code.as_str())
+                    && (query.from..query.to).contains(&it.row.changed_at)
                     && query.after.is_none_or(|n| it.n > n)
             };
             numbered.filter(wanted).take(query.limit).collect()

@@ -206,7 +206,8 @@ impl Backend {
     /// What those who run the service should mend, although it serves.
     pub fn notices(&self) -> Vec<String> {
         let refused = self.reloads.refused();
-        refused.map(|why| format!("the rule files were refused, those in force stay: {why}")).into_iter().collect()
+        let refused = refused.map(|why| format!("the rule files were refused, those in force stay: {why}"));
+        refused.into_iter().chain(self.notifier.notices()).collect()
     }
 }
 

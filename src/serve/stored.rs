@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::history::{
-    FrameMark, FramePage, Happened, HistoryStore, LinkMark, LinkPage, StoreError, StoreFuture, TimelinePage,
+    FrameMark, FramePage, Happened, HistoryStore, LinkMark, LinkPage, StoreError, StoreFuture, TimelinePage, entry_of,
 };
 use crate::limits;
 use crate::model::alert::{AlertEvent, Cursor};
@@ -107,6 +107,7 @@ impl Stored {
         let TimelinePage { subject, from, to, skip, limit } = page;
         let wanted = skip.saturating_add(limit);
         let mut happened = self.alerts(subject, from, to, wanted).await.map_err(away)?;
+        // What happened in the same ms comes in the order of these, and page tokens count on that: what is new comes last.
         match subject {
             Subject::Device(device) => {
                 happened.extend(self.statuses(device, from, to, wanted).await.map_err(away)?);
@@ -114,6 +115,9 @@ impl Stored {
             }
             Subject::Cylinder(cylinder) => happened.extend(self.scans(cylinder, from, to, wanted).await.map_err(away)?),
             Subject::Service | Subject::Incident(_) => {}
+        }
+        if let Some((kind, code)) = entry_of(&subject) {
+            happened.extend(self.entry_changes(kind, &code, from, to, wanted).await.map_err(away)?);
         }
         // Stable: what happened in the same ms stays in the order of the store.
         happened.sort_by_key(Happened::at);
@@ -157,6 +161,21 @@ impl Stored {
             after = next.last().map(LinkCursor::of);
             let is_last = next.len() < limit;
             found.extend(next.into_iter().map(|link| Happened::Record(link.row)));
+            if is_last {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn entry_changes(&self, kind: EntryKind, code: &str, from: Wall, to: Wall, wanted: usize) -> Found {
+        let (mut found, mut after) = (Vec::new(), None);
+        while found.len() < wanted {
+            let limit = page(wanted - found.len());
+            let next = self.0.changes(ChangeQuery { kind, code: code.into(), from, to, after, limit }).await?;
+            after = next.last().map(|last| last.n);
+            let is_last = next.len() < limit;
+            found.extend(next.into_iter().map(|change| Happened::Change(change.row)));
             if is_last {
                 break;
             }

@@ -60,6 +60,8 @@ pub struct Released {
     pub tally: Tally,
     /// Records applied.
     pub records: usize,
+    /// What became of the last one, where it is a command that nobody waits for.
+    pub outcome: Option<Outcome>,
 }
 
 /// A place in a journal.
@@ -257,9 +259,13 @@ impl Spine {
         released.downlinks.append(&mut effects.downlinks);
         released.tally += effects.tally;
         released.records += 1;
-        if let (Waiter::Caller(reply), Some(outcome)) = (waiter, effects.reply) {
-            // Whoever asked may have gone; what it asked for is done all the same.
-            let _gone = reply.send(outcome);
+        released.outcome = None;
+        match (waiter, effects.reply) {
+            (Waiter::Caller(reply), Some(outcome)) => {
+                // Whoever asked may have gone; what it asked for is done all the same.
+                let _gone = reply.send(outcome);
+            }
+            (_, outcome) => released.outcome = outcome,
         }
         Ok(())
     }

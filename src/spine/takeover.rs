@@ -10,13 +10,13 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use super::recover::{READ_RECORDS, RecoverError, Replayed};
 use super::{Released, Spine, SpineError, apply};
 use crate::core::Core;
-use crate::core::correction::{Alerts, differences};
+use crate::core::correction::{self, Alerts, Rescues, differences};
 use crate::journal::{Entry, Journal, codec};
 use crate::limits;
 use crate::model::alert::AlertEvent;
 use crate::model::archive::{self, EntryKind};
 use crate::model::ids::Subject;
-use crate::model::incident::IncidentEvent;
+use crate::model::incident::{self, IncidentEvent, IncidentId};
 use crate::model::obligation::{DueKind, DueRow};
 use crate::model::record::{Corrected, Correction, Kind, Record};
 use crate::model::row::{Effects, Row};
@@ -54,6 +54,7 @@ struct Told {
     /// By cause.
     events: BTreeMap<u64, u64>,
     alerts: Alerts,
+    rescues: Rescues,
     /// Of the last event, and of the last one of an incident.
     seq: u64,
     incident_seq: u64,
@@ -86,7 +87,10 @@ pub(super) fn take_over(mut spine: Spine, outbox_from: u64, judged_by: u32) -> R
     let mut own = rejudge(&mut spine, &mut told, &mut replayed)?;
     replayed.added += tell_entries(&mut spine, &told, &own)?;
     spine.outbox.release()?;
-    let is_corrected = own.differs || told.seq > spine.core.seq() || !own.differences(&told, &spine.core).is_empty();
+    let is_corrected = own.differs
+        || told.seq > spine.core.seq()
+        || !own.differences(&told, &spine.core).is_empty()
+        || !told.rescues(&spine.core, 0).is_empty();
     let way = if is_corrected {
         let (epoch, alerts) = correct(&mut spine, &mut told, &mut own)?;
         Way::Corrected { epoch, alerts }
@@ -135,6 +139,7 @@ impl Told {
             dues: Dues::new(),
             events: BTreeMap::new(),
             alerts: core.open_alerts().into_iter().collect(),
+            rescues: rescues_of(core),
             seq: core.seq(),
             incident_seq: core.incident_cursor().seq,
             end: core.next(),
@@ -168,7 +173,13 @@ impl Told {
         self.take_incidents(&effects.incidents);
     }
 
+    /// How rescues go on that were told otherwise than the core has them.
+    fn rescues(&self, core: &Core, epoch: u32) -> Vec<(IncidentId, Vec<incident::Entry>)> {
+        correction::rescues(&self.rescues, &rescues_of(core), epoch, core.dispatch().number)
+    }
+
     fn take_incidents(&mut self, incidents: &[IncidentEvent]) {
+        correction::add_rescues(&mut self.rescues, incidents);
         let last = incidents.iter().map(|event| event.entry.seq).max();
         self.incident_seq = self.incident_seq.max(last.unwrap_or_default());
     }
@@ -179,6 +190,12 @@ impl Told {
             self.seq = self.seq.max(event.seq);
         }
     }
+}
+
+fn rescues_of(core: &Core) -> Rescues {
+    let mut rescues = Rescues::new();
+    correction::add_rescues(&mut rescues, &core.incident_events());
+    rescues
 }
 
 /// What makes a row the same, by whichever version: of a frame or scan what the device said of it, of others what they
@@ -345,11 +362,17 @@ fn correct(spine: &mut Spine, told: &mut Told, own: &mut Own) -> Result<(u32, us
     spine.outbox.raise_epoch(epoch)?;
     // What was told of incidents, whoever told it, goes no further than this.
     let mut incident_seq = told.incident_seq.max(spine.core.incident_cursor().seq);
+    // One in each record: a timeline may be long.
+    for rescue in told.rescues(&spine.core, epoch) {
+        let (numbers, alerts, rescues) = (Vec::new(), Vec::new(), vec![rescue]);
+        tell(spine, told, own, Correction { epoch, seq, incident_seq, numbers, alerts, rescues })?;
+    }
     // Numbers first: an alert that is open under both may get the one that people know it by.
     let numbers = told.alerts.unknown_to(&own.alerts);
     let (first, rest) = numbers.split_at(numbers.len().min(limits::CORRECTIONS));
     for numbers in std::iter::once(first).chain(rest.chunks(limits::CORRECTIONS)) {
-        let correction = Correction { epoch, seq, incident_seq, numbers: numbers.to_vec(), alerts: Vec::new() };
+        let correction =
+            Correction { epoch, seq, incident_seq, numbers: numbers.to_vec(), alerts: Vec::new(), rescues: Vec::new() };
         // Once they are told anew, they are.
         incident_seq = 0;
         tell(spine, told, own, correction)?;
@@ -360,7 +383,14 @@ fn correct(spine: &mut Spine, told: &mut Told, own: &mut Own) -> Result<(u32, us
             spine,
             told,
             own,
-            Correction { epoch, seq, incident_seq: 0, numbers: Vec::new(), alerts: alerts.to_vec() },
+            Correction {
+                epoch,
+                seq,
+                incident_seq: 0,
+                numbers: Vec::new(),
+                alerts: alerts.to_vec(),
+                rescues: Vec::new(),
+            },
         )?;
     }
     Ok((epoch, alerts.len()))
@@ -368,8 +398,9 @@ fn correct(spine: &mut Spine, told: &mut Told, own: &mut Own) -> Result<(u32, us
 
 fn tell(spine: &mut Spine, told: &mut Told, own: &mut Own, correction: Correction) -> Result<(), SpineError> {
     let now = spine.core.now();
-    let Released { events, .. } = spine.enter(Kind::Correction(correction), now.elapsed, now.wall)?;
+    let Released { events, incidents, .. } = spine.enter(Kind::Correction(correction), now.elapsed, now.wall)?;
     told.take_events(&events);
+    told.take_incidents(&incidents);
     events.iter().for_each(|event| own.alerts.take(event));
     Ok(())
 }

@@ -415,6 +415,7 @@ impl Store for MemoryStore {
         self.with(|kept| {
             let wanted = kept.changes.iter().filter(|change| {
                 (change.row.kind, &*change.row.code) == (query.kind, query.code.as_str())
+                    && (query.from..query.to).contains(&change.row.changed_at)
                     && query.after.is_none_or(|after| change.n > after)
             });
             Ok(wanted.take(page_rows(query.limit)).cloned().collect())

@@ -133,11 +133,13 @@ pub struct StatusQuery {
     pub limit: usize,
 }
 
-/// Changes of one entry of the archive, in the order in which they were made.
+/// Changes of one entry of the archive, in the order in which they were made. The range is of `changed_at`.
 #[derive(Debug, Clone)]
 pub struct ChangeQuery {
     pub kind: EntryKind,
     pub code: String,
+    pub from: Wall,
+    pub to: Wall,
     pub after: Option<u64>,
     pub limit: usize,
 }

@@ -301,11 +301,14 @@ pub(super) fn relabelled<'a>(code: &'a CylinderCode, dialect: &Dialect) -> Selec
 pub(super) fn changes(query: &ChangeQuery) -> Select<'_, Numbered<ChangeRow>> {
     let columns = names(misc::CHANGE_COLUMNS);
     let sql = format!(
-        "SELECT id, {columns} FROM archive_change WHERE kind = $1 AND code = $2 AND id > $3 ORDER BY id LIMIT $4"
+        "SELECT id, {columns} FROM archive_change WHERE kind = $1 AND code = $2 AND changed_at >= $3 \
+         AND changed_at < $4 AND id > $5 ORDER BY id LIMIT $6"
     );
     let params = vec![
         Value::text(query.kind.name()),
         Value::text(&query.code),
+        Value::Time(query.from),
+        Value::Time(query.to),
         Value::Big(query.after.map_or(0, signed)),
         limit(query.limit),
     ];

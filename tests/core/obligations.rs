@@ -259,6 +259,23 @@ fn another_reason_for_the_same_date_is_told() {
     }
 }
 
+/// Asserts: another firm is told for every date, though none has changed, and the same firm again isn't.
+#[test]
+fn a_change_of_firm_alone_is_told() {
+    let mut world = World::new("2026-01-01");
+    world.upsert(Entry::Lift(lift()));
+    let dates = |rows: &[DueRow]| rows.iter().map(|row| (row.kind, row.due_on, row.basis_on)).collect::<Vec<_>>();
+    let before = world.due.clone();
+    let other = Lift { firm: FirmId::parse("F-2").ok(), ..lift() };
+    for (entry, told) in [(other.clone(), &before[..]), (other, &[])] {
+        let known = world.due.len();
+        world.upsert(Entry::Lift(entry));
+        let rows = &world.due[known..];
+        assert_eq!(dates(rows), dates(told));
+        assert!(rows.iter().all(|row| row.party == Party::parse("firm:F-2").ok()), "{rows:?}");
+    }
+}
+
 #[test]
 fn a_new_store_is_told_all_dates() {
     let mut world = World::new("2026-01-01");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use vigil::core::dispatch::kpi;
+use vigil::core::dispatch::kpi::{self, Kpis, Rate, Spans};
 use vigil::model::incident::{Incident, IncidentEvent, IncidentId, State, Step, StepKind, Tier, What, Whom};
 use vigil::model::record::Outcome;
 
@@ -20,6 +20,8 @@ enum Op {
     /// On the n-th incident.
     Step(usize, StepKind),
     Send(usize, Tier),
+    /// The archive learns, or forgets, who maintains lift B.
+    Contract(bool),
     Restart,
 }
 
@@ -31,6 +33,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => lift().prop_map(Op::Call),
         6 => (0..4_usize, select(StepKind::ALL)).prop_map(|(nth, kind)| Op::Step(nth, kind)),
         2 => (0..4_usize, select(Tier::ALL)).prop_map(|(nth, tier)| Op::Send(nth, tier)),
+        1 => any::<bool>().prop_map(Op::Contract),
         1 => Just(Op::Restart),
     ]
 }
@@ -43,6 +46,7 @@ fn carry_out(world: &mut World, op: &Op) {
         Op::Wait(ms) => world.advance(*ms),
         Op::Frame(lift, trapped) => world.frame(lift, *trapped),
         Op::Call(lift) => _ = world.call(lift),
+        Op::Contract(holds) => world.contract("B", *holds),
         Op::Restart => world.restart(),
         Op::Step(at, kind) => try_step(world, nth(*at), step_of(*kind)),
         Op::Send(at, tier) => try_step(world, nth(*at), Step::Command(Whom { tier: *tier, id: None })),
@@ -92,73 +96,105 @@ fn check_timeline(told: &[&IncidentEvent]) {
             assert_eq!(deadline, Some(now), "to the ms");
         }
         match entry.what {
-            What::Commanded => deadline = Some(now + ACCEPT_MS),
-            What::Unanswered | What::Accepted | What::Declined => deadline = None,
+            What::Received | What::Commanded | What::Declined => deadline = Some(now + ACCEPT_MS),
+            What::Unanswered | What::Accepted => deadline = None,
             _ if state.is_some_and(|state| !state.is_pending()) => deadline = None,
             _ => {}
         }
     }
 }
 
-/// Sum, count and number of all spans of one kind, from the entries alone.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// All spans of one kind, and of how many it could be known.
+#[derive(Debug, Default)]
 struct Reckoned {
-    response: (i64, u64, u64),
-    arrival: (i64, u64, u64),
-    rescue: (i64, u64),
-    turnouts: (u64, u64),
-    false_alarms: (u64, u64),
+    ms: Vec<i64>,
+    of: u64,
 }
 
-fn reckon(timelines: &BTreeMap<IncidentId, Vec<&IncidentEvent>>) -> Reckoned {
-    let mut all = Reckoned::default();
+impl Reckoned {
+    fn note(&mut self, ms: Option<i64>) {
+        self.of += 1;
+        self.ms.extend(ms);
+    }
+
+    /// The mean, the middle, and the least that nine of ten don't exceed: each by what it means.
+    fn check(&self, what: &str, got: &Spans) {
+        let (mut ms, count) = (self.ms.clone(), self.ms.len() as i64);
+        ms.sort();
+        let middle = ms.get(ms.len() / 2).map(|upper| (ms[(ms.len() - 1) / 2] + upper) / 2);
+        let p90 = ms.iter().find(|most| 10 * ms.iter().filter(|ms| ms <= most).count() as i64 >= 9 * count).copied();
+        let mean = (count > 0).then(|| ms.iter().sum::<i64>() / count);
+        let wanted = (self.of, count as u64, mean, middle, p90);
+        assert_eq!((got.of, got.count(), got.mean_ms(), got.median_ms(), got.p90_ms()), wanted, "{what}");
+    }
+}
+
+type Rates = BTreeMap<Box<str>, Rate>;
+
+/// From the entries alone.
+#[derive(Debug, Default)]
+struct Hand {
+    response: Reckoned,
+    turnout: Reckoned,
+    arrival: Reckoned,
+    rescue: Reckoned,
+    /// Everything that is counted.
+    kpis: Kpis,
+}
+
+fn hit(rate: &mut Rate, is_hit: bool) {
+    rate.denominator += 1;
+    if is_hit {
+        rate.numerator += 1;
+    }
+}
+
+/// From a command on: the answer, and the first turn-out or arrival of whoever went upon it, also of who took over.
+fn reckon_command(hand: &mut Hand, from: &[&IncidentEvent]) {
+    let commanded = from[0].entry.since_ms;
+    let upon: Vec<_> = from[1..].iter().take_while(|event| event.entry.what != What::Commanded).collect();
+    let first = |whats: &[What]| upon.iter().find(|event| whats.contains(&event.entry.what)).map(|event| &event.entry);
+    hand.response.note(first(&[What::Accepted]).map(|entry| entry.since_ms - commanded));
+    let went = first(&[What::TurnedOut, What::Arrived]);
+    hit(&mut hand.kpis.turnouts, went.is_some());
+    let turned_out = went.filter(|entry| entry.what == What::TurnedOut);
+    hand.turnout.note(turned_out.map(|entry| entry.since_ms - commanded));
+}
+
+fn reckon(timelines: &BTreeMap<IncidentId, Vec<&IncidentEvent>>) -> Hand {
+    let mut hand = Hand::default();
     for told in timelines.values() {
         let at = |what: What| told.iter().find(|event| event.entry.what == what).map(|event| event.entry.since_ms);
-        let is_false = at(What::FalseAlarm).is_some();
-        let mut answers: Option<i64> = None;
-        let mut turned_out = true;
-        for event in told {
-            let now = event.entry.since_ms;
-            match event.entry.what {
-                What::Commanded => {
-                    (answers, turned_out) = (Some(now), false);
-                    all.response.2 += 1;
-                    all.turnouts.1 += 1;
-                }
-                What::Accepted => {
-                    all.response.0 += now - answers.take().unwrap();
-                    all.response.1 += 1;
-                }
-                // Who takes over was not commanded: what they do counts for nobody.
-                What::HandedOver => turned_out = true,
-                What::TurnedOut | What::Arrived if !turned_out => {
-                    turned_out = true;
-                    all.turnouts.0 += 1;
-                }
-                _ => {}
-            }
-        }
+        let (is_false, is_closed) = (at(What::FalseAlarm).is_some(), at(What::Closed).is_some());
+        let commands = (0..told.len()).filter(|nth| told[*nth].entry.what == What::Commanded);
+        commands.for_each(|nth| reckon_command(&mut hand, &told[nth..]));
         if at(What::Commanded).is_some() && !is_false {
-            all.arrival.2 += 1;
+            hand.arrival.note(at(What::Arrived));
+            let is_late = at(What::ArrivalLate).is_some();
+            hit(&mut hand.kpis.in_time, at(What::Arrived).is_some() && !is_late);
             if let Some(arrived) = at(What::Arrived) {
-                all.arrival.0 += arrived;
-                all.arrival.1 += 1;
-                if let Some(freed) = at(What::Freed) {
-                    all.rescue.0 += freed - arrived;
-                    all.rescue.1 += 1;
-                }
+                hand.rescue.note(at(What::Freed).map(|freed| freed - arrived));
             }
         }
-        if is_false || at(What::Closed).is_some() {
-            all.false_alarms.0 += u64::from(is_false);
-            all.false_alarms.1 += 1;
+        let kpis = &mut hand.kpis;
+        kpis.incidents += 1;
+        kpis.freed += u64::from(at(What::Freed).is_some());
+        kpis.false_alarms += u64::from(is_false);
+        kpis.going += u64::from(!is_false && !is_closed);
+        let endings = told.iter().filter_map(|event| event.entry.ending.as_ref());
+        kpis.persons_freed += endings.map(|ending| u64::from(ending.persons_freed)).sum::<u64>();
+        if is_false || is_closed {
+            hit(&mut kpis.false_alarm, is_false);
+            let scene = told.iter().filter_map(|event| event.entry.scene.as_deref()).next_back().unwrap();
+            let mut by = |rates: fn(&mut Kpis) -> &mut Rates, name: Option<&str>| {
+                hit(rates(kpis).entry(name.unwrap_or_default().into()).or_default(), is_false);
+            };
+            by(|it| &mut it.false_alarm_by_rule, scene.rule.as_ref().map(|rule| rule.as_str()));
+            by(|it| &mut it.false_alarm_by_firm, scene.firm.as_ref().map(|firm| firm.as_str()));
+            by(|it| &mut it.false_alarm_by_terminal, scene.terminal.as_deref().map(|_| "T-100"));
         }
     }
-    all
-}
-
-fn mean(sum: i64, count: u64) -> Option<i64> {
-    (count > 0).then(|| sum / count as i64)
+    hand
 }
 
 fn check(ops: &[Op], automatic: bool) -> BTreeSet<State> {
@@ -175,16 +211,13 @@ fn check(ops: &[Op], automatic: bool) -> BTreeSet<State> {
 
     let incidents: Vec<Incident> = timelines.keys().map(|id| world.incident(*id)).collect();
     let (kpis, hand) = (kpi::reckon(&incidents), reckon(&timelines));
-    let (response, arrival, rescue) = (&kpis.response, &kpis.arrival, &kpis.rescue);
-    assert_eq!((response.mean_ms(), response.count(), response.of), {
-        (mean(hand.response.0, hand.response.1), hand.response.1, hand.response.2)
-    });
-    assert_eq!((arrival.mean_ms(), arrival.count(), arrival.of), {
-        (mean(hand.arrival.0, hand.arrival.1), hand.arrival.1, hand.arrival.2)
-    });
-    assert_eq!((rescue.mean_ms(), rescue.count()), (mean(hand.rescue.0, hand.rescue.1), hand.rescue.1));
-    assert_eq!((kpis.turnouts.numerator, kpis.turnouts.denominator), hand.turnouts);
-    assert_eq!((kpis.false_alarm.numerator, kpis.false_alarm.denominator), hand.false_alarms);
+    hand.response.check("response", &kpis.response);
+    hand.turnout.check("turnout", &kpis.turnout);
+    hand.arrival.check("arrival", &kpis.arrival);
+    hand.rescue.check("rescue", &kpis.rescue);
+    let spans = Kpis::default();
+    let (response, turnout, arrival, rescue) = (spans.response, spans.turnout, spans.arrival, spans.rescue);
+    assert_eq!(Kpis { response, turnout, arrival, rescue, ..kpis }, hand.kpis);
     world.timeline.incidents.iter().map(|event| event.incident.state).collect()
 }
 

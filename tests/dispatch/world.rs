@@ -75,6 +75,13 @@ impl World {
         opened(&self.act(Action::OpenIncident(Call { device: Some(device(lift)), ..Call::default() })))
     }
 
+    /// The archive learns that F1 maintains a lift, or that nobody is known to.
+    pub(crate) fn contract(&mut self, lift: &str, holds: bool) {
+        let firm = holds.then(|| FirmId::parse("F1").unwrap());
+        let lift = Lift { district: District::parse("640422").ok(), firm, ..Lift::new(device(lift)) };
+        self.act(Action::Upsert(vec![Entry::Lift(lift)]));
+    }
+
     pub(crate) fn step(&mut self, incident: IncidentId, step: Step) -> Outcome {
         self.act(Action::AdvanceIncident { incident, step, note: None })
     }

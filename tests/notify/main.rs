@@ -7,6 +7,7 @@ mod support;
 mod cap;
 mod config;
 mod deliveries;
+mod faults;
 mod service;
 mod tls;
 mod world;

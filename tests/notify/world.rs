@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ use vigil::feed::{EventLog, Feed, Judged, LogError, LogFuture};
 use vigil::model::alert::{
     Alert, AlertEvent, AlertState, Certainty, Cursor, EventKind, Place, Reason, Severity, Title,
 };
-use vigil::model::archive::Entry;
+use vigil::model::archive::{Entry, EntryKind};
 use vigil::model::ids::{AlertId, DeviceCode, District, RuleId, Subject};
 use vigil::model::row::{Effects, Row};
-use vigil::notify::{Ledger, Notifier, Parts, Source, Standing, State};
+use vigil::notify::{Archive, Ledger, Notifier, Parts, Source, Standing, State};
 use vigil::pages::Board;
 use vigil::store::memory::MemoryStore;
-use vigil::store::{Batch, Checkpoint, Options, Store};
+use vigil::store::{Batch, Checkpoint, Fut, Options, Store};
 
 use crate::support::receiver::Receiver;
 
@@ -33,7 +34,7 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) feed: Arc<Feed>,
     log: Log,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) archive: Arc<Moody>,
     pub(crate) clock: Clock,
     seq: u64,
     epoch: u32,
@@ -49,6 +50,42 @@ struct Running {
 /// Everything that was told, for those who come late.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<AlertEvent>>>);
+
+/// An archive that does as the test wants.
+pub(crate) struct Moody {
+    store: MemoryStore,
+    pub(crate) asked: AtomicUsize,
+    mood: Mutex<Box<dyn Fn(DeviceCode) -> ArchiveMood + Send>>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum ArchiveMood {
+    Answer,
+    Hang,
+    Panic,
+}
+
+impl Moody {
+    pub(crate) fn be(&self, mood: impl Fn(DeviceCode) -> ArchiveMood + Send + 'static) {
+        *self.mood.lock().unwrap() = Box::new(mood);
+    }
+}
+
+impl Archive for Moody {
+    fn lift(&self, device: DeviceCode) -> Fut<'_, Option<Entry>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let mood = (self.mood.lock().unwrap())(device);
+        match mood {
+            ArchiveMood::Answer => self.store.entry(EntryKind::Lift, device.to_string()),
+            ArchiveMood::Hang => Box::pin(std::future::pending()),
+            ArchiveMood::Panic => panic!("the test wants {device} to be too much"),
+        }
+    }
+
+    fn checkpoint(&self) -> Fut<'_, Option<Checkpoint>> {
+        self.store.checkpoint()
+    }
+}
 
 impl EventLog for Log {
     fn after(&self, after: Cursor, limit: usize) -> LogFuture<'_> {
@@ -66,8 +103,12 @@ impl World {
         let feed = Arc::new(Feed::new(Arc::new(Board::default()), Arc::new(log.clone())));
         let folder = tempfile::tempdir().unwrap();
         write_secret(&folder.path().join("secret"), SECRET);
-        let store = Arc::new(MemoryStore::new(Options::default()));
-        Self { folder, feed, log, store, clock: Clock::default(), seq: 0, epoch: 1, running: None }
+        let archive = Arc::new(Moody {
+            store: MemoryStore::new(Options::default()),
+            asked: AtomicUsize::new(0),
+            mood: Mutex::new(Box::new(|_| ArchiveMood::Answer)),
+        });
+        Self { folder, feed, log, archive, clock: Clock::default(), seq: 0, epoch: 1, running: None }
     }
 
     pub(crate) fn secret(&self) -> PathBuf {
@@ -85,7 +126,7 @@ impl World {
             alerts: Source::Alerts(Arc::clone(&self.feed)),
             // Nobody here wants to hear of them.
             incidents: Source::Alerts(Arc::clone(&self.feed)),
-            store: Arc::clone(&self.store),
+            archive: Arc::clone(&self.archive) as Arc<dyn Archive>,
             clock: self.clock.clone(),
             profile: Arc::new(Profile::of(&config)),
         };
@@ -165,7 +206,7 @@ impl World {
     pub(crate) async fn archive(&self, entry: Entry) {
         let effects = vec![Effects { rows: vec![Row::Entry(entry)], ..Effects::default() }];
         let to = Checkpoint { journal: 1, epoch: 1, position: 1, hash: 0 };
-        self.store.commit(Arc::new(Batch { from: None, to, effects })).await.unwrap();
+        self.archive.store.commit(Arc::new(Batch { from: None, to, effects })).await.unwrap();
     }
 
     /// What follows is of the next epoch; its numbers go on, or begin anew as those of new journals do.

@@ -11,7 +11,7 @@ use vigil::model::ids::{AlertId, DeviceCode, RuleId, Subject};
 use vigil::model::record::{Action, Command, Kind, Link, Outcome, PolicyText, Record};
 use vigil::model::time::{Elapsed, Wall};
 
-use crate::model::rules::RULES;
+use crate::model::rules::{OWN, RULES};
 use crate::timeline::{Frame, LiftSpec, Timeline, What};
 use crate::told::Told;
 
@@ -24,7 +24,8 @@ const TICKS_MAX: usize = 2_000;
 /// A core that has read the shipped rules: reading them again for every timeline would take most of the time.
 pub(crate) fn started() -> Core {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules");
-    let rules = vigil::app::policy::read_folder(&folder).unwrap();
+    let mut rules = vigil::app::policy::read_folder(&folder).unwrap();
+    rules.push(("own.toml".into(), OWN.into()));
     let policy =
         PolicyText { rules, zone: "Asia/Shanghai".into(), tzdb: "test".into(), topic_prefix: "vigil/v1".into() };
     let mut engine = Engine::new(Core::new(1));

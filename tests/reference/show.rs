@@ -3,11 +3,13 @@
 use serde_json::{Map, Value};
 use vigil::model::alert::Reason;
 
+use crate::model::rules::OWN;
 use crate::timeline::{Frame, LiftSpec, Step, Timeline, What};
 use crate::told::{Told, lift_name};
 
 pub(crate) fn file(timeline: &Timeline, foretold: &[Told]) -> String {
     let mut text = String::from("shows = \"As the reference model foretells it.\"\n");
+    text += &format!("extra_rules = '''{OWN}'''\n");
     text += &format!("until = \"{}\"\n", span(timeline.until_ms));
     text +=
         "ignore = [\"ingest-blind\", \"clock-wrong\", \"order-broken\", \"rule-blind\", \"unreadable\"]\n\nstep = [\n";

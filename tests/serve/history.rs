@@ -4,9 +4,10 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 use vigil::limits;
 use vigil::model::alert::EventKind;
+use vigil::model::archive::{EntryKind, FieldChange};
 use vigil::model::frame::{Frame, FrameKey, Mode, Reported};
 use vigil::model::ids::{CylinderCode, SiteCode};
-use vigil::model::row::{FrameRow, Order, ScanRow, StatusRow, TimeSource};
+use vigil::model::row::{ChangeKind, ChangeRow, FrameRow, Order, ScanRow, StatusRow, TimeSource};
 use vigil::model::scan::{Scan, ScanEvent};
 use vigil::model::time::Wall;
 use vigil::proto::v1::history_service_client::HistoryServiceClient;
@@ -213,6 +214,64 @@ async fn a_timeline_pages_through_moments_that_share_a_time() {
             request.page_token = page.next_page_token;
         }
         assert_eq!(seqs, (1..=8).collect::<Vec<_>>(), "pages of {page_size}");
+    }
+    world.end().await;
+}
+
+/// Flow: a lift's entry is changed twice in the ms in which an alert of it opens and its terminal goes, and once before.
+/// Asserts: pages of any size show all of it once, the changes with who made them and what differs; those of another lift,
+/// and of a cylinder of that code, aren't there.
+#[tokio::test]
+async fn a_timeline_holds_what_was_changed_in_the_archive() {
+    let world = World::start().await;
+    let change = |kind: EntryKind, number: u64, second: i64, before: &str, after: &str| {
+        Happened::Change(ChangeRow {
+            kind,
+            code: device(number).as_str().into(),
+            what: ChangeKind::Changed,
+            changed_at: Wall(second * 1_000),
+            actor: "desk".into(),
+            fields: vec![FieldChange { field: "address".into(), before: before.into(), after: after.into() }],
+        })
+    };
+    let status = StatusRow { device: device(1), online: false, received_at: Wall(2_000) };
+    let mut event = event(1, EventKind::Opened, alert(1));
+    event.at = Wall(2_000);
+    world.store.memory.lock().unwrap().happened = vec![
+        Happened::Alert(event),
+        Happened::Status(status),
+        change(EntryKind::Lift, 1, 2, "a", "b"),
+        change(EntryKind::Lift, 1, 2, "b", "c"),
+        change(EntryKind::Lift, 1, 1, "", "a"),
+        change(EntryKind::Lift, 2, 2, "x", "y"),
+        change(EntryKind::Cylinder, 1, 2, "x", "z"),
+    ];
+    let mut client = world.history().await;
+    for page_size in 1..=6 {
+        let subject = device(1).to_string();
+        let mut request = GetTimelineRequest { subject, from: at(0), to: at(9), page_size, ..Default::default() };
+        let (mut kinds, mut changes) = (Vec::new(), Vec::new());
+        loop {
+            let page = client.get_timeline(request.clone()).await.unwrap().into_inner();
+            for item in page.items {
+                kinds.push(match item.item.unwrap() {
+                    Item::AlertEvent(_) => "alert",
+                    Item::Status(_) => "status",
+                    Item::Change(change) => {
+                        assert_eq!((&*change.actor, change.changed_at), ("desk", item.at));
+                        changes.push(format!("{} {}", change.fields[0].before, change.fields[0].after));
+                        "change"
+                    }
+                    other => panic!("{other:?}"),
+                });
+            }
+            request.page_token = page.next_page_token;
+            if request.page_token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(kinds, ["change", "alert", "status", "change", "change"], "pages of {page_size}");
+        assert_eq!(changes, [" a", "a b", "b c"]);
     }
     world.end().await;
 }

@@ -58,7 +58,8 @@ impl World {
             same("entry", code, stored.as_slice(), &[*entry])?;
         }
         for ((kind, code), told) in &all.changes {
-            let query = ChangeQuery { kind: *kind, code: (*code).to_owned(), after: None, limit: ALL };
+            let (from, to) = (Wall(i64::MIN), Wall::MAX);
+            let query = ChangeQuery { kind: *kind, code: (*code).to_owned(), from, to, after: None, limit: ALL };
             same("changes", code, &rows(at_once(store.changes(query))?), told)?;
         }
         for (subject, told) in &all.dues {

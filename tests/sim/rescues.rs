@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use vigil::limits;
 use vigil::model::alert::{AlertEvent, EventKind};
 use vigil::model::ids::{DeviceCode, Subject};
-use vigil::model::incident::{Entry, Incident, IncidentEvent, IncidentId, Source, State, Step, What};
+use vigil::model::incident::{Entry, Incident, IncidentEvent, IncidentId, Scene, Source, State, Step, What};
 use vigil::model::record::{Action, Command, Outcome};
 use vigil::model::row::Effects;
 use vigil::model::time::Elapsed;
@@ -37,8 +37,26 @@ pub(crate) struct Rescues {
     pub(crate) counted: Vec<Fault>,
 }
 
+/// A step or a call; that somebody cleared an alert is told as what became of the alert.
 fn is_of_people(event: &&IncidentEvent) -> bool {
-    event.entry.actor.is_some()
+    event.entry.actor.is_some() && event.entry.what != What::AlertCleared
+}
+
+/// An alert that somebody cleared is told as theirs, and every other one as nobody's.
+fn check_cleared(entry: &Entry, command: Option<&Command>) -> Result<(), String> {
+    if entry.what != What::AlertCleared {
+        return Ok(());
+    }
+    let by = command.filter(|command| match &command.action {
+        Action::Clear { alert, .. } => entry.alert.as_ref() == Some(alert),
+        _ => false,
+    });
+    let expected = by.map(|command| (Source::Dispatcher, &*command.actor.id));
+    match (entry.actor.as_deref(), expected) {
+        (None, None) if entry.source != Source::Dispatcher => Ok(()),
+        (Some(actor), Some((source, id))) if (entry.source, actor) == (source, id) => Ok(()),
+        _ => Err(format!("is told as another's than of {expected:?}")),
+    }
 }
 
 /// The state after an entry; `None`: it may not follow.
@@ -52,11 +70,12 @@ fn follows(before: State, what: What) -> Option<State> {
         What::AlertJoined => may(!before.is_over(), before),
         What::CallJoined
         | What::Proposed
+        | What::SceneChanged
         | What::ReassuranceAsked
         | What::ReassuranceUnanswered
         | What::ArrivalLate => may(is_pending, before),
         What::Commanded => may(is_pending, Commanded),
-        What::Unanswered => may(before == Commanded, before),
+        What::Unanswered => may(matches!(before, Received | Commanded), before),
         What::Accepted => may(before == Commanded, Accepted),
         What::Declined => may(matches!(before, Commanded | Accepted | TurnedOut), Received),
         What::TurnedOut => may(before == Accepted, TurnedOut),
@@ -117,7 +136,14 @@ impl Rescue {
                 arrive.into_iter().for_each(|at| _ = self.deadlines.insert(What::ArrivalLate, at));
             }
             What::ReassuranceAsked => _ = self.deadlines.insert(What::ReassuranceUnanswered, now + REASSURE_MS),
-            What::Accepted | What::Declined => _ = self.deadlines.remove(&What::Unanswered),
+            What::Accepted => _ = self.deadlines.remove(&What::Unanswered),
+            // Nobody is on it: somebody is waited for anew.
+            What::Declined => {
+                if entry.accept_by_ms.map(by) != Some(now + ACCEPT_MS) {
+                    return Err("waits for somebody else by another time".to_owned());
+                }
+                self.deadlines.insert(What::Unanswered, now + ACCEPT_MS);
+            }
             What::Arrived => _ = self.deadlines.remove(&What::ArrivalLate),
             What::Freed | What::Closed | What::FalseAlarm => self.deadlines.clear(),
             missed @ (What::Unanswered | What::ArrivalLate | What::ReassuranceUnanswered) => {
@@ -153,6 +179,7 @@ impl Rescues {
     ) -> Result<(), String> {
         self.take_command(pos, now, command, effects).map_err(|what| format!("P2: at {pos} {what}"))?;
         for event in &effects.incidents {
+            check_cleared(&event.entry, command).map_err(|what| format!("P6: at {pos} {what}: {:?}", event.entry))?;
             self.take_entry(now, event).map_err(|what| {
                 format!("P6: at {pos} the entry {:?} of incident {} {what}", event.entry, event.incident.id)
             })?;
@@ -180,7 +207,11 @@ impl Rescues {
             {
                 return Err("begins another incident of a lift that has one".to_owned());
             }
-            let (timeline, deadlines) = (vec![entry.clone()], Deadlines::new());
+            if entry.accept_by_ms != Some(ACCEPT_MS) {
+                return Err("waits for somebody by another time".to_owned());
+            }
+            let deadlines = Deadlines::from([(What::Unanswered, now + ACCEPT_MS)]);
+            let timeline = vec![entry.clone()];
             self.all.insert(incident.id, Rescue { incident: incident.clone(), received: now, timeline, deadlines });
             return Ok(());
         };
@@ -190,7 +221,10 @@ impl Rescues {
         rescue.take_deadline(entry, now, self.arrival_moves)?;
         rescue.timeline.push(entry.clone());
         let (old, new) = (&rescue.incident, incident);
-        let is_kept = (&old.scene, old.received_at) == (&new.scene, new.received_at)
+        let learned = entry.scene.as_deref().filter(|_| entry.what == What::SceneChanged);
+        let is_same_lift = |it: &Scene| (it.device, &it.rule) == (old.scene.device, &old.scene.rule);
+        let is_kept = *learned.filter(|it| is_same_lift(it)).unwrap_or(&old.scene) == new.scene
+            && old.received_at == new.received_at
             && new.entries as usize == rescue.timeline.len()
             && entry.since_ms == now - rescue.received
             && new.calls >= old.calls
@@ -277,7 +311,7 @@ impl Rescues {
 
     /// What was answered is what was written.
     pub(crate) fn check_answer(&self, command: &Command, outcome: &Outcome) -> Result<(), String> {
-        let Outcome::Incident { position, incident } = outcome else { return Ok(()) };
+        let Outcome::Incident { position, incident, .. } = outcome else { return Ok(()) };
         match self.answers.get(position) {
             Some((request, Some(id))) if *request == command.request && id == incident => Ok(()),
             other => Err(format!("P2: request {} was answered {outcome:?}, and led to {other:?}", command.request)),

@@ -444,25 +444,36 @@ pub(crate) async fn changes_of_an_entry_stay_in_their_order(mut world: World) {
             })
             .collect(),
     };
-    let sent = [
+    let mut sent = [
         change(EntryKind::Lift, "b", ChangeKind::Created, &[]),
         change(EntryKind::Firm, "b", ChangeKind::Created, &[]),
         change(EntryKind::Lift, "b", ChangeKind::Changed, &[("address", "", "\"北京路\" 1"), ("firm", "x", "")]),
         change(EntryKind::Lift, "B", ChangeKind::Transferred, &[]),
         change(EntryKind::Lift, "b", ChangeKind::TerminalReplaced, &[("generation", "0", "1")]),
     ];
+    let begins = now();
+    (0..).zip(&mut sent).for_each(|(nth, row)| row.changed_at = begins + nth);
     let (first, second) = sent.split_at(2);
     world.commit(vec![rows::rows(first.iter().cloned().map(Row::Change))]).await;
     world.commit(vec![rows::rows(second.iter().cloned().map(Row::Change))]).await;
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let query = ChangeQuery { kind: EntryKind::Lift, code: "b".into(), after, limit: 2 };
+        let (from, to) = (Wall(i64::MIN), Wall::MAX);
+        let query = ChangeQuery { kind: EntryKind::Lift, code: "b".into(), from, to, after, limit: 2 };
         let page = world.store.changes(query).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.n);
         found.extend(page.into_iter().map(|it| it.row));
     }
     assert_eq!(found, [&sent[0], &sent[2], &sent[4]].map(Clone::clone));
+    // By time: from the first on, and up to the last but not it.
+    let at = |n: usize| sent[n].changed_at;
+    for (from, to, want) in [(at(0), at(4), vec![0, 2]), (at(2), Wall::MAX, vec![2, 4]), (at(2), at(2), vec![])] {
+        let query = ChangeQuery { kind: EntryKind::Lift, code: "b".into(), from, to, after: None, limit: 9 };
+        let page = world.store.changes(query).await.unwrap();
+        let want: Vec<_> = want.into_iter().map(|n: usize| sent[n].clone()).collect();
+        assert_eq!(page.into_iter().map(|it| it.row).collect::<Vec<_>>(), want);
+    }
 }
 
 pub(crate) async fn lifts_are_found_by_what_people_know_of_them(mut world: World) {
@@ -543,6 +554,13 @@ pub(crate) async fn relabelled_cylinders_are_found_by_codes_they_bore(mut world:
     world.commit(vec![rows::rows(sent.iter().cloned().map(Row::Entry))]).await;
     for (of, want) in [(1, vec![1]), (2, vec![2, 3]), (3, vec![]), (4, vec![2]), (16, vec![])] {
         let want: Vec<Entry> = want.into_iter().map(|n: usize| sent[n].clone()).collect();
+        assert_eq!(world.store.relabelled(code(of)).await.unwrap(), want, "{of}");
+    }
+    // What the archive takes back, or says otherwise, is found no longer; what it says again is found once.
+    let then = [cylinder(2, &[]), cylinder(3, &[4, 6]), cylinder(5, &[2]), cylinder(1, &[9])];
+    world.commit(vec![rows::rows(then.iter().cloned().map(Row::Entry))]).await;
+    for (of, want) in [(1, vec![]), (2, vec![2]), (4, vec![1]), (6, vec![1]), (9, vec![3])] {
+        let want: Vec<Entry> = want.into_iter().map(|n: usize| then[n].clone()).collect();
         assert_eq!(world.store.relabelled(code(of)).await.unwrap(), want, "{of}");
     }
 }

@@ -1,6 +1,8 @@
 //! What only stores with a database behind them can be asked: that it lasts, is shared, and can be read with SQL.
 
+use vigil::model::archive::{Cylinder, Entry};
 use vigil::model::frame::{Car, Direction, Door, Mode, Reported};
+use vigil::model::ids::CylinderCode;
 use vigil::model::row::{Order, Row, TimeSource};
 use vigil::model::time::Wall;
 use vigil::store::{self, StoreError};
@@ -140,6 +142,44 @@ fn frame_history_speaks_the_models_words() {
         let shown: String =
             file.query_row("SELECT min(effective_at) FROM frame_history", [], |row| row.get(0)).unwrap();
         assert_eq!(shown, at.to_string());
+    });
+}
+
+/// Flow: many cylinders, of which some were relabelled; the databases are asked how they would find one by a code that it
+/// bore.
+/// Asserts: by an index, and not by going through all that were relabelled.
+#[test]
+fn codes_of_before_are_found_by_an_index() {
+    let code = |n: u32| CylinderCode::parse(&format!("16400{n:07}")).unwrap();
+    let cylinder = |n: u32| {
+        let aliases = if n % 2 == 0 { vec![code(1_000_000 + n)] } else { Vec::new() };
+        Row::Entry(Entry::Cylinder(Cylinder { aliases, ..Cylinder::new(code(n)) }))
+    };
+    run(|| async {
+        let mut world = World::new(Kind::Postgres).await;
+        world.commit(vec![rows::rows((0..4_000).map(cylinder))]).await;
+        let sql =
+            "EXPLAIN SELECT code FROM cylinder WHERE aliases IS NOT NULL AND aliases @> ARRAY['164001000100'::text]";
+        let client = client(&world.url).await;
+        client.batch_execute("ANALYZE cylinder").await.unwrap();
+        let plan: Vec<String> = client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+        assert!(plan.iter().any(|line| line.contains("on cylinder_relabelled")), "{plan:#?}");
+
+        let mut world = World::new(Kind::Sqlite).await;
+        world.commit(vec![rows::rows((0..4_000).map(cylinder))]).await;
+        let file = rusqlite::Connection::open(world.url.strip_prefix("sqlite:").unwrap()).unwrap();
+        let sql = "EXPLAIN QUERY PLAN SELECT code FROM cylinder WHERE aliases IS NOT NULL \
+                   AND code IN (SELECT bears FROM cylinder_alias WHERE alias = '164001000100')";
+        let mut statement = file.prepare(sql).unwrap();
+        let plan = statement.query_map([], |row| row.get(3)).unwrap().collect::<Result<Vec<String>, _>>().unwrap();
+        let is_found = |of: &str| plan.iter().any(|line| line.starts_with("SEARCH") && line.contains(of));
+        assert!(
+            is_found("cylinder_alias USING PRIMARY KEY (alias=?)") && is_found("SEARCH cylinder USING"),
+            "{plan:#?}"
+        );
+        assert!(!plan.iter().any(|line| line.starts_with("SCAN")), "{plan:#?}");
+        let found = world.store.relabelled(code(1_000_100)).await.unwrap();
+        assert!(matches!(&found[..], [Entry::Cylinder(it)] if it.code == code(100)), "{found:?}");
     });
 }
 

@@ -12,7 +12,7 @@ use vigil::model::alert::{Alert, AlertEvent, AlertState, EventKind};
 use vigil::model::ids::AlertId;
 use vigil::model::incident::IncidentEvent;
 use vigil::model::record::{Action, Command, Kind, Link, Outcome, PolicyText, Record};
-use vigil::model::row::{Effects, Row};
+use vigil::model::row::{Effects, Row, Tally};
 use vigil::model::time::{Elapsed, Wall};
 
 /// Script times count from here: a Sunday, 10:00 in Shanghai.
@@ -35,6 +35,8 @@ pub(crate) struct Timeline {
     pub(crate) incidents: Vec<IncidentEvent>,
     /// Of the last record.
     pub(crate) effects: Effects,
+    /// Of all records.
+    pub(crate) tally: Tally,
     pub(crate) ticks: usize,
     /// Ticks that nobody asked for, this far apart.
     pub(crate) extra_ticks_ms: Option<i64>,
@@ -66,6 +68,7 @@ impl Timeline {
             rows: Vec::new(),
             incidents: Vec::new(),
             effects: Effects::default(),
+            tally: Tally::default(),
             ticks: 0,
             extra_ticks_ms: None,
             unchecked: false,
@@ -140,6 +143,7 @@ impl Timeline {
         self.ticks += usize::from(kind == Kind::Tick);
         let record = Record { pos: self.core.next(), elapsed: self.elapsed(), wall: self.wall(), kind };
         self.effects = self.core.apply(&record);
+        self.tally += self.effects.tally;
         for event in &self.effects.events {
             fold(&mut self.folded, &mut self.events, event);
         }

@@ -1,6 +1,7 @@
 //! What a new version makes of what an old one left.
 
 use vigil::journal::Journal as _;
+use vigil::model::incident::What;
 use vigil::spine::recover::RecoverError;
 use vigil::spine::takeover::{Takeover, Way};
 
@@ -199,4 +200,41 @@ fn what_was_lost_comes_back_byte_for_byte() {
         let (spine, _) = house.open(NEW, Some(&left.snapshots[0])).unwrap();
         assert_eq!(world::entries(&spine)[..left.outbox.len()], left.outbox, "{lost}");
     }
+}
+
+/// Flow: two versions differ in which lifts need a rescue, and so in how they number them; somebody was commanded.
+/// Asserts: a rescue that was told goes on by the id and to the state that people know, also one that the new version would
+/// not have begun; what only the new version has is added; each is told in the new epoch, and a restart finds the same.
+#[test]
+fn rescues_go_on_as_they_were_told() {
+    let rescuing = |when| Judging { rescues: true, ..judging(when) };
+    let check = |old, own, wanted: &[(&str, &str)]| {
+        let left = live(OLD, rescuing(old), "A 2;B 1");
+        let house = House::of(&left, rescuing(own), 0);
+        let rescues = |spine: &vigil::spine::Spine| {
+            let kept = spine.core().dispatch().iter().map(|it| &it.incident);
+            let short = |it: &vigil::model::incident::Incident| {
+                (it.id.to_string(), it.scene.device.unwrap().to_string().replace('X', ""))
+            };
+            kept.map(short).collect::<Vec<_>>()
+        };
+        let wanted: Vec<_> = wanted.iter().map(|(id, lift)| (id.to_string(), lift.to_string())).collect();
+        for snapshot in [Some(left.snapshots[0].as_slice()), None] {
+            let (mut spine, replayed) = house.open(NEW, snapshot).unwrap();
+            spine.settle().unwrap();
+            let way = replayed.takeover.unwrap().way;
+            assert!(matches!(way, Way::Corrected { epoch: 2, .. } | Way::SameEvents), "{way:?}");
+            assert_eq!(rescues(&spine), wanted, "{old} {own}");
+            world::check(&spine);
+            let all = told(&spine);
+            let anew = all.iter().flat_map(|it| &it.incidents).filter(|it| it.entry.epoch == 2);
+            // Beside that, alerts that this version clears are written down.
+            let anew = anew.filter(|it| it.entry.what == What::Retold);
+            let mut anew: Vec<_> = anew.map(|it| it.incident.id.to_string()).collect();
+            anew.sort();
+            assert_eq!(anew, wanted.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), "each is told once");
+        }
+    };
+    check(ONE_OR_TWO, ONE, &[("1-1", "A"), ("1-2", "B")]);
+    check(ONE, ONE_OR_TWO, &[("1-1", "B"), ("2-3", "A")]);
 }

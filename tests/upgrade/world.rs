@@ -29,18 +29,21 @@ pub struct Judging {
     pub when: &'static str,
     pub held: &'static str,
     pub prefix: &'static str,
+    /// Whether its rule sends somebody.
+    pub rescues: bool,
 }
 
 pub fn judging(when: &'static str) -> Judging {
-    Judging { when, held: "0s", prefix: "vigil/v1" }
+    Judging { when, held: "0s", prefix: "vigil/v1", rescues: false }
 }
 
 impl Judging {
     fn policy(self) -> PolicyText {
-        let Self { when, held, prefix } = self;
+        let Self { when, held, prefix, rescues } = self;
         let rule = |id: &str, when: &str, held: &str| {
+            let sends = if rescues && id == "r" { "dispatch = \"rescue\"\n" } else { "" };
             format!(
-                "[[rule]]\nid = \"{id}\"\non = \"elevator\"\nwhen = \"{when}\"\nfor = \"{held}\"\nseverity = \"major\"\n\
+                "[[rule]]\nid = \"{id}\"\n{sends}on = \"elevator\"\nwhen = \"{when}\"\nfor = \"{held}\"\nseverity = \"major\"\n\
                  certainty = \"observed\"\ntitle = {{ en = \"{id}\", zh = \"{id}\" }}\n"
             )
         };

@@ -1,17 +1,24 @@
 //! What people do to incidents.
 
+use std::collections::BTreeSet;
+
 use super::{Says, machine};
+use crate::core::lift::Lift;
 use crate::core::{Core, Effects};
+use crate::limits;
 use crate::model::actor::{Actor, Role};
-use crate::model::alert::Certainty;
+use crate::model::alert::{Certainty, Severity};
 use crate::model::ids::DeviceCode;
 use crate::model::incident::{Call, Incident, IncidentId, Scene, Source, Step, StepKind, Tier, What, Whom};
 use crate::model::record::{Command, Outcome};
 
+/// Lifts that are named when a rescue code is that of several.
+const AMBIGUOUS_NAMED: usize = 10;
+
 impl Core {
     /// Opens an incident for a call, or joins it to the one of its lift that stands.
     pub(in crate::core) fn take_call(&mut self, out: &mut Effects, command: &Command, call: &Call) -> Outcome {
-        let found = match self.device_of(call) {
+        let found = match self.device_of(&command.actor, call) {
             Ok(found) => found,
             Err(outcome) => return outcome,
         };
@@ -29,6 +36,7 @@ impl Core {
         let says = Says {
             actor: Some(&command.actor.id),
             note: call.note.as_deref(),
+            severity: Some(severity_of(call)),
             // Somebody has seen or heard it.
             certainty: Some(Certainty::Observed),
             occupied: call.occupied,
@@ -41,19 +49,23 @@ impl Core {
             }
             self.write(out, id, What::CallJoined, Source::Call, says);
             self.reassure(out, id);
-            return self.incident_done(id);
+            return self.incident_done(id, true);
         }
         let at = self.present();
-        let Some(id) = self.dispatch.open(at, out, Source::Call, Says { scene: Some(scene), ..says }) else {
-            return Outcome::Precondition { why: "too many incidents are going on: end some of them first".into() };
+        let says = Says { accept_by_ms: self.accept_ms(scene.place.district.as_ref()), scene: Some(scene), ..says };
+        let Some(id) = self.dispatch.open(at, out, Source::Call, says) else {
+            out.tally.rescues_refused += 1;
+            let most = limits::INCIDENTS;
+            let why = format!("{most} incidents are going on, and no more are taken: close those that are over");
+            return Outcome::Precondition { why: why.into() };
         };
         self.begin_rescue(out, id);
         self.reassure(out, id);
-        self.incident_done(id)
+        self.incident_done(id, false)
     }
 
     /// The lift that a call is about, as far as it says.
-    fn device_of(&self, call: &Call) -> Result<Option<DeviceCode>, Outcome> {
+    fn device_of(&self, actor: &Actor, call: &Call) -> Result<Option<DeviceCode>, Outcome> {
         if let Some(device) = call.device {
             let known = self.lift_at(&device).map(|_| Some(device));
             return known.ok_or_else(|| Outcome::NotFound { what: format!("device {device}").into() });
@@ -61,10 +73,26 @@ impl Core {
         let Some(code) = call.rescue_code.as_deref() else { return Ok(None) };
         let lifts = self.lifts_by_rescue_code(code, call.place.district.as_ref());
         if lifts.len() > 1 {
-            let why = format!("{} lifts have the rescue code {code}: name the device, or its district", lifts.len());
+            let why = format!(
+                "{} lifts have the rescue code {code}: name the device, or its district{}",
+                lifts.len(),
+                self.lift_words(actor, &lifts)
+            );
             return Err(Outcome::Precondition { why: why.into() });
         }
         Ok(lifts.first().map(|ix| self.lifts.get(*ix).code))
+    }
+
+    /// Which lifts those are, as far as whoever asks may see them.
+    fn lift_words(&self, actor: &Actor, lifts: &BTreeSet<u32>) -> String {
+        let seen =
+            lifts.iter().map(|ix| self.lifts.get(*ix)).filter(|lift| actor.sees(lift.who().place.district.as_ref()));
+        let word = |lift: &Lift| {
+            let place = lift.who().place;
+            format!("{} ({})", lift.code, place.address.as_deref().unwrap_or("address not known"))
+        };
+        let words: Vec<String> = seen.take(AMBIGUOUS_NAMED).map(word).collect();
+        if words.is_empty() { String::new() } else { format!(": {}", words.join("; ")) }
     }
 
     /// The incident that a call belongs to: of the lift, or of the same plate that the archive doesn't know.
@@ -103,7 +131,8 @@ impl Core {
         }
         let assignee = incident.assignee().map(|leg| leg.party.clone());
         let tier = assignee.as_ref().map(|party| party.tier);
-        let says = Says { actor: Some(&actor.id), note, ..Says::default() };
+        let accept_by_ms = if *step == Step::Decline { self.answer_due_ms(id) } else { None };
+        let says = Says { actor: Some(&actor.id), note, accept_by_ms, ..Says::default() };
         match step {
             Step::Command(whom) => match self.party(incident, whom) {
                 Some(party) => self.send(out, id, party, source, says),
@@ -130,11 +159,20 @@ impl Core {
         if *step == Step::Decline {
             self.go_on(out, id, tier.and_then(Tier::next));
         }
-        self.incident_done(id)
+        self.incident_done(id, false)
     }
 
-    fn incident_done(&self, id: IncidentId) -> Outcome {
-        Outcome::Incident { position: self.next - 1, incident: id }
+    fn incident_done(&self, id: IncidentId, joined: bool) -> Outcome {
+        Outcome::Incident { position: self.next - 1, incident: id, joined }
+    }
+}
+
+/// Whoever calls has seen or heard it, or is in it. A rescue that may be one of nobody is still to be looked after.
+fn severity_of(call: &Call) -> Severity {
+    match call.occupied {
+        Some(true) => Severity::Critical,
+        None => Severity::Major,
+        Some(false) => Severity::Warning,
     }
 }
 

@@ -23,20 +23,25 @@ impl Core {
         let Some(kept) = self.dispatch.get(&id) else { return };
         let since_ms = self.books.now.elapsed - kept.received;
         let party = kept.incident.assignee().map(|leg| leg.party.clone());
-        let tier = kept.incident.legs.last().map(|leg| leg.party.tier);
+        let next = next_tier(&kept.incident);
         let is_past = |by: Option<i64>| by.is_some_and(|by| by <= since_ms);
         if is_past(kept.incident.reassure_by_ms) {
             return self.write(out, id, What::ReassuranceUnanswered, Source::Deadline, Says::default());
         }
         let what = if is_past(kept.incident.accept_by_ms) { What::Unanswered } else { What::ArrivalLate };
         self.write(out, id, what, Source::Deadline, Says { party, ..Says::default() });
-        self.go_on(out, id, tier.and_then(Tier::next));
+        self.go_on(out, id, next);
     }
 
-    /// Commands the first tier, or asks somebody to, as the table of deadlines says.
+    /// Commands the first tier, or asks somebody to, as the table of deadlines says: as long as nobody has been commanded, and
+    /// once for whoever it is.
     pub(super) fn begin_rescue(&mut self, out: &mut Effects, id: IncidentId) {
-        let Some(incident) = self.incident(id) else { return };
+        let is_new = |it: &&Incident| it.legs.is_empty() && it.unanswered_ms.is_none();
+        let Some(incident) = self.incident(id).filter(is_new) else { return };
         let Some(party) = self.party_from(incident, Some(Tier::Firm)) else { return };
+        if incident.proposed.as_ref() == Some(&party) {
+            return;
+        }
         let deadlines = self.policy.tables.dispatch.deadlines(incident.scene.place.district.as_ref());
         let commands = deadlines.is_some_and(|it| it.commands_first);
         self.send_or_propose(out, id, party, commands);
@@ -78,13 +83,24 @@ impl Core {
         self.write(out, id, What::Commanded, source, says);
     }
 
+    /// By when somebody is to accept a rescue of which nobody is on it, if nobody is commanded from now on.
+    pub(super) fn answer_due_ms(&self, id: IncidentId) -> Option<i64> {
+        let kept = self.dispatch.get(&id)?;
+        let accept_ms = self.accept_ms(kept.incident.scene.place.district.as_ref())?;
+        Some(self.books.now.elapsed - kept.received + accept_ms)
+    }
+
     /// Opens and clears the alerts on an incident as its last entry wants.
     pub(super) fn follow_deadlines(&mut self, out: &mut Effects, id: IncidentId) {
         let Some(what) = self.dispatch.get(&id).and_then(|kept| kept.timeline.last()).map(|entry| entry.what) else {
             return;
         };
         match what {
-            What::Unanswered => self.raise(out, id, &TIER_UNANSWERED),
+            What::Unanswered => {
+                // After somebody declined, it may still stand for the silence before.
+                self.lower(out, id, &TIER_UNANSWERED, Reason::Superseded);
+                self.raise(out, id, &TIER_UNANSWERED);
+            }
             What::ArrivalLate => self.raise(out, id, &ARRIVAL_LATE),
             // Somebody else is asked: should they not answer either, that is told as another alert.
             What::Commanded => self.lower(out, id, &TIER_UNANSWERED, Reason::Superseded),
@@ -125,13 +141,26 @@ impl Core {
     }
 }
 
+/// Behind whoever was asked last. Where nobody is known of who was, from the first one on.
+fn next_tier(incident: &Incident) -> Option<Tier> {
+    let asked = if incident.assignee().is_none() { incident.proposed.as_ref() } else { None };
+    match asked.or(incident.legs.last().map(|leg| &leg.party)) {
+        Some(party) => party.tier.next(),
+        None => Some(Tier::Firm),
+    }
+}
+
 fn evidence(incident: &Incident) -> Vec<Evidence> {
     let text = |name: &str, value: String| Evidence { name: name.into(), value: value.into(), age_ms: None };
     let mut evidence = vec![text("incident", incident.id.to_string())];
     evidence.extend(incident.scene.device.map(|device| text("device", device.to_string())));
-    if let Some(leg) = incident.legs.last() {
-        evidence.push(text("tier", leg.party.tier.name().to_owned()));
-        evidence.push(text("commanded", leg.party.name.to_string()));
+    let asked = match incident.assignee() {
+        Some(leg) => Some(("commanded", &leg.party)),
+        None => incident.proposed.as_ref().map(|party| ("proposed", party)),
+    };
+    if let Some((how, party)) = asked {
+        evidence.push(text("tier", party.tier.name().to_owned()));
+        evidence.push(text(how, party.name.to_string()));
     }
     evidence
 }

@@ -71,13 +71,13 @@ pub struct Kpis {
     pub persons_freed: u64,
     /// From each command to its acceptance; of all commands.
     pub response: Spans,
-    /// From each command to the turn-out; of all commands.
+    /// From each command to the turn-out, of whoever was commanded or took over from them; of all commands.
     pub turnout: Spans,
     /// From the call or alert to the first arrival; of all incidents to which somebody was commanded, but for false alarms.
     pub arrival: Spans,
     /// From the first arrival to when they were free; of all incidents that somebody arrived at, but for false alarms.
     pub rescue: Spans,
-    /// Commands upon which somebody turned out, or was there; of all.
+    /// Commands upon which somebody turned out, or was there, also whoever took over; of all.
     pub turnouts: Rate,
     /// Incidents at which somebody arrived in time; of those to which somebody was commanded, but for false alarms.
     pub in_time: Rate,
@@ -108,14 +108,16 @@ impl Kpis {
         self.false_alarms += u64::from(is_false);
         self.going += u64::from(!it.state.is_over());
         self.persons_freed += it.ending.as_ref().map_or(0, |ending| u64::from(ending.persons_freed));
-        // Who takes over was not commanded by the centre: there is no answer to wait for.
-        let commanded = || it.legs.iter().filter(|leg| !leg.took_over);
-        for leg in commanded() {
+        // Who takes over was not commanded by the centre: there is no answer to wait for, and what they do is done upon the
+        // command to whoever handed over to them.
+        for legs in it.legs.chunk_by(|_, next| next.took_over) {
+            let [leg, ..] = legs else { continue };
             self.response.note(leg.accepted_ms.map(|ms| ms - leg.commanded_ms));
-            self.turnout.note(leg.turned_out_ms.map(|ms| ms - leg.commanded_ms));
-            self.turnouts.note(leg.turned_out_ms.or(leg.arrived_ms).is_some());
+            let first = legs.iter().find(|leg| leg.turned_out_ms.or(leg.arrived_ms).is_some());
+            self.turnout.note(first.and_then(|it| it.turned_out_ms).map(|ms| ms - leg.commanded_ms));
+            self.turnouts.note(first.is_some());
         }
-        if commanded().next().is_some() && !is_false {
+        if !it.legs.is_empty() && !is_false {
             let arrived = it.legs.iter().filter_map(|leg: &Leg| leg.arrived_ms).min();
             self.arrival.note(arrived);
             self.in_time.note(arrived.is_some() && !it.arrival_late);

@@ -2,7 +2,7 @@
 
 use crate::limits;
 use crate::model::alert::{Certainty, Severity};
-use crate::model::incident::{Entry, Incident, IncidentId, Joined, Leg, Reassurance, State, StepKind, What};
+use crate::model::incident::{Entry, Incident, IncidentId, Joined, Leg, Reassurance, Source, State, StepKind, What};
 
 /// What people may do in each state. All that may happen in one but isn't listed is refused, and the legal steps named.
 pub const LEGAL: &[(State, &[StepKind])] = {
@@ -67,6 +67,7 @@ pub fn begin(id: IncidentId, first: &Entry) -> Incident {
         proposed: None,
         accept_by_ms: None,
         arrive_by_ms: None,
+        unanswered_ms: None,
         arrival_late: false,
         freed_ms: None,
         over_ms: None,
@@ -79,31 +80,53 @@ pub fn begin(id: IncidentId, first: &Entry) -> Incident {
     incident
 }
 
+/// What all entries make of it; `None`: there are none.
+pub fn fold(id: IncidentId, timeline: &[Entry]) -> Option<Incident> {
+    let (first, rest) = timeline.split_first()?;
+    let mut incident = begin(id, first);
+    rest.iter().for_each(|entry| take(&mut incident, entry));
+    Some(incident)
+}
+
 /// What an entry makes of the incident. Whether it may be made was asked before.
 pub fn take(incident: &mut Incident, entry: &Entry) {
     let now = entry.since_ms;
     incident.entries += 1;
     incident.changed_at = entry.at;
     match entry.what {
-        What::Received | What::AlertJoined | What::CallJoined => join(incident, entry),
+        What::Received => {
+            join(incident, entry);
+            incident.accept_by_ms = entry.accept_by_ms;
+        }
+        What::AlertJoined | What::CallJoined => join(incident, entry),
         What::AlertCleared => {
             let cleared = incident.alerts.iter_mut().filter(|joined| Some(&joined.alert) == entry.alert.as_ref());
-            cleared.for_each(|joined| joined.is_open = false);
+            let by_hand = entry.source != Source::Sensor;
+            cleared.for_each(|joined| (joined.is_open, joined.by_hand) = (false, by_hand));
+        }
+        What::SceneChanged => {
+            if let Some(scene) = &entry.scene {
+                incident.scene = (**scene).clone();
+            }
         }
         What::Proposed => incident.proposed = entry.party.clone(),
         What::Commanded => {
             send(incident, entry, false);
             incident.state = State::Commanded;
-            incident.accept_by_ms = entry.accept_by_ms;
+            (incident.accept_by_ms, incident.unanswered_ms) = (entry.accept_by_ms, None);
             incident.arrive_by_ms = entry.arrive_by_ms;
         }
-        What::Unanswered => incident.accept_by_ms = None,
+        What::Unanswered => {
+            let due_ms = incident.accept_by_ms.take().unwrap_or(now);
+            incident.unanswered_ms = incident.unanswered_ms.or(Some(due_ms));
+        }
         What::Accepted => {
-            incident.accept_by_ms = None;
+            (incident.accept_by_ms, incident.unanswered_ms) = (None, None);
             reach(incident, State::Accepted, |leg| leg.accepted_ms = Some(now));
         }
         What::Declined => {
-            incident.accept_by_ms = None;
+            // It was an answer, and nobody is on it: somebody else's is awaited from now on.
+            incident.accept_by_ms = entry.accept_by_ms;
             reach(incident, State::Received, |leg| (leg.ended_ms, leg.declined) = (Some(now), true));
         }
         What::TurnedOut => reach(incident, State::TurnedOut, |leg| leg.turned_out_ms = Some(now)),
@@ -145,7 +168,7 @@ fn join(incident: &mut Incident, entry: &Entry) {
     }
     let Some(alert) = &entry.alert else { return };
     match incident.alerts.iter_mut().find(|joined| joined.alert == *alert) {
-        Some(joined) => joined.is_open = true,
+        Some(joined) => (joined.is_open, joined.by_hand) = (true, false),
         None => {
             // What is over says less than what stands.
             let over = incident.alerts.iter().position(|joined| !joined.is_open);
@@ -153,7 +176,7 @@ fn join(incident: &mut Incident, entry: &Entry) {
                 let Some(over) = over else { return };
                 incident.alerts.remove(over);
             }
-            incident.alerts.push(Joined { alert: alert.clone(), is_open: true });
+            incident.alerts.push(Joined { alert: alert.clone(), is_open: true, by_hand: false });
         }
     }
 }
@@ -166,12 +189,14 @@ fn send(incident: &mut Incident, entry: &Entry, takes_over: bool) {
         leg.ended_ms = Some(now);
     }
     incident.proposed = None;
+    // Who arrived without saying that they set out hands over no turn-out.
+    let has_turned_out = incident.legs.last().is_some_and(|leg| leg.turned_out_ms.is_some());
     incident.legs.push(Leg {
         party,
         commanded_ms: now,
         took_over: takes_over,
         accepted_ms: takes_over.then_some(now),
-        turned_out_ms: (takes_over && incident.state >= State::TurnedOut).then_some(now),
+        turned_out_ms: (takes_over && has_turned_out).then_some(now),
         arrived_ms: (takes_over && incident.state >= State::Arrived).then_some(now),
         ended_ms: None,
         declined: false,
@@ -188,7 +213,7 @@ fn reach(incident: &mut Incident, state: State, note: impl FnOnce(&mut Leg)) {
 fn end_rescue(incident: &mut Incident, state: State) {
     incident.state = state;
     incident.proposed = None;
-    (incident.accept_by_ms, incident.arrive_by_ms) = (None, None);
+    (incident.accept_by_ms, incident.arrive_by_ms, incident.unanswered_ms) = (None, None, None);
     // Whoever is free needs no more words; the answer that may come still counts.
     incident.reassure_by_ms = None;
 }

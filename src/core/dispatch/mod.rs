@@ -20,8 +20,8 @@ use super::books::{Now, Who};
 use super::judge::runs::Runs;
 use super::{Core, Effects};
 use crate::limits;
-use crate::model::alert::{AlertEvent, Certainty, Cursor, EventKind};
-use crate::model::ids::{DeviceCode, Subject};
+use crate::model::alert::{AlertEvent, Certainty, Cursor, EventKind, Place, Reason, Severity};
+use crate::model::ids::{DeviceCode, District, Subject};
 use crate::model::incident::{Caller, Ending, Entry, Incident, IncidentEvent, IncidentId, Party, Scene, Source, What};
 use crate::model::record::Outcome;
 use crate::model::time::Elapsed;
@@ -41,6 +41,8 @@ pub struct Dispatch {
     due: BTreeSet<(Elapsed, IncidentId)>,
     going: BTreeSet<(Option<DeviceCode>, IncidentId)>,
     over: BTreeSet<(Elapsed, IncidentId)>,
+    /// Those that are still to be told anew, a few with each record. No snapshot is taken before there are none.
+    untold: BTreeSet<IncidentId>,
 }
 
 /// An incident with all that happened to it.
@@ -79,6 +81,7 @@ struct Says<'a> {
     scene: Option<Scene>,
     party: Option<Party>,
     alert: Option<&'a AlertEvent>,
+    severity: Option<Severity>,
     certainty: Option<Certainty>,
     occupied: Option<bool>,
     caller: Option<Caller>,
@@ -142,6 +145,19 @@ impl Dispatch {
         let id = kept.incident.id;
         self.kept.insert_mut(id, Arc::new(kept));
         self.settle(id, None);
+    }
+
+    fn remove(&mut self, id: IncidentId) {
+        let Some(kept) = self.kept.get(&id) else { return };
+        let (device, due, over) = (kept.incident.scene.device, kept.deadline(), kept.over_at());
+        due.into_iter().for_each(|at| _ = self.due.remove(&(at, id)));
+        over.into_iter().for_each(|at| _ = self.over.remove(&(at, id)));
+        self.going.remove(&(device, id));
+        self.kept.remove_mut(&id);
+    }
+
+    pub(super) fn is_all_told(&self) -> bool {
+        self.untold.is_empty()
     }
 
     pub(super) fn first_due(&self) -> Option<Elapsed> {
@@ -218,7 +234,7 @@ impl Says<'_> {
             scene: self.scene.map(Box::new),
             party: self.party,
             alert: alert.map(|alert| alert.id.clone()),
-            severity: alert.map(|alert| alert.severity),
+            severity: alert.map(|alert| alert.severity).or(self.severity),
             certainty: alert.map(|alert| alert.certainty).or(self.certainty),
             occupied: alert.map_or(self.occupied, |alert| alert.occupied),
             caller: self.caller,
@@ -298,22 +314,38 @@ impl Core {
 
     fn annotate(&mut self, out: &mut Effects, incident: IncidentId, what: What, event: &AlertEvent) {
         let entries = self.dispatch.get(&incident).map_or(0, |kept| kept.timeline.len());
+        let source = match event.reason {
+            Reason::Operator => Source::Dispatcher,
+            reason if reason.is_by_sensors() => Source::Sensor,
+            // They are judged otherwise, or no longer.
+            _ => Source::Deadline,
+        };
         // A sensor that flickers for hours must not fill the timeline that people work with.
-        if entries < limits::INCIDENT_SENSOR_ENTRIES {
-            let says = Says { alert: Some(event), ..Says::default() };
-            self.write(out, incident, what, Source::Sensor, says);
+        if entries < limits::INCIDENT_SENSOR_ENTRIES || source == Source::Dispatcher {
+            let (actor, note) = (event.actor.as_deref(), event.note.as_deref());
+            let says = Says { actor, note, alert: Some(event), ..Says::default() };
+            self.write(out, incident, what, source, says);
             self.reassure(out, incident);
         }
     }
 
     fn open_by_alert(&mut self, out: &mut Effects, device: DeviceCode, event: &AlertEvent) {
         let scene = Scene { rule: Some(event.alert.id.rule.clone()), ..self.scene_of(device) };
-        let says = Says { alert: Some(event), scene: Some(scene), ..Says::default() };
+        let accept_by_ms = self.accept_ms(scene.place.district.as_ref());
+        let says = Says { alert: Some(event), accept_by_ms, scene: Some(scene), ..Says::default() };
         let at = self.present();
-        if let Some(id) = self.dispatch.open(at, out, Source::Sensor, says) {
-            self.begin_rescue(out, id);
-            self.reassure(out, id);
+        match self.dispatch.open(at, out, Source::Sensor, says) {
+            Some(id) => {
+                self.begin_rescue(out, id);
+                self.reassure(out, id);
+            }
+            None => out.tally.rescues_refused += 1,
         }
+    }
+
+    /// How long it may take in a district until somebody accepts a rescue; `None`: nothing says so.
+    fn accept_ms(&self, district: Option<&District>) -> Option<i64> {
+        self.policy.tables.dispatch.deadlines(district).map(|it| it.accept_ms)
     }
 
     /// Where a lift is and who maintains it, by the archive as it stands.
@@ -326,17 +358,65 @@ impl Core {
         Scene { device: Some(device), rescue_code, place, firm, terminal, rule: None }
     }
 
-    /// Tells anew how incidents stand that are not over: what was told of them up to `seq` may be otherwise, or not where it
-    /// should be. 0: nothing was.
-    pub(super) fn retell_incidents(&mut self, out: &mut Effects, seq: u64) {
+    /// Has the rescue of a lift take up what the archive has learned about it. Whoever was proposed for want of better
+    /// knowledge is proposed anew, as long as nobody has been commanded.
+    pub(super) fn follow_archive(&mut self, out: &mut Effects, device: DeviceCode) {
+        let Some(id) = self.dispatch.pending(device) else { return };
+        let Some(kept) = self.dispatch.get(&id) else { return };
+        let (was, now) = (kept.incident.scene.clone(), self.scene_of(device));
+        let is_full = kept.timeline.len() >= limits::INCIDENT_ENTRIES;
+        // What a caller said stands where the archive is silent.
+        let place = Place {
+            district: now.place.district.or(was.place.district),
+            address: now.place.address.or_else(|| was.place.address.clone()),
+        };
+        let rescue_code = now.rescue_code.or_else(|| was.rescue_code.clone());
+        let scene = Scene { rescue_code, place, rule: was.rule.clone(), ..now };
+        if !is_full && scene != was {
+            let says = Says { scene: Some(scene), ..Says::default() };
+            self.write(out, id, What::SceneChanged, Source::Archive, says);
+        }
+        self.begin_rescue(out, id);
+    }
+
+    /// Has all be told anew that are not over: what was told of them up to `seq` may be otherwise, or not where it should be. 0:
+    /// nothing was.
+    pub(super) fn retell_incidents(&mut self, seq: u64) {
         if seq == 0 {
             return;
         }
         self.dispatch.seq = self.dispatch.seq.max(seq);
-        let going = self.dispatch.going.iter().take(limits::INCIDENTS_RETOLD);
-        let going: Vec<IncidentId> = going.map(|(_, id)| *id).collect();
-        for id in going {
-            self.write(out, id, What::Retold, Source::Deadline, Says::default());
+        self.dispatch.untold = self.dispatch.going.iter().map(|(_, id)| *id).collect();
+    }
+
+    /// As many as fit what follows from one record.
+    pub(super) fn continue_retelling(&mut self, out: &mut Effects) {
+        for _ in 0..limits::INCIDENTS_RETOLD {
+            let Some(id) = self.dispatch.untold.pop_first() else { return };
+            // It may have been let go of since.
+            if self.dispatch.get(&id).is_some() {
+                self.write(out, id, What::Retold, Source::Deadline, Says::default());
+            }
+        }
+    }
+
+    /// Goes on with rescues as they were told up to `seq`, in place of how this version would have told them.
+    pub(super) fn take_rescues(&mut self, seq: u64, rescues: &[(IncidentId, Vec<Entry>)]) {
+        self.dispatch.seq = self.dispatch.seq.max(seq);
+        let now = self.books.now;
+        for (id, timeline) in rescues {
+            let ours = self.dispatch.get(id).map(|kept| (kept.incident.scene.device, kept.received, kept.runs.clone()));
+            self.dispatch.remove(*id);
+            let (Some(incident), Some(first), Some(last)) =
+                (machine::fold(*id, timeline), timeline.first(), timeline.last())
+            else {
+                continue;
+            };
+            let ours = ours.filter(|(device, ..)| *device == incident.scene.device);
+            let received = now.elapsed + -last.since_ms.max(now.wall - first.at);
+            let (received, runs) = ours.map_or((received, Runs::new()), |(_, received, runs)| (received, runs));
+            self.dispatch.number = self.dispatch.number.max(id.number);
+            self.dispatch.put(Kept { incident, received, timeline: timeline.clone(), runs });
         }
     }
 
@@ -348,19 +428,32 @@ impl Core {
         else {
             return refuse("doesn't begin with how it was received");
         };
-        if self.dispatch.get(&id).is_some() || self.dispatch.going.len() >= limits::INCIDENTS {
-            return refuse("is known already, or one too many");
-        }
         let mut incident = machine::begin(id, first);
         timeline[1..].iter().for_each(|entry| machine::take(&mut incident, entry));
+        if let Some(kept) = self.dispatch.get(&id) {
+            if kept.timeline.first() != Some(first) {
+                return refuse("is another one by these journals");
+            }
+            // Others know what happened since these journals were copied. They told it, so that it isn't told again.
+            if kept.timeline.last().is_some_and(|ours| ours.cursor() < last.cursor()) {
+                let (received, runs) = (kept.received, kept.runs.clone());
+                self.dispatch.remove(id);
+                self.dispatch.put(Kept { incident, received, timeline: timeline.to_vec(), runs });
+            }
+            return Outcome::Incident { position: self.next - 1, incident: id, joined: false };
+        }
         if incident.state.is_over() {
             return refuse("is over");
+        }
+        if self.dispatch.going.len() >= limits::INCIDENTS {
+            let most = limits::INCIDENTS;
+            return refuse(&format!("would be one too many: {most} are going on"));
         }
         let now = self.books.now;
         let received = now.elapsed + -last.since_ms.max(now.wall - first.at);
         self.dispatch.put(Kept { incident, received, timeline: timeline.to_vec(), runs: Runs::new() });
         self.write(out, id, What::Retold, Source::Deadline, Says::default());
-        Outcome::Incident { position: self.next - 1, incident: id }
+        Outcome::Incident { position: self.next - 1, incident: id, joined: false }
     }
 
     fn present(&self) -> (u32, Now) {

@@ -409,8 +409,10 @@ fn finding() -> impl Strategy<Value = Finding> {
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         (number(), number()).prop_map(|(position, changed)| Outcome::Done { position, changed }),
-        (number(), 1..9u64)
-            .prop_map(|(position, number)| Outcome::Incident { position, incident: IncidentId { epoch: 1, number } }),
+        (number(), 1..9u64).prop_map(|(position, number)| {
+            let joined = number % 2 == 0;
+            Outcome::Incident { position, incident: IncidentId { epoch: 1, number }, joined }
+        }),
         model::text().prop_map(|what| Outcome::NotFound { what }),
         model::text().prop_map(|why| Outcome::Precondition { why }),
         model::text().prop_map(|why| Outcome::Denied { why }),

@@ -326,7 +326,10 @@ fn answer(it: wire::Answer) -> Result<Remembered> {
     use wire::answer::Outcome as Wire;
     let outcome = match there("an outcome", it.outcome)? {
         Wire::Done(it) => Outcome::Done { position: it.position, changed: it.changed },
-        Wire::Incident(it) => Outcome::Incident { position: it.position, incident: IncidentId::parse(&it.incident)? },
+        Wire::Incident(it) => {
+            let incident = IncidentId::parse(&it.incident)?;
+            Outcome::Incident { position: it.position, incident, joined: it.joined }
+        }
         Wire::NotFound(what) => Outcome::NotFound { what: what.into() },
         Wire::Precondition(why) => Outcome::Precondition { why: why.into() },
         Wire::Denied(why) => Outcome::Denied { why: why.into() },

@@ -170,9 +170,10 @@ fn answer(w: &mut Writer<'_>, it: &Remembered) {
             w.uint(1, *position);
             w.uint(2, *changed);
         }),
-        Outcome::Incident { position, incident } => w.message(40, |w| {
+        Outcome::Incident { position, incident, joined } => w.message(40, |w| {
             w.uint(1, *position);
             w.text(2, &incident.to_string());
+            w.uint(3, *joined);
         }),
         Outcome::Fill { position, verdict: it } => w.message(20, |w| {
             w.uint(1, *position);

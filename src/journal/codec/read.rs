@@ -61,6 +61,7 @@ fn correction(it: wire::Correction) -> Result<Correction> {
         incident_seq: it.incident_seq,
         numbers: each(it.numbers, |id| Ok(AlertId::parse(&id)?))?,
         alerts: each(it.alerts, corrected)?,
+        rescues: each(it.rescues, |it| Ok((IncidentId::parse(&it.id)?, each(it.timeline, incident::entry)?)))?,
     })
 }
 

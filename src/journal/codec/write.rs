@@ -60,6 +60,14 @@ fn correction(w: &mut Writer<'_>, it: &Correction) {
         });
     }
     w.uint(5, it.incident_seq);
+    for (id, timeline) in &it.rescues {
+        w.message(6, |w| {
+            w.text(1, &id.to_string());
+            for entry in timeline {
+                w.message(2, |w| incident::write_entry(w, entry));
+            }
+        });
+    }
 }
 
 fn command(w: &mut Writer<'_>, it: &Command) {

@@ -43,7 +43,7 @@ fn scene() -> impl Strategy<Value = Scene> {
     )
 }
 
-fn entry() -> impl Strategy<Value = Entry> {
+pub(super) fn entry() -> impl Strategy<Value = Entry> {
     let head = (any::<u64>(), any::<u32>(), wall(), any::<i64>(), select(What::ALL), select(Source::ALL));
     let said = (of(text()), of(text()), of(scene()), of(party()), of(alert_id()));
     let sure = (of(select(Severity::ALL)), of(select(Certainty::ALL)), of(any::<bool>()));
@@ -87,16 +87,18 @@ fn leg() -> impl Strategy<Value = Leg> {
 
 fn incident() -> impl Strategy<Value = Incident> {
     let sure = (select(State::ALL), select(Severity::ALL), select(Certainty::ALL), of(any::<bool>()));
-    let joined = (alert_id(), any::<bool>()).prop_map(|(alert, is_open)| Joined { alert, is_open });
+    let joined = (alert_id(), any::<bool>(), any::<bool>());
+    let joined = joined.prop_map(|(alert, is_open, by_hand)| Joined { alert, is_open, by_hand });
     let what = (vec(joined, 0..3), any::<u32>(), of(caller()), vec(leg(), 0..3), of(party()));
-    let times = (of(any::<i64>()), of(any::<i64>()), any::<bool>(), of(any::<i64>()), of(any::<i64>()));
+    let times = (vec(of(any::<i64>()), 3), any::<bool>(), of(any::<i64>()), of(any::<i64>()));
     let head = (incident_id(), scene(), wall(), wall(), any::<u32>());
     let words = (of(select(Reassurance::ALL)), of(any::<i64>()));
     (head, sure, what, times, of(ending()), words).prop_map(|(head, sure, what, times, ending, words)| {
         let (id, scene, received_at, changed_at, entries) = head;
         let (state, severity, certainty, occupied) = sure;
         let (alerts, calls, caller, legs, proposed) = what;
-        let (accept_by_ms, arrive_by_ms, arrival_late, freed_ms, over_ms) = times;
+        let (due, arrival_late, freed_ms, over_ms) = times;
+        let (accept_by_ms, arrive_by_ms, unanswered_ms) = (due[0], due[1], due[2]);
         let (reassurance, reassure_by_ms) = words;
         Incident {
             id,
@@ -114,6 +116,7 @@ fn incident() -> impl Strategy<Value = Incident> {
             proposed,
             accept_by_ms,
             arrive_by_ms,
+            unanswered_ms,
             arrival_late,
             freed_ms,
             over_ms,

@@ -80,6 +80,35 @@ async fn a_chain_is_what_was_taken_before() {
     assert_eq!(ledger.chain("b", "x", at(9)).await.unwrap().len(), 0);
 }
 
+/// Flow: two targets take turns, one of them with three messages for each of the other's; all of it was over long ago.
+/// Asserts: of each at most as many messages are kept as come between two tidyings; a start tidies up, too.
+#[tokio::test]
+async fn each_target_is_tidied_up_by_itself() {
+    const LATER: Wall = Wall(10 * limits::NOTIFY_CHAIN_MS);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notify.db");
+    let ledger = Ledger::open(&file, &["a", "b"], Wall(0)).unwrap();
+    let kept = |target: &'static str| {
+        let other = Connection::open(&file).unwrap();
+        let sql = "SELECT count(*) FROM message WHERE target = ?";
+        other.query_row(sql, [target], |row| row.get::<_, i64>(0)).unwrap() as usize
+    };
+    for n in 1..=2 * limits::NOTIFY_TIDY_EVERY as u64 - 1 {
+        for (target, of) in [("a", 1), ("b", 3)] {
+            for each in 0..of {
+                let message = Earlier { cursor: at(3 * n + each), sent: Wall(0) };
+                let taken = Some(Taken { chain: format!("{n}/{each}"), message, kind: MessageKind::Cancel });
+                ledger.note(target, Note { taken, at: LATER, ..note(n) }).await.unwrap();
+            }
+        }
+        assert!(kept("a") < limits::NOTIFY_TIDY_EVERY && kept("b") < limits::NOTIFY_TIDY_EVERY, "after {n}");
+    }
+    assert!(kept("a") > 0);
+    drop(ledger);
+    Ledger::open(&file, &["a", "b"], LATER).unwrap();
+    assert_eq!((kept("a"), kept("b")), (0, 0));
+}
+
 #[tokio::test]
 async fn who_is_no_longer_configured_is_forgotten_after_a_week() {
     const DAY_MS: i64 = 24 * 3_600_000;

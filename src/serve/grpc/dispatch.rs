@@ -18,7 +18,7 @@ use crate::pages::{IncidentFilter, IncidentPlace};
 use crate::proto::v1;
 use crate::proto::v1::dispatch_service_server::DispatchService;
 use crate::serve::auth::{actor, require};
-use crate::serve::command::{Patience, not_found};
+use crate::serve::command::{Done, Patience, not_found};
 use crate::serve::history::StoreError;
 use crate::serve::stream::Pulled;
 use crate::serve::token::Question;
@@ -45,8 +45,8 @@ impl DispatchService for Dispatch {
         let request = violations.text("request_id", &asked.request_id, limits::REQUEST_ID_CHARS);
         let call = convert::call(&asked, &mut violations);
         violations.check()?;
-        let (position, incident) = self.act(actor, request, Action::OpenIncident(call)).await?;
-        Ok(Response::new(v1::OpenIncidentResponse { position, incident }))
+        let (done, incident) = self.act(actor, request, Action::OpenIncident(call)).await?;
+        Ok(Response::new(v1::OpenIncidentResponse { position: done.position, incident, joined: done.joined }))
     }
 
     async fn get_incident(
@@ -187,8 +187,8 @@ impl DispatchService for Dispatch {
         violations.check()?;
         let (incident, step) = incident.zip(step).expect("what is missing was noted, and ended the call");
         let action = Action::AdvanceIncident { incident, step, note };
-        let (position, incident) = self.act(actor, request, action).await?;
-        Ok(Response::new(v1::AdvanceIncidentResponse { position, incident }))
+        let (done, incident) = self.act(actor, request, action).await?;
+        Ok(Response::new(v1::AdvanceIncidentResponse { position: done.position, incident }))
     }
 
     async fn get_kpis(&self, request: Request<v1::GetKpisRequest>) -> Result<Response<v1::GetKpisResponse>, Status> {
@@ -235,13 +235,13 @@ fn begin_after(question: Question, token: &str, violations: &mut Violations) -> 
 }
 
 impl Dispatch {
-    /// Does something to an incident, and returns the command's position and the incident after it.
+    /// Does something to an incident, and returns what came of it and the incident after it.
     async fn act(
         &self,
         actor: Actor,
         request: Option<Box<str>>,
         action: Action,
-    ) -> Result<(u64, Option<v1::Incident>), Status> {
+    ) -> Result<(Done, Option<v1::Incident>), Status> {
         let request = request.expect("what is missing was noted, and ended the call");
         let command = Command { request, actor: actor.clone(), action };
         let done = self.0.command(command, Patience::None).await?;
@@ -249,7 +249,8 @@ impl Dispatch {
         let _ = self.catch_up(done.position).await;
         let timeline = done.incident.and_then(|id| self.0.backend.incidents.timeline(&id)).unwrap_or_default();
         let last = timeline.last().filter(|last| last.incident.is_seen_by(&actor));
-        Ok((done.position, last.map(|last| convert::incident(&last.incident))))
+        let incident = last.map(|last| convert::incident(&last.incident));
+        Ok((done, incident))
     }
 
     async fn catch_up(&self, position: u64) -> Result<(), Status> {

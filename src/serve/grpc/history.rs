@@ -9,7 +9,6 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::{Violations, convert, fitting, page_size};
 use crate::limits;
 use crate::model::actor::Actor;
-use crate::model::archive::EntryKind;
 use crate::model::frame::FrameKey;
 use crate::model::ids::{DeviceCode, Subject};
 use crate::model::time::Wall;
@@ -17,7 +16,7 @@ use crate::proto::v1;
 use crate::proto::v1::history_service_server::HistoryService;
 use crate::serve::auth::{actor, sees_entry};
 use crate::serve::command::not_found;
-use crate::serve::history::{FrameMark, FramePage, HistoryStore, StoreError, TimelinePage};
+use crate::serve::history::{FrameMark, FramePage, HistoryStore, StoreError, TimelinePage, entry_of};
 use crate::serve::stream::{Pulled, Source};
 use crate::serve::token::Question;
 use crate::serve::{Shared, overload};
@@ -102,11 +101,7 @@ impl Shared {
         if actor.sees(None) {
             return Ok(());
         }
-        let (kind, code): (_, Box<str>) = match subject {
-            Subject::Device(code) => (EntryKind::Lift, code.as_str().into()),
-            Subject::Cylinder(code) => (EntryKind::Cylinder, code.as_str().into()),
-            Subject::Service | Subject::Incident(_) => return Err(not_found(&subject.to_string())),
-        };
+        let (kind, code) = entry_of(subject).ok_or_else(|| not_found(&subject.to_string()))?;
         let entry = self.backend.store.entry(kind, code).await.map_err(store_status)?;
         match entry {
             Some(entry) if sees_entry(actor, &entry) => Ok(()),

@@ -39,7 +39,8 @@ const DIALECT: Dialect = Dialect {
     never: "'-infinity'",
     // Of other collations small letters aren't Latin ones only.
     position_in_address: r#"strpos(lower(address COLLATE "C"),"#,
-    is_alias: "$1 = ANY (aliases)",
+    // An index knows containment only.
+    is_alias: "aliases @> ARRAY[$1::text]",
     frame_tables: &["frame", "frame_out_of_range", "late_frame", "evidence_frame"],
 };
 

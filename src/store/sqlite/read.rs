@@ -9,7 +9,7 @@ use crate::store::select::{Dialect, Select};
 pub(super) const DIALECT: Dialect = Dialect {
     never: "-9223372036854775808",
     position_in_address: "instr(lower(address),",
-    is_alias: "EXISTS (SELECT 1 FROM json_each(aliases) WHERE value = $1)",
+    is_alias: "code IN (SELECT bears FROM cylinder_alias WHERE alias = $1)",
     frame_tables: &["frame", "late_frame", "evidence_frame"],
 };
 

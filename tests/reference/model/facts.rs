@@ -64,6 +64,8 @@ pub(crate) struct Facts {
     pub(crate) frame_runs: bool,
     /// The lift has been silent for so long that nothing is known of it.
     pub(crate) is_silent: bool,
+    /// For `QUIET_MS`.
+    pub(crate) is_quiet: bool,
     pub(crate) equipment_is_lift: Tri,
 }
 
@@ -88,6 +90,7 @@ impl Facts {
             carried: carried(frames),
             frame_runs: newest_runs(frames),
             is_silent,
+            is_quiet: false,
             equipment_is_lift: spec.is_registered.then_some(!spec.is_escalator),
         }
     }

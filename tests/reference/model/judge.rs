@@ -40,6 +40,8 @@ impl Lift {
             return None;
         }
         let is_armed = self.armed_from(nth, rule, at_ms).is_some();
+        // A clear forgets what was counted: a rule that counts is armed again at once.
+        let is_armed = is_armed || matches!(rule.kind, Kind::Counted { .. });
         let rearm = self.cleared_by_hand(rule).filter(|_| !is_armed).map(|at| at + REARM_MS);
         let due = match rule.kind {
             Kind::Silent { .. } => None,

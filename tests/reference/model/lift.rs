@@ -7,7 +7,7 @@ use vigil::model::alert::{EventKind, Reason};
 use super::facts::{DOOR_MOVES_MS, Facts, Taken, lingering, listed, stands_in};
 use super::hearing::Hearing;
 use super::lateness::Lateness;
-use super::rules::{Clear, Kind, RULES, Rule};
+use super::rules::{Clear, Kind, QUIET_MS, RULES, Rule};
 use crate::counts::Counts;
 use crate::timeline::{Frame, Item, LiftSpec};
 use crate::told::Told;
@@ -47,6 +47,8 @@ pub(crate) struct Lift {
     last_heard_ms: i64,
     /// Nothing that it said is known any more, since then.
     silent_since_ms: Option<i64>,
+    /// Nothing was heard for `QUIET_MS`, since then.
+    quiet_since_ms: Option<i64>,
     lateness: Lateness,
     pub(super) catches_up: Option<CatchesUp>,
     /// Open alerts that were told by what may be over.
@@ -122,6 +124,7 @@ impl Lift {
             passed_ms: 0,
             last_heard_ms: 0,
             silent_since_ms: None,
+            quiet_since_ms: None,
             lateness: Lateness::default(),
             catches_up: None,
             unproven: BTreeSet::new(),
@@ -170,7 +173,7 @@ impl Lift {
         self.frames.push(Taken { frame, key, judged_ms, lingers: counts });
         self.arrivals.push(now_ms);
         self.last_heard_ms = hearing.heard_by(now_ms);
-        self.silent_since_ms = None;
+        (self.silent_since_ms, self.quiet_since_ms) = (None, None);
         self.judged_ms = judged_ms;
         self.push_moment(judged_ms, true, occurred);
         self.end_silence(now_ms);
@@ -259,6 +262,7 @@ impl Lift {
     fn push_moment(&mut self, from_ms: i64, is_frame: bool, occurred: Vec<Item>) {
         let is_silent = self.silent_since_ms.is_some_and(|since_ms| from_ms >= since_ms);
         let mut facts = Facts::look_up(&self.frames, from_ms, self.spec, is_silent);
+        facts.is_quiet = self.quiet_since_ms.is_some_and(|since_ms| from_ms >= since_ms);
         facts.door_shut = match facts.door_moves() {
             None => None,
             Some(false) => facts.is_open().map(|is_open| !is_open),
@@ -371,6 +375,13 @@ impl Lift {
     /// A marker came back: silence is proven up to now.
     pub(super) fn heard(&mut self, hearing: &Hearing, now_ms: i64) {
         self.judge_silence(hearing, now_ms);
+        let is_quiet = hearing.heard_ms() - self.last_heard_ms >= QUIET_MS;
+        if is_quiet && self.quiet_since_ms.is_none() && !self.frames.is_empty() {
+            self.quiet_since_ms = Some(now_ms);
+            self.moments.retain(|moment| moment.from_ms <= now_ms);
+            self.push_moment(now_ms, false, Vec::new());
+            self.look_again(hearing, now_ms);
+        }
         let is_silent = hearing.heard_ms() - self.last_heard_ms >= self.unknown_after_ms();
         if is_silent && self.silent_since_ms.is_none() && !self.frames.is_empty() {
             // What it said isn't known any more.

@@ -1,11 +1,24 @@
 //! The rules on lifts, as the table of the domain's section 8 has them. Stated here by hand, not read from the files
-//! that the engine reads.
+//! that the engine reads. `silent-with-passenger` is none of theirs: none of them asks for how long nothing was heard.
 
 use vigil::model::alert::{Certainty, Severity};
 use vigil::model::frame::Mode;
 
 use super::facts::{Facts, Tri, and, not, or};
 use crate::timeline::Item;
+
+/// The rule that is none of the shipped ones, as a file has it.
+pub(crate) const OWN: &str = r#"
+[[rule]]
+id = "silent-with-passenger"
+on = "elevator"
+when = "passenger && silent_s >= 40"
+for = "20s"
+severity = "warning"
+title = { en = "Silent with a passenger", zh = "有乘客时无数据" }
+"#;
+/// After so long a silence.
+pub(crate) const QUIET_MS: i64 = 40_000;
 
 pub(crate) struct Rule {
     pub(crate) id: &'static str,
@@ -112,7 +125,7 @@ const PLAIN: Rule = Rule {
 };
 
 /// In the order in which they are judged: a stronger case before the weaker one that gives way to it.
-pub(crate) const RULES: [Rule; 15] = [
+pub(crate) const RULES: [Rule; 16] = [
     Rule {
         id: "trapped-out-of-zone",
         certainty: Certainty::Likely,
@@ -266,6 +279,13 @@ pub(crate) const RULES: [Rule; 15] = [
         clear: Clear::When(|f, _| or(&[f.code(40), f.is_mode(&[Mode::Normal])])),
         escalate: |f| (f.passenger == Some(true)).then_some(Severity::Critical),
         items: &codes([41]),
+        ..PLAIN
+    },
+    Rule {
+        id: "silent-with-passenger",
+        severity: Severity::Warning,
+        kind: Kind::Held { when: |f| and(&[f.passenger, Some(f.is_quiet)]), for_ms: 20_000, drop_ms: 0 },
+        clear: Clear::WhenOver,
         ..PLAIN
     },
     Rule {

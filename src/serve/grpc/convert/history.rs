@@ -1,6 +1,6 @@
 //! Stored frames, scans and what else happened.
 
-use super::{alert_event, chain_link, text, timestamp};
+use super::{alert_event, chain_link, device_change, text, timestamp};
 use crate::model::frame::{Frame, Reported};
 use crate::model::row::{FrameRow, Order, ScanRow, StatusRow, TimeSource};
 use crate::proto::v1;
@@ -101,6 +101,7 @@ pub(in super::super) fn timeline_item(happened: &Happened) -> v1::TimelineItem {
         Happened::Scan(row) => Item::Scan(stored_scan(row)),
         Happened::Status(row) => Item::Status(status(row)),
         Happened::Record(link) => Item::Record(chain_link(link)),
+        Happened::Change(row) => Item::Change(device_change(row)),
     };
     v1::TimelineItem { at: Some(timestamp(happened.at())), item: Some(item) }
 }

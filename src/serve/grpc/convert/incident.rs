@@ -34,7 +34,11 @@ pub(in super::super) fn incident(it: &Incident) -> v1::Incident {
         alerts: it
             .alerts
             .iter()
-            .map(|joined| v1::IncidentAlert { alert_id: joined.alert.to_string(), open: joined.is_open })
+            .map(|joined| v1::IncidentAlert {
+                alert_id: joined.alert.to_string(),
+                open: joined.is_open,
+                cleared_by_hand: joined.by_hand,
+            })
             .collect(),
         sensors_say_over: it.sensors_say_over(),
         calls: it.calls,
@@ -50,6 +54,7 @@ pub(in super::super) fn incident(it: &Incident) -> v1::Incident {
         entries: it.entries,
         possible: machine::legal(it.state).iter().map(|step| step.number()).collect(),
         reassurance: it.reassurance.map_or(0, Reassurance::number),
+        unanswered_ms: it.unanswered_ms,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::limits::{ANSWER_BYTES, ARCHIVE_TEXT_CHARS};
 use crate::model::actor::Actor;
 use crate::model::archive::{Entry, EntryKind};
 use crate::model::ids::{CylinderCode, DeviceCode, FirmId, SiteCode, WorkerId};
+use crate::model::time::Wall;
 use crate::proto::v1;
 use crate::serve::auth::sees_entry;
 use crate::serve::command::not_found;
@@ -129,7 +130,8 @@ pub(super) async fn history(
     if kind != EntryKind::Lift || !actor.sees(None) {
         seen(store, actor, kind, &asked.code).await?;
     }
-    let query = ChangeQuery { kind, code: asked.code.clone(), after, limit: size };
+    let (from, to) = (Wall(i64::MIN), Wall::MAX);
+    let query = ChangeQuery { kind, code: asked.code.clone(), from, to, after, limit: size };
     let found = store.changes(query).await.map_err(store_status)?;
     let mut changes = Vec::new();
     let mut room = Room::default();

@@ -1,5 +1,7 @@
 //! `UpsertDevices`: one stream of entries, gathered into groups, each a command of its own.
 
+use std::collections::VecDeque;
+
 use tonic::Status;
 
 use crate::limits;
@@ -8,7 +10,7 @@ use crate::model::archive::Entry;
 use crate::model::record::{Action, Command};
 use crate::proto::v1;
 use crate::serve::Shared;
-use crate::serve::command::Patience;
+use crate::serve::command::{Begun, Patience};
 use crate::serve::grpc::Violations;
 use crate::serve::grpc::convert::{self, ArchiveEntry};
 use crate::serve::grpc::history::store_status;
@@ -23,6 +25,8 @@ pub(super) struct Upload<'a> {
     count: u64,
     group: Vec<Entry>,
     groups: u64,
+    /// Groups on their way, in their order, each with its size: the next need not wait until they are on disk.
+    begun: VecDeque<(u64, Begun)>,
     answer: v1::UpsertDevicesResponse,
 }
 
@@ -34,7 +38,17 @@ impl<'a> Upload<'a> {
         let request = request.expect("what is missing was noted, and ended the call");
         let dry_run = first.dry_run;
         let answer = v1::UpsertDevicesResponse::default();
-        Ok(Self { shared, actor, request, dry_run, count: 0, group: Vec::new(), groups: 0, answer })
+        Ok(Self {
+            shared,
+            actor,
+            request,
+            dry_run,
+            count: 0,
+            group: Vec::new(),
+            groups: 0,
+            begun: VecDeque::new(),
+            answer,
+        })
     }
 
     pub(super) async fn take(&mut self, message: v1::UpsertDevicesRequest) -> Result<(), Status> {
@@ -48,7 +62,7 @@ impl<'a> Upload<'a> {
             Some(entry) if violations.0.is_empty() => self.group.push(entry),
             _ => self.refuse(line, violations),
         }
-        if self.group.len() == limits::COMMAND_ITEMS { self.flush().await } else { Ok(()) }
+        if self.group.len() == limits::UPLOAD_GROUP { self.flush().await } else { Ok(()) }
     }
 
     fn refuse(&mut self, line: u64, mut violations: Violations) {
@@ -66,20 +80,38 @@ impl<'a> Upload<'a> {
         if group.is_empty() {
             return Ok(());
         }
-        let size = group.len() as u64;
         self.groups += 1;
-        let changed = if self.dry_run { self.compare(&group).await? } else { self.write(group).await? };
+        if self.dry_run {
+            let changed = self.compare(&group).await?;
+            self.note_written(group.len() as u64, changed);
+            return Ok(());
+        }
+        self.write(group).await
+    }
+
+    fn note_written(&mut self, size: u64, changed: u64) {
         self.answer.changed += changed;
         self.answer.unchanged += size.saturating_sub(changed);
+    }
+
+    async fn write(&mut self, group: Vec<Entry>) -> Result<(), Status> {
+        if self.begun.len() >= limits::GROUPS_IN_FLIGHT {
+            self.settle_one().await?;
+        }
+        let size = group.len() as u64;
+        let request = format!("{}#{}", self.request, self.groups).into();
+        let command = Command { request, actor: self.actor.clone(), action: Action::Upsert(group) };
+        self.begun.push_back((size, self.shared.begin(command, Patience::Wait).await?));
         Ok(())
     }
 
-    async fn write(&mut self, group: Vec<Entry>) -> Result<u64, Status> {
-        let request = format!("{}#{}", self.request, self.groups).into();
-        let command = Command { request, actor: self.actor.clone(), action: Action::Upsert(group) };
-        let done = self.shared.command(command, Patience::Wait).await?;
+    /// Waits for the oldest of the groups that are on their way.
+    async fn settle_one(&mut self) -> Result<(), Status> {
+        let Some((size, begun)) = self.begun.pop_front() else { return Ok(()) };
+        let done = begun.done().await?;
         self.answer.position = done.position;
-        Ok(u64::from(done.changed))
+        self.note_written(size, u64::from(done.changed));
+        Ok(())
     }
 
     /// How many entries differ from what the database has.
@@ -95,6 +127,9 @@ impl<'a> Upload<'a> {
 
     pub(super) async fn end(mut self) -> Result<v1::UpsertDevicesResponse, Status> {
         self.flush().await?;
+        while !self.begun.is_empty() {
+            self.settle_one().await?;
+        }
         Ok(self.answer)
     }
 }
