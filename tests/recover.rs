@@ -33,9 +33,9 @@ use vigil::proto::v1::inspection_service_client::InspectionServiceClient;
 use vigil::proto::v1::maintenance_service_client::MaintenanceServiceClient;
 use vigil::proto::v1::registry_service_client::RegistryServiceClient;
 use vigil::proto::v1::{
-    AdvanceIncidentRequest, CheckFillRequest, GetIncidentRequest, IncidentCause, IncidentEnding, IncidentEventKind,
-    IncidentStep, InspectionReport, MaintenanceRecord, OpenIncidentRequest, Problem, RecordOutcome, ReportKind,
-    UploadRecordsRequest, UploadReportsRequest, UpsertDevicesRequest, UpsertDevicesResponse, VisitKind,
+    AdvanceIncidentRequest, CheckFillRequest, GetIncidentRequest, Incident, IncidentCause, IncidentEnding,
+    IncidentEventKind, IncidentStep, InspectionReport, MaintenanceRecord, OpenIncidentRequest, Problem, RecordOutcome,
+    ReportKind, UploadRecordsRequest, UploadReportsRequest, UpsertDevicesRequest, UpsertDevicesResponse, VisitKind,
 };
 use vigil::serve::upsert_entry;
 use vigil::spine::recover::{Parts, Replayed};
@@ -136,7 +136,7 @@ impl Running {
         client.open_incident(request).await.unwrap().into_inner().incident.unwrap().id
     }
 
-    async fn advance(&self, id: &str, step: IncidentStep, ending: Option<IncidentEnding>) {
+    async fn advance(&self, id: &str, step: IncidentStep, ending: Option<IncidentEnding>) -> Incident {
         let request = AdvanceIncidentRequest {
             request_id: step.as_str_name().into(),
             incident_id: id.into(),
@@ -145,7 +145,7 @@ impl Running {
             ..Default::default()
         };
         let mut client = DispatchServiceClient::connect(self.url()).await.unwrap();
-        client.advance_incident(request).await.unwrap();
+        client.advance_incident(request).await.unwrap().into_inner().incident.unwrap()
     }
 
     /// What happened to a rescue, and in which epoch.
@@ -449,14 +449,7 @@ async fn rescues_go_on_with_new_journals() {
     let running = start(&config).await.unwrap();
     told.push((2, IncidentEventKind::Retold as i32));
     assert_eq!(running.rescue(&id).await, told);
-    let request = AdvanceIncidentRequest {
-        request_id: "free".into(),
-        incident_id: id.clone(),
-        step: IncidentStep::Free.into(),
-        ..Default::default()
-    };
-    let mut client = DispatchServiceClient::connect(running.url()).await.unwrap();
-    let freed = client.advance_incident(request).await.unwrap().into_inner().incident.unwrap();
+    let freed = running.advance(&id, IncidentStep::Free, None).await;
     let waited_ms = freed.changed_at.unwrap().seconds * 1_000 - freed.received_at.unwrap().seconds * 1_000;
     assert!((freed.freed_ms.unwrap() - waited_ms).abs() <= 1_000, "{} {waited_ms}", freed.freed_ms.unwrap());
     running.stop().await;
@@ -492,16 +485,9 @@ async fn a_rescue_that_the_store_has_as_ended_stays_ended() {
     assert_eq!(stored.state, State::Closed);
 }
 
+/// `to` isn't there yet.
 fn copy_all(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_all(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).unwrap();
-        }
-    }
+    assert!(std::process::Command::new("cp").arg("-r").args([from, to]).status().unwrap().success());
 }
 
 /// The newest snapshot as a core of that version would have left it: there is none yet.
