@@ -1,32 +1,15 @@
-//! Compiles the protobuf files in pure Rust: nobody needs protoc to build this.
+//! Compiles the gRPC services of `proto/`. Their messages are compiled by `src/build.rs`, for the crate of what is pure.
 
-use std::path::{Path, PathBuf};
-
-use prost::Message as _;
+use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto/vigil/v1");
     let mut files = Vec::new();
-    for folder in ["proto/vigil/v1", "proto/vigil/internal/v1"] {
-        println!("cargo:rerun-if-changed={folder}");
-        files.extend(proto_files(Path::new(folder))?);
-    }
-    let set = protox::compile(&files, ["proto"])?;
-    let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    std::fs::write(out.join("descriptors.bin"), set.encode_to_vec())?;
-    // Payloads are cut out of the buffer they were read into; maps keep an order, because what is
-    // written must not depend on a hash.
-    tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds(set)?;
-    Ok(())
-}
-
-fn proto_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "proto") {
-            files.push(path);
-        }
+    for entry in Path::new("proto/vigil/v1").read_dir()? {
+        files.push(entry?.path());
     }
     files.sort();
-    Ok(files)
+    let set = protox::compile(&files, ["proto"])?;
+    tonic_prost_build::configure().extern_path(".vigil.v1", "::vigil_core::proto::v1").compile_fds(set)?;
+    Ok(())
 }

@@ -5,14 +5,14 @@
 
 pub mod cli;
 pub mod config;
-pub mod limits;
-pub mod model;
+
+// What is pure stands in a crate of its own, in the same folder: `pure.rs`.
+pub use vigil_core::{core, limits, model};
 
 // One report's journey, top to bottom.
 pub mod ingest;
 pub mod journal;
 
-pub mod core;
 pub mod spine;
 
 pub mod store;
@@ -34,4 +34,15 @@ pub mod simulate;
 pub mod app;
 pub mod clock;
 pub mod observe;
-pub mod proto;
+pub mod proto {
+    //! Types generated from `proto/`. They stay at the edges: each edge converts them by hand to and from `model`.
+
+    pub use vigil_core::proto::*;
+
+    /// What devices and clients see, and the gRPC services.
+    pub mod v1 {
+        #![allow(clippy::all, unreachable_pub, reason = "generated")]
+        pub use vigil_core::proto::v1::*;
+        tonic::include_proto!("vigil.v1");
+    }
+}

@@ -1,7 +1,9 @@
 //! Strategies for property tests: every value that the types allow, within the bounds that decoding keeps.
 
-pub(crate) mod incident;
-pub(crate) mod visit;
+#![allow(clippy::unwrap_used, reason = "for tests only")]
+
+pub mod incident;
+pub mod visit;
 
 use bytes::Bytes;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -35,7 +37,7 @@ use super::scan::{Scan, ScanEvent};
 use super::time::{CivilDay, Elapsed, Wall};
 
 /// Up to eight characters of any script, without NUL.
-pub(crate) fn text() -> impl Strategy<Value = Box<str>> {
+pub fn text() -> impl Strategy<Value = Box<str>> {
     vec(any::<char>().prop_filter("NUL is let in nowhere", |c| *c != '\0'), 0..8)
         .prop_map(|chars| chars.into_iter().collect::<String>().into())
 }
@@ -47,27 +49,27 @@ pub(super) fn code_of(
     vec(select(alphabet.as_bytes().to_vec()), length).prop_map(|bytes| bytes.into_iter().map(char::from).collect())
 }
 
-pub(crate) fn device_code() -> impl Strategy<Value = DeviceCode> {
+pub fn device_code() -> impl Strategy<Value = DeviceCode> {
     code_of("0123456789AZ", 17..=20).prop_map(|code| DeviceCode::parse(&code).unwrap())
 }
 
-pub(crate) fn site_code() -> impl Strategy<Value = SiteCode> {
+pub fn site_code() -> impl Strategy<Value = SiteCode> {
     code_of("0189AZ-", 4..=32).prop_map(|code| SiteCode::parse(&code).unwrap())
 }
 
-pub(crate) fn cylinder_code() -> impl Strategy<Value = CylinderCode> {
+pub fn cylinder_code() -> impl Strategy<Value = CylinderCode> {
     code_of("0189AZ-", 8..=32).prop_map(|code| CylinderCode::parse(&code).unwrap())
 }
 
-pub(crate) fn district() -> impl Strategy<Value = District> {
+pub fn district() -> impl Strategy<Value = District> {
     code_of("0123456789", 2..=6).prop_map(|code| District::parse(&code).unwrap())
 }
 
-pub(crate) fn firm_id() -> impl Strategy<Value = FirmId> {
+pub fn firm_id() -> impl Strategy<Value = FirmId> {
     code_of("09AZaz-_", 1..=32).prop_map(|code| FirmId::parse(&code).unwrap())
 }
 
-pub(crate) fn worker_id() -> impl Strategy<Value = WorkerId> {
+pub fn worker_id() -> impl Strategy<Value = WorkerId> {
     code_of("09AZaz-_", 1..=32).prop_map(|code| WorkerId::parse(&code).unwrap())
 }
 
@@ -75,7 +77,7 @@ fn place_id() -> impl Strategy<Value = PlaceId> {
     code_of("09AZaz-_.", 1..=32).prop_map(|code| PlaceId::parse(&code).unwrap())
 }
 
-pub(crate) fn subject() -> impl Strategy<Value = Subject> {
+pub fn subject() -> impl Strategy<Value = Subject> {
     prop_oneof![
         device_code().prop_map(Subject::Device),
         cylinder_code().prop_map(Subject::Cylinder),
@@ -84,19 +86,19 @@ pub(crate) fn subject() -> impl Strategy<Value = Subject> {
     ]
 }
 
-pub(crate) fn rule_id() -> impl Strategy<Value = RuleId> {
+pub fn rule_id() -> impl Strategy<Value = RuleId> {
     vec(code_of("az09", 1..=8), 1..4).prop_map(|words| RuleId::parse(&words.join("-")).unwrap())
 }
 
-pub(crate) fn alert_id() -> impl Strategy<Value = AlertId> {
+pub fn alert_id() -> impl Strategy<Value = AlertId> {
     (subject(), rule_id(), 1..=u32::MAX).prop_map(|(subject, rule, opening)| AlertId { subject, rule, opening })
 }
 
-pub(crate) fn wall() -> impl Strategy<Value = Wall> {
+pub fn wall() -> impl Strategy<Value = Wall> {
     prop_oneof![(0..=Wall::LAST.0).prop_map(Wall), any::<i64>().prop_map(Wall)]
 }
 
-pub(crate) fn civil_day() -> impl Strategy<Value = CivilDay> {
+pub fn civil_day() -> impl Strategy<Value = CivilDay> {
     (0..=CivilDay::LAST.0).prop_map(CivilDay)
 }
 
@@ -104,9 +106,7 @@ fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..300).prop_map(Bytes::from)
 }
 
-pub(crate) fn reported<T: Clone + std::fmt::Debug>(
-    known: impl Strategy<Value = T>,
-) -> impl Strategy<Value = Reported<T>> {
+pub fn reported<T: Clone + std::fmt::Debug>(known: impl Strategy<Value = T>) -> impl Strategy<Value = Reported<T>> {
     prop_oneof![Just(Reported::Absent), Just(Reported::Unknown), known.prop_map(Reported::Known)]
 }
 
@@ -119,7 +119,7 @@ fn frame_key() -> impl Strategy<Value = FrameKey> {
     (any::<u32>(), 1..=i64::MAX as u64).prop_map(|(boot, seq)| FrameKey { boot, seq })
 }
 
-pub(crate) fn frame() -> impl Strategy<Value = Frame> {
+pub fn frame() -> impl Strategy<Value = Frame> {
     let status = (
         reported(select(Mode::ALL)),
         reported(select(Car::ALL)),
@@ -182,7 +182,7 @@ pub(crate) fn frame() -> impl Strategy<Value = Frame> {
 }
 
 /// Of the form only.
-pub(crate) fn verdict() -> impl Strategy<Value = Verdict> {
+pub fn verdict() -> impl Strategy<Value = Verdict> {
     (btree_set(text(), 0..3), wall())
         .prop_map(|(reasons, expires_at)| Verdict { reasons: reasons.into_iter().collect(), expires_at })
 }
@@ -194,7 +194,7 @@ fn fill_request() -> impl Strategy<Value = FillRequest> {
     })
 }
 
-pub(crate) fn scan() -> impl Strategy<Value = Scan> {
+pub fn scan() -> impl Strategy<Value = Scan> {
     let who = (text(), frame_key(), of(wall()), cylinder_code(), select(ScanEvent::ALL));
     let texts = (of(text()), of(text()), of(text()), vec(text(), 0..4), of(text()), btree_set(text(), 0..3));
     let values = (
@@ -251,7 +251,7 @@ fn stored() -> impl Strategy<Value = Stored> {
     })
 }
 
-pub(crate) fn row() -> impl Strategy<Value = Row> {
+pub fn row() -> impl Strategy<Value = Row> {
     let frame = (device_code(), any::<u32>(), frame(), wall(), wall(), time_source(), order()).prop_map(
         |(device, generation, frame, received_at, effective_at, time_source, order)| {
             Row::Frame(FrameRow { device, generation, frame, received_at, effective_at, time_source, order })
@@ -289,11 +289,11 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
     ]
 }
 
-pub(crate) fn party() -> impl Strategy<Value = Party> {
+pub fn party() -> impl Strategy<Value = Party> {
     prop_oneof![firm_id().prop_map(Party::Firm), site_code().prop_map(Party::Site)]
 }
 
-pub(crate) fn due_row() -> impl Strategy<Value = DueRow> {
+pub fn due_row() -> impl Strategy<Value = DueRow> {
     let days = (of(civil_day()), of(civil_day()), civil_day());
     (subject(), select(DueKind::ALL), days, text(), of(district()), of(party()), wall()).prop_map(
         |(subject, kind, (due_on, basis_on, recorded_on), clause, district, party, recorded_at)| DueRow {
@@ -310,7 +310,7 @@ pub(crate) fn due_row() -> impl Strategy<Value = DueRow> {
     )
 }
 
-pub(crate) fn report() -> impl Strategy<Value = Report> {
+pub fn report() -> impl Strategy<Value = Report> {
     let record_id = || code_of("0123456789abcXYZ-_.:", 1..=64).prop_map(|id| RecordId::parse(&id).unwrap());
     let what = (device_code(), select(ReportKind::ALL), civil_day(), any::<bool>());
     (party(), record_id(), what, vec(text(), 0..3), of(record_id())).prop_map(
@@ -419,7 +419,7 @@ fn cylinder() -> impl Strategy<Value = Cylinder> {
     })
 }
 
-pub(crate) fn entry() -> impl Strategy<Value = Entry> {
+pub fn entry() -> impl Strategy<Value = Entry> {
     let firm = (firm_id(), text(), of(text()), of(text()), of(district()))
         .prop_map(|(id, name, phone, address, district)| Entry::Firm(Firm { id, name, phone, address, district }));
     let site = (site_code(), select(SiteKind::ALL), text(), of(text()), of(district()))
@@ -444,7 +444,7 @@ fn group() -> impl Strategy<Value = Group> {
     )
 }
 
-pub(crate) fn alert() -> impl Strategy<Value = Alert> {
+pub fn alert() -> impl Strategy<Value = Alert> {
     let acknowledged = (text(), wall()).prop_map(|(by, at)| Acknowledged { by, at });
     let evidence =
         (text(), text(), of(any::<i64>())).prop_map(|(name, value, age_ms)| Evidence { name, value, age_ms });
@@ -478,7 +478,7 @@ pub(crate) fn alert() -> impl Strategy<Value = Alert> {
     )
 }
 
-pub(crate) fn alert_event() -> impl Strategy<Value = AlertEvent> {
+pub fn alert_event() -> impl Strategy<Value = AlertEvent> {
     let what = (select(EventKind::ALL), select(Reason::ALL), any::<bool>());
     (any::<u64>(), any::<u32>(), what, wall(), wall(), of(text()), of(text()), alert()).prop_map(
         |(seq, epoch, (kind, reason, delayed), at, published_at, actor, note, alert)| AlertEvent {
@@ -497,12 +497,12 @@ pub(crate) fn alert_event() -> impl Strategy<Value = AlertEvent> {
 }
 
 /// Without a reply, which is never written down.
-pub(crate) fn effects() -> impl Strategy<Value = Effects> {
+pub fn effects() -> impl Strategy<Value = Effects> {
     (vec(row(), 0..4), vec(alert_event(), 0..3), vec(incident::event(), 0..3))
         .prop_map(|(rows, events, incidents)| Effects { rows, events, incidents, ..Effects::default() })
 }
 
-pub(crate) fn actor() -> impl Strategy<Value = Actor> {
+pub fn actor() -> impl Strategy<Value = Actor> {
     let scope = prop_oneof![
         Just(Scope::All),
         vec(district(), 0..3).prop_map(Scope::Districts),
@@ -516,7 +516,7 @@ pub(crate) fn actor() -> impl Strategy<Value = Actor> {
     })
 }
 
-pub(crate) fn command() -> impl Strategy<Value = Command> {
+pub fn command() -> impl Strategy<Value = Command> {
     let action = prop_oneof![
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Acknowledge { alert, note }),
         (alert_id(), of(text())).prop_map(|(alert, note)| Action::Clear { alert, note }),
@@ -541,7 +541,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
     (text(), actor(), action).prop_map(|(request, actor, action)| Command { request, actor, action })
 }
 
-pub(crate) fn policy() -> impl Strategy<Value = PolicyText> {
+pub fn policy() -> impl Strategy<Value = PolicyText> {
     (vec((text(), text()), 0..3), text(), text(), text()).prop_map(|(rules, zone, tzdb, topic_prefix)| PolicyText {
         rules,
         zone,
@@ -567,7 +567,7 @@ fn correction() -> impl Strategy<Value = Correction> {
     )
 }
 
-pub(crate) fn record() -> impl Strategy<Value = Record> {
+pub fn record() -> impl Strategy<Value = Record> {
     let link = prop_oneof![
         Just(Link::Up),
         Just(Link::Down),

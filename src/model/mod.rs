@@ -18,5 +18,5 @@ pub mod scan;
 pub mod time;
 pub mod visit;
 
-#[cfg(test)]
-pub(crate) mod arbitrary;
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod arbitrary;

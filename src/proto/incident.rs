@@ -15,39 +15,39 @@ use crate::proto::write::number;
 use crate::proto::writer::Writer;
 
 /// As stores keep it.
-pub(crate) fn encode_event(it: &IncidentEvent) -> Vec<u8> {
+pub fn encode_event(it: &IncidentEvent) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_event(&mut Writer::new(&mut bytes), it);
     bytes
 }
 
-pub(crate) fn decode_event(bytes: &[u8]) -> Result<IncidentEvent> {
+pub fn decode_event(bytes: &[u8]) -> Result<IncidentEvent> {
     event(wire::IncidentEvent::decode(bytes)?)
 }
 
-pub(crate) fn encode(it: &Incident) -> Vec<u8> {
+pub fn encode(it: &Incident) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_incident(&mut Writer::new(&mut bytes), it);
     bytes
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Result<Incident> {
+pub fn decode(bytes: &[u8]) -> Result<Incident> {
     incident(wire::Incident::decode(bytes)?)
 }
 
-pub(crate) fn write_event(w: &mut Writer<'_>, it: &IncidentEvent) {
+pub fn write_event(w: &mut Writer<'_>, it: &IncidentEvent) {
     w.message(1, |w| write_entry(w, &it.entry));
     w.message(2, |w| write_incident(w, &it.incident));
 }
 
-pub(crate) fn event(it: wire::IncidentEvent) -> Result<IncidentEvent> {
+pub fn event(it: wire::IncidentEvent) -> Result<IncidentEvent> {
     Ok(IncidentEvent {
         entry: entry(there("an entry", it.entry)?)?,
         incident: incident(there("an incident", it.incident)?)?,
     })
 }
 
-pub(crate) fn write_entry(w: &mut Writer<'_>, it: &Entry) {
+pub fn write_entry(w: &mut Writer<'_>, it: &Entry) {
     w.uint(1, it.seq);
     w.uint(2, it.epoch);
     w.int(3, it.at.0);
@@ -69,7 +69,7 @@ pub(crate) fn write_entry(w: &mut Writer<'_>, it: &Entry) {
     w.some_int(19, it.reassure_by_ms);
 }
 
-pub(crate) fn entry(it: wire::IncidentEntry) -> Result<Entry> {
+pub fn entry(it: wire::IncidentEntry) -> Result<Entry> {
     Ok(Entry {
         seq: it.seq,
         epoch: it.epoch,
@@ -238,7 +238,7 @@ fn leg(it: wire::Leg) -> Result<Leg> {
     })
 }
 
-pub(crate) fn write_call(w: &mut Writer<'_>, it: &Call) {
+pub fn write_call(w: &mut Writer<'_>, it: &Call) {
     w.some_text(1, it.device.as_ref().map(DeviceCode::as_str));
     w.some_text(2, it.rescue_code.as_deref());
     w.some_text(3, it.place.district.as_ref().map(District::as_str));
@@ -248,7 +248,7 @@ pub(crate) fn write_call(w: &mut Writer<'_>, it: &Call) {
     w.some_text(7, it.note.as_deref());
 }
 
-pub(crate) fn call(it: wire::Call) -> Result<Call> {
+pub fn call(it: wire::Call) -> Result<Call> {
     Ok(Call {
         device: some_code(it.device, DeviceCode::parse)?,
         rescue_code: some_text(it.rescue_code),
@@ -259,7 +259,7 @@ pub(crate) fn call(it: wire::Call) -> Result<Call> {
     })
 }
 
-pub(crate) fn write_advance(w: &mut Writer<'_>, incident: &IncidentId, step: &Step, note: Option<&str>) {
+pub fn write_advance(w: &mut Writer<'_>, incident: &IncidentId, step: &Step, note: Option<&str>) {
     w.text(1, &incident.to_string());
     w.uint(2, number(step.kind().number()));
     if let Step::Command(whom) | Step::HandOver(whom) = step {
@@ -279,7 +279,7 @@ fn whom(it: Option<wire::Whom>) -> Result<Whom> {
     Ok(Whom { tier: tier(it.tier)?, id: some_text(it.id) })
 }
 
-pub(crate) fn advance(it: wire::AdvanceIncident) -> Result<(IncidentId, Step, Option<Box<str>>)> {
+pub fn advance(it: wire::AdvanceIncident) -> Result<(IncidentId, Step, Option<Box<str>>)> {
     let kind = known("step", it.step, |got| i32::try_from(got).ok().and_then(StepKind::from_number))?;
     let step = match kind {
         StepKind::Command => Step::Command(whom(it.whom)?),

@@ -1,20 +1,20 @@
 //! Types generated from `proto/`. They stay at the edges: each edge converts them by hand to and from `model`.
 
-pub(crate) mod incident;
-pub(crate) mod read;
-pub(crate) mod write;
-pub(crate) mod writer;
+pub mod incident;
+pub mod read;
+pub mod write;
+pub mod writer;
 
 /// What devices and clients see.
 pub mod v1 {
     #![allow(clippy::all, unreachable_pub, reason = "generated")]
-    tonic::include_proto!("vigil.v1");
+    include!(concat!(env!("OUT_DIR"), "/vigil.v1.rs"));
 }
 
 /// What journals and snapshots hold.
 pub mod internal {
     #![allow(clippy::all, unreachable_pub, reason = "generated")]
-    tonic::include_proto!("vigil.internal.v1");
+    include!(concat!(env!("OUT_DIR"), "/vigil.internal.v1.rs"));
 }
 
 /// All of `proto/`, for gRPC reflection.

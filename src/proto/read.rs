@@ -26,7 +26,7 @@ pub enum CodecError {
     Unfit(&'static str),
 }
 
-pub(crate) type Result<T> = std::result::Result<T, CodecError>;
+pub type Result<T> = std::result::Result<T, CodecError>;
 
 impl From<prost::DecodeError> for CodecError {
     fn from(error: prost::DecodeError) -> Self {
@@ -41,38 +41,38 @@ impl From<CodeError> for CodecError {
 }
 
 /// Turns a number or name into what it stands for.
-pub(crate) fn known<N: Copy + ToString, T>(what: &'static str, got: N, find: impl FnOnce(N) -> Option<T>) -> Result<T> {
+pub fn known<N: Copy + ToString, T>(what: &'static str, got: N, find: impl FnOnce(N) -> Option<T>) -> Result<T> {
     find(got).ok_or_else(|| CodecError::Unknown { what, got: got.to_string() })
 }
 
-pub(crate) fn numbered<T>(what: &'static str, got: u32, find: impl FnOnce(i32) -> Option<T>) -> Result<T> {
+pub fn numbered<T>(what: &'static str, got: u32, find: impl FnOnce(i32) -> Option<T>) -> Result<T> {
     known(what, got, |got| i32::try_from(got).ok().and_then(find))
 }
 
-pub(crate) fn there<T>(what: &'static str, it: Option<T>) -> Result<T> {
+pub fn there<T>(what: &'static str, it: Option<T>) -> Result<T> {
     it.ok_or(CodecError::Missing(what))
 }
 
-pub(crate) fn each<A, B>(list: Vec<A>, read: impl Fn(A) -> Result<B>) -> Result<Vec<B>> {
+pub fn each<A, B>(list: Vec<A>, read: impl Fn(A) -> Result<B>) -> Result<Vec<B>> {
     list.into_iter().map(read).collect()
 }
 
-pub(crate) fn texts(list: Vec<String>) -> Vec<Box<str>> {
+pub fn texts(list: Vec<String>) -> Vec<Box<str>> {
     list.into_iter().map(String::into_boxed_str).collect()
 }
 
-pub(crate) fn some_text(it: Option<String>) -> Option<Box<str>> {
+pub fn some_text(it: Option<String>) -> Option<Box<str>> {
     it.map(String::into_boxed_str)
 }
 
-pub(crate) fn some_code<T>(
+pub fn some_code<T>(
     it: Option<String>,
     parse: impl FnOnce(&str) -> std::result::Result<T, CodeError>,
 ) -> Result<Option<T>> {
     Ok(it.as_deref().map(parse).transpose()?)
 }
 
-pub(crate) fn policy(it: wire::Policy) -> PolicyText {
+pub fn policy(it: wire::Policy) -> PolicyText {
     PolicyText {
         rules: it.rules.into_iter().map(|file| (file.name.into(), file.content.into())).collect(),
         zone: it.zone.into(),
@@ -81,7 +81,7 @@ pub(crate) fn policy(it: wire::Policy) -> PolicyText {
     }
 }
 
-pub(crate) fn health(it: wire::Health) -> Result<Health> {
+pub fn health(it: wire::Health) -> Result<Health> {
     Ok(Health {
         journal_fill_percent: numbered("journal fill", it.journal_fill_percent, |n| n.try_into().ok())?,
         store_stalled_ms: it.store_stalled_ms,
@@ -89,7 +89,7 @@ pub(crate) fn health(it: wire::Health) -> Result<Health> {
     })
 }
 
-pub(crate) fn entry(it: wire::Entry) -> Result<Entry> {
+pub fn entry(it: wire::Entry) -> Result<Entry> {
     use wire::entry::Entry as Wire;
     Ok(match there("a kind of archive entry", it.entry)? {
         Wire::Lift(it) => Entry::Lift(lift(it)?),
@@ -196,14 +196,14 @@ pub(crate) fn site(it: wire::Site) -> Result<Site> {
     })
 }
 
-pub(crate) fn verdict(it: wire::Verdict) -> Verdict {
+pub fn verdict(it: wire::Verdict) -> Verdict {
     Verdict { reasons: texts(it.reasons), expires_at: Wall(it.expires_at_ms) }
 }
 
-pub(crate) fn acknowledged(it: wire::Acknowledged) -> Acknowledged {
+pub fn acknowledged(it: wire::Acknowledged) -> Acknowledged {
     Acknowledged { by: it.by.into(), at: Wall(it.at_ms) }
 }
 
-pub(crate) fn evidence(it: wire::Evidence) -> Evidence {
+pub fn evidence(it: wire::Evidence) -> Evidence {
     Evidence { name: it.name.into(), value: it.value.into(), age_ms: it.age_ms }
 }

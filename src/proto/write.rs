@@ -8,11 +8,11 @@ use crate::model::record::{Health, PolicyText};
 use crate::model::time::CivilDay;
 
 /// The model's enums are numbered from 1.
-pub(crate) fn number(number: i32) -> u32 {
+pub fn number(number: i32) -> u32 {
     number.unsigned_abs()
 }
 
-pub(crate) fn policy(w: &mut Writer<'_>, it: &PolicyText) {
+pub fn policy(w: &mut Writer<'_>, it: &PolicyText) {
     for (name, content) in &it.rules {
         w.message(1, |w| {
             w.text(1, name);
@@ -24,13 +24,13 @@ pub(crate) fn policy(w: &mut Writer<'_>, it: &PolicyText) {
     w.text(4, &it.topic_prefix);
 }
 
-pub(crate) fn health(w: &mut Writer<'_>, it: &Health) {
+pub fn health(w: &mut Writer<'_>, it: &Health) {
     w.uint(1, it.journal_fill_percent);
     w.int(2, it.store_stalled_ms);
     w.uint(3, it.dropped);
 }
 
-pub(crate) fn entry(w: &mut Writer<'_>, entry: &Entry) {
+pub fn entry(w: &mut Writer<'_>, entry: &Entry) {
     match entry {
         Entry::Lift(it) => w.message(1, |w| lift(w, it)),
         Entry::Cylinder(it) => w.message(2, |w| cylinder(w, it)),
@@ -105,7 +105,7 @@ pub(crate) fn cylinder(w: &mut Writer<'_>, it: &Cylinder) {
     some_day(w, 18, it.extended_until);
 }
 
-pub(crate) fn some_day(w: &mut Writer<'_>, field: u32, day: Option<CivilDay>) {
+pub fn some_day(w: &mut Writer<'_>, field: u32, day: Option<CivilDay>) {
     w.some_sint(field, day.map(|day| day.0));
 }
 
@@ -134,17 +134,17 @@ pub(crate) fn site(w: &mut Writer<'_>, it: &Site) {
     w.some_text(5, it.district.as_ref().map(|code| code.as_str()));
 }
 
-pub(crate) fn verdict(w: &mut Writer<'_>, it: &Verdict) {
+pub fn verdict(w: &mut Writer<'_>, it: &Verdict) {
     w.texts(1, &it.reasons);
     w.int(2, it.expires_at.0);
 }
 
-pub(crate) fn acknowledged(w: &mut Writer<'_>, it: &Acknowledged) {
+pub fn acknowledged(w: &mut Writer<'_>, it: &Acknowledged) {
     w.text(1, &it.by);
     w.int(2, it.at.0);
 }
 
-pub(crate) fn evidence(w: &mut Writer<'_>, it: &Evidence) {
+pub fn evidence(w: &mut Writer<'_>, it: &Evidence) {
     w.text(1, &it.name);
     w.text(2, &it.value);
     w.some_int(3, it.age_ms);

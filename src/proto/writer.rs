@@ -8,77 +8,77 @@ const BYTES: u32 = 2;
 
 /// Appends fields to a buffer. A field that has protobuf's default value is left out, unless it goes by the method
 /// for optional ones.
-pub(crate) struct Writer<'a> {
+pub struct Writer<'a> {
     out: &'a mut Vec<u8>,
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
         Self { out }
     }
 
     /// uint32, uint64, bool, or an enum's number.
-    pub(crate) fn uint(&mut self, field: u32, value: impl Into<u64>) {
+    pub fn uint(&mut self, field: u32, value: impl Into<u64>) {
         let value = value.into();
         if value != 0 {
             self.present_uint(field, value);
         }
     }
 
-    pub(crate) fn int(&mut self, field: u32, value: i64) {
+    pub fn int(&mut self, field: u32, value: i64) {
         self.uint(field, value as u64);
     }
 
     /// sint32 or sint64: zigzag, so that small negative numbers are short too.
-    pub(crate) fn sint(&mut self, field: u32, value: impl Into<i64>) {
+    pub fn sint(&mut self, field: u32, value: impl Into<i64>) {
         self.uint(field, zigzag(value.into()));
     }
 
-    pub(crate) fn text(&mut self, field: u32, text: &str) {
+    pub fn text(&mut self, field: u32, text: &str) {
         if !text.is_empty() {
             self.present_text(field, text);
         }
     }
 
-    pub(crate) fn bytes(&mut self, field: u32, bytes: &[u8]) {
+    pub fn bytes(&mut self, field: u32, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.present_bytes(field, bytes);
         }
     }
 
-    pub(crate) fn some_uint(&mut self, field: u32, value: Option<impl Into<u64>>) {
+    pub fn some_uint(&mut self, field: u32, value: Option<impl Into<u64>>) {
         if let Some(value) = value {
             self.present_uint(field, value);
         }
     }
 
-    pub(crate) fn some_int(&mut self, field: u32, value: Option<i64>) {
+    pub fn some_int(&mut self, field: u32, value: Option<i64>) {
         self.some_uint(field, value.map(|value| value as u64));
     }
 
-    pub(crate) fn some_sint(&mut self, field: u32, value: Option<impl Into<i64>>) {
+    pub fn some_sint(&mut self, field: u32, value: Option<impl Into<i64>>) {
         self.some_uint(field, value.map(|value| zigzag(value.into())));
     }
 
-    pub(crate) fn some_text(&mut self, field: u32, text: Option<&str>) {
+    pub fn some_text(&mut self, field: u32, text: Option<&str>) {
         if let Some(text) = text {
             self.present_text(field, text);
         }
     }
 
-    pub(crate) fn texts(&mut self, field: u32, texts: &[Box<str>]) {
+    pub fn texts(&mut self, field: u32, texts: &[Box<str>]) {
         for text in texts {
             self.present_text(field, text);
         }
     }
 
-    pub(crate) fn present_double(&mut self, field: u32, value: f64) {
+    pub fn present_double(&mut self, field: u32, value: f64) {
         self.key(field, FIXED64);
         self.out.extend_from_slice(&value.to_bits().to_le_bytes());
     }
 
     /// A packed list.
-    pub(crate) fn uints(&mut self, field: u32, values: impl ExactSizeIterator<Item = u32>) {
+    pub fn uints(&mut self, field: u32, values: impl ExactSizeIterator<Item = u32>) {
         if values.len() > 0 {
             self.message(field, |w| values.for_each(|value| w.varint(u64::from(value))));
         }
@@ -104,23 +104,23 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub(crate) fn present_uint(&mut self, field: u32, value: impl Into<u64>) {
+    pub fn present_uint(&mut self, field: u32, value: impl Into<u64>) {
         self.key(field, VARINT);
         self.varint(value.into());
     }
 
-    pub(crate) fn present_text(&mut self, field: u32, text: &str) {
+    pub fn present_text(&mut self, field: u32, text: &str) {
         self.present_bytes(field, text.as_bytes());
     }
 
-    pub(crate) fn present_bytes(&mut self, field: u32, bytes: &[u8]) {
+    pub fn present_bytes(&mut self, field: u32, bytes: &[u8]) {
         self.key(field, BYTES);
         self.varint(bytes.len() as u64);
         self.out.extend_from_slice(bytes);
     }
 
     /// A nested message, which may be empty.
-    pub(crate) fn message(&mut self, field: u32, fields: impl FnOnce(&mut Self)) {
+    pub fn message(&mut self, field: u32, fields: impl FnOnce(&mut Self)) {
         self.key(field, BYTES);
         let at = self.out.len();
         // Its length comes first but is known last. Most fit one byte; the others move up.
@@ -152,7 +152,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub(crate) fn some_message<T>(&mut self, field: u32, it: Option<T>, write: impl FnOnce(&mut Self, T)) {
+    pub fn some_message<T>(&mut self, field: u32, it: Option<T>, write: impl FnOnce(&mut Self, T)) {
         if let Some(it) = it {
             self.message(field, |w| write(w, it));
         }

@@ -34,7 +34,7 @@ pub struct Dispatch {
     /// Of the last event; it counts within the epoch of the books.
     pub(crate) seq: u64,
     /// Of the last incident.
-    pub(crate) number: u64,
+    pub number: u64,
     /// Those that are not over, and those that are for a short while. Copies share what they have in common.
     pub(crate) kept: RedBlackTreeMapSync<IncidentId, Arc<Kept>>,
     /// What follows from the above: deadlines, incidents of lifts that are not over, and those that are, by when.

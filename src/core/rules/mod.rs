@@ -22,9 +22,9 @@ pub use schema::{CodeList, Family, Field};
 pub use spec::{RuleText, TABLES_FOLDER, Texts};
 
 // Other files that people write are read the same way.
-pub(crate) use expr::did_you_mean;
-pub(crate) use spec::place::line_and_column;
-pub(crate) use spec::section;
+pub use expr::did_you_mean;
+pub use spec::place::line_and_column;
+pub use spec::section;
 
 /// Index into [`RuleSet::rules`]. Good for one rule set only.
 pub type RuleIx = u16;

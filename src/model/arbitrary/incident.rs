@@ -13,7 +13,7 @@ use crate::model::incident::{
 };
 use crate::model::record::Action;
 
-pub(crate) fn incident_id() -> impl Strategy<Value = IncidentId> {
+pub fn incident_id() -> impl Strategy<Value = IncidentId> {
     (1..=u32::MAX, 1..=i64::MAX as u64).prop_map(|(epoch, number)| IncidentId { epoch, number })
 }
 
@@ -128,11 +128,11 @@ fn incident() -> impl Strategy<Value = Incident> {
     })
 }
 
-pub(crate) fn event() -> impl Strategy<Value = IncidentEvent> {
+pub fn event() -> impl Strategy<Value = IncidentEvent> {
     (entry(), incident()).prop_map(|(entry, incident)| IncidentEvent { entry, incident })
 }
 
-pub(crate) fn action() -> impl Strategy<Value = Action> {
+pub fn action() -> impl Strategy<Value = Action> {
     let call = (of(device_code()), of(text()), place(), caller(), of(any::<bool>()), of(text())).prop_map(
         |(device, rescue_code, place, caller, occupied, note)| {
             Action::OpenIncident(Call { device, rescue_code, place, caller, occupied, note })

@@ -12,19 +12,19 @@ use crate::model::visit::{
     VisitKind, VisitRow,
 };
 
-pub(crate) fn record_id() -> impl Strategy<Value = RecordId> {
+pub fn record_id() -> impl Strategy<Value = RecordId> {
     code_of("09AZaz-_.:", 1..=64).prop_map(|id| RecordId::parse(&id).unwrap())
 }
 
-pub(crate) fn worker_id() -> impl Strategy<Value = WorkerId> {
+pub fn worker_id() -> impl Strategy<Value = WorkerId> {
     code_of("09AZaz-_", 1..=32).prop_map(|id| WorkerId::parse(&id).unwrap())
 }
 
-pub(crate) fn digest() -> impl Strategy<Value = Digest> {
+pub fn digest() -> impl Strategy<Value = Digest> {
     any::<[u8; 32]>().prop_map(Digest)
 }
 
-pub(crate) fn visit() -> impl Strategy<Value = Visit> {
+pub fn visit() -> impl Strategy<Value = Visit> {
     let item =
         (text(), select(ItemResult::ALL), of(text())).prop_map(|(item, result, note)| ItemDone { item, result, note });
     let photo = (digest(), text(), any::<u32>(), of(wall()), of(text()))
@@ -60,11 +60,11 @@ pub(crate) fn visit() -> impl Strategy<Value = Visit> {
     })
 }
 
-pub(crate) fn upload() -> impl Strategy<Value = Upload> {
+pub fn upload() -> impl Strategy<Value = Upload> {
     (visit(), any::<[u8; 16]>(), any::<bool>()).prop_map(|(visit, salt, looked_up)| Upload { visit, salt, looked_up })
 }
 
-pub(crate) fn visit_row() -> impl Strategy<Value = VisitRow> {
+pub fn visit_row() -> impl Strategy<Value = VisitRow> {
     let flags = btree_set(select(VisitFlag::ALL), 0..=VisitFlag::ALL.len());
     (visit(), any::<u64>(), wall(), flags, digest(), of(any::<[u8; 16]>()), digest()).prop_map(
         |(visit, number, recorded_at, flags, people_digest, salt, link)| {
@@ -74,19 +74,19 @@ pub(crate) fn visit_row() -> impl Strategy<Value = VisitRow> {
     )
 }
 
-pub(crate) fn link() -> impl Strategy<Value = ChainLink> {
+pub fn link() -> impl Strategy<Value = ChainLink> {
     prop_oneof![
         visit_row().prop_map(|row| ChainLink::Visit(Box::new(row))),
         signature_row().prop_map(ChainLink::Signature),
     ]
 }
 
-pub(crate) fn sign() -> impl Strategy<Value = Sign> {
+pub fn sign() -> impl Strategy<Value = Sign> {
     (device_code(), firm_id(), record_id(), text(), of(text()))
         .prop_map(|(device, firm, record, signatory, note)| Sign { device, firm, record, signatory, note })
 }
 
-pub(crate) fn signature_row() -> impl Strategy<Value = SignatureRow> {
+pub fn signature_row() -> impl Strategy<Value = SignatureRow> {
     (sign(), any::<u64>(), any::<u64>(), wall(), digest()).prop_map(|(sign, number, visit_number, signed_at, link)| {
         SignatureRow { sign, number, visit_number, signed_at, link }
     })

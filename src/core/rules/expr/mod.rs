@@ -18,7 +18,7 @@ use super::{Fold, RuleIx};
 use crate::model::ids::{District, RuleId};
 
 pub(super) use check::{Scope, Silence, compile};
-pub(crate) use suggest::did_you_mean;
+pub use suggest::did_you_mean;
 
 /// A fault in a condition: a byte offset into its text, and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,7 +22,7 @@ pub(in crate::core::rules) fn nearest<'a>(word: &str, known: impl IntoIterator<I
 }
 
 /// `; did you mean …?`, or nothing.
-pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map(|best| format!("; did you mean `{best}`?")).unwrap_or_default()
 }
 

@@ -6,7 +6,7 @@ mod numbers;
 mod overrides;
 pub(crate) mod place;
 mod rule;
-pub(crate) mod section;
+pub mod section;
 mod texts;
 mod waits;
 

@@ -1,7 +1,7 @@
 //! Where something stands in a file.
 
 /// Line and column of a byte offset, both from 1, the column in characters.
-pub(crate) fn line_and_column(text: &str, at: usize) -> (u32, u32) {
+pub fn line_and_column(text: &str, at: usize) -> (u32, u32) {
     let head = text.get(..at).unwrap_or(text);
     let line_start = head.rfind('\n').map_or(0, |newline| newline + 1);
     let line = head.bytes().filter(|b| *b == b'\n').count() + 1;

@@ -12,10 +12,10 @@ use crate::model::ids::RuleId;
 
 /// Faults of one file, by byte offset.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(pub(crate) Vec<(usize, String)>);
+pub struct Faults(pub Vec<(usize, String)>);
 
 impl Faults {
-    pub(crate) fn add<T>(&mut self, at: usize, message: impl Into<String>) -> Option<T> {
+    pub fn add<T>(&mut self, at: usize, message: impl Into<String>) -> Option<T> {
         self.0.push((at, message.into()));
         None
     }
@@ -31,9 +31,9 @@ impl Faults {
 
 /// A string of the file.
 #[derive(Debug, Clone)]
-pub(crate) struct Text<'a> {
-    pub(crate) value: &'a str,
-    pub(crate) span: Range<usize>,
+pub struct Text<'a> {
+    pub value: &'a str,
+    pub span: Range<usize>,
 }
 
 impl Text<'_> {
@@ -43,29 +43,23 @@ impl Text<'_> {
     }
 
     /// The first character of the value.
-    pub(crate) fn start(&self, file: &str) -> usize {
+    pub fn start(&self, file: &str) -> usize {
         self.offset(file, 0)
     }
 }
 
 /// A table whose keys are known in advance.
-pub(crate) struct Section<'a> {
+pub struct Section<'a> {
     table: &'a DeTable<'a>,
     /// Where it begins, for what is missing from it.
-    pub(crate) start: usize,
+    pub start: usize,
     /// For messages: `a rule`.
     what: &'static str,
 }
 
 impl<'a> Section<'a> {
     /// Reports every key that is not in `keys`.
-    pub(crate) fn new(
-        table: &'a DeTable<'a>,
-        start: usize,
-        what: &'static str,
-        keys: &[&str],
-        faults: &mut Faults,
-    ) -> Self {
+    pub fn new(table: &'a DeTable<'a>, start: usize, what: &'static str, keys: &[&str], faults: &mut Faults) -> Self {
         for key in table.keys() {
             let name = key.get_ref();
             if !keys.contains(&name.as_ref()) {
@@ -78,20 +72,20 @@ impl<'a> Section<'a> {
     }
 
     /// Of a table whose keys were looked at already.
-    pub(crate) fn of(table: &'a DeTable<'a>, start: usize, what: &'static str) -> Self {
+    pub fn of(table: &'a DeTable<'a>, start: usize, what: &'static str) -> Self {
         Self { table, start, what }
     }
 
-    pub(crate) fn key(&self, key: &str) -> Option<(usize, &'a Spanned<DeValue<'a>>)> {
+    pub fn key(&self, key: &str) -> Option<(usize, &'a Spanned<DeValue<'a>>)> {
         self.table.get_key_value(key).map(|(key, value)| (key.span().start, value))
     }
 
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.key(key).is_some()
     }
 
     /// The value of a key that must be there.
-    pub(crate) fn need(&self, key: &str, faults: &mut Faults) -> Option<&'a Spanned<DeValue<'a>>> {
+    pub fn need(&self, key: &str, faults: &mut Faults) -> Option<&'a Spanned<DeValue<'a>>> {
         match self.key(key) {
             Some((_, value)) => Some(value),
             None => faults.add(self.start, format!("{} needs `{key}`", self.what)),
@@ -99,12 +93,12 @@ impl<'a> Section<'a> {
     }
 
     /// A short text that must be there.
-    pub(crate) fn need_text(&self, key: &str, faults: &mut Faults) -> Option<Text<'a>> {
+    pub fn need_text(&self, key: &str, faults: &mut Faults) -> Option<Text<'a>> {
         let value = self.need(key, faults)?;
         text(key, value, faults)
     }
 
-    pub(crate) fn text(&self, key: &str, faults: &mut Faults) -> Option<Text<'a>> {
+    pub fn text(&self, key: &str, faults: &mut Faults) -> Option<Text<'a>> {
         let (_, value) = self.key(key)?;
         text(key, value, faults)
     }
@@ -115,7 +109,7 @@ impl<'a> Section<'a> {
         span_ms(key, value, faults)
     }
 
-    pub(crate) fn count(&self, key: &str, most: u32, faults: &mut Faults) -> Option<u32> {
+    pub fn count(&self, key: &str, most: u32, faults: &mut Faults) -> Option<u32> {
         let (_, value) = self.key(key)?;
         count(key, value, most, faults)
     }
@@ -129,7 +123,7 @@ impl<'a> Section<'a> {
     }
 
     /// Texts in brackets; the good ones, where some are bad.
-    pub(crate) fn texts(&self, key: &str, faults: &mut Faults) -> Vec<Text<'a>> {
+    pub fn texts(&self, key: &str, faults: &mut Faults) -> Vec<Text<'a>> {
         let items = self.array(key, faults).unwrap_or_default();
         items.iter().filter_map(|item| text(key, item, faults)).collect()
     }
@@ -147,18 +141,14 @@ impl<'a> Section<'a> {
     }
 }
 
-pub(crate) fn table<'a>(
-    key: &str,
-    value: &'a Spanned<DeValue<'a>>,
-    faults: &mut Faults,
-) -> Option<(usize, &'a DeTable<'a>)> {
+pub fn table<'a>(key: &str, value: &'a Spanned<DeValue<'a>>, faults: &mut Faults) -> Option<(usize, &'a DeTable<'a>)> {
     match value.get_ref() {
         DeValue::Table(table) => Some((value.span().start, table)),
         other => faults.add(value.span().start, format!("`{key}` is a table, not {}", article(other))),
     }
 }
 
-pub(crate) fn text<'a>(key: &str, value: &'a Spanned<DeValue<'a>>, faults: &mut Faults) -> Option<Text<'a>> {
+pub fn text<'a>(key: &str, value: &'a Spanned<DeValue<'a>>, faults: &mut Faults) -> Option<Text<'a>> {
     match value.get_ref() {
         DeValue::String(text) => Some(Text { value: text, span: value.span() }),
         other => faults.add(value.span().start, format!("`{key}` is a text in quotes, not {}", article(other))),
@@ -209,7 +199,7 @@ pub(in crate::core::rules) fn parse_span_ms(text: &str) -> Option<i64> {
 }
 
 /// What stands there instead, with its article.
-pub(crate) fn article(value: &DeValue<'_>) -> &'static str {
+pub fn article(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) | DeValue::Float(_) => "a number",
