@@ -70,7 +70,7 @@ fn every_default_is_the_one_the_shipped_file_names() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/vigil.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let keys: Vec<&str> = text.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")).collect();
-    assert_eq!(keys.len(), 25);
+    assert_eq!(keys.len(), 26);
     for key in keys {
         let without = text.replacen(&format!("{key}\n"), "", 1);
         let read = Config::from_text(Path::new("vigil.toml"), &without, &Variables::new()).unwrap();
