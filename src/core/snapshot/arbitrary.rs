@@ -319,9 +319,11 @@ fn records() -> impl Strategy<Value = Records> {
         number,
         since: Elapsed(since),
     });
-    let hazard = (model::text(), select(Problem::ALL), span_ms(), vec(model::text(), 0..3)).prop_map(
-        |(name, problem, since, by)| Hazard { name, problem, since: Elapsed(since), rectified_by: by.into() },
-    );
+    let record = || model::text().prop_map(|text| Box::<str>::from(format!("firm/{text}")));
+    let hazard =
+        (model::text(), select(Problem::ALL), span_ms(), vec(record(), 0..3)).prop_map(|(name, problem, since, by)| {
+            Hazard { name, problem, since: Elapsed(since), rectified_by: by.into() }
+        });
     (number(), model::visit::digest(), vec(unsigned, 0..3), vec(hazard, 0..3), span_ms()).prop_map(
         |(links, head, unsigned, hazards, judged)| Records {
             links,
