@@ -356,7 +356,7 @@ async fn an_encrypted_address_is_refused_by_every_command() {
         &["alert", "x", "ack", "--by", "Li"],
         &["incidents"],
         &["incident", "1-1"],
-        &["advance", "1-1", "note"],
+        &["advance", "1-1", "note", "--note", "on the way"],
         &["call", "--address", "x"],
         &["cap", "x"],
         &["notify", "status"],

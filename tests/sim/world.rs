@@ -87,7 +87,7 @@ impl World {
         let mut dice = Dice::new(seed, 0);
         let faults = Faults::new(&mut dice, canary);
         let tight = faults.is_enabled(Fault::JournalsFull);
-        let quota = if tight { dice.between(50_000, 140_000) as u64 } else { 1 << 40 };
+        let quota = if tight { dice.between(80_000, 180_000) as u64 } else { 1 << 40 };
         let settings = Settings {
             quotas: Quotas { inbox_bytes: quota, outbox_bytes: quota },
             inbox_retention_ms: dice.between(60_000, 1_200_000),
